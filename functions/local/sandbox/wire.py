@@ -1,0 +1,423 @@
+"""HTTP/1.1 over real sockets, with faults on demand: what every part of the sandbox is served by.
+
+A site answers requests; a server carries them, keeps connections alive, and misbehaves where a `Fault` says so.
+The standard library's server is used because a fault must reach the socket itself: a reset, a cut stream and a slow
+drip cannot be asked of a server that sits behind a gateway interface.
+"""
+
+import contextlib
+import dataclasses
+import json
+import re
+import socket
+import struct
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, BinaryIO, Protocol, Self
+
+_BLOCK_BYTES = 256 * 1024
+
+
+@dataclasses.dataclass
+class Request:
+    """One request; the body is read from the socket only as far as a site asks for it."""
+
+    method: str
+    path: str
+    "Percent-decoded, without the query."
+    raw_path: str
+    "As sent, without the query: `%2F` inside an object's name is still visible here."
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: "Body"
+
+    def argument(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return json.loads(self.body.read() or b"null")
+
+
+@dataclasses.dataclass
+class Response:
+    """An answer; an iterable body without a length goes out chunked, block by block."""
+
+    status: int = 200
+    body: bytes | Iterable[bytes] = b""
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    length: int | None = None
+    "Content-Length of an iterable body, where it is known."
+
+    @classmethod
+    def of_json(cls, value: Any, status: int = 200, **headers: str) -> Self:
+        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
+
+
+class Site(Protocol):
+    """What a server serves."""
+
+    def answer(self, request: Request) -> Response: ...
+
+
+@dataclasses.dataclass
+class Fault:
+    """One way to misbehave, for the requests it matches.
+
+    Steps, in the order they act: `refuse` answers instead of the site; `reset_before` cuts the connection before the
+    site sees the request; `answer_instead` lets the site act and then hides its answer; `reset_after` lets the site act
+    and then cuts the connection; the rest change the body on its way out.
+    """
+
+    on: str
+    "`METHOD /path`, as a regular expression that must match from the start: `POST /api/4\\.0/queries/run`."
+    times: int = 1
+    "How many requests are hit; -1 for all."
+    after: int = 0
+    "How many matching requests pass unharmed first."
+    refuse: Response | None = None
+    reset_before: bool = False
+    answer_instead: Response | None = None
+    reset_after: bool = False
+    cut_after_bytes: int | None = None
+    "The connection is closed after so many bytes of the body, without the end the client waits for."
+    reset_after_bytes: int | None = None
+    append: bytes = b""
+    "Added to the end of an otherwise good body: a database error in a 200."
+    replace: bytes | None = None
+    drip_s: float = 0
+    "A pause before each block of the body."
+    block_bytes: int | None = None
+    "Size of the blocks that drip or are cut."
+    delay_s: float = 0
+    "A pause before the answer's first byte."
+    act: Callable[[], None] | None = None
+    "Called when the fault strikes, before the site acts: to kill, to count, to move a clock."
+
+    hits: int = dataclasses.field(default=0, init=False)
+    seen: int = dataclasses.field(default=0, init=False)
+
+    def strikes(self, method: str, path: str) -> bool:
+        if not re.match(self.on, f"{method} {path}"):
+            return False
+        self.seen += 1
+        if self.seen <= self.after or (self.times >= 0 and self.hits >= self.times):
+            return False
+        self.hits += 1
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """One request and its answer, as they crossed the wire; bodies only up to `Server.keep_bytes`."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: bytes
+    status: int
+    answer_headers: Mapping[str, str]
+    answer: bytes
+
+
+class Body:
+    """A request's body, whether its length was announced or it comes in chunks (RFC 9112, 7.1)."""
+
+    def __init__(self, stream: BinaryIO, headers: Mapping[str, str], keep_bytes: int) -> None:
+        self._stream = stream
+        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        self._left = 0 if self._chunked else int(headers.get("Content-Length") or 0)
+        self._over = not self._chunked and self._left == 0
+        self._keep_bytes = keep_bytes
+        self.kept = b""
+        self.received_bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file reads: at most `size` bytes, all that is left without it, nothing at the end.
+
+        Raises:
+            ConnectionError: the client went away before the end it announced.
+        """
+        parts: list[bytes] = []
+        wanted = size
+        while not self._over and wanted != 0:
+            if self._left == 0 and not self._begin_chunk():
+                break
+            block = self._stream.read(min(self._left, _BLOCK_BYTES if wanted < 0 else min(wanted, _BLOCK_BYTES)))
+            if not block:
+                raise ConnectionError("the client went away in the middle of its request")
+            self._left -= len(block)
+            self.received_bytes += len(block)
+            wanted -= len(block) if wanted > 0 else 0
+            if len(self.kept) < self._keep_bytes:
+                self.kept += block[: self._keep_bytes - len(self.kept)]
+            parts.append(block)
+            if self._left == 0:
+                self._end_chunk()
+        return b"".join(parts)
+
+    def blocks(self) -> Iterator[bytes]:
+        while block := self.read(_BLOCK_BYTES):
+            yield block
+
+    def _begin_chunk(self) -> bool:
+        line = self._stream.readline(1024)
+        try:
+            self._left = int(line.split(b";")[0], 16)
+        except ValueError:
+            raise ConnectionError("a chunk without a size") from None
+        if self._left == 0:
+            while self._stream.readline(8192) not in (b"\r\n", b"\n", b""):
+                pass
+            self._over = True
+        return not self._over
+
+    def _end_chunk(self) -> None:
+        if self._chunked:
+            self._stream.readline(8)
+        else:
+            self._over = True
+
+
+class Server:
+    """One site on one port of this machine, each connection on a thread of its own."""
+
+    def __init__(self, site: Site, *, port: int = 0, host: str = "127.0.0.1", keep_bytes: int = 0) -> None:
+        self.site = site
+        self.faults: list[Fault] = []
+        self.exchanges: list[Exchange] = []
+        self.keep_bytes = keep_bytes
+        "How much of each body is kept in `exchanges`; 0 keeps no exchanges at all."
+        self._lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self._http = _HttpServer((host, port), handler)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        host, port = self._http.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    def fault(self, on: str, **how: Any) -> Fault:
+        """Misbehave from now on; see `Fault`."""
+        fault = Fault(on, **how)
+        with self._lock:
+            self.faults.append(fault)
+        return fault
+
+    def heal(self) -> None:
+        with self._lock:
+            self.faults.clear()
+
+    def start(self) -> Self:
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """No new connections, and the open ones are closed under their clients."""
+        if self._thread:
+            self._http.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._http.server_close()
+        self._http.close_connections()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _striking(self, method: str, path: str) -> Fault | None:
+        with self._lock:
+            return next((fault for fault in self.faults if fault.strikes(method, path)), None)
+
+    def _note(self, request: Request, response: Response, answer: bytes) -> None:
+        if self.keep_bytes:
+            exchange = Exchange(
+                request.method,
+                request.path,
+                request.query,
+                request.headers,
+                request.body.kept,
+                response.status,
+                dict(response.headers),
+                answer,
+            )
+            with self._lock:
+                self.exchanges.append(exchange)
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 64 * 1024
+
+    def _serve(self) -> None:
+        target = urllib.parse.urlsplit(self.path)
+        request = Request(
+            self.command,
+            urllib.parse.unquote(target.path),
+            target.path,
+            urllib.parse.parse_qs(target.query, keep_blank_values=True),
+            self.headers,  # type: ignore[arg-type]  # an email.Message reads as a mapping, whatever the case of the name
+            Body(self.rfile, self.headers, self.owner.keep_bytes),  # type: ignore[arg-type]
+        )
+        fault = self.owner._striking(self.command, request.path)  # noqa: SLF001
+        if fault and fault.act:
+            fault.act()
+        if fault and fault.reset_before:
+            return self._reset()
+        response = self._answer(request, fault.refuse if fault else None)
+        if response is None:
+            return self._reset()
+        if fault and fault.reset_after:
+            return self._reset()
+        if fault and fault.answer_instead:
+            response = fault.answer_instead
+        self._send(request, _changed(response, fault) if fault else response, fault)
+        return None
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815  # http.server's names
+
+    def _answer(self, request: Request, refusal: Response | None) -> Response | None:
+        try:
+            response = refusal or self.owner.site.answer(request)
+            # What a site left unread would be taken for the next request on this connection.
+            for _ in request.body.blocks():
+                pass
+        except ConnectionError:
+            return None
+        return response
+
+    def _send(self, request: Request, response: Response, fault: Fault | None) -> None:
+        if fault and fault.delay_s:
+            time.sleep(fault.delay_s)
+        whole = response.body if isinstance(response.body, bytes) else None
+        length = len(whole) if whole is not None else response.length
+        bodyless = self.command == "HEAD" or response.status in (204, 304)
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if bodyless:
+            if length is not None and response.status not in (204, 304):
+                self.send_header("Content-Length", str(length))
+        elif length is not None:
+            self.send_header("Content-Length", str(length))
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        kept = b""
+        if not bodyless:
+            kept = self._send_body(_blocks(response), length is None, fault)
+        self.wfile.flush()
+        self.owner._note(request, response, kept)  # noqa: SLF001
+
+    def _send_body(self, blocks: Iterable[bytes], chunked: bool, fault: Fault | None) -> bytes:
+        keep_bytes, kept, sent = self.owner.keep_bytes, b"", 0
+        limit = _limit(fault)
+        for block in _reblocked(blocks, fault):
+            if fault and fault.drip_s:
+                self.wfile.flush()
+                time.sleep(fault.drip_s)
+            piece = block if limit is None else block[: limit - sent]
+            if piece:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            sent += len(piece)
+            if len(kept) < keep_bytes:
+                kept += piece[: keep_bytes - len(kept)]
+            if limit is not None and sent >= limit:
+                self.wfile.flush()
+                self._cut(fault)
+                return kept
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        return kept
+
+    def _cut(self, fault: Fault | None) -> None:
+        if fault and fault.reset_after_bytes is not None:
+            return self._reset()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        return None
+
+    def _reset(self) -> None:
+        """The peer sees ECONNRESET: closing with a zero linger time sends RST in place of FIN."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()
+            self.connection.close()
+
+    def log_message(self, *_: object) -> None:
+        """The exchanges are the log."""
+
+
+def _changed(response: Response, fault: Fault) -> Response:
+    if fault.replace is not None:
+        return dataclasses.replace(response, body=fault.replace, length=None)
+    if fault.append:
+        return dataclasses.replace(response, body=_followed(_blocks(response), fault.append), length=None)
+    return response
+
+
+def _blocks(response: Response) -> Iterable[bytes]:
+    return [response.body] if isinstance(response.body, bytes) else response.body
+
+
+def _followed(blocks: Iterable[bytes], end: bytes) -> Iterator[bytes]:
+    yield from blocks
+    yield end
+
+
+def _limit(fault: Fault | None) -> int | None:
+    if fault is None:
+        return None
+    return fault.cut_after_bytes if fault.cut_after_bytes is not None else fault.reset_after_bytes
+
+
+def _reblocked(blocks: Iterable[bytes], fault: Fault | None) -> Iterator[bytes]:
+    if fault is None or fault.block_bytes is None:
+        yield from (block for block in blocks if block)
+        return
+    for block in blocks:
+        for start in range(0, len(block), fault.block_bytes):
+            yield block[start : start + fault.block_bytes]
