@@ -46,7 +46,7 @@ The cause is given where it is raised, and never holds a secret or the content o
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar, Self
+from typing import ClassVar
 
 
 class BridgeError(Exception):
@@ -68,13 +68,20 @@ class BridgeError(Exception):
 
 
 def code_of(kind: type[BridgeError]) -> str:
-    """`LookNotFound` is `look_not_found`."""
+    """`LookNotFound` is `look_not_found`; a module's private kind goes by the name of its public one."""
+    kind = next(public for public in kind.__mro__ if not public.__name__.startswith("_"))
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def every_error(kind: type[BridgeError] = BridgeError) -> Iterator[type[BridgeError]]:
+def status_of(code: str) -> int:
+    """The HTTP status of an error that was kept by its code; 500 for one this version does not know."""
+    return next((kind.status for kind in every_error() if code_of(kind) == code), 500)
+
+
+def every_error(kind: type[BridgeError] | None = None) -> Iterator[type[BridgeError]]:
     """The leaves of the tree, in the order they are drawn."""
-    children = kind.__subclasses__()
+    kind = kind or BridgeError
+    children = [child for child in kind.__subclasses__() if not child.__name__.startswith("_")]
     if not children:
         yield kind
     for child in children:
@@ -271,8 +278,9 @@ class PigmentKeyRefused(VendorRefused):
     """Pigment answered 401 to the key."""
 
     next_step = (
-        "One of four: the key has expired (the expiry day itself no longer counts), lacks the scope Import, is used from "
-        "an address that its allow list lacks, or its owner was deactivated. Add a new key as a new version of the secret."
+        "One of four: the key has expired (the expiry day itself no longer counts), lacks the scope Import, is used "
+        "from an address that its allow list lacks, or its owner was deactivated. Add a new key as a new version of "
+        "the secret."
     )
 
 
@@ -307,13 +315,10 @@ class Busy(BridgeError):
 
     status = 503
 
-    def __init__(self, cause: str, *, retry_after_s: float = 60, next_step: str | None = None) -> None:
+    def __init__(self, cause: str, *, retry_after_s: float | None = None, next_step: str | None = None) -> None:
         super().__init__(cause, next_step=next_step)
         self.retry_after_s = retry_after_s
-
-    def later(self, retry_after_s: float) -> Self:
-        self.retry_after_s = max(self.retry_after_s, retry_after_s)
-        return self
+        "What the vendor asked for; None where it asked for nothing."
 
 
 class LookerBusy(Busy):

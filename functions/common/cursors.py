@@ -1,0 +1,46 @@
+"""How far a job has landed: one object per job, moved only after a landing, under a generation precondition."""
+
+import msgspec
+
+from common.errors import LeaseLost
+from common.store import Stale, Store
+
+
+class Landed(msgspec.Struct, frozen=True):
+    """The last landing of a job: what the next run is compared with."""
+
+    run: str
+    landed_at: str
+    rows: int
+    sha256: str
+    header: list[str]
+    staged: str
+    "Where the file lies that Pigment got."
+    value: str | None = None
+    "The cursor of an incremental pull."
+    schedule_time: str | None = None
+    "The tick of Cloud Scheduler that the run answered."
+
+
+def path_of(job: str) -> str:
+    return f"cursors/{job}.json"
+
+
+def read(store: Store, job: str) -> Landed | None:
+    stored = store.read_json(path_of(job), Landed)
+    return stored.value if stored else None
+
+
+def move(store: Store, job: str, landed: Landed) -> None:
+    """Note a landing; one that was noted before stays as it is.
+
+    Raises:
+        LeaseLost: another run moved it meanwhile.
+    """
+    before = store.read_json(path_of(job), Landed)
+    if before is not None and before.value.run == landed.run:
+        return
+    try:
+        store.write_json(path_of(job), landed, over=before.generation if before else 0)
+    except Stale:
+        raise LeaseLost(f"Another run moved the cursor of {job} at the same moment.") from None

@@ -1,0 +1,77 @@
+"""What the two vendor clients share on the way to `requests`: a session, a bearer, and errors turned at the border."""
+
+import os
+import re
+
+import requests
+from requests.auth import AuthBase
+
+from common.clock import Deadline
+
+CONNECT_TIMEOUT_S = 10
+LONGEST_READ_TIMEOUT_S = 600
+"A database may think for minutes before the first byte of a query's answer."
+
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
+
+# A vendor's own words are shown to a person, but neither a key it may echo nor a page of HTML.
+_SECRET = re.compile(r"(?i)(bearer\s+|token\s+|api_key=|client_secret=|pgmt_)[^\s\"'&,}]+")
+_LONGEST_WORDS = 300
+
+
+class Bearer(AuthBase):
+    """Sets the header itself: without an `auth` of its own `requests` would let a `.netrc` entry replace it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def open_session() -> requests.Session:
+    """A session for one run: no retries of its own; a private certificate authority where the environment names one."""
+    session = requests.Session()
+    session.headers["User-Agent"] = "looker-pigment-bridge"
+    # A compressed stream that breaks off can look whole (the decoder is not asked whether it had finished).
+    session.headers["Accept-Encoding"] = "identity"
+    authority = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    if authority:
+        session.verify = authority
+    return session
+
+
+def accepted(response: requests.Response) -> bool:
+    """A 2xx. A redirect is none: it is not followed, for the token would travel with it."""
+    return bool(requests.codes.ok <= response.status_code < requests.codes.multiple_choices)
+
+
+def words_of(response: requests.Response) -> str:
+    """A vendor's explanation of a refusal, short and without secrets; empty where there is none worth showing."""
+    try:
+        text = next(response.iter_content(4096), b"").decode("utf-8", "replace")
+    except requests.RequestException:
+        return ""
+    message = re.search(r'"(?:looker_error|message|detail|title|error)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
+    if message:
+        text = message.group(1)
+    if text.lstrip().startswith("<"):
+        return ""
+    return redacted(" ".join(text.split()))[:_LONGEST_WORDS]
+
+
+def patience_s(deadline: Deadline) -> float:
+    """How long a read may stay silent."""
+    return max(1.0, min(LONGEST_READ_TIMEOUT_S, deadline.remaining_s()))
+
+
+def kind_of(error: Exception) -> str:
+    """The innermost cause's kind: `ConnectionResetError` says more than `ConnectionError`, and no address is shown."""
+    while isinstance(inner := error.__cause__ or error.__context__, Exception):
+        error = inner
+    return type(error).__name__
+
+
+def redacted(text: str) -> str:
+    return _SECRET.sub(r"\1…", text)

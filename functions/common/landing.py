@@ -1,0 +1,264 @@
+"""Landing: handing a staged file to Pigment and following the import until Pigment says how it ended.
+
+The journal (`common.leases`) is written before and after the push, so that a kill between any two lines here leaves
+word of what may have happened:
+
+    intent noted      the file may have been accepted: sent again if that does no harm, else a person decides
+    import id noted   Pigment is asked how it ended
+    receipt filed     the same end is found again and filed once
+    cursor moved      the same end is found again and moves nothing
+
+Nothing here is undone: every step is repeated to the same effect, or not at all.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from common import cursors, guards, leases, paths, runs
+from common.clock import Clock, stamp
+from common.config import Target
+from common.errors import (
+    BridgeError,
+    Busy,
+    ConfigurationOccupied,
+    ImportFailed,
+    LandingUnknown,
+    NoSuchJob,
+    PigmentBusy,
+    RunInterrupted,
+    TooManySkipped,
+)
+from common.leases import Flight, Lease
+from common.log import log
+from common.pigment import Body, Import, Pigment, Uncertain
+from common.receipts import Outcome, Receipt, Skip, Trouble
+from common.runs import Run
+from common.staging import Staged, read_back
+from common.store import Store
+
+
+def land(run: Run, lease: Lease, pigment: Pigment, target: Target, staged: Staged) -> Receipt:
+    """Push a staged file and follow its import; the journal carries this run's flight.
+
+    Returns:
+        a filed receipt: landed, landed with skips, failed, importing or unknown.
+
+    Raises:
+        BridgeError: nothing was accepted, and the journal says so.
+    """
+    flight = msgspec.structs.replace(lease.flight, step="pushing", receipt=run.receipt)
+    lease.note(flight)
+    try:
+        import_id = _hand_over(run, pigment, target, staged)
+    except Uncertain as uncertain:
+        return _give_up(run, lease, uncertain)
+    except BridgeError:
+        lease.note(msgspec.structs.replace(flight, step="reading"))
+        raise
+    run.note(import_id=import_id)
+    flight = msgspec.structs.replace(flight, step="importing", receipt=run.receipt)
+    try:
+        lease.note(flight)
+    except Busy as busy:
+        # This process still knows the id and carries on; only if it dies as well is the landing unknown.
+        log.warning("import id not noted", cause=busy.cause)
+        lease.flight = flight
+    return _see_through(run, lease, pigment)
+
+
+def end_without(run: Run, lease: Lease) -> Receipt:
+    """End a run that has nothing to land."""
+    receipt = run.end(msgspec.structs.replace(run.receipt, outcome="nothing_new"))
+    lease.free()
+    return receipt
+
+
+def end_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
+    """End a run by an error: free what sent nothing, leave open what may have."""
+    receipt, flight = run.failed(error), lease.flight
+    if flight.receipt.run == run.receipt.run and flight.step != "reading":
+        open_outcome: Outcome = "importing" if flight.step == "importing" else "unknown"
+        receipt = msgspec.structs.replace(receipt, outcome=open_outcome)
+    receipt = run.end(receipt)
+    try:
+        if flight.step == "reading":
+            lease.free()
+        else:
+            lease.leave_open(flight)
+    except BridgeError as failure:
+        # The hold lapses by itself.
+        log.warning("lease not let go", code=failure.code, cause=failure.cause)
+    return receipt
+
+
+def settle(run: Run, lease: Lease, pigment: Pigment) -> None:
+    """Bring the flight that an earlier run left open to its end, so that this run may begin.
+
+    Raises:
+        LandingUnknown: a person has to.
+        ConfigurationOccupied: Pigment is still importing.
+    """
+    flight, store = lease.flight, run.instance.store
+    earlier = flight.receipt
+    if flight.step == "reading":
+        runs.keep(store, _ended(earlier, RunInterrupted(f"Run {earlier.run} ended without a word.")))
+        return
+    cause = f"Run {earlier.run} was killed while it handed its file to Pigment."
+    if flight.step == "importing":
+        try:
+            receipt = _ask(run, flight, pigment)
+        except Uncertain as uncertain:
+            cause = uncertain.cause
+        else:
+            if receipt.outcome == "importing":
+                raise ConfigurationOccupied(
+                    f"Pigment is still at the import {earlier.import_id} of run {earlier.run} of {earlier.job}."
+                )
+            _close(store, flight, runs.keep(store, receipt), run.instance.clock)
+            return
+    if flight.repeatable:
+        unknown = LandingUnknown(cause, next_step=f"Nothing: run {run.receipt.run} sends again, which does no harm.")
+        runs.keep(store, _ended(earlier, unknown))
+        return
+    unknown = LandingUnknown(cause)
+    if flight.step != "unknown":
+        earlier = runs.keep(store, _ended(earlier, unknown, "unknown"))
+        lease.note(msgspec.structs.replace(flight, step="unknown", receipt=earlier))
+    raise unknown
+
+
+def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
+    """A person's word on a flight whose end nobody else can know.
+
+    Raises:
+        NoSuchJob: no flight of that run is open.
+        ConfigurationOccupied: it is still under way.
+    """
+    for path in store.names("leases/"):
+        stored = store.read_json(path, Flight)
+        if stored is None or stored.value.receipt.run != run_id:
+            continue
+        flight = stored.value
+        leases.expect_lapsed(flight, clock)
+        if verdict == "landed":
+            said = [*flight.receipt.warnings, "Settled by hand: a person found in Pigment that it had landed."]
+            receipt = msgspec.structs.replace(flight.receipt, outcome="landed", warnings=said, error=None)
+        else:
+            receipt = _ended(
+                flight.receipt, LandingUnknown("Settled by hand: it had not landed.", next_step="Run again.")
+            )
+        receipt = runs.keep(store, receipt)
+        _close(store, flight, receipt, clock)
+        store.delete(path, generation=stored.generation)
+        return receipt
+    raise NoSuchJob(f"No flight of run {run_id} is open.", next_step="`bridge runs` shows which runs are open.")
+
+
+def _hand_over(run: Run, pigment: Pigment, target: Target, staged: Staged) -> str:
+    store, progress = run.instance.store, run.instance.progress
+
+    def open_body() -> Body:
+        return Body(read_back(store, staged.path, staged.sha256, progress), staged.bytes)
+
+    with run.timed("pigment"):
+        if target.via == "push":
+            return pigment.push(target.configuration, open_body, repeatable=target.repeatable)
+        path = paths.filled(target.path, run.started_at, run.receipt.run)
+        # Killed between these two: the file is copied again under the same name, and nothing has read it.
+        store.copy(staged.path, store.beside(target.bucket), path)
+        return pigment.trigger(target.configuration, repeatable=target.repeatable)
+
+
+def _see_through(run: Run, lease: Lease, pigment: Pigment) -> Receipt:
+    """Follow this run's own import to its end, or as far as the time goes."""
+    try:
+        receipt = _ask(run, lease.flight, pigment)
+    except Uncertain as uncertain:
+        return _give_up(run, lease, uncertain)
+    except BridgeError as error:
+        # Accepted all the same: a later run asks again.
+        receipt = msgspec.structs.replace(run.receipt, outcome="importing", error=Trouble.of(error))
+    receipt = run.end(receipt)
+    if receipt.outcome == "importing":
+        lease.leave_open(msgspec.structs.replace(lease.flight, receipt=receipt))
+    else:
+        # Killed before the cursor moves or the lease is free: a later run finds the same end and does the rest.
+        _close(run.instance.store, lease.flight, receipt, run.instance.clock)
+        lease.free()
+    return receipt
+
+
+def _ask(run: Run, flight: Flight, pigment: Pigment) -> Receipt:
+    """What Pigment says of a flight's import, as the flight's receipt."""
+    with run.timed("pigment"):
+        state = pigment.follow(flight.receipt.import_id or "")
+    if state is None:
+        return msgspec.structs.replace(flight.receipt, outcome="importing", error=None)
+    return _judged(flight, state)
+
+
+def _judged(flight: Flight, state: Import) -> Receipt:
+    """An import's end as a receipt: Pigment's `Completed` alone is no landing while rows were skipped."""
+    if state.ended == "failed":
+        return _ended(flight.receipt, ImportFailed(f"Pigment's import failed. {state.reasons()}"))
+    report = state.detailed_report
+    warnings = list(flight.receipt.warnings)
+    if report is None or report.summary is None:
+        warnings.append("Pigment sent no detailed report: whether it skipped rows is not known.")
+        return msgspec.structs.replace(flight.receipt, outcome="landed", warnings=warnings, error=None)
+    counts, skips = report.summary, report.skips()
+    skipped = max(counts.skipped_count, 0)
+    rows = msgspec.structs.replace(
+        flight.receipt.rows,
+        inserted=counts.inserted_count,
+        updated=counts.updated_count,
+        deleted=counts.deleted_count,
+        skipped=skipped,
+    )
+    if not (counts.inserted_count or counts.updated_count or counts.deleted_count or skipped):
+        warnings.append("Pigment counted no row as inserted, updated, deleted or skipped.")
+    receipt = msgspec.structs.replace(
+        flight.receipt,
+        outcome="landed_with_skips" if skipped else "landed",
+        rows=rows,
+        skips=[Skip(skip.reason, skip.source_column_name, skip.count) for skip in skips],
+        warnings=warnings,
+        error=None,
+    )
+    try:
+        guards.expect_few_skips(skipped, flight.max_skipped)
+    except TooManySkipped as error:
+        return _ended(receipt, error)
+    return receipt
+
+
+def _give_up(run: Run, lease: Lease, uncertain: Uncertain) -> Receipt:
+    """The file may have landed and nobody can tell."""
+    repeatable = lease.flight.repeatable
+    error: BridgeError = LandingUnknown(uncertain.cause)
+    if repeatable:
+        error = PigmentBusy(
+            uncertain.cause,
+            retry_after_s=uncertain.retry_after_s,
+            next_step="Nothing at once: the next run sends again, which does no harm as the target is repeatable.",
+        )
+    receipt = run.end(_ended(run.receipt, error, "unknown"))
+    step: leases.Step = "pushing" if repeatable else "unknown"
+    lease.leave_open(msgspec.structs.replace(lease.flight, step=step, receipt=receipt))
+    return receipt
+
+
+def _close(store: Store, flight: Flight, receipt: Receipt, clock: Clock) -> None:
+    """Move the job's cursor over what has landed.
+
+    After too many skips the rows that were not skipped are in Pigment. A repeatable target gets them again together
+    with the rest; at any other they must not be sent twice.
+    """
+    landed = receipt.error is None or (receipt.error.code == "too_many_skipped" and not flight.repeatable)
+    if landed and flight.landed is not None:
+        cursors.move(store, receipt.job, msgspec.structs.replace(flight.landed, landed_at=stamp(clock.now())))
+
+
+def _ended(receipt: Receipt, error: BridgeError, outcome: Literal["failed", "unknown"] = "failed") -> Receipt:
+    return msgspec.structs.replace(receipt, outcome=outcome, error=Trouble.of(error))

@@ -1,0 +1,87 @@
+"""From a stream of rows to a staged file: complete, checked, and the same bytes that Pigment will get."""
+
+import csv
+import hashlib
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from common.csv import Checked, Checker, Contract
+from common.errors import StorageRefused
+from common.receipts import Sample
+from common.store import CHUNK_BYTES, Store
+
+_SAMPLE_ROWS = 5
+_SAMPLE_BYTES = 64 * 1024
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """A complete, checked CSV in the bucket."""
+
+    path: str
+    sha256: str
+    bytes: int
+    checked: Checked
+    sample: Sample
+
+
+def path_of(job: str, run: str) -> str:
+    return f"staged/{job}/{run}.csv"
+
+
+def stage(
+    store: Store, path: str, blocks: Iterable[bytes], contract: Contract, progress: Callable[[str, int], None]
+) -> Staged:
+    """Check a CSV while it arrives and keep it; an error leaves no object behind.
+
+    Raises:
+        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged: it is not what may be sent on.
+        StorageRefused, StorageBusy: it could not be kept.
+    """
+    checker = Checker(contract)
+    digest = hashlib.sha256()
+    size = 0
+    beginning = b""
+    with store.writing(path) as file:
+        for block in blocks:
+            ready = checker.feed(block)
+            digest.update(ready)
+            size += len(ready)
+            if len(beginning) < _SAMPLE_BYTES:
+                beginning += ready[: _SAMPLE_BYTES - len(beginning)]
+            file.write(ready)
+            progress("rows read", checker.rows)
+        checked = checker.finish()
+    return Staged(path, digest.hexdigest(), size, checked, _sample(beginning, contract.delimiter))
+
+
+def read_back(store: Store, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
+    """The staged file's blocks; the last one is given out only if the whole is what was staged.
+
+    Raises:
+        StorageRefused: it is not.
+    """
+    digest = hashlib.sha256()
+    file = store.reading(staged_path)
+    handed_over = 0
+    block = file.read(CHUNK_BYTES)
+    while block:
+        following = file.read(CHUNK_BYTES)
+        digest.update(block)
+        if not following and digest.hexdigest() != sha256:
+            raise StorageRefused(f"The staged file {staged_path} is no longer what was staged.")
+        yield block
+        handed_over += len(block)
+        progress("bytes sent", handed_over)
+        block = following
+
+
+def _sample(beginning: bytes, delimiter: str) -> Sample:
+    # What was cut off at the end of the sample is dropped with the last record.
+    reader = csv.reader(io.StringIO(beginning.decode("utf-8", "ignore"), newline=""), delimiter=delimiter)
+    records = list(itertools.islice(reader, _SAMPLE_ROWS + 2))
+    if len(beginning) >= _SAMPLE_BYTES and len(records) < _SAMPLE_ROWS + 2:
+        records = records[:-1]
+    return Sample(records[0] if records else [], records[1 : _SAMPLE_ROWS + 1])

@@ -1,0 +1,188 @@
+"""The operator's command line."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from common import instance, landing
+from common.errors import BridgeError, MalformedRequest
+from common.receipts import OPEN, Receipt
+from local import show
+
+app = typer.Typer(
+    help="The Looker–Pigment bridge: what it did, what it would do, and the whole of it on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Option(help="The bridge.yaml that says everything.")]
+EnvFile = Annotated[Path, typer.Option(help="Secrets for a bridge on this machine: NAME=VALUE by the secrets' names.")]
+State = Annotated[
+    Path, typer.Option(help="The folder of a bridge on this machine; not used where BRIDGE_BUCKET names a bucket.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON, for a program.")]
+
+_CONFIG = Path("bridge.yaml")
+_ENV_FILE = Path(".env")
+_STATE = Path(".bridge")
+
+
+@app.command()
+def demo() -> None:
+    """The main job on this machine: 336,776 real flights from a sandboxed Looker into a sandboxed Pigment."""
+    from local import demo as demonstration  # noqa: PLC0415  # it brings the whole sandbox
+
+    demonstration.run(Path(".demo"))
+
+
+@app.command()
+def serve(
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    port: Annotated[int, typer.Option(help="The functions' port; 0 for any free one.")] = 8080,
+) -> None:
+    """The functions on this machine, against the Looker and Pigment that bridge.yaml names."""
+    from local import home, serving  # noqa: PLC0415  # servers that no other command needs
+
+    with home.occupied(state, env_file) as here:
+        home.install(config)
+        with serving.functions(port) as addresses:
+            serving.announce({**addresses, "storage": here.storage})
+            serving.wait_for_end()
+
+
+@app.command()
+def pull(
+    job: Annotated[str, typer.Argument(help="A pull of bridge.yaml.")],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Everything up to the push; shows what would be sent.")
+    ] = False,
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Run a pull now, and print its receipt."""
+    from werkzeug.datastructures import Headers  # noqa: PLC0415
+
+    import looker_pull  # noqa: PLC0415  # the function itself
+
+    with _bridge(config, env_file, state), _progress(job):
+        receipt = looker_pull.pull(looker_pull.Call(job, preview), Headers())
+    _print(receipt, as_json)
+    raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
+
+
+@app.command()
+def runs(
+    job: Annotated[str, typer.Argument(help="Only this job's runs.")] = "",
+    last: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """What ran, and how it ended, newest first."""
+    with _bridge(None, env_file, state):
+        store = instance.current.store
+        names = sorted(store.names(f"receipts/{job}/" if job else "receipts/"), key=lambda name: Path(name).name)
+        found = [store.read_json(name, Receipt) for name in names[: -last - 1 : -1]]
+    kept = [stored.value for stored in found if stored is not None]
+    if as_json:
+        show.print_json(kept)
+    else:
+        show.console().print(show.runs_table(kept))
+
+
+@app.command()
+def settle(
+    run: Annotated[str, typer.Argument(help="The run whose landing is unknown.")],
+    landed: Annotated[
+        bool | None, typer.Option("--landed/--not-landed", help="What Pigment's import history shows.")
+    ] = None,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Say what became of a run that nobody but a person can know of; its configuration is free after that."""
+    if landed is None:
+        raise MalformedRequest(
+            "What became of the run?",
+            next_step="Look at the import history of its block in Pigment, then add --landed or --not-landed.",
+        )
+    verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
+    with _bridge(None, env_file, state):
+        receipt = landing.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
+    _print(receipt, as_json)
+
+
+@app.command()
+def check(
+    config: Config = _CONFIG, env_file: EnvFile = _ENV_FILE, state: State = _STATE, as_json: Json = False
+) -> None:
+    """Try every credential, permission and id that bridge.yaml names, for real."""
+    from local import checking  # noqa: PLC0415
+
+    with _bridge(None, env_file, state):
+        findings = list(checking.every_finding(config, instance.current))
+    if as_json:
+        show.print_json(findings)
+    else:
+        show.console().print(checking.table(findings))
+    raise typer.Exit(1 if any(finding.colour == "red" for finding in findings) else 0)
+
+
+@contextlib.contextmanager
+def _bridge(config: Path | None, env_file: Path, state: Path) -> Iterator[None]:
+    """The bucket and secrets to work with: the cloud's where `BRIDGE_BUCKET` is set, else those of a folder."""
+    os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
+    if os.environ.get("BRIDGE_BUCKET"):
+        yield
+        return
+    from local import home  # noqa: PLC0415
+
+    with home.visited(state, env_file):
+        if config is not None:
+            home.install(config)
+        yield
+
+
+@contextlib.contextmanager
+def _progress(job: str) -> Iterator[None]:
+    """Rows and bytes as they come by, where somebody is watching."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{job}: asking Looker")
+        instance.current.progress = lambda what, count: bar.update(task, description=f"{job}: {count:,} {what}")
+        yield
+
+
+def _print(receipt: Receipt, as_json: bool) -> None:
+    if as_json:
+        show.print_json(receipt)
+        return
+    console = show.console()
+    sample = show.sample_table(receipt)
+    if sample is not None:
+        console.print(sample)
+    console.print(show.receipt_table(receipt))
+
+
+def main() -> None:
+    """`bridge`, with every error of ours as three lines a person can act on."""
+    try:
+        app()
+    except BridgeError as error:
+        print(f"error: {error.code}\n{error.cause}\n→ {error.next_step}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,88 @@
+"""What a person is shown: receipts and runs as tables; a program gets JSON."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from common.receipts import Receipt
+
+COLOURS = {
+    "landed": "green",
+    "published": "green",
+    "previewed": "cyan",
+    "nothing_new": "cyan",
+    "landed_with_skips": "yellow",
+    "importing": "yellow",
+    "unknown": "red",
+    "refused": "red",
+    "failed": "red",
+}
+
+
+def receipt_table(receipt: Receipt) -> Table:
+    """One receipt, top to bottom."""
+    table = Table(
+        show_header=False, title=f"Receipt of run {receipt.run}", title_justify="left", title_style="bold", box=None
+    )
+    colour = COLOURS[receipt.outcome]
+    table.add_row("job", receipt.job)
+    table.add_row("outcome", f"[{colour}]{receipt.outcome}[/]")
+    for name, count in msgspec.structs.asdict(receipt.rows).items():
+        if count is not None:
+            table.add_row(f"rows {name}", f"{count:,}")
+    for skip in receipt.skips:
+        table.add_row("skipped", escape(f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}"))
+    _add(table, "bytes", f"{receipt.bytes:,}" if receipt.bytes is not None else None)
+    _add(table, "sha256", receipt.sha256)
+    _add(table, "configuration", receipt.configuration)
+    _add(table, "import", receipt.import_id)
+    spent = receipt.seconds
+    table.add_row("seconds", f"{spent.looker:.1f} Looker, {spent.pigment:.1f} Pigment, {spent.total:.1f} in all")
+    for warning in receipt.warnings:
+        table.add_row("[yellow]warning[/]", escape(warning))
+    if receipt.error:
+        table.add_row("[red]error[/]", escape(f"{receipt.error.code}: {receipt.error.message}"))
+        table.add_row("next step", escape(receipt.error.next_step))
+    return table
+
+
+def sample_table(receipt: Receipt) -> Table | None:
+    """The first rows of a preview."""
+    if isinstance(receipt.preview, msgspec.UnsetType):
+        return None
+    table = Table(*map(escape, receipt.preview.header), title="The first rows, as Pigment would get them")
+    for row in receipt.preview.first_rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def runs_table(receipts: Iterable[Receipt]) -> Table:
+    """Runs, newest first."""
+    table = Table("started", "job", "run", "outcome", "read", "landed", "skipped", "what", box=None)
+    for receipt in receipts:
+        rows = receipt.rows
+        landed = None if rows.inserted is None else rows.inserted + (rows.updated or 0)
+        what = receipt.error.message if receipt.error else "; ".join(receipt.warnings)
+        counts = ["" if count is None else f"{count:,}" for count in (rows.read, landed, rows.skipped)]
+        outcome = f"[{COLOURS[receipt.outcome]}]{receipt.outcome}[/]"
+        table.add_row(receipt.started_at[:19], receipt.job, receipt.run, outcome, *counts, escape(what))
+    return table
+
+
+def print_json(value: Any) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def console() -> Console:
+    """A console that, without a terminal, prints plain text as wide as it needs."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=160, no_color=True)
+
+
+def _add(table: Table, name: str, value: str | None) -> None:
+    if value is not None:
+        table.add_row(name, value)

@@ -1,0 +1,22 @@
+"""Fixtures: the functions served once, and a world of its own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from world import World, open_world
+
+from local import serving
+
+
+@pytest.fixture(scope="session")
+def addresses() -> Iterator[dict[str, str]]:
+    """The functions behind functions-framework, on a port of this machine."""
+    with serving.functions() as addresses:
+        yield addresses
+
+
+@pytest.fixture
+def world(tmp_path: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with open_world(tmp_path, addresses, monkeypatch) as world:
+        yield world

@@ -1,0 +1,213 @@
+"""A whole bridge for a test: sandboxed vendors, bucket and secrets on sockets, the functions behind their framework."""
+
+import csv
+import dataclasses
+import json
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from common import instance
+from common.instance import CONFIG_PATH, Instance
+from common.store import Store
+from local.sandbox.looker import Looker
+from local.sandbox.pigment import Column, Import, Pigment
+from local.sandbox.secrets import Secrets
+from local.sandbox.storage import Storage
+from local.sandbox.wire import Server
+
+CONFIGURATION = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+FIELDS = ("flights.day", "flights.carrier", "flights.origin", "flights.delay")
+HEADER = ["Flights Day", "Flights Carrier", "Flights Origin", "Flights Delay"]
+ROWS = [
+    ["2013-01-01", "UA", "EWR", "2"],
+    ["2013-01-01", "B6", "JFK", "-18"],
+    ["2013-01-02", "AA", "LGA", ""],
+    ["2013-01-02", "DL", 'Newark, "Liberty"', "7"],
+    ["2013-01-03", "UA", "two\nlines", "0"],
+]
+LOOKER_SECRET = "a-looker-client-secret"
+PIGMENT_KEY = "pgmt_ThisIsAnImportKeyOfTheSandbox"
+
+PULL_RUN = r"POST /api/4\.0/queries/run/csv"
+PUSH = r"POST /api/v1/import/push/csv"
+STATUS = r"GET /api/v1/import/[^/]+/status"
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps; Pigment's worker threads get to finish meanwhile."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 3, 1, 6, 15, tzinfo=UTC)
+        self._monotonic_s = 1000.0
+        self._lock = threading.Lock()
+        self.slept: list[float] = []
+        self.meanwhile = lambda: None
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic_s(self) -> float:
+        return self._monotonic_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.meanwhile()
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        with self._lock:
+            self._now += timedelta(seconds=seconds)
+            self._monotonic_s += seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a function answered."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        receipt: dict[str, Any] = self.body.get("receipt", self.body)
+        return receipt
+
+    @property
+    def error(self) -> dict[str, str]:
+        error: dict[str, str] = self.body["error"]
+        return error
+
+    @property
+    def code(self) -> str:
+        return self.error["code"]
+
+
+class World:
+    """Everything a test needs to hand."""
+
+    def __init__(self, folder: Path, addresses: dict[str, str], keep_bytes: int = 1 << 20) -> None:
+        self.folder = folder
+        self.addresses = addresses
+        self.clock = FakeClock()
+        self.pigment_is_held = False
+        self.looker = Looker(
+            client_id="bridge", client_secret=LOOKER_SECRET, clock=lambda: self.clock.now().timestamp()
+        )
+        self.pigment = Pigment(clock=lambda: self.clock.now().timestamp())
+        self.pigment.key(["Import"], PIGMENT_KEY)
+        self.secrets = Secrets(
+            {
+                "looker-api": json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET}),
+                "pigment-import-key": PIGMENT_KEY,
+            }
+        )
+        self.storage = Storage(folder / "state")
+        self.storage.create_bucket("bucket")
+        self.looker_server = Server(self.looker, keep_bytes=keep_bytes).start()
+        self.pigment_server = Server(self.pigment, keep_bytes=keep_bytes).start()
+        self.storage_server = Server(self.storage).start()
+        self.secrets_server = Server(self.secrets).start()
+        self.raw: dict[str, Any] = {
+            "looker": {"url": self.looker_server.url, "credentials": "looker-api"},
+            "pigment": {"url": self.pigment_server.url, "import_key": "pigment-import-key"},
+            "pulls": {},
+        }
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "BRIDGE_BUCKET": "bucket",
+            "GOOGLE_CLOUD_PROJECT": "test",
+            "STORAGE_EMULATOR_HOST": self.storage_server.url,
+            "SECRET_MANAGER_EMULATOR_HOST": self.secrets_server.url,
+        }
+
+    def settle_in(self) -> None:
+        """Once the environment names the servers: an instance on the fake clock, some flights, and a list for them."""
+        self.clock.meanwhile = self._let_pigment_work
+        self.instance = instance.current = Instance(self.clock, random.Random(1))
+        self.store = self.instance.store
+        self.flights(ROWS)
+        application = self.pigment.application("Planning")
+        block = self.pigment.block(application, "Flights")
+        columns = [*(Column(name) for name in HEADER[:3]), Column(HEADER[3], "integer")]
+        self.pigment.configuration(block, columns, uuid=CONFIGURATION)
+        self.pull("flights")
+
+    def flights(self, rows: list[list[str]], **look: Any) -> None:
+        """What Looker has, and Look 12 over all of it."""
+        path = self.folder / "flights.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([["day", "carrier", "origin", "delay"], *rows])
+        self.looker.explore("nyc", "flights", path, types={"delay": "INTEGER", "origin": "VARCHAR"})
+        self.looker.look("12", "Flights", "nyc", "flights", FIELDS, **{"sorts": ["flights.day"], **look})
+
+    def pull(self, name: str, **fields: Any) -> None:
+        """A pull in bridge.yaml; `target` and `guards` add to what stands there."""
+        target = {"configuration": CONFIGURATION, **fields.pop("target", {})}
+        self.raw["pulls"][name] = {"source": {"look": "12"}, **fields, "target": target}
+        self.install()
+
+    def install(self) -> None:
+        Store("bucket").write_json(CONFIG_PATH, self.raw, over=None)
+
+    def call(self, name: str = "pull", *, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+        response = requests.post(self.addresses[name], json=body, headers=headers, timeout=60)
+        return Answer(response.status_code, response.json(), response.headers)
+
+    def hold_pigment(self) -> None:
+        """Imports stay in progress until `release_pigment`."""
+        self.pigment_is_held = True
+        self.pigment.hold()
+
+    def release_pigment(self) -> None:
+        self.pigment_is_held = False
+        self.pigment.release()
+
+    @property
+    def imports(self) -> list[Import]:
+        return list(self.pigment.imports)
+
+    def landed_rows(self) -> list[list[str]]:
+        """What Pigment's list holds, in the order of its columns."""
+        return [[_text(row[name]) for name in HEADER] for row in self.pigment.rows(CONFIGURATION)]
+
+    def receipts(self, job: str = "flights") -> list[dict[str, Any]]:
+        """In the order of their runs."""
+        bucket = self.folder / "state" / "bucket" / "receipts" / job
+        return [json.loads(path.read_bytes()) for path in sorted(bucket.glob("*/*.json"))]
+
+    def objects(self, prefix: str) -> list[str]:
+        return list(self.store.names(prefix))
+
+    def close(self) -> None:
+        for server in (self.looker_server, self.pigment_server, self.storage_server, self.secrets_server):
+            server.stop()
+        for site in (self.looker, self.pigment, self.storage):
+            site.close()
+
+    def _let_pigment_work(self) -> None:
+        if not self.pigment_is_held:
+            for each in self.imports:
+                self.pigment.finished(each.id)
+
+
+@contextmanager
+def open_world(folder: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with closing(World(folder, addresses)) as world:
+        for name, value in world.environment().items():
+            monkeypatch.setenv(name, value)
+        world.settle_in()
+        yield world
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
