@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import World, open_world
 
 from local import serving
+from world import World, open_world
 
 
 @pytest.fixture(scope="session")

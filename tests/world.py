@@ -5,7 +5,7 @@ import dataclasses
 import json
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,7 +49,7 @@ class FakeClock:
         self._monotonic_s = 1000.0
         self._lock = threading.Lock()
         self.slept: list[float] = []
-        self.meanwhile = lambda: None
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def now(self) -> datetime:
         return self._now

@@ -34,6 +34,7 @@ _GUARDED_CELL = re.compile(rb"(?:^|,)\"?'[=+\-@]", re.MULTILINE)
 _ERROR_TEXT = re.compile(
     rb'(?i)\s*(?:[\["{\s]*looker_error\b|"?(?:sql |query |database |looker )?(?:error|exception)\s*:)'
 )
+_LINES_OF_AN_ERROR = 5
 _NOT_CSV = re.compile(rb'(?i)\s*(?:<(?:!doctype|html|\?xml)|\[\s*\{|\{\s*")')
 
 
@@ -163,20 +164,21 @@ class Checker:
         shape = bare.translate(None, _ALL_BUT_SHAPE)
         rows = shape.count(b"\n")
         if shape != self._record_shape * rows:
-            self._refuse_odd_width(records, shape)
+            self._refuse_odd_width(records, bare, shape)
         self.rows += rows
         self._last_record = records[records.rfind(b"\n", 0, -1) + 1 :]
         if b"'" in records:
             self._guarded_cells += len(_GUARDED_CELL.findall(records))
         return self._rewriter.rewrite(records) if self._rewriter else records
 
-    def _refuse_odd_width(self, records: bytes, shape: bytes) -> None:
+    def _refuse_odd_width(self, records: bytes, bare: bytes, shape: bytes) -> None:
         odd = next(i for i, line in enumerate(shape.splitlines(keepends=True)) if line != self._record_shape)
-        reader = csv.reader(io.StringIO(records.decode(), newline=""))
-        record = next(itertools.islice(reader, odd, None))
-        self._refuse_error_text(",".join(record).encode(), after=self.rows + odd)
+        # An error text may begin with an empty line, and may not end with one.
+        for line in [*bare.split(b"\n")[odd : odd + _LINES_OF_AN_ERROR], self._tail]:
+            self._refuse_error_text(line, after=self.rows + odd)
+        fields = next(itertools.islice(csv.reader(io.StringIO(records.decode(), newline="")), odd, None))
         raise RowsMalformed(
-            f"Row {self.rows + odd + 1} has {len(record)} fields, the header has {len(self._source_header)}."
+            f"Row {self.rows + odd + 1} has {len(fields)} fields, the header has {len(self._source_header)}."
         )
 
     def _refuse_other_content(self, record: bytes) -> None:

@@ -239,6 +239,7 @@ class Looker:
         try:
             credentials = msgspec.json.decode(secret.reveal(), type=Credentials)
         except msgspec.DecodeError:
+            self._secrets.forget(self._credentials_name)
             raise SecretUnreadable(
                 f"The secret {self._credentials_name} is not as Looker's login needs it.",
                 next_step='It has to hold JSON: {"client_id": "…", "client_secret": "…"}. Add a version that does.',

@@ -65,6 +65,11 @@ class Secrets:
             newest = self._known[name]
         return None if newest == refused else newest
 
+    def forget(self, name: str) -> None:
+        """Read it afresh next time: what it holds is of no use."""
+        with self._lock:
+            self._known.pop(name, None)
+
     def _fetch(self, name: str) -> Secret:
         from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a warm call reads no secret
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415

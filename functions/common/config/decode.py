@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 
 from common.config import rules
 from common.config.model import Bridge, Changes, Columns, Export, Incremental, Load, Pull, Relay, Signal
+from common.config.rules import LONGEST_KEY, under
 from common.config.values import LEAVES, Wrong, noun, text
 from common.errors import BridgeFileInvalid
 
@@ -27,8 +28,6 @@ _UNIONS = (typing.Union, types.UnionType)
 _SET_BY_READING = {"name", "warnings"}
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _JOB_NAME_INSTEAD = "letters, digits, - and _, at most 63 of them, a letter or a digit first"
-_LONGEST_KEY = 63
-_PLAIN_KEY = re.compile(r"[\w.-]{1,63}")
 _FILE = "bridge.yaml"
 
 
@@ -78,15 +77,15 @@ class _Reading:
             if items is None:
                 values[field.name] = UNSET
             elif key in items:
-                values[field.name] = self.value(field.type, items[key], _under(path, key))
+                values[field.name] = self.value(field.type, items[key], under(path, key))
             elif field.required:
-                self.fault(_under(path, key), "is missing", _instead(field.type))
+                self.fault(under(path, key), "is missing", _instead(field.type))
                 values[field.name] = UNSET
         section = kind(**values)
         for rule in rules.RULES.get(kind, ()):
             if rule.applies_to(section):
                 for where, wrong, instead in rule.find(section):
-                    self.fault(_under(path, where), wrong, instead)
+                    self.fault(under(path, where), wrong, instead)
         return section
 
     def value(self, kind: Any, raw: object, path: str, **given: object) -> Any:
@@ -126,11 +125,11 @@ class _Reading:
         _, kind = arguments
         items = self._items(raw, path, "a section with a name for each") or {}
         if kind not in _JOBS:
-            return {key: self.value(kind, value, _under(path, key)) for key, value in items.items()}
+            return {key: self.value(kind, value, under(path, key)) for key, value in items.items()}
         for name in items:
             if not _JOB_NAME.fullmatch(name):
-                self.fault(_under(path, name), "is no name for a job", _JOB_NAME_INSTEAD)
-        return {key: self.value(kind, value, _under(path, key), name=key) for key, value in items.items()}
+                self.fault(under(path, name), "is no name for a job", _JOB_NAME_INSTEAD)
+        return {key: self.value(kind, value, under(path, key), name=key) for key, value in items.items()}
 
     def _one_of(self, kinds: tuple[Any, ...], raw: object, path: str, **given: object) -> Any:
         """A section, by the key that only one kind of section requires."""
@@ -154,7 +153,7 @@ class _Reading:
         if isinstance(raw, Mapping) and len(raw) == 1:
             ((key, value),) = raw.items()
             if key in _LOADS:
-                return self.value(_LOADS[key], value, _under(path, key))
+                return self.value(_LOADS[key], value, under(path, key))
         self.fault(path, "is no way to load", "full, or one of incremental: {…} and changes: {…}")
         return UNSET
 
@@ -166,7 +165,7 @@ class _Reading:
             # Terraform's jsonencode writes the keys of a mapping in alphabetical order, and lists as they are.
             if list(pairs) != sorted(pairs):
                 self.warn(path, "loses its order when Terraform stores it", "a list of pairs: - Flights Origin: origin")
-        return {key: self.value(str, value, _under(path, key)) for key, value in pairs.items()}
+        return {key: self.value(str, value, under(path, key)) for key, value in pairs.items()}
 
     def _pairs(self, raw: list[object], path: str) -> dict[str, object]:
         pairs: dict[str, object] = {}
@@ -191,15 +190,15 @@ class _Reading:
                 self.fault(path, f"has a key that {fault.wrong}", "the key in quotes")
                 continue
             if name in items:
-                self.fault(_under(path, name), "is there twice", "it once")
+                self.fault(under(path, name), "is there twice", "it once")
             items[name] = value
         return items
 
     def _unknown(self, key: str, known: list[str], path: str) -> None:
         import difflib  # noqa: PLC0415  # a valid file never needs it
 
-        near = difflib.get_close_matches(key[:_LONGEST_KEY], known, n=1)
-        self.fault(_under(path, key), "is not known here", near[0] if near else f"only {', '.join(known)}")
+        near = difflib.get_close_matches(key[:LONGEST_KEY], known, n=1)
+        self.fault(under(path, key), "is not known here", near[0] if near else f"only {', '.join(known)}")
 
 
 def _fields(kind: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
@@ -235,11 +234,3 @@ def _instead(kind: Any) -> str:
 
 def _quoted(choice: str) -> str:
     return choice if choice.isalnum() else f'"{choice}"'
-
-
-def _under(path: str, key: str) -> str:
-    """`pulls.flights`; a key that would not read as one is quoted, and cut if it is long."""
-    if not key:
-        return path
-    step = key if _PLAIN_KEY.fullmatch(key) else repr(key[:_LONGEST_KEY])
-    return f"{path}.{step}" if path else step

@@ -6,6 +6,7 @@ leave alone what is not, so one reading names every fault.
 """
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -30,6 +31,17 @@ from common.config.model import (
     Target,
     ViewSource,
 )
+
+LONGEST_KEY = 63
+_PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
+
+
+def under(path: str, key: str) -> str:
+    """`pulls.flights`; a key that would not read as one is quoted, and cut if it is long."""
+    if not key:
+        return path
+    step = key if _PLAIN_KEY.fullmatch(key) else repr(key[:LONGEST_KEY])
+    return f"{path}.{step}" if path else step
 
 
 class Finding(NamedTuple):
@@ -173,7 +185,7 @@ def warnings(bridge: Bridge) -> Findings:
 def _named(bridge: Bridge) -> Iterator[tuple[str, Any]]:
     for section, jobs in (("pulls", bridge.pulls), ("relays", bridge.relays), ("exports", bridge.exports)):
         for name, job in jobs.items():
-            yield f"{section}.{name}", job
+            yield under(section, name), job
 
 
 def _targets(bridge: Bridge) -> Iterator[tuple[str, Target]]:
@@ -195,7 +207,7 @@ def _names_are_unique(bridge: Bridge) -> Findings:
 def _signals_start_pulls(bridge: Bridge) -> Findings:
     for path, job in _named(bridge):
         if isinstance(job, Signal) and _read(job.start) and job.start not in bridge.pulls:
-            known = ", ".join(bridge.pulls) or "there is none yet"
+            known = ", ".join(under("", name) for name in bridge.pulls) or "there is none yet"
             yield Finding(f"{path}.start", "names no pull", f"one of the pulls: {known}")
 
 

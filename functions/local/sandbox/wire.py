@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+import traceback
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -102,6 +103,8 @@ class Fault:
     "A pause before the answer's first byte."
     act: Callable[[], None] | None = None
     "Called when the fault strikes, before the site acts: to kill, to count, to move a clock."
+    then: Callable[[], None] | None = None
+    "Called after the site has acted, before its answer leaves."
 
     hits: int = dataclasses.field(default=0, init=False)
     seen: int = dataclasses.field(default=0, init=False)
@@ -308,6 +311,8 @@ class _Handler(BaseHTTPRequestHandler):
         response = self._answer(request, fault.refuse if fault else None)
         if response is None:
             return self._reset()
+        if fault and fault.then:
+            fault.then()
         if fault and fault.reset_after:
             return self._reset()
         if fault and fault.answer_instead:
@@ -325,6 +330,9 @@ class _Handler(BaseHTTPRequestHandler):
                 pass
         except ConnectionError:
             return None
+        except Exception:  # noqa: BLE001  # a fault of the sandbox itself must not look like one it was asked for
+            traceback.print_exc()
+            return Response(500, b"The sandbox failed; its trace is on standard error.")
         return response
 
     def _send(self, request: Request, response: Response, fault: Fault | None) -> None:
@@ -347,8 +355,9 @@ class _Handler(BaseHTTPRequestHandler):
         kept = b""
         if not bodyless:
             kept = self._send_body(_blocks(response), length is None, fault)
-        self.wfile.flush()
+        # Noted before the last bytes leave: whoever has the whole answer finds its exchange.
         self.owner._note(request, response, kept)  # noqa: SLF001
+        self.wfile.flush()
 
     def _send_body(self, blocks: Iterable[bytes], chunked: bool, fault: Fault | None) -> bytes:
         keep_bytes, kept, sent = self.owner.keep_bytes, b"", 0

@@ -1,0 +1,241 @@
+"""Explores: what can be asked of a CSV file, and the tables behind them."""
+
+# ruff: noqa: S608  # only quoted names, quoted literals and the sandbox owner's own SQL are put into statements
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import shutil
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import duckdb
+
+from local.sandbox.looker.filters import Kind, text_literal
+
+_MEMORY_LIMIT = "1GB"
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A dimension or a measure."""
+
+    name: str
+    "`view.field`."
+    label: str
+    "As a CSV's header has it: the view's label, then the field's own."
+    sql: str
+    sql_type: str
+    measure: bool = False
+    description: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        if self.sql_type in {"DATE", "BOOLEAN"}:
+            return Kind.DATE if self.sql_type == "DATE" else Kind.YESNO
+        if self.sql_type.startswith("TIMESTAMP"):
+            return Kind.TIME
+        return Kind.STRING if self.sql_type == "VARCHAR" else Kind.NUMBER
+
+
+class Warehouse:
+    """The database that explores lie on: a file in a temporary folder, so that memory stays small."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="looker-sandbox-")
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._connection = duckdb.connect(f"{self._folder}/rows.duckdb", config={"memory_limit": _MEMORY_LIMIT})
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of one's own, for one thread."""
+        return self._connection.cursor()
+
+    def close(self) -> None:
+        self._connection.close()
+        self._remove()
+
+    def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:
+        """Make a table of CSV files that have the same columns; `.gz` and `.zip` are opened."""
+        with self._opened(paths) as files:
+            source = (
+                f"read_csv({_list(map(str, files))}, header = true, sample_size = -1, nullstr = {_list(nulls)}, "
+                f"types = {_map(types)})"
+            )
+            columns = self._columns(f"SELECT * FROM {source}")
+            kept = ", ".join(f"{_kept(name, kind)} AS {quoted(name)}" for name, kind in columns)
+            self.cursor().execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT {kept} FROM {source}")
+
+    def columns(self, table: str) -> list[tuple[str, str]]:
+        return self._columns(f"SELECT * FROM {quoted(table)}")
+
+    def type_of(self, sql: str, table: str) -> str:
+        return _settled_type(self._columns(f"SELECT {sql} AS it FROM {quoted(table)}")[0][1])
+
+    def _columns(self, select: str) -> list[tuple[str, str]]:
+        return [(str(name), str(kind)) for name, kind, *_ in self.cursor().execute(f"DESCRIBE {select}").fetchall()]
+
+    @contextlib.contextmanager
+    def _opened(self, paths: Sequence[pathlib.Path]) -> Iterator[list[pathlib.Path]]:
+        with tempfile.TemporaryDirectory(dir=self._folder) as unpacked:
+            yield [file for path in paths for file in _unzipped(path, pathlib.Path(unpacked))]
+
+
+class Explore:
+    """Questions that one set of CSV files answers."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        model: str,
+        name: str,
+        paths: Sequence[pathlib.Path],
+        *,
+        label: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        types: Mapping[str, str] | None = None,
+        nulls: Sequence[str] = ("",),
+        fails_after_rows: int | None = None,
+    ) -> None:
+        self.model = model
+        self.name = name
+        self.label = label or _title(name)
+        self.fails_after_rows = fails_after_rows
+        "The database connection is severed after so many rows: Looker's answer is 200 and ends with an error's text."
+        self.table = f"{model}.{name}"
+        self.fields: dict[str, Field] = {}
+        self._warehouse = warehouse
+        warehouse.fill(self.table, paths, types or {}, nulls)
+        for column, kind in warehouse.columns(self.table):
+            self._add(_identifier(column), quoted(column), kind, label=(labels or {}).get(column))
+        if f"{name}.count" not in self.fields:
+            self.measure("count", "COUNT(*)")
+
+    def dimension(self, name: str, sql: str, *, label: str | None = None, description: str = "") -> Self:
+        """Add a field that is computed for each row: `explore.dimension("route", "origin || '-' || dest")`."""
+        self._add(name, f"({sql})", self._warehouse.type_of(sql, self.table), label=label, description=description)
+        return self
+
+    def measure(self, name: str, sql: str, *, label: str | None = None, description: str = "") -> Self:
+        """Add a field that is computed over rows: `explore.measure("miles", "SUM(distance)")`."""
+        kind = self._warehouse.type_of(sql, self.table)
+        self._add(name, sql, kind, label=label, description=description, measure=True)
+        return self
+
+    def _add(
+        self, name: str, sql: str, sql_type: str, *, label: str | None, description: str = "", measure: bool = False
+    ) -> None:
+        """A label of the caller's own is the whole header."""
+        whole = label or f"{self.label} {_title(name)}"
+        field = Field(f"{self.name}.{name}", whole, sql, sql_type, measure, description)
+        self.fields[field.name] = field
+
+    def described(self) -> dict[str, Any]:
+        """As `GET /lookml_models/{model}/explores/{explore}` has it."""
+        fields = [self._described_field(field) for field in self.fields.values()]
+        return {
+            "id": f"{self.model}::{self.name}",
+            "name": self.name,
+            "label": self.label,
+            "title": self.label,
+            "description": None,
+            "hidden": False,
+            "model_name": self.model,
+            "project_name": self.model,
+            "view_name": self.name,
+            "connection_name": "sandbox",
+            "dialect_name": "duckdb",
+            "has_timezone_support": True,
+            "can_total": True,
+            "can_pivot_in_db": False,
+            "can_subtotal": False,
+            "scopes": [self.name],
+            "tags": [],
+            "errors": [],
+            "joins": [],
+            "fields": {
+                "dimensions": [field for field in fields if not field["measure"]],
+                "measures": [field for field in fields if field["measure"]],
+                "filters": [],
+                "parameters": [],
+            },
+        }
+
+    def _described_field(self, field: Field) -> dict[str, Any]:
+        numeric = field.kind is Kind.NUMBER
+        return {
+            "name": field.name,
+            "label": field.label,
+            "label_short": field.label.removeprefix(f"{self.label} "),
+            "description": field.description or None,
+            "view": self.name,
+            "view_label": self.label,
+            "original_view": self.name,
+            "scope": self.name,
+            "category": "measure" if field.measure else "dimension",
+            "measure": field.measure,
+            "dynamic": False,
+            "parameter": False,
+            "hidden": False,
+            "is_filter": False,
+            "is_numeric": numeric,
+            "is_timeframe": field.kind in {Kind.DATE, Kind.TIME},
+            "can_filter": True,
+            "sortable": True,
+            "primary_key": False,
+            "type": str(field.kind),
+            "align": "right" if numeric else "left",
+            "sql": field.sql,
+            "value_format": None,
+            "tags": [],
+        }
+
+
+def quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _settled_type(sql_type: str) -> str:
+    """Of the database's types, those a field tells apart: text is whatever is nothing else."""
+    known = r"DATE|BOOLEAN|TIMESTAMP\w*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)"
+    return sql_type if re.fullmatch(known, sql_type) else "VARCHAR"
+
+
+def _kept(name: str, sql_type: str) -> str:
+    """How a column of the CSV is kept: moments without a zone, in UTC."""
+    if sql_type == "TIMESTAMP WITH TIME ZONE":
+        return f"timezone('UTC', {quoted(name)})"
+    return quoted(name) if _settled_type(sql_type) != "VARCHAR" else f"{quoted(name)}::VARCHAR"
+
+
+def _unzipped(path: pathlib.Path, folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    if path.suffix != ".zip":
+        yield path
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.filename.endswith(".csv") and not member.filename.startswith("__MACOSX"):
+                file = folder / f"{len(list(folder.iterdir()))}.csv"
+                with archive.open(member) as packed, file.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, 1024 * 1024)
+                yield file
+
+
+def _identifier(column: str) -> str:
+    return re.sub(r"\W+", "_", column).strip("_").lower()
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").title()
+
+
+def _list(values: Any) -> str:
+    return "[" + ", ".join(map(text_literal, values)) + "]"
+
+
+def _map(types: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{text_literal(name)}: {text_literal(kind)}" for name, kind in types.items()) + "}"

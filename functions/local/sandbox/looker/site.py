@@ -1,0 +1,398 @@
+"""The API itself: who may come in, what is there, and how it says no.
+
+Paths, parameters and shapes follow Looker's API 4.0 description (sdk-codegen, spec/Looker.4.0.oas.json).
+"""
+
+import dataclasses
+import datetime as dt
+import os
+import pathlib
+import re
+import secrets
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from local.sandbox.looker import results
+from local.sandbox.looker.explores import Explore, Warehouse
+from local.sandbox.looker.filters import Malformed, time_zone
+from local.sandbox.looker.queries import Query, QueryRefused, row_limit, translate
+from local.sandbox.looker.routing import (
+    Refusal,
+    address_of,
+    find,
+    invalid,
+    json_object,
+    not_found,
+    refused,
+    route,
+    selected,
+    whole_number,
+)
+from local.sandbox.wire import Request, Response
+
+_RELEASE = "26.12.3"
+_FOREVER = "2026-01-01T00:00:00.000+00:00"
+_USER_ID = "1"
+_ROLE_ID = "2"
+ALL_PERMISSIONS = frozenset(
+    {
+        "access_data",
+        "download_with_limit",
+        "download_without_limit",
+        "explore",
+        "save_content",
+        "schedule_look_emails",
+        "see_drill_overlay",
+        "see_looks",
+        "see_user_dashboards",
+        "send_outgoing_webhook",
+    }
+)
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """A saved query with a title."""
+
+    id: str
+    title: str
+    query: Query
+    description: str | None = None
+
+
+class Looker:
+    """A site for `wire.Server`: one Looker instance with one API user.
+
+    Attributes may be changed while it is served: a rotated `client_secret`, another set of `permissions`.
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str = "sandbox-client",
+        client_secret: str = "sandbox-secret",  # noqa: S107  # the sandbox's own, known to everyone
+        permissions: Collection[str] = ALL_PERMISSIONS,
+        token_lifetime_s: float = 3600,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.client_id = client_id
+        self.client_secret = client_secret
+        self.permissions = permissions
+        self.token_lifetime_s = token_lifetime_s
+        self.clock = clock
+        self.explores: dict[tuple[str, str], Explore] = {}
+        self.looks: dict[str, Look] = {}
+        self._queries: dict[str, Query] = {}
+        self._tokens: dict[str, float] = {}
+        self._warehouse = Warehouse()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give the rows' disk space back now; without this call it happens at the end of the program."""
+        self._warehouse.close()
+
+    # What is there to be asked.
+
+    def explore(self, model: str, name: str, paths: Paths, **options: Any) -> Explore:
+        """Offer CSV files (`.csv`, `.csv.gz`, `.csv.zip`; several with the same columns are one table) as an explore.
+
+        A column `dep_time` becomes the dimension `<name>.dep_time`, labelled "Flights Dep Time" in an explore
+        `flights`; `<name>.count` counts rows. Options: `label` of the explore; `labels` and `types` by column (types
+        in DuckDB's words, such as `VARCHAR`); `nulls`, the texts that mean a missing value; `fails_after_rows`.
+        """
+        several = [paths] if isinstance(paths, str | os.PathLike) else paths
+        explore = Explore(self._warehouse, model, name, [pathlib.Path(path) for path in several], **options)
+        self.explores[model, name] = explore
+        return explore
+
+    def look(
+        self, look_id: str | int, title: str, model: str, view: str, fields: Iterable[str], **attributes: Any
+    ) -> Look:
+        """Save a Look; attributes are those of a query (`filters`, `sorts`, `limit`, …) and `description`."""
+        description = attributes.pop("description", None)
+        query = _query_of({"model": model, "view": view, "fields": list(fields), **attributes})
+        look = Look(str(look_id), title, query, description)
+        self._queries[query.slug] = query
+        self.looks[look.id] = look
+        return look
+
+    @property
+    def live_tokens(self) -> int:
+        """How many logins have neither expired nor logged out."""
+        now = self.clock()
+        return sum(expiry > now for expiry in self._tokens.values())
+
+    def expire_tokens(self) -> None:
+        """Every token from before now is answered with 401."""
+        with self._lock:
+            self._tokens.clear()
+
+    # How a request finds its answer.
+
+    def answer(self, request: Request) -> Response:
+        found, values = find(request)
+        try:
+            if found is None:
+                raise not_found()
+            if not found.public:
+                self._authenticate(request)
+            return found.answer(self, request, **values)
+        except Refusal as refusal:
+            return refused(refusal, request, found)
+
+    def _authenticate(self, request: Request) -> str:
+        scheme, _, token = (request.headers.get("Authorization") or "").partition(" ")
+        if scheme.lower() not in {"token", "bearer"} or self._tokens.get(token.strip(), 0) <= self.clock():
+            raise Refusal(401, "Requires authentication.")
+        return token.strip()
+
+    # Coming and going.
+
+    @route("GET", "/alive", public=True)
+    def _alive(self, _: Request) -> Response:
+        return Response(200, b"", {"Content-Type": "text/plain"})
+
+    @route("POST", "/api/4.0/login", public=True)
+    def _login(self, request: Request) -> Response:
+        form = urllib.parse.parse_qs(request.body.read().decode(errors="replace"))
+        given = tuple(
+            (form.get(name) or request.query.get(name) or [""])[0].encode() for name in ("client_id", "client_secret")
+        )
+        known = (self.client_id.encode(), self.client_secret.encode())
+        if not all(map(secrets.compare_digest, given, known)):
+            raise not_found()
+        token = secrets.token_urlsafe(30)
+        with self._lock:
+            self._tokens[token] = self.clock() + self.token_lifetime_s
+        return Response.of_json(
+            {
+                "access_token": token,
+                "token_type": "Bearer",
+                "expires_in": int(self.token_lifetime_s),
+                "refresh_token": None,
+            }
+        )
+
+    @route("DELETE", "/api/4.0/logout")
+    @route("DELETE", "/api/logout")  # as the official SDK has it
+    def _logout(self, request: Request) -> Response:
+        with self._lock:
+            self._tokens.pop(self._authenticate(request), None)
+        return Response(204)
+
+    @route("GET", "/versions", public=True)
+    @route("GET", "/api/4.0/versions", public=True)
+    def _versions(self, request: Request) -> Response:
+        address = address_of(request)
+        version = {"version": "4.0", "full_version": "4.0.26.12", "status": "current", "swagger_url": None}
+        return selected(
+            request,
+            {
+                "looker_release_version": _RELEASE,
+                "current_version": version,
+                "supported_versions": [version],
+                "api_server_url": address,
+                "web_server_url": address,
+            },
+        )
+
+    # Who is asking.
+
+    @route("GET", "/api/4.0/user")
+    def _me(self, request: Request) -> Response:
+        return selected(
+            request,
+            {
+                "id": _USER_ID,
+                "first_name": "Sandbox",
+                "last_name": "User",
+                "display_name": "Sandbox User",
+                "email": "sandbox@example.com",
+                "is_disabled": False,
+                "is_service_account": False,
+                "locale": "en",
+                "group_ids": [],
+                "role_ids": [_ROLE_ID],
+                "can": {"show": True},
+                "url": f"{address_of(request)}/api/4.0/users/{_USER_ID}",
+            },
+        )
+
+    @route("GET", "/api/4.0/roles")
+    def _roles(self, request: Request) -> Response:
+        ids = request.argument("ids")
+        roles = [self._described_role()]
+        return selected(request, [role for role in roles if ids is None or role["id"] in ids.split(",")])
+
+    @route("GET", "/api/4.0/roles/{role_id}")
+    def _role(self, request: Request, role_id: str) -> Response:
+        if role_id != _ROLE_ID:
+            raise not_found()
+        return selected(request, self._described_role())
+
+    def _described_role(self) -> dict[str, Any]:
+        models = sorted({model for model, _ in self.explores})
+        return {
+            "id": _ROLE_ID,
+            "name": "Bridge",
+            "internal": False,
+            "permission_set_id": _ROLE_ID,
+            "permission_set": {
+                "id": _ROLE_ID,
+                "name": "Bridge",
+                "all_access": False,
+                "built_in": False,
+                "permissions": sorted(self.permissions),
+            },
+            "model_set_id": _ROLE_ID,
+            "model_set": {"id": _ROLE_ID, "name": "Bridge", "all_access": False, "built_in": False, "models": models},
+        }
+
+    # Models and explores.
+
+    @route("GET", "/api/4.0/lookml_models")
+    def _models(self, request: Request) -> Response:
+        models = [self._described_model(name) for name in dict.fromkeys(model for model, _ in self.explores)]
+        start = whole_number(request, "offset") or 0
+        limit = whole_number(request, "limit")
+        return selected(request, models[start:][:limit])
+
+    @route("GET", "/api/4.0/lookml_models/{model}")
+    def _model(self, request: Request, model: str) -> Response:
+        if model not in {known for known, _ in self.explores}:
+            raise not_found()
+        return selected(request, self._described_model(model))
+
+    def _described_model(self, name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "label": name.replace("_", " ").title(),
+            "project_name": name,
+            "has_content": True,
+            "allowed_db_connection_names": ["sandbox"],
+            "unlimited_db_connections": False,
+            "explores": [
+                {"name": explore.name, "label": explore.label, "description": None, "hidden": False}
+                for explore in self.explores.values()
+                if explore.model == name
+            ],
+            "can": {"show": True},
+        }
+
+    @route("GET", "/api/4.0/lookml_models/{model}/explores/{name}")
+    def _explore(self, request: Request, model: str, name: str) -> Response:
+        return selected(request, self._found_explore(model, name).described())
+
+    def _found_explore(self, model: str, name: str) -> Explore:
+        if (model, name) not in self.explores:
+            raise not_found()
+        return self.explores[model, name]
+
+    # Looks and queries.
+
+    @route("GET", "/api/4.0/looks")
+    def _all_looks(self, request: Request) -> Response:
+        return selected(request, [self._described_look(look, request) for look in self.looks.values()])
+
+    @route("GET", "/api/4.0/looks/{look_id}")
+    def _one_look(self, request: Request, look_id: str) -> Response:
+        look = self._found_look(look_id)
+        whole = {"query": look.query.described(address_of(request)), "url": f"/looks/{look.id}"}
+        return selected(request, {**self._described_look(look, request), **whole})
+
+    @route("GET", "/api/4.0/looks/{look_id}/run/{result_format}")
+    def _run_look(self, request: Request, look_id: str, result_format: str) -> Response:
+        return self._run(self._found_look(look_id).query, request, result_format)
+
+    def _found_look(self, look_id: str) -> Look:
+        if look_id not in self.looks:
+            raise not_found()
+        return self.looks[look_id]
+
+    def _described_look(self, look: Look, request: Request) -> dict[str, Any]:
+        return {
+            "id": look.id,
+            "title": look.title,
+            "description": look.description,
+            "query_id": look.query.slug,
+            "model": {"id": look.query.model, "label": look.query.model.replace("_", " ").title()},
+            "folder": {"id": "1", "name": "Shared"},
+            "folder_id": "1",
+            "user_id": _USER_ID,
+            "user_name": "Sandbox User",
+            "created_at": _FOREVER,
+            "updated_at": _FOREVER,
+            "deleted": False,
+            "public": False,
+            "is_run_on_load": True,
+            "short_url": f"/looks/{look.id}",
+            "embed_url": f"{address_of(request)}/embed/looks/{look.id}",
+            "can": {"show": True, "run": True, "download": True},
+        }
+
+    @route("POST", "/api/4.0/queries")
+    def _create_query(self, request: Request) -> Response:
+        query = _query_of(json_object(request))
+        self._queries[query.slug] = query
+        return selected(request, query.described(address_of(request)))
+
+    @route("GET", "/api/4.0/queries/{query_id}")
+    @route("GET", "/api/4.0/queries/slug/{query_id}")
+    def _query(self, request: Request, query_id: str) -> Response:
+        return selected(request, self._found_query(query_id).described(address_of(request)))
+
+    @route("GET", "/api/4.0/queries/{query_id}/run/{result_format}")
+    def _run_query(self, request: Request, query_id: str, result_format: str) -> Response:
+        return self._run(self._found_query(query_id), request, result_format)
+
+    @route("POST", "/api/4.0/queries/run/{result_format}")
+    def _run_inline_query(self, request: Request, result_format: str) -> Response:
+        return self._run(_query_of(json_object(request)), request, result_format)
+
+    def _found_query(self, query_id: str) -> Query:
+        if query_id not in self._queries:
+            raise not_found()
+        return self._queries[query_id]
+
+    def _run(self, query: Query, request: Request, result_format: str) -> Response:
+        if result_format not in results.FORMATS:
+            offered = ", ".join(results.FORMATS)
+            raise Refusal(400, f"Unsupported result format {result_format!r}: the sandbox writes {offered}")
+        explore = self._found_explore(query.model, query.view)
+        limit = row_limit(query, whole_number(request, "limit"), unlimited="download_without_limit" in self.permissions)
+        try:
+            now = dt.datetime.fromtimestamp(self.clock(), time_zone(query.query_timezone))
+            statement = translate(query, explore, limit=limit, now=now)
+        except (QueryRefused, Malformed) as error:
+            raise Refusal(400, str(error)) from None
+        body = results.blocks(
+            result_format,
+            statement,
+            self._warehouse.cursor(),
+            formatted=request.argument("apply_formatting") == "true",
+            fails_after_rows=explore.fails_after_rows,
+        )
+        return Response(200, body, {"Content-Type": results.content_type(result_format)})
+
+
+def _query_of(body: Mapping[str, Any]) -> Query:
+    for name in ("model", "view"):
+        if not body.get(name):
+            raise invalid(name, "missing_field", "This field is required.")
+    # Clients that keep the limit as a number are served as well.
+    limit = body.get("limit")
+    try:
+        query = msgspec.convert({**body, "limit": str(limit) if isinstance(limit, int) else limit}, Query)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$.")
+        raise invalid(re.split(r"\W", place)[0], "invalid", message) from None
+    if not re.fullmatch(r"-?\d{1,18}|", query.limit or ""):
+        raise invalid("limit", "invalid", "limit must be an integer")
+    return query

@@ -1,0 +1,89 @@
+"""One DuckDB database: a journal of all that was declared and imported, and one table of rows per block."""
+
+# ruff: noqa: S608  # table and column names are made here from uuids and positions; values are bound or quoted
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from local.sandbox.pigment.model import Block, PropertyType
+
+_MEMORY_LIMIT = "1GB"
+_SQL_TYPES: dict[PropertyType, str] = {
+    "text": "VARCHAR",
+    "number": "DOUBLE",
+    "integer": "BIGINT",
+    "date": "DATE",
+    "boolean": "BOOLEAN",
+    "dimension": "VARCHAR",
+}
+
+
+class Database:
+    """In memory, or in a file that survives; beyond its memory limit it spills to disk."""
+
+    def __init__(self, file: Path | None, spill: Path) -> None:
+        self._connection = duckdb.connect(str(file or ":memory:"))
+        self._connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+        self._connection.execute(f"SET temp_directory = {literal(str(spill))}")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS journal (line VARCHAR)")
+        self._writing = threading.Lock()
+
+    def close(self) -> None:
+        with self._writing:
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """All of it or nothing; one at a time, as DuckDB refuses two that change the same table."""
+        with self._writing, self._connection.cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+            except BaseException:
+                cursor.rollback()
+                raise
+            cursor.commit()
+
+    def journal(self) -> list[str]:
+        """Every line, oldest first."""
+        with self._connection.cursor() as cursor:
+            return [line for (line,) in cursor.execute("SELECT line FROM journal ORDER BY rowid").fetchall()]
+
+    def rows(self, block: Block) -> list[dict[str, Any]]:
+        return [dict(zip(block.properties, row, strict=True)) for row in self._read(block, "*", "ORDER BY rowid")]
+
+    def count(self, block: Block) -> int:
+        counted = self._read(block, "count(*)")
+        return int(counted[0][0]) if counted else 0
+
+    def _read(self, block: Block, what: str, how: str = "") -> Sequence[Sequence[Any]]:
+        if not block.properties:
+            return []
+        with self._connection.cursor() as cursor:
+            return cursor.execute(f"SELECT {what} FROM {table(block)} {how}").fetchall()
+
+
+def note(cursor: duckdb.DuckDBPyConnection, line: str) -> None:
+    """Add a line to the journal, as part of a transaction."""
+    cursor.execute("INSERT INTO journal VALUES (?)", [line])
+
+
+def shape(cursor: duckdb.DuckDBPyConnection, block: Block) -> None:
+    """Give the block's table a column for every property."""
+    columns = [f"p{position} {_SQL_TYPES[kind]}" for position, kind in enumerate(block.properties.values())]
+    if columns:
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {table(block)} ({', '.join(columns)})")
+    for column in columns:
+        cursor.execute(f"ALTER TABLE {table(block)} ADD COLUMN IF NOT EXISTS {column}")
+
+
+def table(block: Block) -> str:
+    return "rows_" + block.id.replace("-", "")
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

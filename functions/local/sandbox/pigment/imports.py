@@ -1,0 +1,168 @@
+"""An import's way: accepted, queued, loaded, reported; slow or failing where it is told to be."""
+
+import collections
+import dataclasses
+import datetime as dt
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from local.sandbox.pigment import records
+from local.sandbox.pigment.loading import DeliberateSkip, Load, read_header
+from local.sandbox.pigment.model import (
+    Column,
+    Configuration,
+    ErrorDetail,
+    Import,
+    ImportFailed,
+    ImportReport,
+    SkipReason,
+)
+from local.sandbox.pigment.queue import ImportQueue
+from local.sandbox.pigment.workspace import Workspace
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pace:
+    in_progress_polls: int = 0
+    late_polls: int = 0
+
+
+class ImportingWorkspace(Workspace):
+    """A workspace whose imports run."""
+
+    def __init__(self, root: Path | None, clock: Callable[[], float]) -> None:
+        super().__init__(root)
+        self.clock = clock
+        (self.folder / "received").mkdir(exist_ok=True)
+        self._failures: dict[str, collections.deque[ErrorDetail]] = collections.defaultdict(collections.deque)
+        self._skips: dict[str, collections.deque[DeliberateSkip]] = collections.defaultdict(collections.deque)
+        self._paces: dict[str | None, _Pace] = {}
+        self._polls: collections.Counter[str] = collections.Counter()
+        self._polling = threading.Lock()
+        self._queue = ImportQueue(self._run)
+        for each in self.imports:
+            if each.status == "InProgress":  # An earlier life of this root accepted it and did not come to its end.
+                self._queue.add(each.configuration, each.id)
+
+    def close(self) -> None:
+        self._queue.close()
+        super().close()
+
+    @property
+    def imports(self) -> list[Import]:
+        """Every import, in the order they were accepted."""
+        return self.records.every(Import)
+
+    def received(self, import_id: str) -> Path:
+        """The CSV of an import, byte for byte."""
+        return self.folder / "received" / f"{import_id}.csv"
+
+    def finished(self, import_id: str, timeout_s: float = 60) -> Import:
+        """The import, once it has ended.
+
+        Raises:
+            TimeoutError: it has not, in that time.
+        """
+        if not self._queue.wait_for(lambda: self.records.get(Import, import_id).status != "InProgress", timeout_s):
+            raise TimeoutError(f"import {import_id} is still in progress")
+        return self.records.get(Import, import_id)
+
+    def fail_next(self, configuration: str, name: str, description: str) -> None:
+        """The configuration's next import ends as Failed and leaves nothing behind."""
+        self._failures[configuration].append(ErrorDetail(name, description))
+
+    def skip_next(
+        self, configuration: str, rows: int, reason: SkipReason = "ParsingError", column: str | None = None
+    ) -> None:
+        """The configuration's next import skips its first good rows."""
+        self._skips[configuration].append(DeliberateSkip(rows, reason, column))
+
+    def hold(self, configuration: str | None = None) -> None:
+        """Imports are accepted and stay InProgress until `release`; all of them where no configuration is named."""
+        self._queue.hold(configuration)
+
+    def release(self, configuration: str | None = None) -> None:
+        self._queue.release(configuration)
+
+    def delay_reports(
+        self, configuration: str | None = None, *, in_progress_polls: int = 0, late_polls: int = 0
+    ) -> None:
+        """Status calls find nothing `late_polls` times and then InProgress `in_progress_polls` times, per import."""
+        self._paces[configuration] = _Pace(in_progress_polls, late_polls)
+
+    def accept(self, configuration: str, import_id: str, sha256: str) -> None:
+        """Queue a file that lies complete where `received` says."""
+        size_bytes = self.received(import_id).stat().st_size
+        self.records.save(Import(import_id, configuration, self.clock(), size_bytes, sha256))
+        self._queue.add(configuration, import_id)
+
+    def report(self, import_id: str, *, detailed: bool) -> ImportReport | None:
+        """What a status call answers; nothing where the import is unknown, or not known yet."""
+        found = self.records.find(Import, import_id)
+        if found is None:
+            return None
+        pace = self._paces.get(found.configuration) or self._paces.get(None) or _Pace()
+        with self._polling:
+            self._polls[import_id] += 1
+            polls = self._polls[import_id]
+        if polls <= pace.late_polls:
+            return None
+        created_at = _timestamp(found.created_s)
+        if found.ended_s is None or polls <= pace.late_polls + pace.in_progress_polls:
+            return ImportReport(import_id, created_at, "InProgress")
+        details = found.report if detailed and found.report else msgspec.UNSET
+        return ImportReport(import_id, created_at, found.status, _timestamp(found.ended_s), found.errors, details)
+
+    def fail(self, accepted: Import, detail: ErrorDetail) -> None:
+        self.records.save(
+            msgspec.structs.replace(accepted, status="Failed", ended_s=self.clock(), errors=[detail], report=None)
+        )
+
+    def _run(self, import_id: str) -> None:
+        accepted = self.records.get(Import, import_id)
+        try:
+            self._load(accepted)
+        except ImportFailed as failure:
+            self.fail(accepted, failure.detail)
+        except duckdb.Error as error:
+            self.fail(accepted, ErrorDetail("InvalidFile", str(error)))
+
+    def _load(self, accepted: Import) -> None:
+        """Rows and report are committed together: a crash leaves both or neither, and the next life tries again."""
+        file = self.received(accepted.id)
+        configuration = self._learned(self.records.get(Configuration, accepted.configuration), file)
+        failures, skips = self._failures[configuration.id], self._skips[configuration.id]
+        failure = failures.popleft() if failures else None
+        skip = skips.popleft() if skips else None
+        blocks = {block.id: block for block in self.blocks()}
+        with self.database.transaction() as cursor:
+            load = Load(cursor, configuration, blocks, skip)
+            report = load.run(file)
+            if failure:
+                raise ImportFailed(failure.name, failure.description)
+            ended = msgspec.structs.replace(
+                accepted, status="Completed", ended_s=self.clock(), rows=load.rows, report=report
+            )
+            records.write(cursor, ended)
+        self.records.keep(ended)
+
+    def _learned(self, configuration: Configuration, file: Path) -> Configuration:
+        """The configuration with a column for every header of its first file."""
+        if not configuration.learn:
+            return configuration
+        declared = {column.header: column for column in configuration.columns}
+        columns = [declared.get(name, Column(name)) for name in read_header(file, configuration.delimiter)]
+        learned = msgspec.structs.replace(configuration, columns=tuple(columns), learn=False)
+        try:
+            self.complete(learned)
+        except ValueError as error:
+            raise ImportFailed("InvalidConfiguration", str(error)) from None
+        return learned
+
+
+def _timestamp(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().replace("+00:00", "Z")

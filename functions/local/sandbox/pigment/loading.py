@@ -1,0 +1,280 @@
+"""One file into one block: read, checked row by row, cleared and written, with an honest count of it all.
+
+A million rows are a matter of seconds because DuckDB reads and checks them; no row passes through Python.
+"""
+
+# ruff: noqa: S608  # names are made from positions and uuids; every text from outside is quoted by literal()
+import csv
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from local.sandbox.pigment.database import literal, table
+from local.sandbox.pigment.model import (
+    AutoCreated,
+    Block,
+    Column,
+    Configuration,
+    DetailedReport,
+    ImpactedBlock,
+    ImportFailed,
+    SkippedData,
+    SkipReason,
+    Summary,
+)
+
+_SAMPLES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class DeliberateSkip:
+    """The first good rows of a file are skipped all the same, for the reason given."""
+
+    rows: int
+    reason: SkipReason
+    column: str | None
+
+
+def read_header(file: Path, delimiter: str) -> list[str]:
+    try:
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            header = next(csv.reader(lines, delimiter=delimiter), [])
+        "".join(header).encode()
+    except UnicodeEncodeError:
+        raise ImportFailed("InvalidEncoding", "The header is not encoded in UTF-8.") from None
+    except csv.Error as error:
+        raise ImportFailed("InvalidFile", f"The header cannot be read: {error}.") from None
+    if not header:
+        raise ImportFailed("EmptyFile", "The file is empty.")
+    return header
+
+
+@dataclasses.dataclass
+class Load:
+    """One file on its way into one block, inside one transaction on a connection of its own."""
+
+    cursor: duckdb.DuckDBPyConnection
+    configuration: Configuration
+    blocks: Mapping[str, Block]
+    deliberate_skip: DeliberateSkip | None = None
+    rows: int = dataclasses.field(default=0, init=False)
+    "Data rows found in the file."
+
+    def __post_init__(self) -> None:
+        self.block = self.blocks[self.configuration.block]
+
+    def run(self, file: Path) -> DetailedReport:
+        """Raises ImportFailed; whoever holds the transaction rolls it back."""
+        header = read_header(file, self.configuration.delimiter)
+        _check_header(header, [column.header for column in self._columns])
+        self._stage(file, header)
+        skipped = [*self._malformed(), *self._skipped(), *self._blanked()]
+        created = self._create_items()
+        self._settle_duplicates()
+        deleted = self._clear()
+        inserted, updated = self._write()
+        return DetailedReport(
+            "Metric" if self.block.type == "Metric" else "List",
+            Summary(inserted, updated, deleted, sum(skip.count for skip in skipped)),
+            [ImpactedBlock(self.block.id, inserted, updated, deleted, skipped)],
+            created,
+        )
+
+    @property
+    def _columns(self) -> Sequence[Column]:
+        return self.configuration.columns
+
+    @property
+    def _key(self) -> Sequence[str]:
+        return self.configuration.key(self.block)
+
+    def _stage(self, file: Path, header: Sequence[str]) -> None:
+        """Each row once, as raw text `r`, typed value `v` and the first column that has a `problem`."""
+        raw = [f"nullif(c{header.index(column.header)}, '') AS r{n}" for n, column in enumerate(self._columns)]
+        values = [f"{self._parsed(f'r{n}', column)} AS v{n}" for n, column in enumerate(self._columns)]
+        problems = [f"WHEN {self._is_problem(n, column)} THEN {n}" for n, column in enumerate(self._columns)]
+        samples = [f"WHEN {n} THEN r{n}" for n in range(len(self._columns))]
+        kept = [f"v{n}" for n in range(len(self._columns))] + [f"r{n}" for n, _ in self._blankable()]
+        self._run(
+            f"CREATE TEMP TABLE staged AS SELECT {', '.join(kept)}, "
+            f"CASE {' '.join(problems)} END AS problem, CASE problem {' '.join(samples)} END AS sample "
+            f"FROM (SELECT *, {', '.join(values)} FROM (SELECT {', '.join(raw)} FROM {self._csv(file, len(header))}))"
+        )
+
+    def _csv(self, file: Path, width: int) -> str:
+        names = ", ".join(f"c{position}: 'VARCHAR'" for position in range(width))
+        return (
+            f"read_csv({literal(str(file))}, columns = {{{names}}}, auto_detect = false, header = true, "
+            f"delim = {literal(self.configuration.delimiter)}, quote = '\"', escape = '\"', store_rejects = true)"
+        )
+
+    def _parsed(self, raw: str, column: Column) -> str:
+        """SQL for the typed value; NULL where the text is none. DuckDB alone would read 1.5 as the integer 2."""
+        match column.type:
+            case "number":
+                number = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+                return f"CASE WHEN regexp_full_match({raw}, '{number}') THEN TRY_CAST({raw} AS DOUBLE) END"
+            case "integer":
+                return f"CASE WHEN regexp_full_match({raw}, '[+-]?\\d+') THEN TRY_CAST({raw} AS BIGINT) END"
+            case "date":
+                return f"CAST(try_strptime({raw}, {literal(column.format)}) AS DATE)"
+            case "boolean":
+                return (
+                    f"CASE WHEN lower({raw}) IN ('true', 'yes', '1') THEN true "
+                    f"WHEN lower({raw}) IN ('false', 'no', '0') THEN false END"
+                )
+            case "dimension" if column.missing != "create":
+                return f"CASE WHEN {raw} IN (SELECT CAST(p0 AS VARCHAR) FROM {self._items(column)}) THEN {raw} END"
+            case _:
+                return raw
+
+    def _items(self, column: Column) -> str:
+        return table(self.blocks[str(column.to)])
+
+    def _is_problem(self, n: int, column: Column) -> str:
+        if column.property in self._key:
+            return f"v{n} IS NULL"
+        if column.type == "dimension" and column.missing == "blank":
+            return "false"
+        return f"r{n} IS NOT NULL AND v{n} IS NULL"
+
+    def _blankable(self) -> Iterable[tuple[int, Column]]:
+        return [(n, column) for n, column in enumerate(self._columns) if column.missing == "blank"]
+
+    def _malformed(self) -> list[SkippedData]:
+        """Rows of another width or encoding; a stray quote can swallow all that follows, so it fails the file."""
+        count, samples, unclosed = self._one(
+            f"SELECT count(*), arg_min(csv_line, line, {_SAMPLES}), min(line) FILTER (unclosed) FROM (SELECT line, "
+            "any_value(csv_line) AS csv_line, bool_or(error_type = 'UNQUOTED VALUE') AS unclosed "
+            "FROM reject_errors GROUP BY line)"
+        )
+        if unclosed:
+            raise ImportFailed("InvalidFile", f"Line {unclosed}: a quoted value is malformed.")
+        self.rows += count
+        return [SkippedData(count, "ParsingError", None, samples)] if count else []
+
+    def _skipped(self) -> list[SkippedData]:
+        """Count the rows with a problem, and drop them."""
+        causes: list[tuple[SkipReason, str | None]] = [
+            ("MissingModalitySkippedDataRow" if column.type == "dimension" else "ParsingError", column.header)
+            for column in self._columns
+        ]
+        if self.deliberate_skip:
+            self._skip_deliberately(self.deliberate_skip, len(causes))
+            causes.append((self.deliberate_skip.reason, self.deliberate_skip.column))
+        found = self._run(
+            f"SELECT problem, count(*), arg_min(coalesce(sample, ''), rowid, {_SAMPLES}) FILTER (problem IS NOT NULL) "
+            "FROM staged GROUP BY problem ORDER BY problem"
+        ).fetchall()
+        self.rows += sum(count for _, count, _ in found)
+        bad = [(causes[n], count, samples) for n, count, samples in found if n is not None]
+        if bad:
+            self._run("DELETE FROM staged WHERE problem IS NOT NULL")
+        return [SkippedData(count, reason, column, samples) for (reason, column), count, samples in bad]
+
+    def _skip_deliberately(self, skip: DeliberateSkip, problem: int) -> None:
+        headers = [column.header for column in self._columns]
+        sample = f"CAST(v{headers.index(skip.column)} AS VARCHAR)" if skip.column in headers else "NULL"
+        self._run(
+            f"UPDATE staged SET problem = {problem}, sample = {sample} WHERE rowid IN "
+            f"(SELECT rowid FROM staged WHERE problem IS NULL ORDER BY rowid LIMIT {skip.rows})"
+        )
+
+    def _blanked(self) -> Iterable[SkippedData]:
+        """Rows that land with a blank in place of an item their dimension lacks."""
+        for n, column in self._blankable():
+            count, samples = self._one(
+                f"SELECT count(*), arg_min(r{n}, rowid, {_SAMPLES}) FROM staged WHERE r{n} IS NOT NULL AND v{n} IS NULL"
+            )
+            if count:
+                yield SkippedData(count, "MissingModalityUseDefaultOrNullModality", column.header, samples)
+
+    def _create_items(self) -> list[AutoCreated]:
+        created = []
+        for n, column in enumerate(self._columns):
+            if column.type == "dimension" and column.missing == "create":
+                items = self._items(column)
+                count = self._number(
+                    f"INSERT INTO {items} (p0) SELECT DISTINCT v{n} FROM staged WHERE v{n} IS NOT NULL "
+                    f"AND NOT EXISTS (FROM {items} WHERE p0 = staged.v{n})"
+                )
+                created += [AutoCreated(str(column.to), count)] if count else []
+        return created
+
+    def _settle_duplicates(self) -> None:
+        """Twice the same unique id fails a list's import; in a metric's cell the last value stays."""
+        if not self._key:
+            return
+        key = ", ".join(f"v{self._columns_of([name])[0]}" for name in self._key)
+        twice = self._run(f"SELECT {key} FROM staged GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
+        if twice and self.block.type != "Metric":
+            values = ", ".join(str(value) for value in twice)
+            raise ImportFailed(
+                "DuplicateUniqueIdentifier", f"{', '.join(self._key)}: {values} is there more than once."
+            )
+        if twice:
+            self._run(f"DELETE FROM staged WHERE rowid NOT IN (SELECT max(rowid) FROM staged GROUP BY {key})")
+
+    def _clear(self) -> int:
+        """Clear all: what the file lacks where rows have a unique id, everything where they have none."""
+        if self.configuration.clear == "none":
+            return 0
+        conditions = ["true"]
+        if self.configuration.clear == "scope":
+            conditions.append(f"EXISTS (FROM staged WHERE {self._same(self.configuration.scope)})")
+        if self._key:
+            conditions.append(f"NOT EXISTS (FROM staged WHERE {self._same(self._key)})")
+        return self._number(f"DELETE FROM {table(self.block)} AS kept WHERE {' AND '.join(conditions)}")
+
+    def _write(self) -> tuple[int, int]:
+        """Append, or update by key; an unchanged row counts as updated."""
+        into = ", ".join(f"p{self.block.position(name)}" for name in self.configuration.properties)
+        values = ", ".join(f"v{n}" for n in range(len(self._columns)))
+        if not self._key:
+            return self._number(f"INSERT INTO {table(self.block)} ({into}) SELECT {values} FROM staged"), 0
+        updated = self._number(
+            f"SELECT count(*) FROM staged WHERE EXISTS (FROM {table(self.block)} AS kept WHERE {self._same(self._key)})"
+        )
+        changes = [
+            f"p{self.block.position(column.property)} = v{n}"
+            for n, column in enumerate(self._columns)
+            if column.property not in self._key
+        ]
+        when_matched = f"UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING"
+        self._run(
+            f"MERGE INTO {table(self.block)} AS kept USING staged ON {self._same(self._key)} "
+            f"WHEN MATCHED THEN {when_matched} WHEN NOT MATCHED THEN INSERT ({into}) VALUES ({values})"
+        )
+        return self._number("SELECT count(*) FROM staged") - updated, updated
+
+    def _same(self, names: Sequence[str]) -> str:
+        return " AND ".join(
+            f"kept.p{self.block.position(name)} IS NOT DISTINCT FROM staged.v{n}"
+            for name, n in zip(names, self._columns_of(names), strict=True)
+        )
+
+    def _columns_of(self, names: Sequence[str]) -> list[int]:
+        return [self.configuration.properties.index(name) for name in names]
+
+    def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        return self.cursor.execute(sql)
+
+    def _one(self, sql: str) -> tuple[Any, ...]:
+        return self._run(sql).fetchall()[0]
+
+    def _number(self, sql: str) -> int:
+        """The number a statement answers: rows inserted or deleted, or what it counted."""
+        return int(self._one(sql)[0])
+
+
+def _check_header(header: Sequence[str], wanted: Sequence[str]) -> None:
+    faults = {
+        "missing": [name for name in wanted if name not in header],
+        "there more than once": [name for name in wanted if header.count(name) > 1],
+    }
+    found = [f"{', '.join(names)}: {fault}." for fault, names in faults.items() if names]
+    if found:
+        raise ImportFailed("InvalidColumns", f"{' '.join(found)} The file's columns: {', '.join(header)}.")

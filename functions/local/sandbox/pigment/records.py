@@ -1,0 +1,55 @@
+"""The latest version of everything declared and imported, written to the journal and read back from it."""
+
+import threading
+from typing import TypeVar
+
+import duckdb
+import msgspec
+
+from local.sandbox.pigment import database
+from local.sandbox.pigment.model import Application, Block, Configuration, Import, Key
+
+Record = Key | Application | Block | Configuration | Import
+R = TypeVar("R", Key, Application, Block, Configuration, Import)
+
+
+class Records:
+    def __init__(self, rows: database.Database) -> None:
+        self._database = rows
+        self._kept: dict[type, dict[str, Record]] = {}
+        self._lock = threading.Lock()
+        decoder = msgspec.json.Decoder(Record)
+        for line in rows.journal():
+            self.keep(decoder.decode(line))
+
+    def find(self, kind: type[R], record_id: str) -> R | None:
+        found = self._kept.get(kind, {}).get(record_id)
+        return found if isinstance(found, kind) else None
+
+    def get(self, kind: type[R], record_id: str) -> R:
+        """Raises KeyError where there is none."""
+        found = self.find(kind, record_id)
+        if found is None:
+            raise KeyError(f"no {kind.__name__} {record_id}")
+        return found
+
+    def every(self, kind: type[R]) -> list[R]:
+        """In the order they were first saved."""
+        with self._lock:
+            return [record for record in self._kept.get(kind, {}).values() if isinstance(record, kind)]
+
+    def save(self, record: Record) -> str:
+        with self._database.transaction() as cursor:
+            write(cursor, record)
+        return self.keep(record)
+
+    def keep(self, record: Record) -> str:
+        """Know a record that stands in the journal already."""
+        with self._lock:
+            self._kept.setdefault(type(record), {})[record.id] = record
+        return record.id
+
+
+def write(cursor: duckdb.DuckDBPyConnection, record: Record) -> None:
+    """Journal a record as part of a transaction; it is known once `keep` is called after the commit."""
+    database.note(cursor, msgspec.json.encode(record).decode())

@@ -1,0 +1,219 @@
+"""The workspace over HTTP: Pigment's external API for imports and metadata, with its limits and refusals.
+
+What Pigment's API description leaves open, such as the body of a refusal, differs here from case to case, so that no
+client comes to rely on it.
+"""
+
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+import msgspec
+
+from local.sandbox.pigment.imports import ImportingWorkspace
+from local.sandbox.pigment.model import Application, Configuration, ErrorDetail, Import, Scope
+from local.sandbox.pigment.quota import Quota
+from local.sandbox.wire import Request, Response
+
+_BLOCK_BYTES = 256 * 1024
+_CSV_TYPES = ("text/csv", "application/octet-stream")
+_TOO_MANY_IMPORTS = (
+    "Maximum number of reports per configuration per hour exceeded, maximum: {limit}. Please try again later."
+)
+
+
+class _Refusal(Exception):
+    def __init__(self, status: int, text: str, *, problem: bool = False) -> None:
+        super().__init__(text)
+        self.response = (
+            Response.of_json({"title": text, "status": status}, status, **{"Content-Type": "application/problem+json"})
+            if problem
+            else Response(status, text.encode(), {"Content-Type": "text/plain"} if text else {})
+        )
+
+
+class _Attachment(msgspec.Struct):
+    data: str
+    mimetype: str = "text/csv"
+
+
+class _Delivery(msgspec.Struct):
+    """What a Looker webhook carries; its other fields do not matter here."""
+
+    attachment: _Attachment
+
+
+class Pigment(ImportingWorkspace):
+    """Pigment on this machine; serve it with `wire.Server`."""
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        requests_per_5_minutes: int | None = 500,
+        imports_per_hour: int | None = 300,
+        max_body_bytes: int = 2 * 1024**3,
+    ) -> None:
+        super().__init__(root, clock)
+        self.requests = Quota(requests_per_5_minutes, 300, clock)
+        "Pigment counts per address; every caller of the sandbox has the same."
+        self.imports_per_configuration = Quota(imports_per_hour, 3600, clock)
+        self.max_body_bytes = max_body_bytes
+
+    def answer(self, request: Request) -> Response:
+        try:
+            return self._answer(request)
+        except _Refusal as refusal:
+            return refusal.response
+
+    def _answer(self, request: Request) -> Response:
+        if not self.requests.takes("this machine"):
+            raise _Refusal(429, "Too many requests.")
+        status = 404
+        for method, path, scope, handle in self._ROUTES:
+            found = re.fullmatch(path, request.path)
+            if found and method == request.method:
+                self._authorize(request, scope)
+                return handle(self, request, *found.groups())
+            status = 405 if found else status
+        raise _Refusal(status, "")
+
+    def _authorize(self, request: Request, scope: Scope) -> None:
+        """A key that lacks the scope is answered 401 as well, never 403."""
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            key = request.argument("api_key", "") or "" if request.path.endswith("/push/looker") else ""
+        if not key:
+            raise _Refusal(401, "")
+        if not self.accepts(key.strip(), scope):
+            raise _Refusal(401, "Unauthorized", problem=True)
+
+    def _push_csv(self, request: Request) -> Response:
+        configuration = self._configuration(request)
+        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _CSV_TYPES:
+            raise _Refusal(415, "Unsupported Media Type", problem=True)
+        # Documented for this call alone, and counted before the body is read.
+        if not self.imports_per_configuration.takes(configuration.id):
+            raise _Refusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
+        return self._accept(configuration, self._body(request))
+
+    def _push_looker(self, request: Request) -> Response:
+        configuration = self._configuration(request)
+        try:
+            delivery = msgspec.json.decode(b"".join(self._body(request)), type=_Delivery)
+        except msgspec.DecodeError as error:
+            raise _Refusal(400, f"Not a Looker delivery: {error}.", problem=True) from None
+        if delivery.attachment.mimetype != "text/csv":
+            raise _Refusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
+        return self._accept(configuration, [delivery.attachment.data.encode()])
+
+    def _trigger(self, request: Request) -> Response:
+        configuration = self._configuration(request)
+        source = self.sources.get(configuration.id)
+        if source is None:
+            raise _Refusal(400, "Invalid configuration or unsupported operation type.")
+        try:
+            found = source()
+            return self._accept(configuration, _blocks(found) if isinstance(found, Path) else found)
+        except Exception as error:  # noqa: BLE001  # a source fails in its own words, and its import with it
+            return self._accept_unreadable(configuration, str(error))
+
+    def _accept(self, configuration: Configuration, content: Iterable[bytes]) -> Response:
+        """Keep a file whole, or not at all, and queue it."""
+        import_id, digest = str(uuid4()), hashlib.sha256()
+        file = self.received(import_id)
+        try:
+            with file.open("wb") as kept:
+                for block in content:
+                    digest.update(block)
+                    kept.write(block)
+        except BaseException:
+            file.unlink()
+            raise
+        self.accept(configuration.id, import_id, digest.hexdigest())
+        return Response.of_json({"importId": import_id})
+
+    def _accept_unreadable(self, configuration: Configuration, reason: str) -> Response:
+        accepted = Import(str(uuid4()), configuration.id, self.clock(), 0, hashlib.sha256().hexdigest())
+        self.fail(accepted, ErrorDetail("SourceUnreadable", reason))
+        return Response.of_json({"importId": accepted.id})
+
+    def _body(self, request: Request) -> Iterator[bytes]:
+        for block in request.body.blocks():
+            if request.body.received_bytes > self.max_body_bytes:
+                raise _Refusal(400, f"The file exceeds the size limit of {self.max_body_bytes} bytes.")
+            yield block
+
+    def _configuration(self, request: Request) -> Configuration:
+        configuration_id = _uuid_argument(request, "configurationId")
+        if configuration_id is None:
+            raise _Refusal(400, "The configurationId field is required.", problem=True)
+        configuration = self.records.find(Configuration, configuration_id)
+        if configuration is None:
+            raise _Refusal(404, "Import configuration with the specified ID was not found")
+        return configuration
+
+    def _status(self, _: Request, import_id: str) -> Response:
+        return self._report(import_id, detailed=False)
+
+    def _detailed_status(self, request: Request, import_id: str) -> Response:
+        return self._report(import_id, detailed=request.argument("includedDetailedReport", "") in ("true", "True"))
+
+    def _report(self, import_id: str, *, detailed: bool) -> Response:
+        report = self.report(_uuid(import_id, "importId"), detailed=detailed)
+        if report is None:
+            raise _Refusal(404, "Status with the specified importId was not found", problem=True)
+        return Response.of_json(msgspec.to_builtins(report))
+
+    def _list_applications(self, _: Request) -> Response:
+        return _list({"id": each.id, "name": each.name} for each in self.records.every(Application))
+
+    def _list_blocks(self, request: Request) -> Response:
+        found = self.blocks(_uuid_argument(request, "applicationId"))
+        return _list({"id": each.id, "name": each.name, "type": each.type} for each in found)
+
+    def _list_configurations(self, request: Request) -> Response:
+        found = self.configurations(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
+        return _list({"id": each.id, "name": each.name} for each in found)
+
+    def _list_views(self, _: Request) -> Response:
+        return _list([])
+
+    _ROUTES: ClassVar[list[tuple[str, str, Scope, Callable[..., Response]]]] = [
+        ("POST", r"/api(?:/v1)?/import/push/csv", "Import", _push_csv),
+        ("POST", r"/api(?:/v1)?/import/push/looker", "Import", _push_looker),
+        ("POST", r"/api/v1/import/trigger", "Import", _trigger),
+        ("GET", r"/api/import/([^/]+)/status", "Import", _status),
+        ("GET", r"/api/v1/import/([^/]+)/status", "Import", _detailed_status),
+        ("GET", r"/api/v1/applications", "Modeling metadata", _list_applications),
+        ("GET", r"/api/v1/blocks", "Modeling metadata", _list_blocks),
+        ("GET", r"/api/v1/importConfigurations", "Modeling metadata", _list_configurations),
+        ("GET", r"/api/v1/views", "Modeling metadata", _list_views),
+    ]
+
+
+def _list(found: Iterable[dict[str, str]]) -> Response:
+    return Response.of_json(list(found))
+
+
+def _uuid_argument(request: Request, name: str) -> str | None:
+    text = request.argument(name)
+    return _uuid(text, name) if text else None
+
+
+def _uuid(text: str, name: str) -> str:
+    with contextlib.suppress(ValueError):
+        return str(UUID(text))
+    raise _Refusal(400, f"The value '{text}' is not valid for {name}.", problem=True)
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as content:
+        while block := content.read(_BLOCK_BYTES):
+            yield block

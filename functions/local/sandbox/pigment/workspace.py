@@ -1,0 +1,189 @@
+"""A workspace as a person sets it up in Pigment's screens: keys, applications, blocks, import configurations."""
+
+import hashlib
+import secrets
+import shutil
+import string
+import tempfile
+import weakref
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import msgspec
+
+from local.sandbox.pigment import database
+from local.sandbox.pigment.model import (
+    Application,
+    Block,
+    BlockType,
+    Clear,
+    Column,
+    Configuration,
+    Key,
+    PropertyType,
+    Scope,
+    check,
+    shaped,
+)
+from local.sandbox.pigment.records import Records
+
+_EVERY_SCOPE: tuple[Scope, ...] = ("Import", "Export", "Modeling metadata")
+
+Source = Callable[[], Path | Iterable[bytes]]
+"Reads the file of an integration import: the newest dated one of a bucket, for instance."
+
+
+class Workspace:
+    """With a root, all of it survives a restart; without one, rows are in memory and files in a temporary folder.
+
+    Saying something again, by the same name or uuid, changes it in place.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.folder = root or Path(tempfile.mkdtemp(prefix="pigment-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if root is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.database = database.Database(root and root / "pigment.duckdb", self.folder / "spill")
+        self.records = Records(self.database)
+        self.sources: dict[str, Source] = {}
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def key(self, scopes: Collection[Scope] = _EVERY_SCOPE, value: str | None = None) -> str:
+        """An API key; shown once, kept as a digest."""
+        alphabet = string.ascii_letters + string.digits
+        value = value or "pgmt_" + "".join(secrets.choice(alphabet) for _ in range(46))
+        self.records.save(Key(_digest(value), frozenset(scopes)))
+        return value
+
+    def revoke(self, value: str) -> None:
+        key = self.records.get(Key, _digest(value))
+        self.records.save(msgspec.structs.replace(key, scopes=frozenset()))
+
+    def accepts(self, value: str, scope: Scope) -> bool:
+        key = self.records.find(Key, _digest(value))
+        return key is not None and scope in key.scopes
+
+    def application(self, name: str, *, uuid: str | None = None) -> str:
+        known = next((one.id for one in self.records.every(Application) if one.name == name), None)
+        return self.records.save(Application(_id(uuid or known), name))
+
+    def block(
+        self,
+        application: str,
+        name: str,
+        kind: BlockType = "TransactionList",
+        properties: Mapping[str, PropertyType] | None = None,
+        *,
+        uuid: str | None = None,
+    ) -> str:
+        """Properties may be left out: those that import configurations fill are added by themselves."""
+        known = next((one for one in self.blocks(application) if one.name == name), None)
+        block_id = _id(uuid or (known.id if known else None))
+        block = Block(block_id, application, name, kind, known.properties if known else {})
+        return self._save_block(shaped(block, [Column(each, to) for each, to in (properties or {}).items()]))
+
+    def items(self, block: str, names: Iterable[str]) -> None:
+        """Add items to a DimensionList by name."""
+        table = database.table(self.records.get(Block, block))
+        with self.database.transaction() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {table} (p0) VALUES (?)",  # noqa: S608  # the table's name is made of a uuid
+                [[name] for name in names],
+            )
+
+    def configuration(
+        self,
+        block: str,
+        columns: Iterable[Column | str] = (),
+        *,
+        name: str | None = None,
+        uuid: str | None = None,
+        delimiter: str = ",",
+        unique: Iterable[str] | None = None,
+        clear: Clear = "none",
+        scope: Iterable[str] = (),
+        learn: bool = False,
+        source: Source | None = None,
+    ) -> str:
+        """Save an import configuration; with a `source` it is an integration import, which `trigger` starts.
+
+        Raises:
+            ValueError: Pigment would not let it be saved.
+        """
+        configuration = Configuration(
+            _id(uuid),
+            block,
+            name or f"{self.records.get(Block, block).name} import",
+            tuple(Column(column) if isinstance(column, str) else column for column in columns),
+            delimiter,
+            tuple(unique or ()),
+            clear,
+            tuple(scope),
+            learn,
+        )
+        if source:
+            self.sources[configuration.id] = source
+        return self.records.save(configuration) if learn else self.complete(configuration)
+
+    def configuration_from_header(
+        self, block: str, header: Sequence[str], types: Mapping[str, PropertyType] | None = None, **options: Any
+    ) -> str:
+        """One property per column, text where `types` says nothing."""
+        columns = [Column(name, (types or {}).get(name, "text")) for name in header]
+        return self.configuration(block, columns, **options)
+
+    def complete(self, configuration: Configuration) -> str:
+        """Save a configuration whose columns are all known, and give its block a property for each.
+
+        Raises:
+            ValueError: Pigment would not let it be saved.
+        """
+        block = shaped(self.records.get(Block, configuration.block), configuration.columns)
+        check(configuration, block)
+        for column in configuration.columns:
+            if column.to and not self.records.get(Block, column.to).properties:
+                raise ValueError(f"The list that {column.header!r} names has no property, so its items have no names.")
+        self._save_block(block)
+        return self.records.save(configuration)
+
+    def blocks(self, application: str | None = None) -> list[Block]:
+        return [block for block in self.records.every(Block) if application in (None, block.application)]
+
+    def configurations(self, application: str | None = None, block: str | None = None) -> list[Configuration]:
+        within = {each.id for each in self.blocks(application) if block in (None, each.id)}
+        return [each for each in self.records.every(Configuration) if each.block in within]
+
+    def rows(self, configuration_or_block: str) -> list[dict[str, Any]]:
+        return self.database.rows(self._block_of(configuration_or_block))
+
+    def count(self, configuration_or_block: str) -> int:
+        return self.database.count(self._block_of(configuration_or_block))
+
+    def _save_block(self, block: Block) -> str:
+        with self.database.transaction() as cursor:
+            database.shape(cursor, block)
+        return self.records.save(block)
+
+    def _block_of(self, configuration_or_block: str) -> Block:
+        configuration = self.records.find(Configuration, configuration_or_block)
+        return self.records.get(Block, configuration.block if configuration else configuration_or_block)
+
+
+def _id(text: str | None) -> str:
+    """The uuid in its usual form, or a new one; raises ValueError where the text is none."""
+    return str(UUID(text) if text else uuid4())
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,200 @@
+"""Secret Manager on this machine, for Google's own client over its REST transport.
+
+https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions
+"""
+
+import base64
+import dataclasses
+import re
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import google_crc32c
+
+from local.sandbox.wire import Request, Response
+
+_VERSIONS = re.compile(r"/v1/(projects/[^/]+(?:/locations/[^/]+)?)/secrets/([^/:]+)/versions")
+_VERSION = re.compile(_VERSIONS.pattern + r"/([^/:]+)(:access)?")
+_LINE = re.compile(r"\s*([A-Za-z0-9_-]{1,255})\s*=(.*)")
+_LONGEST_PAGE = 25000
+
+
+class MalformedLine(ValueError):
+    """A line of a secrets file is not NAME=VALUE; its text is not shown, for it may hold a secret."""
+
+
+@dataclasses.dataclass
+class _Version:
+    value: bytes
+    created: str
+    enabled: bool = True
+
+    @property
+    def state(self) -> str:
+        return "ENABLED" if self.enabled else "DISABLED"
+
+
+class Secrets:
+    """A site of secrets, each with its versions from 1 on. The project's name is not checked."""
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._secrets: dict[str, list[_Version]] = {}
+        self._denied: set[str] = set()
+        self._lock = threading.RLock()
+        self._file: Path | None = None
+        self._file_state: tuple[int, int] | None = None
+        for name, value in (values or {}).items():
+            self.put(name, value)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """The secrets of a file of `NAME=VALUE` lines, read again whenever it changes.
+
+        Raises:
+            MalformedLine: a line is something else.
+            OSError: it cannot be read.
+        """
+        secrets = cls()
+        secrets._file = path
+        secrets._read_file()
+        return secrets
+
+    def put(self, name: str, value: str) -> int:
+        """Add a version; its number."""
+        with self._lock:
+            versions = self._secrets.setdefault(name, [])
+            created = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            versions.append(_Version(value.encode(), created))
+            return len(versions)
+
+    def disable(self, name: str, version: int) -> None:
+        with self._lock:
+            self._secrets[name][version - 1].enabled = False
+
+    def deny(self, name: str) -> None:
+        """Answer as to a service account that may not read this secret."""
+        with self._lock:
+            self._denied.add(name)
+
+    def answer(self, request: Request) -> Response:
+        with self._lock:
+            try:
+                self._read_file()
+                return self._route(request)
+            except _Refusal as refusal:
+                return refusal.response()
+            except MalformedLine as error:
+                return _Refusal(500, "INTERNAL", str(error)).response()
+            except OSError:
+                # An editor may be about to put the file back: Google's client tries again.
+                return _Refusal(503, "UNAVAILABLE", f"{self._file} cannot be read.").response()
+
+    def _route(self, request: Request) -> Response:
+        if request.method == "GET" and (match := _VERSION.fullmatch(request.raw_path)):
+            parent, name, wanted, access = (urllib.parse.unquote(part or "") for part in match.groups())
+            number = self._number(parent, name, wanted)
+            return self._access(parent, name, number) if access else self._get(parent, name, number)
+        if request.method == "GET" and (match := _VERSIONS.fullmatch(request.raw_path)):
+            return self._list(request, *map(urllib.parse.unquote, match.groups()))
+        raise _Refusal(404, "NOT_FOUND", "Not Found")
+
+    def _access(self, parent: str, name: str, number: int) -> Response:
+        version = self._secrets[name][number - 1]
+        resource = f"{parent}/secrets/{name}/versions/{number}"
+        if not version.enabled:
+            raise _Refusal(400, "FAILED_PRECONDITION", f"Secret Version [{resource}] is in DISABLED state.")
+        payload = {
+            "data": base64.b64encode(version.value).decode(),
+            "dataCrc32c": str(int.from_bytes(google_crc32c.Checksum(version.value).digest(), "big")),
+        }
+        return Response.of_json({"name": resource, "payload": payload})
+
+    def _get(self, parent: str, name: str, number: int) -> Response:
+        return Response.of_json(self._shown(parent, name, number))
+
+    def _list(self, request: Request, parent: str, name: str) -> Response:
+        versions = self._versions(parent, name)
+        wanted_state = re.fullmatch(r"\s*state[:=](\w+)\s*", request.argument("filter") or "")
+        newest_first = [
+            number
+            for number in range(len(versions), 0, -1)
+            if wanted_state is None or versions[number - 1].state == wanted_state.group(1).upper()
+        ]
+        start, size = int(request.argument("pageToken") or 0), int(request.argument("pageSize") or 0) or _LONGEST_PAGE
+        answer: dict[str, Any] = {
+            "versions": [self._shown(parent, name, number) for number in newest_first[start : start + size]],
+            "totalSize": len(newest_first),
+        }
+        if start + size < len(newest_first):
+            answer["nextPageToken"] = str(start + size)
+        return Response.of_json(answer)
+
+    def _versions(self, parent: str, name: str) -> list[_Version]:
+        resource = f"{parent}/secrets/{name}"
+        if name in self._denied:
+            message = f"Permission 'secretmanager.versions.access' denied for resource '{resource}'."
+            raise _Refusal(403, "PERMISSION_DENIED", message)
+        if name not in self._secrets:
+            raise _Refusal(404, "NOT_FOUND", f"Secret [{resource}] not found or has no versions.")
+        return self._secrets[name]
+
+    def _number(self, parent: str, name: str, wanted: str) -> int:
+        count = len(self._versions(parent, name))
+        number = count if wanted == "latest" else int(wanted) if wanted.isdecimal() else 0
+        if not 1 <= number <= count:
+            raise _Refusal(404, "NOT_FOUND", f"Secret Version [{parent}/secrets/{name}/versions/{wanted}] not found.")
+        return number
+
+    def _shown(self, parent: str, name: str, number: int) -> dict[str, Any]:
+        version = self._secrets[name][number - 1]
+        resource = f"{parent}/secrets/{name}/versions/{number}"
+        return {"name": resource, "createTime": version.created, "state": version.state, "etag": f'"{number}"'}
+
+    def _read_file(self) -> None:
+        if self._file is None:
+            return
+        status = self._file.stat()
+        state = (status.st_mtime_ns, status.st_size)
+        if state == self._file_state:
+            return
+        values = _values(self._file.read_text(encoding="utf-8"))
+        for name, value in values.items():
+            newest = self._secrets.get(name, [])[-1:]
+            if not newest or not newest[0].enabled or newest[0].value != value.encode():
+                self.put(name, value)
+        for name in self._secrets.keys() - values.keys():
+            for version in self._secrets[name]:
+                version.enabled = False
+        self._file_state = state
+
+
+class _Refusal(Exception):
+    def __init__(self, status: int, word: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.word = word
+        self.message = message
+
+    def response(self) -> Response:
+        error = {"code": self.status, "message": self.message, "status": self.word}
+        return Response.of_json({"error": error}, self.status)
+
+
+def _values(text: str) -> dict[str, str]:
+    """By name; a value is taken as it stands, but for the space and one pair of quotes around it."""
+    values: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise MalformedLine(f"Line {number} of the secrets file is not NAME=VALUE.")
+        name, value = match.group(1), match.group(2).strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        values[name] = value
+    return values

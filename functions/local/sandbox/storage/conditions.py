@@ -1,0 +1,66 @@
+"""The preconditions of a request: what must be true of an object for it to be read or changed."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+from local.sandbox.storage.refusal import condition_not_met, malformed, not_modified
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """Those of the JSON API; a generation of 0 stands for no live object."""
+
+    generation: int | None = None
+    not_generation: int | None = None
+    metageneration: int | None = None
+    not_metageneration: int | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, list[str]], prefix: str = "if") -> Self:
+        """As asked for in a query; those of a copy's source begin with `ifSource`."""
+        names = ("GenerationMatch", "GenerationNotMatch", "MetagenerationMatch", "MetagenerationNotMatch")
+        return cls(*(whole_number(query, prefix + name) for name in names))
+
+    def check(self, generation: int, metageneration: int) -> None:
+        """Before a change.
+
+        Raises:
+            Refusal: 412.
+        """
+        if self._mismatches(generation, metageneration) or self._unchanged(generation, metageneration):
+            raise condition_not_met()
+
+    def check_reading(self, generation: int, metageneration: int) -> None:
+        """Before a read, where a forbidden match means that the reader has it already.
+
+        Raises:
+            Refusal: 412 or 304.
+        """
+        if self._mismatches(generation, metageneration):
+            raise condition_not_met()
+        if self._unchanged(generation, metageneration):
+            raise not_modified()
+
+    def _mismatches(self, generation: int, metageneration: int) -> bool:
+        return self.generation not in (None, generation) or self.metageneration not in (None, metageneration)
+
+    def _unchanged(self, generation: int, metageneration: int) -> bool:
+        return self.not_generation == generation or self.not_metageneration == metageneration
+
+
+def whole_number(values: Mapping[str, Any], name: str) -> int | None:
+    """A number of a query or of a JSON object, where the API writes 64-bit numbers as text.
+
+    Raises:
+        Refusal: 400.
+    """
+    value = values.get(name)
+    if isinstance(value, list):
+        value = value[0]
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise malformed(f"Invalid value for {name}: {value}") from None

@@ -1,0 +1,287 @@
+"""What is true of the sandbox's Cloud Storage, on disk.
+
+    root/.storage.sqlite    buckets, object versions, unfinished uploads, notification configurations
+    root/.objects/<n>       the content of generation n, never changed once it is there
+    root/.uploads/<id>      content that is still arriving
+    root/<bucket>/<name>    the plain view of it, see view.py
+
+A write becomes true with one commit of the database, and a process killed at any point leaves no half object. Before
+the commit, it leaves files in `.uploads` or `.objects` that no row names; after it, an outdated plain view or the
+content of an overwritten object: all put right at the next start. Nothing is flushed to the disk itself, so a kill -9
+loses nothing and a power cut may.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from local.sandbox.storage.buckets import Buckets
+from local.sandbox.storage.conditions import Conditions
+from local.sandbox.storage.draft import Draft
+from local.sandbox.storage.object import Announced, Version, now_text
+from local.sandbox.storage.refusal import no_such_object
+from local.sandbox.storage.view import PlainView
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, resource TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS notifications (
+    bucket TEXT NOT NULL, id INTEGER NOT NULL, resource TEXT NOT NULL, PRIMARY KEY (bucket, id));
+CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, begun_s REAL NOT NULL, announced TEXT NOT NULL, result TEXT);
+CREATE TABLE IF NOT EXISTS versions (
+    bucket TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL,
+    live INTEGER NOT NULL, resource TEXT NOT NULL,
+    PRIMARY KEY (bucket, name, generation));
+CREATE UNIQUE INDEX IF NOT EXISTS live_versions ON versions (bucket, name) WHERE live = 1;
+"""
+
+# https://cloud.google.com/storage/docs/resumable-uploads: a session lives a week.
+_SESSION_LIFE_S = 7 * 24 * 3600
+
+
+class Disk:
+    """Buckets and objects in a folder that no other process may open. Safe to share across threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / ".objects"
+        self._drafts = root / ".uploads"
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        self._drafts.mkdir(exist_ok=True)
+        self._view = PlainView(root, self._drafts)
+        self.lock = threading.RLock()
+        "Held for every decision; preconditions are decided by it."
+        self.database = _open(root / ".storage.sqlite")
+        self.buckets = Buckets(self.database, self.lock, self._view)
+        self._newest_generation = self.database.execute("SELECT max(generation) FROM versions").fetchone()[0] or 0
+        self._repair()
+
+    def close(self) -> None:
+        with self.lock:
+            self.database.close()
+
+    def live(self, bucket: str, name: str) -> Version | None:
+        """The live version, or None.
+
+        Raises:
+            Refusal: 404, no such bucket.
+        """
+        return self._find(bucket, name, "live = 1")
+
+    def version(self, bucket: str, name: str, generation: int | None = None) -> Version:
+        """The live version, or the one of a generation.
+
+        Raises:
+            Refusal: 404.
+        """
+        if generation is None:
+            version = self.live(bucket, name)
+        else:
+            version = self._find(bucket, name, "generation = ?", generation)
+        if version is None:
+            raise no_such_object(bucket, name)
+        return version
+
+    def blob(self, version: Version) -> Path:
+        """Where its bytes are; open it under the lock, for an overwrite removes it."""
+        return self._blobs / str(version.generation)
+
+    def draft(self, identity: str) -> Draft:
+        """Where the content of a session arrives."""
+        return Draft.found(self._drafts / identity)
+
+    @contextlib.contextmanager
+    def drafting(self) -> Iterator[Draft]:
+        """A draft of which nothing stays behind unless it was published."""
+        draft = Draft(self._drafts / secrets.token_hex(16))
+        try:
+            yield draft
+        finally:
+            draft.discard()
+
+    def check(self, announced: Announced) -> None:
+        """Whether it might be written now.
+
+        Raises:
+            Refusal: 400, 404 or 412.
+        """
+        announced.check(self.live(announced.bucket, announced.name))
+
+    def publish(
+        self,
+        path: Path,
+        content: Mapping[str, Any],
+        announced: Announced,
+        *,
+        instead_of: Version | None = None,
+        upload: str | None = None,
+    ) -> Version:
+        """Make a whole file the live version of an object.
+
+        Args:
+            path: the file, which is gone afterwards.
+            content: what there is to say of its bytes.
+            announced: the object.
+            instead_of: the object that was moved; it goes in the same commit.
+            upload: the session that this ends, also in the same commit.
+
+        Raises:
+            Refusal: 400, 404 or 412.
+        """
+        with self.lock:
+            self.check(announced)
+            outdated = [old for old in (self.live(announced.bucket, announced.name), instead_of) if old]
+            self._newest_generation = max(time.time_ns() // 1000, self._newest_generation + 1)
+            version = Version.first(announced, content, self._newest_generation)
+            blob = self.blob(version)
+            # Killed from here on: a blob that no row names, and the draft is still there for its session to go on with.
+            try:
+                _link(path, blob)
+                self._commit(version, outdated, upload)
+            except (OSError, sqlite3.Error):
+                blob.unlink(missing_ok=True)
+                raise
+            # Killed from here on: written, and the plain view shows what was there before.
+            path.unlink()
+            blob.chmod(0o444)
+            self._view.show(version.bucket, version.name, blob)
+            if instead_of:
+                self._view.hide(instead_of.bucket, instead_of.name, self.blob(instead_of))
+            for old in outdated:
+                self._drop_blob(old)
+        return version
+
+    def copy(self, source: Version, announced: Announced, *, instead_of: Version | None = None) -> Version:
+        """The same bytes under another name, in no further space. Its caller has held the lock since it found them."""
+        with self.drafting() as draft:
+            _link(self.blob(source), draft.path)
+            return self.publish(draft.path, source.content, announced, instead_of=instead_of)
+
+    def describe(self, version: Version, fields: Mapping[str, Any], conditions: Conditions) -> Version:
+        """Other words about the same bytes. Its caller has held the lock since it found them.
+
+        Raises:
+            Refusal: 412.
+        """
+        version.check(conditions)
+        version = version.described(fields)
+        with self.database:
+            self.database.execute(
+                "UPDATE versions SET resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
+                (json.dumps(version.resource), *_key(version)),
+            )
+        return version
+
+    def remove(self, bucket: str, name: str, generation: int | None, conditions: Conditions) -> None:
+        """The live version, which a bucket with versions keeps, or one generation for good.
+
+        Raises:
+            Refusal: 404 or 412.
+        """
+        with self.lock:
+            version = self.version(bucket, name, generation)
+            version.check(conditions)
+            with self.database:
+                self._retire(version, for_good=generation is not None)
+            # Killed from here on: deleted, and the plain view still shows it.
+            if not self.live(bucket, name):
+                self._view.hide(bucket, name, self.blob(version))
+            self._drop_blob(version)
+
+    def _find(self, bucket: str, name: str, which: str, *values: int) -> Version | None:
+        with self.lock:
+            self.buckets.get(bucket)
+            row = self.database.execute(
+                f"SELECT generation, resource FROM versions WHERE bucket = ? AND name = ? AND {which}",  # noqa: S608  # constants
+                (bucket, name, *values),
+            ).fetchone()
+        return Version(bucket, name, row[0], json.loads(row[1])) if row else None
+
+    def _commit(self, version: Version, outdated: list[Version], upload: str | None) -> None:
+        with self.database:
+            for old in outdated:
+                self._retire(old)
+            self.database.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, 1, ?)", (*_key(version), json.dumps(version.resource))
+            )
+            if upload:
+                self.database.execute("UPDATE uploads SET result = ? WHERE id = ?", (version.to_json(), upload))
+
+    def _retire(self, version: Version, *, for_good: bool = False) -> None:
+        """Inside a transaction: no longer live, and gone unless the bucket keeps versions."""
+        if for_good or not self.buckets.get(version.bucket).get("versioning", {}).get("enabled"):
+            self.database.execute(
+                "DELETE FROM versions WHERE bucket = ? AND name = ? AND generation = ?", _key(version)
+            )
+            return
+        resource = json.dumps({**version.resource, "timeDeleted": now_text()})
+        self.database.execute(
+            "UPDATE versions SET live = 0, resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
+            (resource, *_key(version)),
+        )
+
+    def _drop_blob(self, version: Version) -> None:
+        """After a commit and the plain view: bytes that no row names any more."""
+        if not self._find(version.bucket, version.name, "generation = ?", version.generation):
+            self.blob(version).unlink(missing_ok=True)
+
+    def _repair(self) -> None:
+        """Undo what a killed process left between two steps."""
+        self._remove_drafts()
+        rows = self.database.execute("SELECT bucket, name, generation, live FROM versions").fetchall()
+        known = {str(generation) for _, _, generation, _ in rows}
+        abandoned = [blob for blob in self._blobs.iterdir() if blob.name not in known]
+        if abandoned:
+            self._view.hide_every({blob.stat().st_ino for blob in abandoned})
+        for bucket in self.buckets.every():
+            self._view.add_bucket(bucket["name"])
+        for bucket, name, generation, live in rows:
+            if live:
+                self._view.show(bucket, name, self._blobs / str(generation))
+        # Last, because until then they tell which files of the view are outdated.
+        for blob in abandoned:
+            blob.unlink()
+
+    def _remove_drafts(self) -> None:
+        with self.database:
+            self.database.execute("DELETE FROM uploads WHERE begun_s < ?", (time.time() - _SESSION_LIFE_S,))
+        known = {identity for (identity,) in self.database.execute("SELECT id FROM uploads WHERE result IS NULL")}
+        for draft in self._drafts.iterdir():
+            if draft.name not in known:
+                draft.unlink()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The database, for this process alone: another one would sweep away what this one is writing."""
+    database = sqlite3.connect(path, timeout=1, check_same_thread=False)
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(_SCHEMA)
+    except sqlite3.OperationalError as error:
+        database.close()
+        if "locked" in str(error):
+            raise RuntimeError(f"Another process is using the storage in {path.parent}: end it first.") from None
+        raise
+    return database
+
+
+def _key(version: Version) -> tuple[str, str, int]:
+    return version.bucket, version.name, version.generation
+
+
+def _link(old: Path, new: Path) -> None:
+    try:
+        os.link(old, new)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # A file system without hard links, or one more link than it allows.
+        shutil.copyfile(old, new)

@@ -1,0 +1,168 @@
+"""An object of the bucket: what is to be written, what was written, and the notice of it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from local.sandbox.storage.conditions import Conditions
+from local.sandbox.storage.refusal import malformed
+
+_WRITABLE = (
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "contentType",
+    "contexts",
+    "customTime",
+    "metadata",
+    "storageClass",
+)
+"The fields that an object's writer decides."
+
+_OF_CONTENT = ("size", "crc32c", "md5Hash", "componentCount")
+"The fields that follow from its bytes."
+
+_LONGEST_NAME_BYTES = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Announced:
+    """An object that is to be written."""
+
+    bucket: str
+    name: str
+    fields: Mapping[str, Any]
+    conditions: Conditions
+
+    @classmethod
+    def of_json(cls, text: str) -> Self:
+        values = json.loads(text)
+        return cls(**{**values, "conditions": Conditions(**values["conditions"])})
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    def check(self, current: "Version | None") -> None:
+        """Whether it may take the place of what is there.
+
+        Raises:
+            Refusal: 400 or 412.
+        """
+        # https://cloud.google.com/storage/docs/objects#naming
+        try:
+            size = len(self.name.encode())
+        except UnicodeEncodeError:
+            size = 0
+        if not 0 < size <= _LONGEST_NAME_BYTES or {"\r", "\n"} & set(self.name) or self.name in (".", ".."):
+            raise malformed("The specified object name is not valid.")
+        if current is None:
+            self.conditions.check(0, 0)
+        else:
+            current.check(self.conditions)
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One generation of an object."""
+
+    bucket: str
+    name: str
+    generation: int
+    resource: Mapping[str, Any]
+    "As the API shows it, without what follows from the fields above."
+
+    @classmethod
+    def first(cls, announced: Announced, content: Mapping[str, Any], generation: int) -> Self:
+        now = now_text()
+        resource = {
+            "contentType": "application/octet-stream",
+            "storageClass": "STANDARD",
+            **writable(announced.fields),
+            **content,
+            "metageneration": "1",
+            "timeCreated": now,
+            "timeStorageClassUpdated": now,
+            "updated": now,
+        }
+        return cls(announced.bucket, announced.name, generation, resource)
+
+    @classmethod
+    def of_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @property
+    def metageneration(self) -> int:
+        return int(self.resource["metageneration"])
+
+    @property
+    def size(self) -> int:
+        return int(self.resource["size"])
+
+    @property
+    def etag(self) -> str:
+        return f"{self.generation:x}/{self.metageneration:x}"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its writer said of it."""
+        return writable(self.resource)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What follows from its bytes."""
+        return {field: self.resource[field] for field in _OF_CONTENT if field in self.resource}
+
+    def check(self, conditions: Conditions) -> None:
+        conditions.check(self.generation, self.metageneration)
+
+    def check_reading(self, conditions: Conditions) -> None:
+        conditions.check_reading(self.generation, self.metageneration)
+
+    def described(self, fields: Mapping[str, Any]) -> Self:
+        """Other words about the same bytes."""
+        kept = {key: value for key, value in self.resource.items() if key not in _WRITABLE}
+        changed = {"metageneration": str(self.metageneration + 1), "updated": now_text()}
+        return dataclasses.replace(self, resource={"storageClass": "STANDARD", **kept, **writable(fields), **changed})
+
+
+@dataclasses.dataclass(frozen=True)
+class Notice:
+    """An object was written: what a bucket notification tells."""
+
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        metadata = dict(version.resource.get("metadata") or {})
+        return cls(version.bucket, version.name, version.generation, version.size, metadata)
+
+
+def writable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: fields[field] for field in _WRITABLE if fields.get(field) is not None}
+
+
+def merged(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """As PATCH does it: null removes, objects are merged, all else is replaced (RFC 7396)."""
+    result = dict(old)
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict):
+            result[key] = merged(old[key] if isinstance(old.get(key), dict) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def now_text() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

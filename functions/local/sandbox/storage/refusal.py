@@ -1,0 +1,39 @@
+"""A request that is not granted, in the shape of Google's JSON errors."""
+
+from local.sandbox.wire import Response
+
+
+class Refusal(Exception):
+    """Answered with its status; `google.api_core` makes the exception of it that the bridge sees."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    def response(self) -> Response:
+        error = {"message": self.message, "domain": "global", "reason": self.reason}
+        return Response.of_json(
+            {"error": {"code": self.status, "message": self.message, "errors": [error]}}, self.status
+        )
+
+
+def no_such_bucket() -> Refusal:
+    return Refusal(404, "notFound", "The specified bucket does not exist.")
+
+
+def no_such_object(bucket: str, name: str) -> Refusal:
+    return Refusal(404, "notFound", f"No such object: {bucket}/{name}")
+
+
+def malformed(message: str) -> Refusal:
+    return Refusal(400, "invalid", message)
+
+
+def condition_not_met() -> Refusal:
+    return Refusal(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+
+
+def not_modified() -> Refusal:
+    return Refusal(304, "notModified", "Not Modified")

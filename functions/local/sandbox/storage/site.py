@@ -1,0 +1,319 @@
+"""The JSON API of Cloud Storage: https://cloud.google.com/storage/docs/json_api/v1"""
+
+import json
+import re
+import sqlite3
+import urllib.parse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from local.sandbox.storage.batch import answer_batch
+from local.sandbox.storage.conditions import Conditions, whole_number
+from local.sandbox.storage.disk import Disk
+from local.sandbox.storage.download import answer_content, blocks_of, opened
+from local.sandbox.storage.listing import Wanted, page_of
+from local.sandbox.storage.object import Announced, Notice, Version, merged, writable
+from local.sandbox.storage.refusal import Refusal, malformed
+from local.sandbox.storage.upload import Sessions, upload_at_once
+from local.sandbox.wire import Request, Response
+
+_BUCKET = "/storage/v1/b/{}"
+_OBJECT = "/storage/v1/b/{}/o/{}"
+_UPLOAD = "(?:/resumable)?/upload/storage/v1/b/{}/o"
+
+
+def _routes(*routes: tuple[str, str, Callable[..., Response]]) -> list[tuple[str, re.Pattern[str], Any]]:
+    """`{}` stands for one percent-encoded name."""
+    return [(method, re.compile(path.replace("{}", "([^/]+)")), handle) for method, path, handle in routes]
+
+
+class Storage:
+    """A site over one folder, which no other process may use at the same time."""
+
+    def __init__(self, root: Path) -> None:
+        self._disk = Disk(root)
+        self._sessions = Sessions(self._disk)
+        self.on_finalize: list[Callable[[Notice], None]] = []
+        "Called after an object was written and before its writer is told, on the thread of the request."
+
+    def close(self) -> None:
+        """Leave the folder to the next one."""
+        self._disk.close()
+
+    def create_bucket(self, name: str) -> None:
+        """Unless it is there already."""
+        if all(bucket["name"] != name for bucket in self._disk.buckets.every()):
+            self._disk.buckets.add(name, {})
+
+    def answer(self, request: Request) -> Response:
+        try:
+            return self._route(request)
+        except Refusal as refusal:
+            return refusal.response()
+        except ConnectionError:
+            raise
+        except (OSError, sqlite3.OperationalError) as error:
+            return Refusal(503, "backendError", f"The disk failed: {error}").response()
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            return Refusal(400, "parseError", "Parse Error").response()
+
+    def _route(self, request: Request) -> Response:
+        if request.method == "POST" and re.fullmatch(r"/batch(/storage/v1)?/?", request.raw_path):
+            return answer_batch(request, self.answer)
+        for method, pattern, handle in self._ROUTES:
+            match = pattern.fullmatch(request.raw_path)
+            if match and method == request.method:
+                response: Response = handle(self, request, *map(urllib.parse.unquote, match.groups()))
+                return response
+        raise Refusal(404, "notFound", "Not Found")
+
+    # Buckets
+
+    def _list_buckets(self, _: Request) -> Response:
+        items = [_shown_bucket(bucket) for bucket in self._disk.buckets.every()]
+        return Response.of_json({"kind": "storage#buckets", "items": items})
+
+    def _insert_bucket(self, request: Request) -> Response:
+        fields = _fields(request)
+        return Response.of_json(_shown_bucket(self._disk.buckets.add(str(fields.get("name", "")), fields)))
+
+    def _get_bucket(self, request: Request, bucket: str) -> Response:
+        found = self._disk.buckets.get(bucket)
+        Conditions.of(request.query).check_reading(0, int(found["metageneration"]))
+        return Response.of_json(_shown_bucket(found))
+
+    def _patch_bucket(self, request: Request, bucket: str) -> Response:
+        changed = self._disk.buckets.change(bucket, _fields(request), Conditions.of(request.query))
+        return Response.of_json(_shown_bucket(changed))
+
+    def _delete_bucket(self, request: Request, bucket: str) -> Response:
+        self._disk.buckets.remove(bucket, Conditions.of(request.query))
+        return Response(204)
+
+    def _test_permissions(self, request: Request, bucket: str) -> Response:
+        """Whoever reaches the sandbox may do anything."""
+        self._disk.buckets.get(bucket)
+        granted = request.query.get("permissions", [])
+        return Response.of_json({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
+
+    # Notification configurations
+
+    def _list_notifications(self, _: Request, bucket: str) -> Response:
+        items = self._disk.buckets.notifications(bucket)
+        return Response.of_json({"kind": "storage#notifications", "items": items})
+
+    def _insert_notification(self, request: Request, bucket: str) -> Response:
+        return Response.of_json(self._disk.buckets.add_notification(bucket, _fields(request)))
+
+    def _get_notification(self, _: Request, bucket: str, identity: str) -> Response:
+        return Response.of_json(self._disk.buckets.notification(bucket, identity))
+
+    def _delete_notification(self, _: Request, bucket: str, identity: str) -> Response:
+        self._disk.buckets.remove_notification(bucket, identity)
+        return Response(204)
+
+    # Objects
+
+    def _list_objects(self, request: Request, bucket: str) -> Response:
+        wanted = Wanted.of(request)
+        with self._disk.lock:
+            self._disk.buckets.get(bucket)
+            page = page_of(self._disk.database, bucket, wanted)
+        answer: dict[str, Any] = {"kind": "storage#objects"}
+        if page.items:
+            answer["items"] = [_shown(version, request) for version in page.items]
+        if page.prefixes:
+            answer["prefixes"] = page.prefixes
+        if page.next_token:
+            answer["nextPageToken"] = page.next_token
+        return Response.of_json(answer)
+
+    def _get_object(self, request: Request, bucket: str, name: str) -> Response:
+        if request.argument("alt") == "media":
+            return self._download(request, bucket, name)
+        return Response.of_json(_shown(self._wanted(request, bucket, name), request))
+
+    def _download(self, request: Request, bucket: str, name: str) -> Response:
+        with self._disk.lock:
+            version = self._wanted(request, bucket, name)
+            file = opened(self._disk.blob(version))
+        return answer_content(request, version, file)
+
+    def _patch_object(self, request: Request, bucket: str, name: str) -> Response:
+        return self._change_object(request, bucket, name, merged)
+
+    def _update_object(self, request: Request, bucket: str, name: str) -> Response:
+        return self._change_object(request, bucket, name, lambda _, fields: dict(fields))
+
+    def _change_object(
+        self,
+        request: Request,
+        bucket: str,
+        name: str,
+        decide: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
+    ) -> Response:
+        fields, conditions = _fields(request), Conditions.of(request.query)
+        with self._disk.lock:
+            version = self._disk.version(bucket, name, whole_number(request.query, "generation"))
+            version = self._disk.describe(version, decide(version.fields, fields), conditions)
+        return Response.of_json(_shown(version, request))
+
+    def _delete_object(self, request: Request, bucket: str, name: str) -> Response:
+        self._disk.remove(bucket, name, whole_number(request.query, "generation"), Conditions.of(request.query))
+        return Response(204)
+
+    def _copy_object(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
+        return Response.of_json(_shown(self._copied(request, bucket, name, to_bucket, to_name), request))
+
+    def _rewrite_object(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
+        version = self._copied(request, bucket, name, to_bucket, to_name)
+        size = str(version.size)
+        progress = {"kind": "storage#rewriteResponse", "totalBytesRewritten": size, "objectSize": size, "done": True}
+        return Response.of_json(progress | {"resource": _shown(version, request)})
+
+    def _copied(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Version:
+        """What the request says of the new object replaces all that was said of the old one."""
+        fields = writable(_fields(request))
+        with self._disk.lock:
+            source = self._source(request, bucket, name)
+            content_type = {"contentType": source.resource.get("contentType")}
+            described = content_type | fields if fields else source.fields
+            version = self._disk.copy(source, Announced(to_bucket, to_name, described, Conditions.of(request.query)))
+        return self._told(version)
+
+    def _move_object(self, request: Request, bucket: str, name: str, to_name: str) -> Response:
+        if name == to_name:
+            raise malformed("The source and the destination are the same object.")
+        with self._disk.lock:
+            source = self._source(request, bucket, name)
+            announced = Announced(bucket, to_name, source.fields, Conditions.of(request.query))
+            version = self._disk.copy(source, announced, instead_of=source)
+        return Response.of_json(_shown(self._told(version), request))
+
+    def _compose_object(self, request: Request, bucket: str, name: str) -> Response:
+        fields = _fields(request)
+        announced = Announced(bucket, name, fields.get("destination") or {}, Conditions.of(request.query))
+        with self._disk.lock:
+            sources = [self._component(bucket, source) for source in fields.get("sourceObjects", [])]
+            files = [opened(self._disk.blob(source)) for source in sources]
+        count = sum(int(source.resource.get("componentCount", 1)) for source in sources)
+        with self._disk.drafting() as draft:
+            draft.append(block for file in files for block in blocks_of(file))
+            # A composite object has no MD5: https://cloud.google.com/storage/docs/composite-objects
+            content = draft.content | {"componentCount": count}
+            del content["md5Hash"]
+            version = self._disk.publish(draft.path, content, announced)
+        return Response.of_json(_shown(self._told(version), request))
+
+    def _component(self, bucket: str, source: Mapping[str, Any]) -> Version:
+        version = self._disk.version(bucket, str(source.get("name")), whole_number(source, "generation"))
+        wanted = whole_number(source.get("objectPreconditions") or {}, "ifGenerationMatch")
+        version.check(Conditions(generation=wanted))
+        return version
+
+    def _wanted(self, request: Request, bucket: str, name: str) -> Version:
+        version = self._disk.version(bucket, name, whole_number(request.query, "generation"))
+        version.check_reading(Conditions.of(request.query))
+        return version
+
+    def _source(self, request: Request, bucket: str, name: str) -> Version:
+        version = self._disk.version(bucket, name, whole_number(request.query, "sourceGeneration"))
+        version.check(Conditions.of(request.query, "ifSource"))
+        return version
+
+    # Uploads
+
+    def _upload(self, request: Request, bucket: str) -> Response:
+        kind = request.argument("uploadType")
+        if kind == "resumable" and request.argument("upload_id"):
+            return self._resume_upload(request, bucket)
+        if kind == "resumable":
+            return self._begin_upload(request, bucket)
+        if kind in ("multipart", "media"):
+            return Response.of_json(_shown(self._told(upload_at_once(self._disk, request, bucket)), request))
+        raise malformed("Invalid value for uploadType")
+
+    def _begin_upload(self, request: Request, bucket: str) -> Response:
+        identity = self._sessions.begin(request, bucket)
+        query = urllib.parse.urlencode({"uploadType": "resumable", "upload_id": identity})
+        location = f"{_base(request)}/upload/storage/v1/b/{bucket}/o?{query}"
+        return Response(200, b"", {"Location": location, "X-GUploader-UploadID": identity})
+
+    def _resume_upload(self, request: Request, _: str) -> Response:
+        progress = self._sessions.receive(request.argument("upload_id") or "", request)
+        if progress.version is None:
+            so_far = {"Range": f"bytes=0-{progress.received_bytes - 1}"} if progress.received_bytes else {}
+            return Response(308, b"", so_far)
+        if progress.is_news:
+            self._told(progress.version)
+        return Response.of_json(_shown(progress.version, request))
+
+    def _cancel_upload(self, request: Request, _: str) -> Response:
+        self._sessions.cancel(request.argument("upload_id") or "")
+        return Response(499)
+
+    def _told(self, version: Version) -> Version:
+        notice = Notice.of(version)
+        for listen in self.on_finalize:
+            listen(notice)
+        return version
+
+    _ROUTES: ClassVar = _routes(
+        ("GET", "/storage/v1/b", _list_buckets),
+        ("POST", "/storage/v1/b", _insert_bucket),
+        ("GET", _BUCKET, _get_bucket),
+        ("PATCH", _BUCKET, _patch_bucket),
+        ("DELETE", _BUCKET, _delete_bucket),
+        ("GET", _BUCKET + "/iam/testPermissions", _test_permissions),
+        ("GET", _BUCKET + "/notificationConfigs", _list_notifications),
+        ("POST", _BUCKET + "/notificationConfigs", _insert_notification),
+        ("GET", _BUCKET + "/notificationConfigs/{}", _get_notification),
+        ("DELETE", _BUCKET + "/notificationConfigs/{}", _delete_notification),
+        ("GET", _BUCKET + "/o", _list_objects),
+        ("GET", _OBJECT, _get_object),
+        ("GET", "/download" + _OBJECT, _download),
+        ("PATCH", _OBJECT, _patch_object),
+        ("PUT", _OBJECT, _update_object),
+        ("DELETE", _OBJECT, _delete_object),
+        ("POST", _OBJECT + "/copyTo/b/{}/o/{}", _copy_object),
+        ("POST", _OBJECT + "/rewriteTo/b/{}/o/{}", _rewrite_object),
+        ("POST", _OBJECT + "/moveTo/o/{}", _move_object),
+        ("POST", _OBJECT + "/compose", _compose_object),
+        ("POST", _UPLOAD, _upload),
+        ("PUT", _UPLOAD, _resume_upload),
+        ("DELETE", _UPLOAD, _cancel_upload),
+    )
+
+
+def _shown(version: Version, request: Request) -> dict[str, Any]:
+    path = f"/b/{version.bucket}/o/{urllib.parse.quote(version.name, safe='')}"
+    generation = version.generation
+    return {
+        "kind": "storage#object",
+        "id": f"{version.bucket}/{version.name}/{generation}",
+        "selfLink": f"{_base(request)}/storage/v1{path}",
+        # Google's client downloads from here, so it must be where this server is now.
+        "mediaLink": f"{_base(request)}/download/storage/v1{path}?generation={generation}&alt=media",
+        "bucket": version.bucket,
+        "name": version.name,
+        "generation": str(generation),
+        "etag": version.etag,
+        **version.resource,
+    }
+
+
+def _shown_bucket(resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {**resource, "kind": "storage#bucket", "id": resource["name"], "etag": resource["metageneration"]}
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """The body's JSON object; an empty body says nothing."""
+    fields = json.loads(request.body.read() or b"{}")
+    if not isinstance(fields, dict):
+        raise malformed("A JSON object was expected.")
+    return fields
+
+
+def _base(request: Request) -> str:
+    return f"http://{request.headers.get('Host', 'localhost')}"

@@ -1,0 +1,241 @@
+"""The three ways content comes in: at once, with its description in one body, and in a session that can be resumed."""
+
+import dataclasses
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from typing import Any
+
+from local.sandbox.storage.conditions import Conditions
+from local.sandbox.storage.disk import Disk
+from local.sandbox.storage.draft import Draft
+from local.sandbox.storage.object import Announced, Version
+from local.sandbox.storage.refusal import Refusal, malformed
+from local.sandbox.wire import Body, Request
+
+_BLOCK_BYTES = 256 * 1024
+
+
+class RelatedParts:
+    """A `multipart/related` body of a description and a content (RFC 2387), read as it comes."""
+
+    def __init__(self, body: Body, content_type: str) -> None:
+        header = Message()
+        header["Content-Type"] = content_type
+        boundary = header.get_param("boundary")
+        if not isinstance(boundary, str):
+            raise malformed("A multipart body needs a boundary.")
+        self._delimiter = b"\r\n--" + boundary.encode()
+        self._body = body
+        # The first delimiter stands at the very start, without the line break the others follow.
+        self._held = b"\r\n"
+
+    def read_description(self) -> dict[str, Any]:
+        """The JSON object of the first part; the second part's type stands in for one it lacks."""
+        self._read_until(self._delimiter)
+        self._read_until(b"\r\n\r\n")
+        described = _object(self._read_until(self._delimiter))
+        header = self._read_until(b"\r\n\r\n").decode("latin-1")
+        content_type = re.search(r"(?im)^content-type:\s*(.+?)\s*$", header)
+        return ({"contentType": content_type.group(1)} if content_type else {}) | described
+
+    def content(self) -> Iterator[bytes]:
+        return self._blocks_until(self._delimiter)
+
+    def _read_until(self, mark: bytes) -> bytes:
+        return b"".join(self._blocks_until(mark))
+
+    def _blocks_until(self, mark: bytes) -> Iterator[bytes]:
+        while (at := self._held.find(mark)) < 0:
+            # The mark may have begun in the last bytes held.
+            ready = max(len(self._held) - len(mark) + 1, 0)
+            if ready:
+                yield self._held[:ready]
+            block = self._body.read(_BLOCK_BYTES)
+            if not block:
+                raise malformed("The multipart body ends too early.")
+            self._held = self._held[ready:] + block
+        content, self._held = self._held[:at], self._held[at + len(mark) :]
+        yield content
+
+
+def upload_at_once(disk: Disk, request: Request, bucket: str) -> Version:
+    """`uploadType=media` and `uploadType=multipart`."""
+    if request.argument("uploadType") == "multipart":
+        parts = RelatedParts(request.body, request.headers.get("Content-Type", ""))
+        described, blocks = parts.read_description(), parts.content()
+    else:
+        content_type = request.headers.get("Content-Type")
+        described, blocks = {"contentType": content_type} if content_type else {}, request.body.blocks()
+    announced = _announced(request, bucket, described)
+    with disk.drafting() as draft:
+        draft.append(blocks)
+        _check_sums(draft, announced, request.headers)
+        return disk.publish(draft.path, draft.content, announced)
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far an upload has come."""
+
+    received_bytes: int
+    version: Version | None = None
+    "The object, once it is whole."
+    is_news: bool = False
+    "It was written by this very request."
+
+
+class Sessions:
+    """Uploads in several requests: https://cloud.google.com/storage/docs/performing-resumable-uploads"""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._open: dict[str, _Session] = {}
+        self._lost: set[str] = set()
+        "Those whose content the disk could not hold."
+
+    def begin(self, request: Request, bucket: str) -> str:
+        """The new session's id; what is refused at the end is refused here already, before the bytes come."""
+        described = _object(request.body.read() or b"{}")
+        if content_type := request.headers.get("X-Upload-Content-Type"):
+            described.setdefault("contentType", content_type)
+        announced = _announced(request, bucket, described)
+        self._disk.check(announced)
+        identity = secrets.token_hex(16)
+        with self._disk.lock, self._disk.database as database:
+            database.execute("INSERT INTO uploads VALUES (?, ?, ?, NULL)", (identity, time.time(), announced.to_json()))
+        return identity
+
+    def receive(self, identity: str, request: Request) -> Progress:
+        """Take the next bytes, or none: then the client asks how far it has come."""
+        session = self._session(identity)
+        with session.lock:
+            if session.result:
+                return Progress(session.draft.size, session.result)
+            if self._open.get(identity) is not session:
+                raise _no_such_session()
+            try:
+                whole = session.take(request)
+            except ConnectionError:
+                raise
+            except OSError:
+                self.cancel(identity)
+                self._lost.add(identity)
+                raise
+            if not whole:
+                return Progress(session.draft.size)
+            return Progress(session.draft.size, self._finish(identity, session, request), is_news=True)
+
+    def cancel(self, identity: str) -> None:
+        session = self._session(identity)
+        self._end(identity)
+        session.draft.discard()
+
+    def _finish(self, identity: str, session: "_Session", request: Request) -> Version:
+        try:
+            _check_sums(session.draft, session.announced, request.headers)
+            draft = session.draft
+            session.result = self._disk.publish(draft.path, draft.content, session.announced, upload=identity)
+        except Refusal:
+            self.cancel(identity)
+            raise
+        self._open.pop(identity, None)
+        return session.result
+
+    def _end(self, identity: str) -> None:
+        with self._disk.lock, self._disk.database as database:
+            database.execute("DELETE FROM uploads WHERE id = ?", (identity,))
+            self._open.pop(identity, None)
+
+    def _session(self, identity: str) -> "_Session":
+        with self._disk.lock:
+            if identity in self._lost:
+                raise Refusal(503, "backendError", "The disk is full.")
+            if identity not in self._open:
+                row = self._disk.database.execute(
+                    "SELECT announced, result FROM uploads WHERE id = ?", (identity,)
+                ).fetchone()
+                if row is None:
+                    raise _no_such_session()
+                result = Version.of_json(row[1]) if row[1] else None
+                session = _Session(Announced.of_json(row[0]), self._disk.draft(identity), result)
+                if result:
+                    return session
+                self._open[identity] = session
+            return self._open[identity]
+
+
+@dataclasses.dataclass
+class _Session:
+    announced: Announced
+    draft: Draft
+    result: Version | None
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def take(self, request: Request) -> bool:
+        """Append what is new in a request; whether the content is whole now."""
+        start, total = _content_range(request.headers.get("Content-Range"))
+        if start is not None:
+            if start > self.draft.size:
+                raise malformed(f"The upload has {self.draft.size} bytes, and these begin at {start}.")
+            # A chunk that is sent again, because its answer was lost, may lie before the end.
+            self.draft.append(_without_first(request.body.blocks(), self.draft.size - start))
+        if total is None:
+            return "Content-Range" not in request.headers
+        if self.draft.size > total:
+            raise malformed(f"The upload has {self.draft.size} bytes, more than the {total} announced.")
+        return self.draft.size == total
+
+
+def _content_range(text: str | None) -> tuple[int | None, int | None]:
+    """Where the body begins, None where it is empty; and the size of the whole, where it is known."""
+    if text is None:
+        return 0, None
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", text)
+    if not match:
+        raise malformed(f"Invalid Content-Range: {text}")
+    start, total = match.groups()
+    return (None if start is None else int(start)), (None if total is None else int(total))
+
+
+def _without_first(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for block in blocks:
+        yield block[count:]
+        count = max(count - len(block), 0)
+
+
+def _announced(request: Request, bucket: str, described: Mapping[str, Any]) -> Announced:
+    name = request.argument("name") or described.get("name")
+    if not isinstance(name, str):
+        raise malformed("Required object name is missing.")
+    return Announced(bucket, name, described, Conditions.of(request.query))
+
+
+def _check_sums(draft: Draft, announced: Announced, headers: Mapping[str, str]) -> None:
+    """Whether the content has the checksums that came with it, at the start or at the end."""
+    given = {field: announced.fields.get(field) for field in ("crc32c", "md5Hash")} | _header_hashes(headers)
+    for field, value in given.items():
+        if value is not None and value != draft.content[field]:
+            raise malformed(f"Provided {field} {value!r} doesn't match calculated {field}.")
+
+
+def _header_hashes(headers: Mapping[str, str]) -> dict[str, str]:
+    """`X-Goog-Hash: crc32c=…,md5=…`, which comes with the last bytes."""
+    pairs = [pair.strip().split("=", 1) for pair in headers.get("X-Goog-Hash", "").split(",") if "=" in pair]
+    fields = {"crc32c": "crc32c", "md5": "md5Hash"}
+    return {fields[name]: value for name, value in pairs if name in fields}
+
+
+def _no_such_session() -> Refusal:
+    return Refusal(404, "notFound", "No such upload session.")
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise malformed("A JSON object was expected.")
+    return value
