@@ -71,9 +71,9 @@ def pull(
     """Run a pull now, and print its receipt."""
     from werkzeug.datastructures import Headers  # noqa: PLC0415
 
-    import looker_pull  # noqa: PLC0415  # the function itself
-
     with _bridge(config, env_file, state), _progress(job):
+        import looker_pull  # noqa: PLC0415  # it sets logging up, as the environment says by now
+
         receipt = looker_pull.pull(looker_pull.Call(job, preview), Headers())
     _print(receipt, as_json)
     raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
@@ -140,7 +140,9 @@ def check(
 @contextlib.contextmanager
 def _bridge(config: Path | None, env_file: Path, state: Path) -> Iterator[None]:
     """The bucket and secrets to work with: the cloud's where `BRIDGE_BUCKET` is set, else those of a folder."""
+    # A person reads the receipt, and waits as long as it takes.
     os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
+    os.environ.setdefault("BRIDGE_DEADLINE_S", "3600")
     if os.environ.get("BRIDGE_BUCKET"):
         yield
         return

@@ -36,7 +36,7 @@ _LONGEST_RUN_S = 3600
 def functions(port: int = 0) -> Iterator[dict[str, str]]:
     """Serve every function there is; gives the address of each. Runs in hand are seen to their end."""
     apps: dict[str, Any] = {
-        f"/{name}": functions_framework.create_app(function, str(FUNCTIONS / f"{function}.py"), "http")
+        f"/{name}": _at_root(functions_framework.create_app(function, str(FUNCTIONS / f"{function}.py"), "http"))
         for name, function in ENTRY_POINTS.items()
         if (FUNCTIONS / f"{function}.py").exists()
     }
@@ -56,6 +56,11 @@ def functions(port: int = 0) -> Iterator[dict[str, str]]:
     finally:
         server.stop()
         thread.join()
+
+
+def _at_root(app: Any) -> Any:
+    """`/pull` is the root of its function: without this the framework would redirect to `/pull/`."""
+    return lambda environ, start: app({**environ, "PATH_INFO": environ["PATH_INFO"] or "/"}, start)
 
 
 def announce(addresses: dict[str, str]) -> None:

@@ -54,7 +54,8 @@ def sample_table(receipt: Receipt) -> Table | None:
     """The first rows of a preview."""
     if isinstance(receipt.preview, msgspec.UnsetType):
         return None
-    table = Table(*map(escape, receipt.preview.header), title="The first rows, as Pigment would get them")
+    title = "The first rows, as Pigment would get them"
+    table = Table(*map(escape, receipt.preview.header), title=title, title_justify="left", min_width=len(title) + 4)
     for row in receipt.preview.first_rows:
         table.add_row(*map(escape, row))
     return table
