@@ -1,9 +1,9 @@
-"""Pigment's `200` means queued and its `Completed` may hide skipped rows: the receipt says how an import really went."""
+"""Pigment's `200` means queued and its `Completed` may hide skipped rows: the receipt says how it went."""
 
 import pytest
 
 from local.sandbox.wire import Response
-from world import CONFIGURATION, ROWS, STATUS, World
+from world import CONFIGURATION, HEADER, ROWS, STATUS, World
 
 
 def test_a_failed_import_is_a_failed_run_with_pigments_reason(world: World) -> None:
@@ -68,10 +68,10 @@ def test_tolerated_skips_land_with_skips(world: World) -> None:
 def test_a_value_pigment_cannot_read_is_skipped_for_real(world: World) -> None:
     world.flights([*ROWS, ["2013-01-04", "UA", "EWR", "3"]])
     world.looker.explores["nyc", "flights"].dimension("late", "CASE WHEN delay = 3 THEN 'three' ELSE '1' END")
-    world.looker.look(
-        12, "Flights", "nyc", "flights", ["flights.day", "flights.carrier", "flights.origin", "flights.late"]
-    )
-    world.pull("flights", target={"columns": {**{f"Flights {n}": f"Flights {n}" for n in ("Day", "Carrier", "Origin")}, "Flights Late": "Flights Delay"}})  # noqa: E501  # fmt: skip
+    fields = ["flights.day", "flights.carrier", "flights.origin", "flights.late"]
+    world.looker.look(12, "Flights", "nyc", "flights", fields)
+    columns = {"Flights Day": HEADER[0], "Flights Carrier": HEADER[1], "Flights Origin": HEADER[2]}
+    world.pull("flights", target={"columns": {**columns, "Flights Late": "Flights Delay"}})
 
     answer = world.call(job="flights")
 

@@ -204,7 +204,7 @@ class LeaseLost(OurFault):
 
 
 class RunInterrupted(OurFault):
-    """The run was killed before anything was sent."""
+    """The run ended without a word before anything was sent: killed, or silent for too long."""
 
     next_step = (
         "Nothing to do: the next run starts afresh. If it happens often, raise the function's memory or timeout."

@@ -121,7 +121,7 @@ def settle(run: Run, lease: Lease, pigment: Pigment) -> None:
         unknown = LandingUnknown(cause, next_step=f"Nothing: run {run.receipt.run} sends again, which does no harm.")
         runs.keep(store, _ended(earlier, unknown))
         return
-    unknown = LandingUnknown(cause)
+    unknown = _unknown(cause, earlier.run)
     if flight.step != "unknown":
         earlier = runs.keep(store, _ended(earlier, unknown, "unknown"))
         lease.note(msgspec.structs.replace(flight, step="unknown", receipt=earlier))
@@ -236,7 +236,7 @@ def _judged(flight: Flight, state: Import) -> Receipt:
 def _give_up(run: Run, lease: Lease, uncertain: Uncertain) -> Receipt:
     """The file may have landed and nobody can tell."""
     repeatable = lease.flight.repeatable
-    error: BridgeError = LandingUnknown(uncertain.cause)
+    error: BridgeError = _unknown(uncertain.cause, run.receipt.run)
     if repeatable:
         error = PigmentBusy(
             uncertain.cause,
@@ -258,6 +258,11 @@ def _close(store: Store, flight: Flight, receipt: Receipt, clock: Clock) -> None
     landed = receipt.error is None or (receipt.error.code == "too_many_skipped" and not flight.repeatable)
     if landed and flight.landed is not None:
         cursors.move(store, receipt.job, msgspec.structs.replace(flight.landed, landed_at=stamp(clock.now())))
+
+
+def _unknown(cause: str, run_id: str) -> LandingUnknown:
+    """With the very commands that settle it."""
+    return LandingUnknown(cause, next_step=LandingUnknown.next_step.replace("RUN", run_id))
 
 
 def _ended(receipt: Receipt, error: BridgeError, outcome: Literal["failed", "unknown"] = "failed") -> Receipt:

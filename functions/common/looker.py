@@ -263,7 +263,8 @@ class Stream:
         self._response = response
         self._deadline = deadline
         self.warnings: list[str] = []
-        if "Content-Length" not in response.headers and response.headers.get("Transfer-Encoding") != "chunked":
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        if "Content-Length" not in response.headers and not chunked:
             self.warnings.append("Looker's answer announced no end: a cut at the end of a record would not be seen.")
 
     def __enter__(self) -> Self:

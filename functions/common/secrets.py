@@ -73,6 +73,7 @@ class Secrets:
     def _fetch(self, name: str) -> Secret:
         from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a warm call reads no secret
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+        from requests import RequestException  # noqa: PLC0415
 
         resource = name if name.startswith("projects/") else f"projects/{self._project}/secrets/{name}"
         try:
@@ -80,7 +81,7 @@ class Secrets:
                 self._client = self._open_client()
             answer = self._client.access_secret_version(name=f"{resource}/versions/latest", timeout=20)
             value = answer.payload.data.decode().strip()
-        except (GoogleAPIError, GoogleAuthError) as error:
+        except (GoogleAPIError, GoogleAuthError, RequestException) as error:
             raise SecretUnreadable(f"The secret {name} cannot be read: {type(error).__name__}.") from error
         except UnicodeDecodeError:
             raise SecretUnreadable(f"The secret {name} does not hold text.") from None

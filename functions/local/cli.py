@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from common import instance, landing
+from common import instance, landing, log
 from common.errors import BridgeError, MalformedRequest
 from common.receipts import OPEN, Receipt
 from local import show
@@ -71,9 +71,9 @@ def pull(
     """Run a pull now, and print its receipt."""
     from werkzeug.datastructures import Headers  # noqa: PLC0415
 
-    with _bridge(config, env_file, state), _progress(job):
-        import looker_pull  # noqa: PLC0415  # it sets logging up, as the environment says by now
+    import looker_pull  # noqa: PLC0415  # the function itself
 
+    with _bridge(config, env_file, state), _progress(job):
         receipt = looker_pull.pull(looker_pull.Call(job, preview), Headers())
     _print(receipt, as_json)
     raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
@@ -137,12 +137,24 @@ def check(
     raise typer.Exit(1 if any(finding.colour == "red" for finding in findings) else 0)
 
 
+@app.command()
+def errors(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
+) -> None:
+    """Every error there is: its code, what it means, and what to do."""
+    if markdown:
+        print(show.errors_markdown())
+    else:
+        show.console().print(show.errors_table())
+
+
 @contextlib.contextmanager
 def _bridge(config: Path | None, env_file: Path, state: Path) -> Iterator[None]:
     """The bucket and secrets to work with: the cloud's where `BRIDGE_BUCKET` is set, else those of a folder."""
     # A person reads the receipt, and waits as long as it takes.
     os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("BRIDGE_DEADLINE_S", "3600")
+    log.configure()
     if os.environ.get("BRIDGE_BUCKET"):
         yield
         return

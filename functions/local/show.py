@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from common.errors import code_of, every_error
 from common.receipts import Receipt
 
 COLOURS = {
@@ -72,6 +73,20 @@ def runs_table(receipts: Iterable[Receipt]) -> Table:
         outcome = f"[{COLOURS[receipt.outcome]}]{receipt.outcome}[/]"
         table.add_row(receipt.started_at[:19], receipt.job, receipt.run, outcome, *counts, escape(what))
     return table
+
+
+def errors_table() -> Table:
+    """The error tree's leaves, in its order."""
+    table = Table("status", "code", "meaning", "next step", show_lines=True)
+    for kind in every_error():
+        table.add_row(str(kind.status), code_of(kind), escape(kind.__doc__ or ""), escape(kind.next_step))
+    return table
+
+
+def errors_markdown() -> str:
+    """The same as a table of the README."""
+    rows = [f"| {kind.status} | `{code_of(kind)}` | {kind.__doc__} | {kind.next_step} |" for kind in every_error()]
+    return "\n".join(["| status | code | meaning | next step |", "|---|---|---|---|", *rows])
 
 
 def print_json(value: Any) -> None:

@@ -1,0 +1,72 @@
+"""The README: its tables are generated, its commands exist, its example decodes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from common.config import decode
+from common.receipts import Outcome
+from local import bridge_file, show
+from local.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BRIDGE = str(Path(sys.executable).parent / "bridge")
+
+
+def test_the_error_table_is_the_error_tree() -> None:
+    kept = README.split("<!-- bridge errors --markdown -->\n")[1].split("\n<!-- end -->")[0]
+
+    assert kept == show.errors_markdown(), "run `bridge errors --markdown` and paste what it prints"
+
+
+def test_every_outcome_is_explained() -> None:
+    explained = set(
+        re.findall(r"^\| `(\w+)` \|", README.split("## What a receipt means")[1].split("##")[0], re.MULTILINE)
+    )
+
+    later = {"published"}
+    assert explained == set(Outcome.__args__) - later  # type: ignore[attr-defined]
+
+
+def test_every_make_command_is_a_target() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"^ {4}make ([a-z]+)", README, re.MULTILINE)) <= targets
+
+
+def test_every_bridge_command_exists_with_its_options() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+
+    for line in re.findall(r"^ {4}bridge ([^#\n]+)", README, re.MULTILINE):
+        name, *arguments = line.split()
+        options = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {argument for argument in arguments if argument.startswith("--")} <= options
+
+
+def test_the_example_of_bridge_yaml_decodes_without_a_warning() -> None:
+    example = README.split("```yaml\n")[1].split("```")[0]
+
+    assert decode(bridge_file.parse(example)).warnings == ()
+
+
+def test_the_files_it_names_are_there() -> None:
+    for name in re.findall(r"(?:functions|infra|tests)/[\w/.]+\w", README):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "pull", "runs", "settle", "check", "errors"])
+def test_help_is_enough_to_work_with(command: str) -> None:
+    shown = subprocess.run([BRIDGE, command, "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert len(shown.split()) > 10
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    ran = set(re.findall(r"^make (\w+)", (ROOT / ".ci/run").read_text(), re.MULTILINE))
+
+    assert {"lint", "demo", "test"} <= ran
