@@ -26,7 +26,7 @@ class Morning(clock.SystemClock):
         return datetime.datetime(2026, 3, 1, 6, 15, tzinfo=datetime.UTC)
 
 instance.current = instance.Instance(Morning())
-receipt = looker_pull.pull(looker_pull.Call("flights"), Headers({tick!r}))
+receipt = looker_pull.act(looker_pull.Call("flights"), Headers({tick!r}))
 sys.exit(0 if receipt.outcome == "landed" else 3)
 """
 

@@ -18,8 +18,8 @@ class Landed(msgspec.Struct, frozen=True):
     "Where the file lies that Pigment got."
     value: str | None = None
     "The cursor of an incremental pull."
-    schedule_time: str | None = None
-    "The tick of Cloud Scheduler that the run answered."
+    tick: str | None = None
+    "What the run answered: a time of Cloud Scheduler, or a delivery."
 
 
 def path_of(job: str) -> str:

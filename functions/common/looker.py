@@ -157,6 +157,10 @@ class Looker:
 
         return retry(ask, self._deadline, self._chance)
 
+    def get_as(self, kind: type[T], path: str, what: str, **parameters: str) -> T:
+        """As `get`, in the shape that the API describes."""
+        return _decoded(self.get(path, what, **parameters), kind, what)
+
     def run(self, query: Query) -> "Stream":
         """All rows of a query, as CSV that has begun to arrive.
 
@@ -186,9 +190,9 @@ class Looker:
         response = retry(ask, self._deadline, self._chance)
         kind = response.headers.get("Content-Type", "")
         if "json" in kind or "html" in kind:
-            with response:
-                words = http.words_of(response)
-            raise QueryFailed(f"Looker answered the query with {kind.partition(';')[0]}, not CSV. {words}".strip())
+            # Its words are not shown: they may be rows.
+            response.close()
+            raise QueryFailed(f"Looker answered the query with {kind.partition(';')[0]}, not CSV.")
         return Stream(response, self._deadline)
 
     def _send(self, method: str, path: str, what: str, **how: Any) -> requests.Response:

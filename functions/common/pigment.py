@@ -206,6 +206,10 @@ class Pigment:
 
         return retry(ask, self._deadline, self._chance)
 
+    def get_as(self, kind: type[T], path: str, what: str, **parameters: str) -> T:
+        """As `get`, in the shape that the API describes."""
+        return _decoded(self.get(path, what, **parameters), kind, what)
+
     def _look_at(self, import_id: str) -> Import | None:
         """An import's state; None where Pigment does not know it (yet)."""
         what = f"the import {import_id}"

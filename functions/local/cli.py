@@ -74,7 +74,7 @@ def pull(
     import looker_pull  # noqa: PLC0415  # the function itself
 
     with _bridge(config, env_file, state), _progress(job):
-        receipt = looker_pull.pull(looker_pull.Call(job, preview), Headers())
+        receipt = looker_pull.act(looker_pull.Call(job, preview), Headers())
     _print(receipt, as_json)
     raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
 
@@ -128,12 +128,15 @@ def check(
     """Try every credential, permission and id that bridge.yaml names, for real."""
     from local import checking  # noqa: PLC0415
 
-    with _bridge(None, env_file, state):
-        findings = list(checking.every_finding(config, instance.current))
+    console = show.console()
+    findings: list[checking.Finding] = []
+    with _bridge(None, env_file, state), contextlib.nullcontext() if as_json else console.status("trying"):
+        for finding in checking.every_finding(config, instance.current):
+            findings.append(finding)
+            if not as_json:
+                console.print(checking.table([finding]))
     if as_json:
         show.print_json(findings)
-    else:
-        show.console().print(checking.table(findings))
     raise typer.Exit(1 if any(finding.colour == "red" for finding in findings) else 0)
 
 

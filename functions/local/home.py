@@ -15,7 +15,7 @@ import msgspec
 
 from common.clock import stamp
 from common.config import decode
-from common.errors import OurFault
+from common.errors import OurFault, SecretUnreadable
 from common.instance import CONFIG_PATH
 from common.leases import Flight
 from common.store import Store
@@ -52,9 +52,10 @@ def occupied(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[Home]
 
     Raises:
         OurFault: another process lives there.
+        SecretUnreadable: the env file is not as it has to be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    secrets = Secrets.from_file(env_file) if isinstance(env_file, Path) else Secrets(env_file)
+    secrets = _read(env_file) if isinstance(env_file, Path) else Secrets(env_file)
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,6 +86,17 @@ def visited(folder: Path, env_file: Path) -> Iterator[Home]:
     else:
         os.environ.update(neighbour.environment())
         yield neighbour
+
+
+def _read(env_file: Path) -> Secrets:
+    try:
+        return Secrets.from_file(env_file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SecretUnreadable(
+            f"The secrets file {env_file} cannot be read: {reason}",
+            next_step="Name a file of NAME=VALUE lines, by the secrets' names in bridge.yaml, with --env-file.",
+        ) from None
 
 
 def _neighbour(folder: Path) -> Home | None:

@@ -22,9 +22,7 @@ from common.config.model import (
     Incremental,
     InlineQuery,
     Looker,
-    LookSource,
     Pull,
-    QuerySource,
     ResourceSource,
     Signal,
     TableField,
@@ -267,7 +265,7 @@ def _configurations_are_shared(bridge: Bridge) -> Findings:
 def _cursors_have_a_time_zone(bridge: Bridge) -> Findings:
     for name, pull in bridge.pulls.items():
         timed = isinstance(pull.load, Incremental) and isinstance(pull.load.start, dt.datetime)
-        if timed and isinstance(pull.source, LookSource | QuerySource) and not pull.source.query_timezone:
+        if timed and not isinstance(pull.source, ResourceSource) and not pull.source.query_timezone:
             yield Finding(
                 f"pulls.{name}.source.query_timezone",
                 "is missing: windows then begin and end in whatever time zone the Look or the user has",

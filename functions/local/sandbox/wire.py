@@ -322,6 +322,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815  # http.server's names
 
+    def handle_expect_100(self) -> bool:
+        """`100 Continue` leaves at once: curl waits a second for it before it sends a large body all the same."""
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()
+        return goes_on
+
     def _answer(self, request: Request, refusal: Response | None) -> Response | None:
         try:
             response = refusal or self.owner.site.answer(request)

@@ -185,6 +185,11 @@ class Pigment(ImportingWorkspace):
     def _list_views(self, _: Request) -> Response:
         return _list([])
 
+    def _export_view(self, _: Request, view_id: str) -> Response:
+        """There is no view to export yet."""
+        _uuid(view_id, "viewId")
+        raise _Refusal(404, "View with the specified ID was not found")
+
     _ROUTES: ClassVar[list[tuple[str, str, Scope, Callable[..., Response]]]] = [
         ("POST", r"/api(?:/v1)?/import/push/csv", "Import", _push_csv),
         ("POST", r"/api(?:/v1)?/import/push/looker", "Import", _push_looker),
@@ -195,6 +200,7 @@ class Pigment(ImportingWorkspace):
         ("GET", r"/api/v1/blocks", "Modeling metadata", _list_blocks),
         ("GET", r"/api/v1/importConfigurations", "Modeling metadata", _list_configurations),
         ("GET", r"/api/v1/views", "Modeling metadata", _list_views),
+        ("GET", r"/api(?:/v1)?/export/view/([^/]+)", "Export", _export_view),
     ]
 
 

@@ -1,0 +1,52 @@
+"""Everything that bridge.yaml names, tried for real and left as it was.
+
+What depends on something that failed is not tried; all else is. Whoever runs it is whose access to secrets and buckets
+is tried: the functions have service accounts of their own.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from common import config
+from common.errors import BridgeFileInvalid
+from common.instance import Instance
+from local import bridge_file
+from local.checking import buckets, looker, pigment
+from local.checking.finding import Finding, green, red, table, yellow
+from local.checking.secrets import try_secret
+
+__all__ = ["Finding", "every_finding", "table"]
+
+_FILE = "bridge.yaml"
+
+
+def every_finding(config_path: Path, instance: Instance) -> Iterator[Finding]:
+    """One after the other, each as soon as it is made."""
+    try:
+        raw = bridge_file.read(config_path)
+        bridge = config.decode(raw)
+    except BridgeFileInvalid as error:
+        for line in error.cause.splitlines():
+            yield red(*_parts(line, error.next_step))
+        yield from buckets.findings(None, None, instance)
+        return
+    yield green(_FILE, f"It says what it has to, of {_counted(bridge)}.")
+    for line in bridge.warnings:
+        yield yellow(*_parts(line, "Change it, unless it is meant."))
+    yield from looker.findings(bridge, instance)
+    yield from pigment.findings(bridge, instance)
+    if bridge.webhook.token:
+        yield try_secret(instance, "webhook.token", bridge.webhook.token)
+    yield from buckets.findings(bridge, raw, instance)
+
+
+def _parts(line: str, next_step: str) -> tuple[str, str, str]:
+    """Of a fault or a warning: where, what is wrong, and what to write instead."""
+    said, _, instead = line.partition("; write ")
+    where, _, what = said.partition(": ")
+    return where, f"{what[:1].upper()}{what[1:]}.", f"Write {instead}." if instead else next_step
+
+
+def _counted(bridge: config.Bridge) -> str:
+    jobs = ((len(bridge.pulls), "pull"), (len(bridge.relays), "relay"), (len(bridge.exports), "export"))
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in jobs if count) or "no job"
