@@ -34,6 +34,7 @@ ROWS = [
     ["2013-01-03", "UA", "two\nlines", "0"],
 ]
 LOOKER_SECRET = "a-looker-client-secret"
+WEBHOOK_TOKEN = "the-webhook-token-of-the-instance"
 PIGMENT_KEY = "pgmt_ThisIsAnImportKeyOfTheSandbox"
 
 PULL_RUN = r"POST /api/4\.0/queries/run/csv"
@@ -108,6 +109,7 @@ class World:
             {
                 "looker-api": json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET}),
                 "pigment-import-key": PIGMENT_KEY,
+                "looker-webhook-token": WEBHOOK_TOKEN,
             }
         )
         self.storage = Storage(folder / "state")
@@ -155,6 +157,29 @@ class World:
         target = {"configuration": CONFIGURATION, **fields.pop("target", {})}
         self.raw["pulls"][name] = {"source": {"look": "12"}, **fields, "target": target}
         self.install()
+
+    def relay(self, name: str, **fields: Any) -> None:
+        """A relay in bridge.yaml, into a list of its own unless `target` says otherwise or it starts a pull."""
+        self.raw["webhook"] = {"token": "looker-webhook-token"}
+        if "start" not in fields and "configuration" not in fields.get("target", {}):
+            fields["target"] = {"configuration": self.list_for(name), **fields.get("target", {})}
+        self.raw.setdefault("relays", {})[name] = fields
+        self.install()
+
+    def list_for(self, name: str, **how: Any) -> str:
+        """A list in Pigment for the columns that deliveries here have; its import configuration."""
+        block = self.pigment.block(self.pigment.application("Planning"), name)
+        return self.pigment.configuration(block, ["Id", "Amount"], **how)
+
+    def post(
+        self, relay: str, body: bytes | Iterator[bytes], *, token: str | None = WEBHOOK_TOKEN, **headers: str
+    ) -> Answer:
+        """A delivery, as Looker posts it; an iterator is sent in chunks, without a length."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            sent["X-Looker-Webhook-Token"] = token
+        response = requests.post(f"{self.addresses['receive']}/{relay}", data=body, headers=sent, timeout=60)
+        return Answer(response.status_code, response.json(), response.headers)
 
     def install(self) -> None:
         Store("bucket").write_json(CONFIG_PATH, self.raw, over=None)
@@ -207,6 +232,14 @@ def open_world(folder: Path, addresses: dict[str, str], monkeypatch: pytest.Monk
             monkeypatch.setenv(name, value)
         world.settle_in()
         yield world
+
+
+def delivery(*rows: tuple[str, str], plan: int = 7, **more: Any) -> bytes:
+    """A Looker webhook body with rows of Id and Amount."""
+    data = "".join(f"{id_},{amount}\n" for id_, amount in (("Id", "Amount"), *rows))
+    attachment = {"mimetype": "text/csv", "extension": "csv", "data": data}
+    plan_of = {"scheduled_plan_id": plan, "title": "Sales", "type": "Look"}
+    return json.dumps({"type": "query", "scheduled_plan": plan_of, "attachment": attachment, **more}).encode()
 
 
 def _text(value: Any) -> str:

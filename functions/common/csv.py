@@ -13,19 +13,25 @@ import io
 import itertools
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from common.errors import ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
 
 LONGEST_RECORD_BYTES = 16 * 1024 * 1024
+MOST_COLUMNS = 10_000
+
+# The reader's own limit is 128 KiB a field; a record's length has been looked after before it gets there.
+csv.field_size_limit(2 * LONGEST_RECORD_BYTES)
 
 # What is left of regular records when everything else is deleted: the same few bytes, over and over.
 _ALL_BUT_SHAPE = bytes(byte for byte in range(256) if byte not in b",\n")
 
 # A quoted field stands between delimiters; a quote that does not is left over and found.
 _QUOTED_FIELD = re.compile(rb'(?<![^,\n])"[^"]*(?:""[^"]*)*"(?![^,\r\n])')
+_LONE_CR = re.compile(rb"\r(?!\n)")
 
 # Looker's formula guard puts an apostrophe before = - + @, which turns -5 into text (Looker docs, "formula injection").
 _GUARDED_CELL = re.compile(rb"(?:^|,)\"?'[=+\-@]", re.MULTILINE)
@@ -82,9 +88,7 @@ class Checker:
         """
         self._expect_text(block)
         pending = self._tail + block if self._tail else block
-        if not self._begun and pending.startswith(codecs.BOM_UTF8):
-            pending = pending[len(codecs.BOM_UTF8) :]
-        end = _end_of_complete_records(pending)
+        end = _end_of_complete_records(pending, len(self._tail))
         if end == 0:
             if len(pending) > LONGEST_RECORD_BYTES:
                 raise RowsMalformed(
@@ -121,19 +125,23 @@ class Checker:
 
     def _begin(self, records: bytes) -> bytes:
         end = _end_of_first_record(records)
-        line, rest = records[:end], records[end:]
+        line, rest = records[:end].removeprefix(codecs.BOM_UTF8), records[end:]
         self._refuse_other_content(line)
-        self._source_header = _fields(line)
+        if _without_quoted(line, first_row=0).count(b",") >= MOST_COLUMNS:
+            raise RowsMalformed(f"The header has more than {MOST_COLUMNS} columns.")
+        self._source_header = next(csv.reader(io.StringIO(line.decode(), newline="")))
+        if not self._source_header:
+            raise RowsMalformed("The header is an empty line.")
         self._record_shape = b"," * (len(self._source_header) - 1) + b"\n"
         self._begun = True
         self._header = self._agree_on_header()
         if self._contract.columns is not None or self._contract.delimiter != ",":
-            line = _line(self._header, self._contract.delimiter)
+            line = _written([self._header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
 
     def _agree_on_header(self) -> list[str]:
         header, columns = self._source_header, self._contract.columns
-        repeated = sorted({name for name in header if header.count(name) > 1})
+        repeated = sorted(name for name, times in Counter(header).items() if times > 1)
         if columns is None:
             if repeated:
                 self._warnings.append(f"The header names {', '.join(repeated)} more than once.")
@@ -152,21 +160,14 @@ class Checker:
         return list(columns.values())
 
     def _check(self, records: bytes) -> bytes:
-        bare = records
-        if b'"' in records:
-            bare = _QUOTED_FIELD.sub(b"", records)
-            if b'"' in bare:
-                position = bare.count(b"\n", 0, bare.index(b'"'))
-                raise RowsMalformed(f"Row {self.rows + position + 1} has a quote in the middle of a field.")
-        if b"\r" in bare and bare.count(b"\r") != bare.count(b"\r\n"):
-            position = bare.count(b"\n", 0, re.search(rb"\r(?!\n)", bare).start())  # type: ignore[union-attr]
-            raise RowsMalformed(f"Row {self.rows + position + 1} has a carriage return in the middle of a record.")
+        bare = _without_quoted(records, first_row=self.rows + 1)
         shape = bare.translate(None, _ALL_BUT_SHAPE)
         rows = shape.count(b"\n")
-        if shape != self._record_shape * rows:
+        # Of lines much shorter than the header, what is expected would fill the memory.
+        if len(shape) != len(self._record_shape) * rows or shape != self._record_shape * rows:
             self._refuse_odd_width(records, bare, shape)
         self.rows += rows
-        self._last_record = records[records.rfind(b"\n", 0, -1) + 1 :]
+        self._last_record = records[_end_of_complete_records(records[:-1]) :]
         if b"'" in records:
             self._guarded_cells += len(_GUARDED_CELL.findall(records))
         return self._rewriter.rewrite(records) if self._rewriter else records
@@ -182,6 +183,7 @@ class Checker:
         )
 
     def _refuse_other_content(self, record: bytes) -> None:
+        record = record.removeprefix(codecs.BOM_UTF8)
         self._refuse_error_text(record, after=self.rows)
         if not self._begun and _NOT_CSV.match(record):
             raise QueryFailed("Looker sent JSON or a web page in place of rows.")
@@ -210,50 +212,76 @@ class _Rewriter:
         delimiter = self._delimiter.encode()
         if self._order is None and b'"' not in records and delimiter not in records:
             return records.replace(b",", delimiter)
-        out = io.StringIO(newline="")
-        writer = csv.writer(out, delimiter=self._delimiter, lineterminator="\n")
-        reader = csv.reader(io.StringIO(records.decode(), newline=""))
-        if self._order is None:
-            writer.writerows(reader)
-        elif len(self._order) == 1:
-            only = self._order[0]
-            writer.writerows((fields[only],) for fields in reader)
-        else:
-            writer.writerows(map(operator.itemgetter(*self._order), reader))
-        return out.getvalue().encode()
+        found = csv.reader(io.StringIO(records.decode(), newline=""))
+        chosen: Iterable[Sequence[str]] = found if self._order is None else map(_chooser(self._order), found)
+        return _written(chosen, self._delimiter)
 
 
-def _end_of_complete_records(pending: bytes) -> int:
-    """Where the last line end outside quotes is: as many quotes stand before it as to make pairs."""
-    end = pending.rfind(b"\n") + 1
+class _Lines(list[str]):
+    """Where `csv.writer` leaves its records."""
+
+    def write(self, record: str) -> None:
+        self.append(record[:-2] + "\n")
+
+
+def _written(records: Iterable[Sequence[str]], delimiter: str) -> bytes:
+    lines = _Lines()
+    # Before Python 3.13 it quotes a field for a carriage return only if its own line end has one.
+    csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerows(records)
+    return "".join(lines).encode()
+
+
+def _chooser(order: Sequence[int]) -> Callable[[list[str]], Sequence[str]]:
+    if len(order) > 1:
+        return operator.itemgetter(*order)
+    only = order[0]
+    # Of a single column, an empty line is a record.
+    return lambda fields: fields[only : only + 1] or [""]
+
+
+def _without_quoted(records: bytes, first_row: int) -> bytes:
+    """Records with their quoted fields blanked out.
+
+    Raises:
+        RowsMalformed: what is left has a quote, or a carriage return that is no part of a line end.
+    """
+    bare = _QUOTED_FIELD.sub(b"", records) if b'"' in records else records
+    stray = bare.find(b'"')
+    if stray >= 0:
+        raise RowsMalformed(f"{_place(bare, stray, first_row)} has a quote in the middle of a field.")
+    if b"\r" in bare and (lone := _LONE_CR.search(bare)):
+        raise RowsMalformed(f"{_place(bare, lone.start(), first_row)} has a carriage return in the middle of a record.")
+    return bare
+
+
+def _place(bare: bytes, position: int, first_row: int) -> str:
+    row = first_row + bare.count(b"\n", 0, position)
+    return f"Row {row}" if row else "The header"
+
+
+def _end_of_complete_records(pending: bytes, known: int = 0) -> int:
+    """Where the last line end outside quotes is: as many quotes stand before it as to make pairs.
+
+    Args:
+        known: how many bytes at the beginning are known to hold none.
+    """
+    end = pending.rfind(b"\n", known) + 1
     if b'"' not in pending:
         return end
     quotes = pending.count(b'"', 0, end)
     while end and quotes % 2:
-        earlier = pending.rfind(b"\n", 0, end - 1) + 1
+        earlier = pending.rfind(b"\n", known, end - 1) + 1
         quotes -= pending.count(b'"', earlier, end)
         end = earlier
     return end
 
 
 def _end_of_first_record(records: bytes) -> int:
-    end = records.find(b"\n") + 1
-    while records.count(b'"', 0, end) % 2:
-        end = records.find(b"\n", end) + 1
+    end = quotes = 0
+    while not end or quotes % 2:
+        begin, end = end, records.find(b"\n", end) + 1
+        quotes += records.count(b'"', begin, end)
     return end
-
-
-def _fields(line: bytes) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(line.decode(), newline=""), strict=True), [])
-    except csv.Error:
-        raise RowsMalformed("The header has a quote in the middle of a name.") from None
-
-
-def _line(fields: Sequence[str], delimiter: str) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerow(fields)
-    return out.getvalue().encode()
 
 
 def _differences(wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]) -> str:

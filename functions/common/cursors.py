@@ -3,6 +3,7 @@
 import msgspec
 
 from common.errors import LeaseLost
+from common.staging import Staged
 from common.store import Stale, Store
 
 
@@ -20,6 +21,12 @@ class Landed(msgspec.Struct, frozen=True):
     "The cursor of an incremental pull."
     tick: str | None = None
     "What the run answered: a time of Cloud Scheduler, or a delivery."
+
+
+def of(staged: Staged, run: str, tick: str | None) -> Landed:
+    """What the cursor will say once a staged file has landed."""
+    checked = staged.checked
+    return Landed(run, "", checked.rows, staged.sha256, checked.header, staged.path, tick=tick)
 
 
 def path_of(job: str) -> str:

@@ -2,8 +2,10 @@
 
     BridgeError
     ├── MalformedRequest           400  the call itself
+    ├── TokenRefused               401
     ├── NoSuchJob                  404
     ├── ConfigurationOccupied      409  one flight per configuration
+    ├── BodyTooLong                413
     ├── Refused                    422  a guard or the column contract said no
     │   ├── CannotStream
     │   ├── TruncatedAtLimit
@@ -11,7 +13,8 @@
     │   ├── Shrunk
     │   ├── ColumnsChanged
     │   ├── NotYetSupported
-    │   └── TooManySkipped
+    │   ├── TooManySkipped
+    │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
     │   ├── SettingMissing
@@ -95,6 +98,13 @@ class MalformedRequest(BridgeError):
     next_step = 'Send POST with a JSON object such as {"job": "flights"}.'
 
 
+class TokenRefused(BridgeError):
+    """The call does not bear the webhook token."""
+
+    status = 401
+    next_step = "In Looker: Admin > Webhooks shows the token; add it as a version of the secret webhook.token names."
+
+
 class NoSuchJob(BridgeError):
     """bridge.yaml names no such job."""
 
@@ -109,6 +119,13 @@ class ConfigurationOccupied(BridgeError):
 
     status = 409
     next_step = "Wait for that run to end; if it was killed, its hold lapses by itself at the time given."
+
+
+class BodyTooLong(BridgeError):
+    """The delivery is longer than 32 MiB, the most that Cloud Run takes."""
+
+    status = 413
+    next_step = "Let the relay start a pull instead (start: JOB), which reads all rows through Looker's API."
 
 
 class Refused(BridgeError):
@@ -165,6 +182,12 @@ class TooManySkipped(Refused):
         "The receipt's skips name the reason and the column: add the missing items to their dimension in Pigment or "
         "mend the values, then run again."
     )
+
+
+class DeliveryNotUsable(Refused):
+    """Looker's webhook delivery holds nothing that can be landed as rows."""
+
+    next_step = "In Looker, edit the schedule: deliver the Look itself, not a dashboard, and choose CSV as its format."
 
 
 class OurFault(BridgeError):

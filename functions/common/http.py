@@ -2,6 +2,7 @@
 
 import os
 import re
+import urllib.parse
 
 import requests
 from requests.auth import AuthBase
@@ -53,12 +54,21 @@ def words_of(response: requests.Response) -> str:
         text = next(response.iter_content(4096), b"").decode("utf-8", "replace")
     except requests.RequestException:
         return ""
+    for secret in _secrets_of(response.request):
+        text = text.replace(secret, "…")
     message = re.search(r'"(?:looker_error|message|detail|title|error)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
     if message:
         text = message.group(1)
     if text.lstrip().startswith("<"):
         return ""
     return redacted(" ".join(text.split()))[:_LONGEST_WORDS]
+
+
+def _secrets_of(request: requests.PreparedRequest) -> list[str]:
+    """What a request proves itself with, which its answer may echo in any shape: the token, or a login's form."""
+    token = request.headers.get("Authorization", "").partition(" ")[2]
+    form = urllib.parse.parse_qs(request.body) if isinstance(request.body, str) else {}
+    return [secret for secret in (token, *form.get("client_secret", [])) if secret]
 
 
 def patience_s(deadline: Deadline) -> float:

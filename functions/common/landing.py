@@ -15,18 +15,24 @@ from typing import Literal
 
 import msgspec
 
-from common import cursors, guards, leases, paths, runs
+from common import cursors, guards, inbox, leases, paths, runs
 from common.clock import Clock, stamp
 from common.config import Target
 from common.errors import (
     BridgeError,
     Busy,
     ConfigurationOccupied,
+    FileTooBig,
     ImportFailed,
     LandingUnknown,
     NoSuchJob,
     PigmentBusy,
+    PigmentRefused,
+    QueryFailed,
+    Refused,
+    RowsMalformed,
     RunInterrupted,
+    StreamCut,
     TooManySkipped,
 )
 from common.leases import Flight, Lease
@@ -36,6 +42,9 @@ from common.receipts import Outcome, Receipt, Skip, Trouble
 from common.runs import Run
 from common.staging import Staged, read_back
 from common.store import Store
+
+_FOR_GOOD = (Refused, QueryFailed, RowsMalformed, StreamCut, FileTooBig, PigmentRefused)
+"What the same content would end in again; anything else may pass, and a delivery waits for it."
 
 
 def land(run: Run, lease: Lease, pigment: Pigment, target: Target, staged: Staged) -> Receipt:
@@ -83,6 +92,8 @@ def end_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
     receipt = run.end(receipt)
     try:
         if flight.step == "reading":
+            if flight.delivery and isinstance(error, _FOR_GOOD):
+                _bury(run.instance.store, flight.delivery, receipt)
             lease.free()
         else:
             lease.leave_open(flight)
@@ -149,7 +160,9 @@ def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["la
                 flight.receipt, LandingUnknown("Settled by hand: it had not landed.", next_step="Run again.")
             )
         receipt = runs.keep(store, receipt)
-        _close(store, flight, receipt, clock)
+        # What has not landed stays in the inbox, where the next run finds it.
+        if verdict == "landed":
+            _close(store, flight, receipt, clock)
         store.delete(path, generation=stored.generation)
         return receipt
     raise NoSuchJob(f"No flight of run {run_id} is open.", next_step="`bridge runs` shows which runs are open.")
@@ -250,7 +263,7 @@ def _give_up(run: Run, lease: Lease, uncertain: Uncertain) -> Receipt:
 
 
 def _close(store: Store, flight: Flight, receipt: Receipt, clock: Clock) -> None:
-    """Move the job's cursor over what has landed.
+    """Move the job's cursor over what has landed, and take what was delivered out of the inbox.
 
     After too many skips the rows that were not skipped are in Pigment. A repeatable target gets them again together
     with the rest; at any other they must not be sent twice.
@@ -258,6 +271,20 @@ def _close(store: Store, flight: Flight, receipt: Receipt, clock: Clock) -> None
     landed = receipt.error is None or (receipt.error.code == "too_many_skipped" and not flight.repeatable)
     if landed and flight.landed is not None:
         cursors.move(store, receipt.job, msgspec.structs.replace(flight.landed, landed_at=stamp(clock.now())))
+    if flight.delivery is None:
+        return
+    if receipt.error is None:
+        end = {"outcome": receipt.outcome, "run": receipt.run}
+        inbox.close(store, receipt.job, flight.delivery, "delivered", end)
+    else:
+        _bury(store, flight.delivery, receipt)
+
+
+def _bury(store: Store, delivery: str, receipt: Receipt) -> None:
+    """Put a delivery that was refused for good where a person finds it, with the reason."""
+    error = receipt.error or Trouble("", "", "")
+    end = {"outcome": receipt.outcome, "run": receipt.run, "code": error.code, "reason": error.message}
+    inbox.close(store, receipt.job, delivery, "dead", end)
 
 
 def _unknown(cause: str, run_id: str) -> LandingUnknown:

@@ -40,6 +40,8 @@ class Flight(msgspec.Struct, frozen=True):
     "Whether sending the same file again does no harm."
     max_skipped: int
     expires_at: str
+    delivery: str | None = None
+    "The webhook delivery that is landed, by its name in the inbox."
     landed: Landed | None = None
     "What to note as the job's last landing once the import has ended well."
 

@@ -7,6 +7,7 @@ hold the configuration → settle what an earlier run left open → read the Loo
 import msgspec
 
 from common import config, cursors, guards, landing, leases, receipts, runs, staging
+from common.clock import Deadline
 from common.csv import Contract
 from common.errors import CannotStream, NotYetSupported
 from common.instance import Instance
@@ -22,7 +23,13 @@ _FOR_CLOSING_S = 5.0
 
 
 def pull(
-    here: Instance, bridge: config.Bridge, job: config.Pull, *, preview: bool = False, tick: str | None = None
+    here: Instance,
+    bridge: config.Bridge,
+    job: config.Pull,
+    *,
+    preview: bool = False,
+    tick: str | None = None,
+    deadline: Deadline | None = None,
 ) -> Receipt:
     """Run a pull once, and file its receipt whatever comes of it.
 
@@ -30,7 +37,7 @@ def pull(
         tick: what the run answers, such as a time of Cloud Scheduler: an append lands once for it, however often it is
             called.
     """
-    run = Run(here, job.name, job.kind, job.time_zone)
+    run = Run(here, job.name, job.kind, job.time_zone, deadline)
     run.note(configuration=job.target.configuration)
     looker = Looker(bridge.looker, here.secrets, run.keep_back(0.2, _FOR_LANDING_S), here.chance)
     pigment = Pigment(bridge.pigment, here.secrets, run.keep_back(0.1, _FOR_CLOSING_S), here.chance)
@@ -63,7 +70,8 @@ def _fly(run: Run, job: config.Pull, looker: Looker, pigment: Pigment, tick: str
             staged = _stage(run, job, looker, previous)
             if staged.checked.rows == 0:
                 return landing.end_without(run, lease)
-            lease.flight = msgspec.structs.replace(flight, landed=_landed(run, staged, tick))
+            run.note(rows=Rows(sent=staged.checked.rows))
+            lease.flight = msgspec.structs.replace(flight, landed=cursors.of(staged, run.receipt.run, tick))
             return landing.land(run, lease, pigment, target, staged)
         except Exception as error:  # noqa: BLE001  # whatever it is, the hold must not outlive the run
             return landing.end_by_error(run, lease, runs.as_bridge_error(error))
@@ -128,20 +136,6 @@ def find_query(looker: Looker, source: config.Source) -> Query:
         case config.ResourceSource():
             raise NotYetSupported("source.resource is not pulled by this version.")
     return query.narrowed(source.filters, source.query_timezone)
-
-
-def _landed(run: Run, staged: Staged, tick: str | None) -> cursors.Landed:
-    """What the cursor will say once this has landed."""
-    run.note(rows=Rows(sent=staged.checked.rows))
-    return cursors.Landed(
-        run=run.receipt.run,
-        landed_at="",
-        rows=staged.checked.rows,
-        sha256=staged.sha256,
-        header=staged.checked.header,
-        staged=staged.path,
-        tick=tick,
-    )
 
 
 def _warnings(staged: Staged, job: config.Pull, previous: cursors.Landed | None) -> list[str]:

@@ -19,11 +19,13 @@ from common.store import Store
 class Run:
     """A run under way."""
 
-    def __init__(self, instance: Instance, job: str, kind: str, time_zone: str = "UTC") -> None:
+    def __init__(
+        self, instance: Instance, job: str, kind: str, time_zone: str = "UTC", deadline: Deadline | None = None
+    ) -> None:
         self.instance = instance
         self.started_at = instance.clock.now().astimezone(ZoneInfo(time_zone))
         "In the job's own time zone: that is the day its files are named for."
-        self.deadline: Deadline = instance.deadline()
+        self.deadline = deadline or instance.deadline()
         self._budget_s = self.deadline.remaining_s()
         self._began_s = instance.clock.monotonic_s()
         self._seconds: dict[str, float] = {"looker": 0.0, "pigment": 0.0}

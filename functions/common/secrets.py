@@ -4,12 +4,17 @@ Nothing is read at start and nothing expires by time: a rotated key is noticed b
 and no redeploy.
 """
 
+import contextlib
+import itertools
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from common.errors import SecretUnreadable
+
+_REREAD_EVERY_S = 5.0
 
 
 class Secret:
@@ -41,6 +46,7 @@ class Secrets:
         self._open_client = open_client
         self._client: Any = None
         self._known: dict[str, Secret] = {}
+        self._versions: dict[str, tuple[float, list[Secret]]] = {}
         self._lock = threading.Lock()
 
     def read(self, name: str) -> Secret:
@@ -65,29 +71,76 @@ class Secrets:
             newest = self._known[name]
         return None if newest == refused else newest
 
+    def is_one_of_the_newest(self, name: str, fits: Callable[[bytes], bool]) -> bool:
+        """Whether one of the secret's two newest enabled versions fits: a token rotates without a gap.
+
+        Every version is tried, so that the time taken says nothing of which one fitted. A token that does not fit makes
+        the versions be read again, but not more often than every few seconds, however many come.
+        """
+        for newest in self._newest(name):
+            fitting = [fits(value.reveal().encode()) for value in newest]
+            if any(fitting):
+                return True
+        return False
+
+    def _newest(self, name: str) -> Iterator[list[Secret]]:
+        with self._lock:
+            known = self._versions.get(name)
+        if known is not None:
+            yield known[1]
+            if time.monotonic() - known[0] < _REREAD_EVERY_S:
+                return
+        with self._lock:
+            self._versions[name] = (time.monotonic(), self._fetch_newest(name))
+            fresh = self._versions[name][1]
+        yield fresh
+
     def forget(self, name: str) -> None:
         """Read it afresh next time: what it holds is of no use."""
         with self._lock:
             self._known.pop(name, None)
 
     def _fetch(self, name: str) -> Secret:
-        from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a warm call reads no secret
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-        from requests import RequestException  # noqa: PLC0415
+        return self._access(f"{self._resource(name)}/versions/latest", name)
 
-        resource = name if name.startswith("projects/") else f"projects/{self._project}/secrets/{name}"
+    def _fetch_newest(self, name: str) -> list[Secret]:
+        request = {"parent": self._resource(name), "filter": "state:ENABLED", "page_size": 2}
+        with _google(name):
+            # Newest first, by Secret Manager's own order (docs, `projects.secrets.versions.list`).
+            versions = list(itertools.islice(self._open().list_secret_versions(request=request, timeout=20), 2))
+        return [self._access(version.name, name) for version in versions]
+
+    def _access(self, version: str, name: str) -> Secret:
+        with _google(name):
+            answer = self._open().access_secret_version(name=version, timeout=20)
         try:
-            if self._client is None:
-                self._client = self._open_client()
-            answer = self._client.access_secret_version(name=f"{resource}/versions/latest", timeout=20)
             value = answer.payload.data.decode().strip()
-        except (GoogleAPIError, GoogleAuthError, RequestException) as error:
-            raise SecretUnreadable(f"The secret {name} cannot be read: {type(error).__name__}.") from error
         except UnicodeDecodeError:
             raise SecretUnreadable(f"The secret {name} does not hold text.") from None
         if not value:
             raise SecretUnreadable(f"The secret {name} is empty.")
         return Secret(value)
+
+    def _open(self) -> Any:
+        if self._client is None:
+            self._client = self._open_client()
+        return self._client
+
+    def _resource(self, name: str) -> str:
+        return name if name.startswith("projects/") else f"projects/{self._project}/secrets/{name}"
+
+
+@contextlib.contextmanager
+def _google(name: str) -> Iterator[None]:
+    """Google's errors end here."""
+    from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a warm call reads no secret
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+    from requests import RequestException  # noqa: PLC0415
+
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
+        raise SecretUnreadable(f"The secret {name} cannot be read: {type(error).__name__}.") from error
 
 
 def open_client() -> Any:

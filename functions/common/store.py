@@ -4,7 +4,9 @@ Google's client retries an upload whose answer was lost, so a 412 may speak of o
 believed, what lies there is compared with what was to be written.
 """
 
+import base64
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
@@ -14,7 +16,7 @@ import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 from google.cloud import storage
-from google.cloud.storage.exceptions import InvalidResponse
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.errors import StorageBusy, StorageRefused
@@ -37,6 +39,14 @@ class Stored(msgspec.Struct, Generic[T], frozen=True):
 
     value: T
     generation: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An object as a listing shows it."""
+
+    name: str
+    size_bytes: int
+    metadata: dict[str, str]
 
 
 class Store:
@@ -116,6 +126,69 @@ class Store:
         with _google(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
                 yield blob.name
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """The objects under a prefix, in the order of their names."""
+        with _google(f"list {prefix}"):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
+                yield Entry(blob.name, blob.size, blob.metadata or {})
+
+    def read(self, path: str) -> bytes:
+        """An object's content.
+
+        Raises:
+            StorageRefused: there is none.
+        """
+        with _google(f"read {path}"):
+            return bytes(self._bucket.blob(path).download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY))
+
+    def exists(self, path: str) -> bool:
+        with _google(f"look for {path}"):
+            return bool(self._bucket.blob(path).exists(timeout=_TIMEOUT_S, retry=_RETRY))
+
+    def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
+        """Put an object where none is; False where the very same one lies already.
+
+        Raises:
+            Stale: another one lies there.
+        """
+        blob = self._bucket.blob(path)
+        blob.metadata = metadata
+        with _google(f"write {path}"):
+            try:
+                blob.upload_from_string(
+                    content, content_type=content_type, if_generation_match=0, timeout=_TIMEOUT_S, retry=_RETRY
+                )
+            except google_errors.PreconditionFailed:
+                there = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
+                if there is None or there.md5_hash != base64.b64encode(hashlib.md5(content).digest()).decode():  # noqa: S324  # the digest Cloud Storage keeps
+                    raise Stale(path) from None
+                return False
+        return True
+
+    def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
+        """A copy under another name, with more metadata; one that is there already stays as it is.
+
+        Returns:
+            whether there is a copy: not where the object itself is gone.
+        """
+        source, target = self._bucket.blob(path), self._bucket.blob(to_path)
+        with _google(f"copy {path} to {to_path}"):
+            try:
+                source.reload(timeout=_TIMEOUT_S, retry=_RETRY)
+                target.metadata = {**(source.metadata or {}), **metadata}
+                target.content_type = source.content_type
+                token = None
+                while True:
+                    token, _, _ = target.rewrite(
+                        source, token=token, if_generation_match=0, timeout=_TIMEOUT_S, retry=_RETRY
+                    )
+                    if token is None:
+                        return True
+            except google_errors.PreconditionFailed:
+                return True
+            except google_errors.NotFound:
+                return False
 
     @contextlib.contextmanager
     def writing(self, path: str, *, content_type: str = "text/csv") -> Iterator["Stream"]:
@@ -212,6 +285,8 @@ def _google(doing: str) -> Iterator[None]:
             StorageBusy if status == requests.codes.too_many_requests or status >= requests.codes.server_error else None
         )
         raise (kind or StorageRefused)(f"Cloud Storage answered {status} when asked to {doing}.") from error
+    except DataCorruption as error:
+        raise StorageBusy(f"What went over the wire did not match its checksum when asked to {doing}.") from error
     except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
         raise StorageBusy(f"Cloud Storage could not {doing}: {type(error).__name__}.") from error
     except google_errors.GoogleAPIError as error:

@@ -49,12 +49,16 @@ def serve(
 ) -> None:
     """The functions on this machine, against the Looker and Pigment that bridge.yaml names."""
     from local import home, serving  # noqa: PLC0415  # servers that no other command needs
+    from local.waking import Waker  # noqa: PLC0415
 
-    with home.occupied(state, env_file) as here:
+    waker = Waker()
+    with home.occupied(state, env_file, waker.notice) as here:
         home.install(config)
         with serving.functions(port) as addresses:
+            waker.start(addresses["deliver"])
             serving.announce({**addresses, "storage": here.storage})
             serving.wait_for_end()
+            waker.stop()
 
 
 @app.command()

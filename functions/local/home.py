@@ -7,7 +7,7 @@ through the addresses it left there.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from common.leases import Flight
 from common.store import Store
 from local import bridge_file
 from local.sandbox.secrets import Secrets
-from local.sandbox.storage import Storage
+from local.sandbox.storage import Notice, Storage
 from local.sandbox.wire import Server
 
 BUCKET = "bucket"
@@ -47,8 +47,13 @@ class Home(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def occupied(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[Home]:
+def occupied(
+    folder: Path, env_file: Path | Mapping[str, str], on_arrival: Callable[[Notice], None] | None = None
+) -> Iterator[Home]:
     """Live in a folder: its bucket and secrets answer while the context lasts.
+
+    Args:
+        on_arrival: told of every object that is written, as a bucket notification would.
 
     Raises:
         OurFault: another process lives there.
@@ -65,6 +70,8 @@ def occupied(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[Home]
             ) from None
         with contextlib.closing(Storage(folder)) as storage, Server(storage) as bucket, Server(secrets) as safe:
             storage.create_bucket(BUCKET)
+            if on_arrival:
+                storage.on_finalize.append(on_arrival)
             home = Home(bucket.url, safe.url)
             os.environ.update(home.environment())
             _expire_leases(Store(BUCKET))

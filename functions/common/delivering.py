@@ -1,0 +1,190 @@
+"""From the inbox into Pigment: the oldest delivery of a configuration first, one at a time.
+
+    hold the configuration → settle what an earlier run left open → take the oldest delivery → stage while checking
+    → guards → intent → push → import id → follow → receipt → cursor → out of the inbox → free the configuration
+
+The inbox is the truth: what wakes this up is only a hint, and calling it once more does no harm.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from common import config, cursors, deliveries, guards, inbox, landing, leases, runs, staging
+from common.clock import Deadline
+from common.csv import Contract
+from common.errors import BridgeError, OutOfTime, PigmentBusy
+from common.inbox import Waiting
+from common.instance import Instance
+from common.leases import Flight
+from common.looker import CAPS
+from common.pigment import Pigment
+from common.pulling import pull
+from common.receipts import Receipt, Rows, Trouble
+from common.runs import Run
+from common.staging import Staged
+
+_FOR_CLOSING_S = 5.0
+_LEAST_SHARE_FOR_A_LANDING = 0.1
+
+Relay = config.Relay | config.Signal
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """What a call did: deliveries landed, still waiting, refused for good."""
+
+    delivered: int = 0
+    waiting: int = 0
+    dead: int = 0
+    error: Trouble | None = None
+    "Why the first of those that wait has to."
+
+    def plus(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.delivered + other.delivered,
+            self.waiting + other.waiting,
+            self.dead + other.dead,
+            self.error or other.error,
+        )
+
+
+def deliver(here: Instance, bridge: config.Bridge, hint: str | None = None) -> Tally:
+    """Land what waits.
+
+    Args:
+        hint: the relay whose delivery woke this up; without it, or with one that is unknown, every relay is looked at.
+    """
+    deadline = here.deadline()
+    tally = Tally()
+    for relays in _by_configuration(bridge, hint):
+        tally = tally.plus(_empty(here, bridge, relays, deadline))
+    return tally
+
+
+def _by_configuration(bridge: config.Bridge, hint: str | None) -> list[list[Relay]]:
+    """Relays that land in the same place, and so one after the other."""
+    groups: dict[str, list[Relay]] = {}
+    for relay in bridge.relays.values():
+        groups.setdefault(_configuration(bridge, relay), []).append(relay)
+    hinted = [group for group in groups.values() if hint in [relay.name for relay in group]]
+    return hinted or list(groups.values())
+
+
+def _configuration(bridge: config.Bridge, relay: Relay) -> str:
+    target = relay.target if isinstance(relay, config.Relay) else bridge.pulls[relay.start].target
+    return target.configuration
+
+
+def _empty(here: Instance, bridge: config.Bridge, relays: Sequence[Relay], deadline: Deadline) -> Tally:
+    """Land the deliveries of one configuration, oldest first, until one has to wait."""
+    by_name = {relay.name: relay for relay in relays}
+    least_s = deadline.remaining_s() * _LEAST_SHARE_FOR_A_LANDING
+    tally = Tally()
+    while (oldest := _oldest(here, relays)) is not None:
+        if not deadline.allows(least_s):
+            late = OutOfTime("The time budget ended while deliveries were waiting.")
+            return tally.plus(_left(here, relays, Trouble.of(late)))
+        try:
+            receipt = _land(here, bridge, by_name[oldest.relay], oldest, deadline)
+        except BridgeError as error:
+            return tally.plus(_left(here, relays, Trouble.of(error)))
+        if receipt is None:
+            continue
+        if here.store.exists(oldest.path):
+            return tally.plus(_left(here, relays, receipt.error or Trouble.of(_still_importing(receipt))))
+        tally = tally.plus(Tally(dead=1) if receipt.error else Tally(delivered=1))
+    return tally
+
+
+def _still_importing(receipt: Receipt) -> PigmentBusy:
+    return PigmentBusy(f"Pigment is still at the import {receipt.import_id} of run {receipt.run}.")
+
+
+def _oldest(here: Instance, relays: Sequence[Relay]) -> Waiting | None:
+    firsts = [next(inbox.waiting(here.store, relay.name), None) for relay in relays]
+    return min((first for first in firsts if first), key=lambda each: each.name, default=None)
+
+
+def _left(here: Instance, relays: Sequence[Relay], why: Trouble | None) -> Tally:
+    return Tally(waiting=sum(1 for relay in relays for _ in inbox.waiting(here.store, relay.name)), error=why)
+
+
+def _land(here: Instance, bridge: config.Bridge, relay: Relay, oldest: Waiting, deadline: Deadline) -> Receipt | None:
+    """One delivery; None where it turned out to have come to its end before.
+
+    Raises:
+        ConfigurationOccupied: another run is at it.
+    """
+    if inbox.closed(here.store, relay.name, oldest.name):
+        # Killed while it was taken out of the inbox: the copy is there, the original goes now.
+        here.store.delete(oldest.path)
+        return None
+    if isinstance(relay, config.Signal):
+        return _start(here, bridge, relay, deadline)
+    return _fly(here, bridge, relay, oldest, deadline)
+
+
+def _start(here: Instance, bridge: config.Bridge, relay: config.Signal, deadline: Deadline) -> Receipt:
+    """Pull once for all the signals that are waiting: each of them came before the pull, which reads everything."""
+    signals = list(inbox.waiting(here.store, relay.name))
+    tick = f"delivery {signals[-1].name}" if signals else None
+    receipt = pull(here, bridge, bridge.pulls[relay.start], tick=tick, deadline=deadline)
+    if receipt.error is None and receipt.outcome != "importing":
+        for signal in signals:
+            end = {"outcome": receipt.outcome, "run": receipt.run}
+            inbox.close(here.store, relay.name, signal.name, "delivered", end)
+    return receipt
+
+
+def _fly(
+    here: Instance, bridge: config.Bridge, relay: config.Relay, oldest: Waiting, deadline: Deadline
+) -> Receipt | None:
+    store, target = here.store, relay.target
+    run = Run(here, relay.name, relay.kind, deadline=deadline)
+    run.note(configuration=target.configuration)
+    flight = Flight(
+        "reading", run.receipt, target.repeatable, relay.guards.max_skipped, expires_at="", delivery=oldest.name
+    )
+    pigment = Pigment(bridge.pigment, here.secrets, run.keep_back(0.1, _FOR_CLOSING_S), here.chance)
+    with leases.take(store, target.configuration, here.clock, flight) as lease, pigment:
+        try:
+            if lease.flight.receipt.run != run.receipt.run:
+                landing.settle(run, lease, pigment)
+                lease.note(flight)
+            if not store.exists(oldest.path):
+                lease.free()
+                return None
+            if relay.keep == "latest" and _replace_older(here, relay, oldest):
+                lease.free()
+                return None
+            staged = _stage(run, relay, oldest)
+            run.note(rows=Rows(sent=staged.checked.rows))
+            lease.flight = msgspec.structs.replace(flight, landed=cursors.of(staged, run.receipt.run, oldest.name))
+            return landing.land(run, lease, pigment, target, staged)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the hold must not outlive the run
+            return landing.end_by_error(run, lease, runs.as_bridge_error(error))
+
+
+def _replace_older(here: Instance, relay: config.Relay, oldest: Waiting) -> bool:
+    """Close every delivery but the newest; whether the oldest was among them."""
+    *older, newest = inbox.waiting(here.store, relay.name)
+    for each in older:
+        inbox.close(here.store, relay.name, each.name, "delivered", {"outcome": "replaced", "by": newest.name})
+    return newest.name != oldest.name
+
+
+def _stage(run: Run, relay: config.Relay, oldest: Waiting) -> Staged:
+    """A delivery's rows as a staged file that the guards let pass."""
+    store = run.instance.store
+    delivery = deliveries.read(store.read(oldest.path))
+    contract = Contract(relay.target.columns or None, relay.target.delimiter)
+    path = staging.path_of(relay.name, run.receipt.run)
+    staged = staging.stage(store, path, delivery.csv_blocks(), contract, run.instance.progress)
+    rows, previous = staged.checked.rows, cursors.read(store, relay.name)
+    said = [*delivery.warnings, *staged.checked.warnings]
+    run.note(rows=Rows(read=rows), bytes=staged.bytes, sha256=staged.sha256, warnings=said)
+    guards.expect_rows(rows, max(1, relay.guards.min_rows))
+    if not relay.guards.accept_cap:
+        guards.expect_no_cap(rows, CAPS, None)
+    guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
+    return staged

@@ -1,0 +1,117 @@
+"""Webhook deliveries between the moment they are safe and the moment they have landed.
+
+    seen/<relay>/<identity>              which name a delivery got: the same delivery gets the same name
+    inbox/<relay>/<time>-<identity>      safe and not landed yet; names sort by time of arrival
+    delivered/<relay>/<time>-<identity>  landed, or replaced by a newer one
+    dead/<relay>/<time>-<identity>       refused for good, with the reason in its metadata
+
+A delivery is put into the inbox in two writes, either of which may be repeated: the mark that ties its identity to a
+name, and the object of that name. Killed between them, nothing was acknowledged; the next attempt finds the mark, sees
+that no object bears the name, and writes it.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+
+from common.clock import stamp
+from common.store import Entry, Stale, Store
+
+_SAME_CONTENT_FOR = timedelta(hours=1)
+"How long equal content without a webhook id counts as the same delivery: a schedule may rightly send it again later."
+
+PLACES = ("inbox", "delivered", "dead")
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Which name a delivery got, and when."""
+
+    name: str
+    received_at: str
+    by_id: bool
+    "Whether Looker named the event, or its content has to."
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A delivery in the inbox."""
+
+    relay: str
+    name: str
+    "Without the folder: `<time>-<identity>`."
+    size_bytes: int
+    metadata: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        return path_of("inbox", self.relay, self.name)
+
+
+def path_of(place: str, relay: str, name: str) -> str:
+    return f"{place}/{relay}/{name}"
+
+
+def put(store: Store, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:
+    """Make a delivery durable; whether it is a new one.
+
+    Args:
+        identity: what tells it from others: a digest of the webhook's id, or of plan and content.
+
+    Raises:
+        StorageBusy, StorageRefused: it is not durable.
+    """
+    mark = Mark(f"{now:%Y%m%dT%H%M%S%f}-{identity}", stamp(now), by_id)
+    earlier = _mark(store, f"seen/{relay}/{identity}", mark)
+    if earlier and any(store.exists(path_of(place, relay, earlier.name)) for place in PLACES):
+        return False
+    kept = earlier or mark
+    metadata = {"received-at": kept.received_at}
+    try:
+        return store.create(path_of("inbox", relay, kept.name), body, metadata, content_type="application/json")
+    except Stale:
+        # The same event at the same moment, in other bytes: whichever was first is kept.
+        return False
+
+
+def _mark(store: Store, path: str, mark: Mark) -> Mark | None:
+    """Mark a delivery's identity as seen; the earlier mark, where there is one that still holds."""
+    over = 0
+    while True:
+        try:
+            store.write_json(path, mark, over=over)
+        except Stale:
+            there = store.read_json(path, Mark)
+            if there is not None and _holds(there.value, mark):
+                return there.value
+            over = there.generation if there else 0
+        else:
+            return None
+
+
+def _holds(earlier: Mark, mark: Mark) -> bool:
+    age = datetime.fromisoformat(mark.received_at) - datetime.fromisoformat(earlier.received_at)
+    return earlier.by_id or age <= _SAME_CONTENT_FOR
+
+
+def waiting(store: Store, relay: str) -> Iterator[Waiting]:
+    """What has not landed yet, oldest first."""
+    for entry in store.entries(f"inbox/{relay}/"):
+        yield Waiting(relay, entry.name.rpartition("/")[2], entry.size_bytes, entry.metadata)
+
+
+def close(store: Store, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
+    """Take a delivery out of the inbox, its end in its metadata. Repeated, it does what is left to do."""
+    path = path_of("inbox", relay, name)
+    # Killed after the copy: the delivery lies in both places, and whoever finds it in the inbox closes it again.
+    if store.copy_with(path, path_of(place, relay, name), metadata):
+        store.delete(path)
+
+
+def closed(store: Store, relay: str, name: str) -> bool:
+    """Whether a delivery that lies in the inbox has in truth come to its end already."""
+    return any(store.exists(path_of(place, relay, name)) for place in ("delivered", "dead"))
+
+
+def every(store: Store, place: str, relay: str = "") -> Iterator[Entry]:
+    """The deliveries of one place, oldest first within each relay."""
+    return store.entries(f"{place}/{relay}/" if relay else f"{place}/")
