@@ -1,64 +1,13 @@
 """`bridge serve`: addresses on one line, a bucket of plain files, secrets from a file, and a kill -9 survived."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-import yaml
 
-from world import LOOKER_SECRET, PIGMENT_KEY, PULL_RUN, PUSH, ROWS, World
-
-BRIDGE = str(Path(sys.executable).parent / "bridge")
-
-
-def write_files(world: World, secret: str = LOOKER_SECRET) -> None:
-    credentials = json.dumps({"client_id": "bridge", "client_secret": secret})
-    (world.folder / ".env").write_text(f"# secrets\nlooker-api={credentials}\npigment-import-key='{PIGMENT_KEY}'\n")
-    (world.folder / "bridge.yaml").write_text(yaml.safe_dump(world.raw))
-
-
-def run(world: World, *arguments: str, **how: Any) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in world.environment()}
-    return subprocess.Popen(
-        [BRIDGE, *arguments],
-        cwd=world.folder,
-        env={**environment, **how.pop("env", {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-class Served:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        assert process.stdout
-        line = process.stdout.readline()
-        assert line, process.stderr and process.stderr.read()
-        self.addresses: dict[str, str] = json.loads(line)
-
-    def pull(self, **body: Any) -> requests.Response:
-        return requests.post(self.addresses["pull"], json={"job": "flights", **body}, timeout=60)
-
-
-@contextmanager
-def served(world: World, **how: Any) -> Iterator[Served]:
-    process = run(
-        world, "serve", "--config", "bridge.yaml", "--env-file", ".env", "--state", "home", "--port", "0", **how
-    )
-    try:
-        yield Served(process)
-    finally:
-        process.kill()
-        process.communicate()
+from served import run, served, write_files
+from world import PULL_RUN, PUSH, ROWS, World
 
 
 @pytest.fixture
@@ -88,8 +37,8 @@ def test_its_logs_are_json_lines_on_standard_error_and_it_ends_on_sigterm(prepar
 
     assert bridge.process.returncode == 0
     lines = [json.loads(line) for line in errors.splitlines()]
-    assert [line["message"] for line in lines] == ["run ended"]
-    assert lines[0]["severity"] == "INFO"
+    assert "run ended" in [line["message"] for line in lines]
+    assert {line["severity"] for line in lines} == {"INFO"}
 
 
 def test_it_stays_up_across_bad_requests(prepared: World) -> None:

@@ -112,6 +112,18 @@ def closed(store: Store, relay: str, name: str) -> bool:
     return any(store.exists(path_of(place, relay, name)) for place in ("delivered", "dead"))
 
 
+def replay(store: Store, place: str, relay: str, name: str, now: datetime) -> str | None:
+    """Put a delivery that has come to its end into the inbox again, to land once more; its new name.
+
+    Returns:
+        None where there is no such delivery.
+    """
+    again = f"{now:%Y%m%dT%H%M%S%f}-{name.rpartition('-')[2]}"
+    # A name of its own: the end of the first time must not count as the end of the second.
+    copied = store.copy_with(path_of(place, relay, name), path_of("inbox", relay, again), {"replay-of": name})
+    return again if copied else None
+
+
 def every(store: Store, place: str, relay: str = "") -> Iterator[Entry]:
     """The deliveries of one place, oldest first within each relay."""
     return store.entries(f"{place}/{relay}/" if relay else f"{place}/")

@@ -11,6 +11,7 @@ A lease lapses by itself a short while after its run stopped renewing it. What i
     unknown     a person has to say what became of it (`bridge settle`)
 """
 
+import contextvars
 import threading
 from datetime import datetime, timedelta
 from typing import Literal, Self
@@ -60,7 +61,9 @@ class Lease:
         self.flight = flight
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._keep_alive, name="lease", daemon=True).start()
+        # Within the run's context, so that a warning bears its run and trace.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._keep_alive,), name="lease", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

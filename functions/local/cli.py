@@ -125,6 +125,82 @@ def settle(
     _print(receipt, as_json)
 
 
+deliveries_app = typer.Typer(help="Webhook deliveries: waiting, delivered, dead.", invoke_without_command=True)
+app.add_typer(deliveries_app, name="deliveries")
+
+
+@deliveries_app.callback()
+def list_deliveries(
+    context: typer.Context,
+    relay: Annotated[str, typer.Option(help="Only this relay's.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Those that landed as well.")] = False,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """What waits and what is dead, with age and reason, oldest first."""
+    if context.invoked_subcommand:
+        return
+    from local import deliveries  # noqa: PLC0415
+
+    with _bridge(None, env_file, state):
+        here = instance.current
+        states = ("waiting", "dead", "delivered") if everything else ("waiting", "dead")
+        found = deliveries.every(here.store, relay, states)
+        if as_json:
+            show.print_json(found)
+        else:
+            show.console().print(deliveries.table(found, here.clock.now()))
+
+
+@deliveries_app.command("show")
+def show_delivery(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="Its id, or a part that is like no other.")],
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+) -> None:
+    """One delivery: how it ended, and what Looker sent, rows included."""
+    from local import deliveries  # noqa: PLC0415
+
+    with _bridge(None, env_file, state):
+        _, entry = deliveries.find(instance.current.store, identifier)
+        show.print_json(
+            {"delivery": deliveries.Shown.of(entry), "content": deliveries.content(instance.current.store, entry)}
+        )
+
+
+@deliveries_app.command("replay")
+def replay_deliveries(
+    identifiers: Annotated[list[str], typer.Argument(metavar="ID…", help="Which to land again.")],
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+) -> None:
+    """Land deliveries again that landed or were refused: each goes back into the inbox, under a new id."""
+    from local import deliveries  # noqa: PLC0415
+
+    with _bridge(None, env_file, state):
+        for identifier in identifiers:
+            print(deliveries.replay(instance.current.store, identifier))
+
+
+@app.command()
+def deliver(
+    config: Config = _CONFIG, env_file: EnvFile = _ENV_FILE, state: State = _STATE, as_json: Json = False
+) -> None:
+    """Land what waits in the inbox now."""
+    from common import delivering  # noqa: PLC0415
+
+    with _bridge(config, env_file, state):
+        tally = delivering.deliver(instance.current, instance.current.config())
+    if as_json:
+        show.print_json(tally)
+    else:
+        print(f"delivered {tally.delivered}, waiting {tally.waiting}, dead {tally.dead}")
+        if tally.error:
+            print(f"{tally.error.code}: {tally.error.message}\n→ {tally.error.next_step}")
+    raise typer.Exit(1 if tally.error else 0)
+
+
 @app.command()
 def check(
     config: Config = _CONFIG, env_file: EnvFile = _ENV_FILE, state: State = _STATE, as_json: Json = False
