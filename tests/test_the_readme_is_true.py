@@ -44,14 +44,17 @@ def test_every_bridge_command_exists_with_its_options() -> None:
 
     for line in re.findall(r"^ {4}bridge ([^#\n]+)", README, re.MULTILINE):
         name, *arguments = line.split()
-        options = {option for parameter in commands[name].params for option in parameter.opts}
+        command = commands[name]
+        if arguments and arguments[0] in getattr(command, "commands", {}):
+            command = command.commands[arguments[0]]
+        options = {option for parameter in command.params for option in parameter.opts}
         assert {argument for argument in arguments if argument.startswith("--")} <= options
 
 
 def test_the_example_of_bridge_yaml_decodes_without_a_warning() -> None:
-    example = README.split("```yaml\n")[1].split("```")[0]
+    pull, relay = (block.split("```")[0] for block in README.split("```yaml\n")[1:])
 
-    assert decode(bridge_file.parse(example)).warnings == ()
+    assert decode(bridge_file.parse(pull + relay)).warnings == ()
 
 
 def test_the_files_it_names_are_there() -> None:
@@ -59,7 +62,9 @@ def test_the_files_it_names_are_there() -> None:
         assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "pull", "runs", "settle", "check", "errors"])
+@pytest.mark.parametrize(
+    "command", ["demo", "serve", "pull", "runs", "settle", "check", "errors", "deliver", "deliveries"]
+)
 def test_help_is_enough_to_work_with(command: str) -> None:
     shown = subprocess.run([BRIDGE, command, "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
 

