@@ -28,6 +28,7 @@ class Instance:
     def __init__(self, clock: Clock | None = None, chance: random.Random | None = None) -> None:
         self.clock = clock or SystemClock()
         self.chance = chance or random.SystemRandom()
+        self._config: tuple[float, config.Bridge | None] = (0.0, None)
         self.progress: Callable[[str, int], None] = lambda _what, _count: None
         "Told how many rows or bytes have come by; somebody may be watching."
 
@@ -40,20 +41,28 @@ class Instance:
     def secrets(self) -> Secrets:
         return Secrets(_setting("GOOGLE_CLOUD_PROJECT"), secrets.open_client)
 
-    def config(self) -> config.Bridge:
-        """bridge.yaml as the bucket holds it now: a changed job needs no new deployment.
+    def config(self, at_most_old_s: float = 0) -> config.Bridge:
+        """bridge.yaml as the bucket holds it: a changed job needs no new deployment.
+
+        Args:
+            at_most_old_s: how old what is in memory may be; 0 reads it now.
 
         Raises:
             StorageRefused: the bucket does not hold it.
             BridgeFileInvalid: it is not valid.
         """
+        read_at_s, known = self._config
+        if known is not None and self.clock.monotonic_s() - read_at_s < at_most_old_s:
+            return known
         stored = self.store.read_json(CONFIG_PATH, object)
         if stored is None:
             raise StorageRefused(
                 f"The bucket {self.store.name} holds no {CONFIG_PATH}.",
                 next_step="Run Terraform: it writes bridge.yaml there.",
             )
-        return config.decode(stored.value)
+        bridge = config.decode(stored.value)
+        self._config = (self.clock.monotonic_s(), bridge)
+        return bridge
 
     def deadline(self) -> Deadline:
         """What a call that begins now may take."""

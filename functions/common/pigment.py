@@ -26,8 +26,8 @@ from common.retry import retry, retry_after_s
 from common.secrets import Secret, Secrets
 
 _HOUR_S = 3600.0
-_WAITS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0)
-"Between two looks at an import; the last one repeats. 500 requests per 5 minutes and address are never near."
+_SHORTEST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 30.0
 _UNKNOWN_IMPORT_GRACE_S = 60.0
 "How long a 404 for an import that was just accepted means: not yet."
 
@@ -181,19 +181,20 @@ class Pigment:
             Uncertain: Pigment no longer knows the import.
             PigmentKeyRefused, AnswerNotUnderstood: nothing can be learnt of it now.
         """
-        began_s = self._deadline.clock.monotonic_s()
-        looks = 0
+        clock = self._deadline.clock
+        began_s = clock.monotonic_s()
         while True:
             state = self._look_at(import_id)
-            if state is None and self._deadline.clock.monotonic_s() - began_s > _UNKNOWN_IMPORT_GRACE_S:
+            elapsed_s = clock.monotonic_s() - began_s
+            if state is None and elapsed_s > _UNKNOWN_IMPORT_GRACE_S:
                 raise Uncertain(f"Pigment knows nothing of the import {import_id} that it had accepted.")
             if state is not None and state.ended:
                 return state
-            wait_s = _WAITS_S[min(looks, len(_WAITS_S) - 1)]
+            # The end is noticed at most a quarter of the import's own time late; a long one costs some forty looks.
+            wait_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, elapsed_s / 4))
             if not self._deadline.allows(wait_s):
                 return None
-            self._deadline.clock.sleep(wait_s)
-            looks += 1
+            clock.sleep(wait_s)
 
     def get(self, path: str, what: str, **parameters: str) -> Any:
         """Any JSON object of the API."""

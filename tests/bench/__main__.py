@@ -1,0 +1,27 @@
+"""`python -m tests.bench [memory|wall|start] [--rows N] [--rounds N]`."""
+
+import argparse
+
+from . import memory, show, start, wall
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="python -m tests.bench", description="Speed and memory, side by side.")
+    asked.add_argument("measurements", nargs="*", metavar="memory|wall|start", help="all of them, if none is named")
+    asked.add_argument("--rows", type=int, help=f"of the largest pull: {memory.ROWS} for memory, {wall.ROWS} for wall")
+    asked.add_argument("--rounds", type=int, help="beside the one that warms up")
+    given = asked.parse_args()
+    measurements = {
+        "memory": lambda: memory.measure(given.rows or memory.ROWS, given.rounds or memory.ROUNDS),
+        "wall": lambda: wall.measure(given.rows or wall.ROWS, given.rounds or wall.ROUNDS),
+        "start": lambda: start.measure(given.rounds or start.ROUNDS),
+    }
+    unknown = [name for name in given.measurements if name not in measurements]
+    if unknown:
+        asked.error(f"{', '.join(unknown)}: choose from {', '.join(measurements)}")
+    show.console.print(f"On {show.machine()}; medians of all rounds, in brackets the lowest and the highest.")
+    for name in given.measurements or measurements:
+        measurements[name]()
+
+
+main()

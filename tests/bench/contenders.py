@@ -1,0 +1,108 @@
+"""Who runs against whom: each one a program that is started afresh and ends when its work is done."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from . import show
+from .vendors import Vendors, job_of, query_of
+
+_HERE = Path(__file__).parent
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a program took, from its start to its end."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    receipt_s: Mapping[str, float] = {}
+    "The seconds on its receipt, where it has one."
+
+
+class Failed(Exception):
+    """A contender did not do its work, so its numbers say nothing."""
+
+
+def in_turn(what: str, contenders: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+    """What each took, round by round: what slows this machine for a while slows them all.
+
+    A first round warms up and does not count.
+    """
+    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        this_round = f"round {number} of {rounds}" if number else "to warm up"
+        walls = []
+        for name, run in contenders.items():
+            with show.console.status(f"{what}, {this_round}: {name}"):
+                cost = run()
+            walls.append(f"{name} {cost.wall_s:.2f} s")
+            if number:
+                costs[name].append(cost)
+        show.console.print(f"{what}, {this_round}: {', '.join(walls)}", style="dim")
+    return costs
+
+
+def times(measured_s: Sequence[float], beside: Sequence[Cost]) -> float:
+    """The ratio to another's wall time: the median of the rounds' own ratios, as a round is hard on both alike."""
+    return median(mine_s / other.wall_s for mine_s, other in zip(measured_s, beside, strict=True))
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[Cost, str]:
+    """A program's cost, and what it printed.
+
+    Raises:
+        Failed: it says itself that it did not succeed.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", str(_HERE / "launch.py"), *command],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise Failed(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stderr}")
+    return msgspec.json.decode(ended.stderr.splitlines()[-1], type=Cost), ended.stdout
+
+
+def bridge(vendors: Vendors, rows: int) -> Cost:
+    environment = {**vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
+    cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_pull", job_of(rows)], environment)
+    receipt = json.loads(printed)
+    _expect(rows, receipt.get("rows", {}).get("inserted"), printed)
+    return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])
+
+
+def curl(vendors: Vendors, rows: int) -> Cost:
+    return _script(["sh", str(_HERE / "curl_pull.sh")], vendors, rows)
+
+
+def sdk(vendors: Vendors, rows: int) -> Cost:
+    return _script([sys.executable, "-m", f"{__package__}.sdk_pull"], vendors, rows)
+
+
+def _script(command: Sequence[str], vendors: Vendors, rows: int) -> Cost:
+    environment = {
+        "LOOKERSDK_BASE_URL": vendors.looker,
+        "LOOKERSDK_CLIENT_ID": vendors.client_id,
+        "LOOKERSDK_CLIENT_SECRET": vendors.client_secret,
+        "LOOKERSDK_TIMEOUT": "600",
+        "PIGMENT_URL": vendors.pigment,
+        "PIGMENT_KEY": vendors.import_key,
+        "PIGMENT_CONFIGURATION": vendors.configuration,
+    }
+    cost, printed = run([*command, json.dumps(query_of(rows))], environment)
+    _expect(rows, json.loads(printed).get("detailedReport", {}).get("summary", {}).get("insertedCount"), printed)
+    return cost
+
+
+def _expect(rows: int, inserted: int | None, printed: str) -> None:
+    if inserted != rows:
+        raise Failed(f"{inserted} of {rows} rows landed: {printed}")

@@ -1,0 +1,115 @@
+"""Looker, Pigment, Cloud Storage and Secret Manager in a process of their own, beside the process that is measured."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from common.instance import CONFIG_PATH
+from common.store import Store
+from local import home
+from local.sandbox.looker import Looker
+from local.sandbox.pigment import Pigment
+from local.sandbox.wire import Server
+
+from . import rows, show
+
+_CLIENT_SECRET = "a-looker-client-secret"
+_EXPLORE = ("nyc", "flights")
+
+
+class Vendors(msgspec.Struct, frozen=True):
+    """Where they answer, and what a program has to know to use them."""
+
+    looker: str
+    client_id: str
+    client_secret: str
+    pigment: str
+    import_key: str
+    configuration: str
+    environment: dict[str, str]
+    "Of the bridge's function."
+
+
+@contextlib.contextmanager
+def running(sizes: Sequence[int]) -> Iterator[Vendors]:
+    """With a pull for each number of rows, named by `job_of`."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        command = [sys.executable, "-m", __name__, folder, *map(str, sizes)]
+        # They end when their standard input does, whatever becomes of this process.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            with show.console.status(f"making {max(sizes):,} rows"):
+                said = process.stdout.readline()
+            yield msgspec.json.decode(said, type=Vendors)
+
+
+def query_of(count: int) -> dict[str, object]:
+    """What every contender asks of Looker."""
+    model, view = _EXPLORE
+    filters = {"flights.id": f"<={count}"}
+    return {"model": model, "view": view, "fields": rows.FIELDS, "filters": filters, "limit": "-1"}
+
+
+def job_of(count: int) -> str:
+    return f"flights-{count}"
+
+
+def _serve(folder: Path, sizes: Sequence[int]) -> None:
+    looker = Looker(client_id="bridge", client_secret=_CLIENT_SECRET)
+    file = folder / "flights.csv"
+    rows.write(file, max(sizes))
+    looker.explore(*_EXPLORE, file)
+    for size in sizes:
+        looker.look(size, f"{size} flights", *_EXPLORE, rows.FIELDS, filters=query_of(size)["filters"])
+    pigment = Pigment(requests_per_5_minutes=None, imports_per_hour=None)
+    block = pigment.block(pigment.application("Planning"), "Flights")
+    # Each import replaces the one before it, so that the last one finds no more to do than the first.
+    configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")
+    import_key = pigment.key(["Import"])
+    secrets = {
+        "looker-api": json.dumps({"client_id": "bridge", "client_secret": _CLIENT_SECRET}),
+        "pigment-import-key": import_key,
+    }
+    with (
+        contextlib.closing(looker),
+        pigment,
+        Server(looker) as looker_server,
+        Server(pigment) as pigment_server,
+        home.occupied(folder / "state", secrets) as here,
+    ):
+        bridge = {
+            "looker": {"url": looker_server.url, "credentials": "looker-api"},
+            "pigment": {"url": pigment_server.url, "import_key": "pigment-import-key"},
+            "pulls": {
+                job_of(size): {
+                    "source": {"look": str(size)},
+                    "target": {"configuration": configuration},
+                    # 100,000 rows may be what is asked for here, and not one of Looker's limits.
+                    "guards": {"accept_cap": True},
+                }
+                for size in sizes
+            },
+        }
+        Store(home.BUCKET).write_json(CONFIG_PATH, bridge, over=None)
+        vendors = Vendors(
+            looker=looker_server.url,
+            client_id="bridge",
+            client_secret=_CLIENT_SECRET,
+            pigment=pigment_server.url,
+            import_key=import_key,
+            configuration=configuration,
+            environment=here.environment(),
+        )
+        sys.stdout.write(msgspec.json.encode(vendors).decode() + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), [int(size) for size in sys.argv[2:]])

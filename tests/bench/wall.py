@@ -1,0 +1,45 @@
+"""Wall time: the pull beside `curl | file | curl`, and beside a script on Looker's own SDK.
+
+Every contender starts afresh, asks the same query of the same Looker, and ends when Pigment says that the import has.
+Only the bridge checks the rows, keeps the file, and leaves a receipt.
+"""
+
+from functools import partial
+from statistics import median
+
+from . import contenders, show, vendors
+
+ROWS = 1_000_000
+ROUNDS = 7
+_MOST_TIMES_CURL = 1.3
+_ON_THE_RECEIPT = {
+    "total": "  its call, in a process that is up",
+    "looker": "  Looker: ask, read, check, stage",
+    "pigment": "  Pigment: read back, push, follow",
+}
+
+
+def measure(rows: int, rounds: int) -> None:
+    with vendors.running([rows]) as sites:
+        programs = {
+            "curl | file | curl": partial(contenders.curl, sites, rows),
+            "looker-sdk + requests": partial(contenders.sdk, sites, rows),
+            "the bridge": partial(contenders.bridge, sites, rows),
+        }
+        costs = contenders.in_turn("wall", programs, rounds)
+    curl, sdk, bridge = costs.values()
+    table = show.table(f"A pull of {rows:,} rows, each in a fresh process", "", "wall s", "× curl", "CPU s", "peak MB")
+    for name, every in costs.items():
+        walls_s = [cost.wall_s for cost in every]
+        cpu_s, peak_mb = median(cost.cpu_s for cost in every), median(cost.peak_bytes / 1e6 for cost in every)
+        ratio = contenders.times(walls_s, curl)
+        table.add_row(name, show.spread(walls_s), f"{ratio:.2f}", f"{cpu_s:.2f}", f"{peak_mb:.0f}")
+    for part, name in _ON_THE_RECEIPT.items():
+        parts_s = [cost.receipt_s[part] for cost in bridge]
+        table.add_row(name, show.spread(parts_s), f"{contenders.times(parts_s, curl):.2f}")
+    show.console.print(table)
+    bridge_s = [cost.wall_s for cost in bridge]
+    show.goal(
+        f"at most {_MOST_TIMES_CURL} × curl | file | curl", is_met=contenders.times(bridge_s, curl) <= _MOST_TIMES_CURL
+    )
+    show.goal("ahead of looker-sdk + requests", is_met=contenders.times(bridge_s, sdk) < 1)
