@@ -2,9 +2,12 @@
 
 import os
 import re
+import ssl
 import urllib.parse
+from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from common.clock import Deadline
@@ -31,15 +34,21 @@ class Bearer(AuthBase):
         return request
 
 
+class _OpenSslTrust(HTTPAdapter):
+    """Trusts what OpenSSL does, which reads `SSL_CERT_FILE`, beside what `requests` trusts (`REQUESTS_CA_BUNDLE`)."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
+
+
 def open_session() -> requests.Session:
     """A session for one run: no retries of its own; a private certificate authority where the environment names one."""
     session = requests.Session()
     session.headers["User-Agent"] = "looker-pigment-bridge"
     # A compressed stream that breaks off can look whole (the decoder is not asked whether it had finished).
     session.headers["Accept-Encoding"] = "identity"
-    authority = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
-    if authority:
-        session.verify = authority
+    if os.environ.get("SSL_CERT_FILE"):
+        session.mount("https://", _OpenSslTrust())
     return session
 
 
