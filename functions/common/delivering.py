@@ -6,7 +6,7 @@
 The inbox is the truth: what wakes this up is only a hint, and calling it once more does no harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -23,6 +23,7 @@ from common.pulling import pull
 from common.receipts import Receipt, Rows, Trouble
 from common.runs import Run
 from common.staging import Staged
+from common.store import CHUNK_BYTES, Store, Stream
 
 _FOR_CLOSING_S = 5.0
 _LEAST_SHARE_FOR_A_LANDING = 0.1
@@ -93,6 +94,7 @@ def _empty(here: Instance, bridge: config.Bridge, relays: Sequence[Relay], deadl
         if here.store.exists(oldest.path):
             return tally.plus(_left(here, relays, receipt.error or Trouble.of(_still_importing(receipt))))
         tally = tally.plus(Tally(dead=1) if receipt.error else Tally(delivered=1))
+    leases.forget(here.store, _configuration(bridge, relays[0]), here.clock)
     return tally
 
 
@@ -115,13 +117,12 @@ def _land(here: Instance, bridge: config.Bridge, relay: Relay, oldest: Waiting, 
     Raises:
         ConfigurationOccupied: another run is at it.
     """
+    if isinstance(relay, config.Relay):
+        return _fly(here, bridge, relay, oldest, deadline)
     if inbox.closed(here.store, relay.name, oldest.name):
-        # Killed while it was taken out of the inbox: the copy is there, the original goes now.
         here.store.delete(oldest.path)
         return None
-    if isinstance(relay, config.Signal):
-        return _start(here, bridge, relay, deadline)
-    return _fly(here, bridge, relay, oldest, deadline)
+    return _start(here, bridge, relay, deadline)
 
 
 def _start(here: Instance, bridge: config.Bridge, relay: config.Signal, deadline: Deadline) -> Receipt:
@@ -154,6 +155,12 @@ def _fly(
             if not store.exists(oldest.path):
                 lease.free()
                 return None
+            if inbox.closed(store, relay.name, oldest.name):
+                # Killed while it was taken out of the inbox, or put there again by a receiver that had no answer to
+                # its first write: asked under the hold, for while another run lands it the answer would be no.
+                store.delete(oldest.path)
+                lease.free()
+                return None
             if relay.keep == "latest" and _replace_older(here, relay, oldest):
                 lease.free()
                 return None
@@ -176,15 +183,29 @@ def _replace_older(here: Instance, relay: config.Relay, oldest: Waiting) -> bool
 def _stage(run: Run, relay: config.Relay, oldest: Waiting) -> Staged:
     """A delivery's rows as a staged file that the guards let pass."""
     store = run.instance.store
-    delivery = deliveries.read(store.read(oldest.path))
+    blocks, warnings = _open(store, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = staging.path_of(relay.name, run.receipt.run)
-    staged = staging.stage(store, path, delivery.csv_blocks(), contract, run.instance.progress)
+    staged = staging.stage(store, path, blocks, contract, run.instance.progress)
     rows, previous = staged.checked.rows, cursors.read(store, relay.name)
-    said = [*delivery.warnings, *staged.checked.warnings]
+    said = [*warnings, *staged.checked.warnings]
     run.note(rows=Rows(read=rows), bytes=staged.bytes, sha256=staged.sha256, warnings=said)
     guards.expect_rows(rows, max(1, relay.guards.min_rows))
     if not relay.guards.accept_cap:
         guards.expect_no_cap(rows, CAPS, None)
     guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
     return staged
+
+
+def _open(store: Store, oldest: Waiting) -> tuple[Iterator[bytes], list[str]]:
+    """A delivery's rows as CSV, and what is to be said of them."""
+    if oldest.content_type == "text/csv":
+        warning = oldest.metadata.get("warnings")
+        return _blocks(store.reading(oldest.path)), [warning] if warning else []
+    delivery = deliveries.read(store.read(oldest.path))
+    return delivery.csv_blocks(), delivery.warnings
+
+
+def _blocks(file: Stream) -> Iterator[bytes]:
+    while block := file.read(CHUNK_BYTES):
+        yield block

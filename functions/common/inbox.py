@@ -8,10 +8,16 @@
 A delivery is put into the inbox in two writes, either of which may be repeated: the mark that ties its identity to a
 name, and the object of that name. Killed between them, nothing was acknowledged; the next attempt finds the mark, sees
 that no object bears the name, and writes it.
+
+Rows that can be fetched only once are marked before they are fetched, so that a second call for a delivery that is safe
+does not spend a second address. Killed while they arrive, no object comes into being and nothing was acknowledged: the
+rows are still in Looker, and a person sends them again, which makes a delivery of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import msgspec
 
@@ -41,10 +47,22 @@ class Waiting(msgspec.Struct, frozen=True):
     "Without the folder: `<time>-<identity>`."
     size_bytes: int
     metadata: dict[str, str]
+    content_type: str
+    "`application/json` as Looker's webhooks post it, or `text/csv`: rows and nothing else."
 
     @property
     def path(self) -> str:
         return path_of("inbox", self.relay, self.name)
+
+
+class Arriving(Protocol):
+    """Rows on their way."""
+
+    warnings: list[str]
+
+    def blocks(self) -> Iterator[bytes]:
+        """CSV; an error where it is not whole."""
+        ...
 
 
 def path_of(place: str, relay: str, name: str) -> str:
@@ -60,17 +78,46 @@ def put(store: Store, relay: str, identity: str, body: bytes, now: datetime, *, 
     Raises:
         StorageBusy, StorageRefused: it is not durable.
     """
-    mark = Mark(f"{now:%Y%m%dT%H%M%S%f}-{identity}", stamp(now), by_id)
-    earlier = _mark(store, f"seen/{relay}/{identity}", mark)
-    if earlier and any(store.exists(path_of(place, relay, earlier.name)) for place in PLACES):
+    mark = _claim(store, relay, identity, now, by_id=by_id)
+    if mark is None:
         return False
-    kept = earlier or mark
-    metadata = {"received-at": kept.received_at}
+    metadata = {"received-at": mark.received_at}
     try:
-        return store.create(path_of("inbox", relay, kept.name), body, metadata, content_type="application/json")
+        return store.create(path_of("inbox", relay, mark.name), body, metadata, content_type="application/json")
     except Stale:
         # The same event at the same moment, in other bytes: whichever was first is kept.
         return False
+
+
+def put_rows(
+    store: Store, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[Arriving]], now: datetime
+) -> bool:
+    """Make rows durable while they arrive, whole or not at all; whether they are new. Fetches only what is new.
+
+    Args:
+        identity: of the event, since the content is not known before it is fetched.
+
+    Raises:
+        BridgeError: they did not come whole, or are not durable.
+    """
+    mark = _claim(store, relay, identity, now, by_id=True)
+    if mark is None:
+        return False
+    with fetch() as rows:
+        metadata = {"received-at": mark.received_at} | ({"warnings": " ".join(rows.warnings)} if rows.warnings else {})
+        with store.writing(path_of("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
+            for block in rows.blocks():
+                file.write(block)
+    return True
+
+
+def _claim(store: Store, relay: str, identity: str, now: datetime, *, by_id: bool) -> Mark | None:
+    """The name under which a delivery is to be kept; None where it lies under it already."""
+    mark = Mark(f"{now:%Y%m%dT%H%M%S%f}-{identity}", stamp(now), by_id)
+    earlier = _mark(store, f"seen/{relay}/{identity}", mark)
+    if earlier and any(store.exists(path_of(place, relay, earlier.name)) for place in PLACES):
+        return None
+    return earlier or mark
 
 
 def _mark(store: Store, path: str, mark: Mark) -> Mark | None:
@@ -96,7 +143,8 @@ def _holds(earlier: Mark, mark: Mark) -> bool:
 def waiting(store: Store, relay: str) -> Iterator[Waiting]:
     """What has not landed yet, oldest first."""
     for entry in store.entries(f"inbox/{relay}/"):
-        yield Waiting(relay, entry.name.rpartition("/")[2], entry.size_bytes, entry.metadata)
+        name = entry.name.rpartition("/")[2]
+        yield Waiting(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
 def close(store: Store, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from common import cursors, guards, inbox, leases, paths, runs
+from common import cursors, guards, inbox, leases, paths, receipts, runs
 from common.clock import Clock, stamp
 from common.config import Target
 from common.errors import (
@@ -34,6 +34,7 @@ from common.errors import (
     RunInterrupted,
     StreamCut,
     TooManySkipped,
+    code_of,
 )
 from common.leases import Flight, Lease
 from common.log import log
@@ -114,6 +115,12 @@ def settle(run: Run, lease: Lease, pigment: Pigment) -> None:
     earlier = flight.receipt
     if flight.step == "reading":
         runs.keep(store, _ended(earlier, RunInterrupted(f"Run {earlier.run} ended without a word.")))
+        return
+    kept = receipts.read(store, earlier.job, earlier.run)
+    if kept is not None and kept.outcome not in receipts.OPEN:
+        # A person's word may be given while a run holds the configuration, and cannot free it then.
+        if kept.error is None or kept.error.code != code_of(LandingUnknown):
+            _close(store, flight, kept, run.instance.clock)
         return
     cause = f"Run {earlier.run} was killed while it handed its file to Pigment."
     if flight.step == "importing":

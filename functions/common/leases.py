@@ -18,6 +18,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from common import inbox
 from common.clock import Clock, stamp
 from common.cursors import Landed
 from common.errors import BridgeError, ConfigurationOccupied, LeaseLost
@@ -137,6 +138,16 @@ def take(store: Store, configuration: str, clock: Clock, flight: Flight) -> Leas
     return Lease(store, configuration, clock, flight, generation)
 
 
+def forget(store: Store, configuration: str, clock: Clock) -> None:
+    """Take away what a run left that was killed when all but this was done: its delivery is no longer in the inbox."""
+    there = store.read_json(path_of(configuration), Flight)
+    if there is None or not _has_lapsed(there.value, clock):
+        return
+    job, delivery = there.value.receipt.job, there.value.delivery
+    if delivery and inbox.closed(store, job, delivery):
+        store.delete(path_of(configuration), generation=there.generation)
+
+
 def path_of(configuration: str) -> str:
     return f"leases/{configuration}.json"
 
@@ -146,12 +157,15 @@ def expect_lapsed(flight: Flight, clock: Clock) -> None:
     Raises:
         ConfigurationOccupied: the flight's run is alive, as far as anyone can tell.
     """
-    expires_at = datetime.fromisoformat(flight.expires_at)
-    if expires_at > clock.now():
+    if not _has_lapsed(flight, clock):
         raise ConfigurationOccupied(
             f"Run {flight.receipt.run} of {flight.receipt.job} holds the import configuration; "
             f"unless it renews its hold, that lapses at {flight.expires_at}."
         )
+
+
+def _has_lapsed(flight: Flight, clock: Clock) -> bool:
+    return datetime.fromisoformat(flight.expires_at) <= clock.now()
 
 
 def _in(clock: Clock, seconds: float) -> str:

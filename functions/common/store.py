@@ -21,7 +21,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.errors import StorageBusy, StorageRefused
 
-CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
 "What a stream holds in memory at a time, each way; Cloud Storage wants multiples of 256 KiB."
 
 _TIMEOUT_S = 30
@@ -47,6 +47,7 @@ class Entry(msgspec.Struct, frozen=True):
     name: str
     size_bytes: int
     metadata: dict[str, str]
+    content_type: str
 
 
 class Store:
@@ -131,7 +132,7 @@ class Store:
         """The objects under a prefix, in the order of their names."""
         with _google(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
-                yield Entry(blob.name, blob.size, blob.metadata or {})
+                yield Entry(blob.name, blob.size, blob.metadata or {}, blob.content_type or "")
 
     def read(self, path: str) -> bytes:
         """An object's content.
@@ -191,9 +192,12 @@ class Store:
                 return False
 
     @contextlib.contextmanager
-    def writing(self, path: str, *, content_type: str = "text/csv") -> Iterator["Stream"]:
+    def writing(
+        self, path: str, metadata: dict[str, str] | None = None, *, content_type: str = "text/csv"
+    ) -> Iterator["Stream"]:
         """A stream into a new object, which comes into being whole at the end, or, after an exception, not at all."""
         blob = self._bucket.blob(path)
+        blob.metadata = metadata
         writer = _google_call(
             f"write {path}",
             lambda: blob.open(
