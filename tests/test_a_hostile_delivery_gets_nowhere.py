@@ -4,10 +4,8 @@ import base64
 import contextlib
 import io
 import json
-import struct
 import tracemalloc
 import zipfile
-import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -24,51 +22,12 @@ from common.errors import (
     RowsMalformed,
     StreamCut,
 )
+from payloads import MIB, attached, attached_zip, bomb, zipped
 
 PROOF = settings(deadline=None, max_examples=300)
 
-MIB = 1024 * 1024
 LARGEST_BODY_BYTES = 32 * MIB
 REFUSALS = (MalformedRequest, DeliveryNotUsable, QueryFailed, RowsMalformed, StreamCut)
-
-ENTRY_SIZE_AT, ENTRY_METHOD_AT, FILE_METHOD_AT = 24, 10, 8
-
-
-def attached(data: object, extension: str = "csv", mimetype: str = "text/csv") -> bytes:
-    return json.dumps({"attachment": {"mimetype": mimetype, "extension": extension, "data": data}}).encode()
-
-
-def attached_zip(packed: bytes) -> bytes:
-    return attached(base64.encodebytes(packed).decode(), "zip", "application/zip;base64")
-
-
-def zipped(content: bytes = b"a,b\n1,2\n", name: str = "a.csv", method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", method) as archive:
-        archive.writestr(name, content)
-    return packed.getvalue()
-
-
-def announcing(packed: bytes, size: int) -> bytes:
-    """A zip whose directory gives another size for its only file."""
-    at = packed.rindex(b"PK\1\2") + ENTRY_SIZE_AT
-    return packed[:at] + struct.pack("<L", size) + packed[at + 4 :]
-
-
-def zeros_deflated(mebibytes: int) -> bytes:
-    """As many zeros, without ever making them: one mebibyte, deflated so that it can be repeated."""
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    first = squeezer.compress(bytes(MIB)) + squeezer.flush(zlib.Z_FULL_FLUSH)
-    return first * mebibytes + squeezer.flush()
-
-
-def bomb(mebibytes: int, announced: int) -> bytes:
-    """A zip of one CSV that inflates to nothing but zeros."""
-    packed = bytearray(zipped(zeros_deflated(mebibytes), method=zipfile.ZIP_STORED))
-    entry = packed.rindex(b"PK\1\2")
-    struct.pack_into("<H", packed, FILE_METHOD_AT, zipfile.ZIP_DEFLATED)
-    struct.pack_into("<H", packed, entry + ENTRY_METHOD_AT, zipfile.ZIP_DEFLATED)
-    return announcing(bytes(packed), announced)
 
 
 @contextlib.contextmanager
@@ -157,11 +116,11 @@ def test_an_encrypted_file_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["a.exe", "a.csv.zip", "a", "../../etc/passwd"])
 def test_a_file_that_is_no_csv_is_refused(name: str) -> None:
-    refuse(attached_zip(zipped(name=name)), DeliveryNotUsable, saying="no CSV")
+    refuse(attached_zip(zipped(b"a,b\n1,2\n", name)), DeliveryNotUsable, saying="no CSV")
 
 
 def test_a_files_name_leads_nowhere() -> None:
-    delivery = deliveries.read(attached_zip(zipped(name="../../../tmp/a.csv")))
+    delivery = deliveries.read(attached_zip(zipped(b"a,b\n1,2\n", "../../../tmp/a.csv")))
 
     assert b"".join(delivery.csv_blocks()) == b"a,b\n1,2\n"
 
