@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +15,16 @@ from . import show
 from .vendors import Vendors, job_of, query_of
 
 _HERE = Path(__file__).parent
+
+
+class Timed(Protocol):
+    """A measurement, whatever else it says."""
+
+    @property
+    def wall_s(self) -> float: ...
+
+
+T = TypeVar("T", bound=Timed)
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -30,12 +41,12 @@ class Failed(Exception):
     """A contender did not do its work, so its numbers say nothing."""
 
 
-def in_turn(what: str, contenders: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+def in_turn(what: str, contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """What each took, round by round: what slows this machine for a while slows them all.
 
     A first round warms up and does not count.
     """
-    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    costs: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         this_round = f"round {number} of {rounds}" if number else "to warm up"
         walls = []
@@ -49,7 +60,7 @@ def in_turn(what: str, contenders: Mapping[str, Callable[[], Cost]], rounds: int
     return costs
 
 
-def times(measured_s: Sequence[float], beside: Sequence[Cost]) -> float:
+def times(measured_s: Sequence[float], beside: Sequence[Timed]) -> float:
     """The ratio to another's wall time: the median of the rounds' own ratios, as a round is hard on both alike."""
     return median(mine_s / other.wall_s for mine_s, other in zip(measured_s, beside, strict=True))
 

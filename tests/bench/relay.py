@@ -1,0 +1,191 @@
+"""The relay: how fast deliveries are acknowledged, beside an empty function; how soon one has landed.
+
+The empty function stands behind the same framework with as many threads, reads the same bodies, and writes each as one
+object. Only the bridge asks for the token, looks whether rows came, and tells a delivery from its repetition.
+"""
+
+import http.client
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from threading import Barrier
+
+import msgspec
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from common.store import Store
+from local import home
+
+from . import contenders, relay_sites, rows, served, show
+from .contenders import Failed
+from .relay_sites import RELAY, TOKEN, Sites
+
+ROUNDS = 5
+_LEAST_TIMES_EMPTY = 0.5
+_CLIENTS = 4
+_LANDINGS_A_ROUND = 10
+_BREATH_S = 0.2
+"After a landing, so that what `webhook_deliver` has left to do is not counted as the next one's."
+
+_FUNCTIONS = Path(__file__).parents[2] / "functions"
+_EMPTY = Path(__file__).parent / "empty_receive.py"
+_ROW_BYTES = 107
+_CHUNK_BYTES = 64 * 1024
+
+
+class Load(msgspec.Struct, frozen=True):
+    """So many deliveries of such a size, in each round."""
+
+    name: str
+    size_bytes: int
+    deliveries: int
+
+
+_LOADS = (Load("1 KB", 1_000, 400), Load("1 MB", 1_000_000, 80), Load("25 MB", 25_000_000, 12))
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """A round of deliveries, from the first one's first byte to the last one's answer."""
+
+    wall_s: float
+    each_s: list[float]
+
+
+def measure(rounds: int) -> None:
+    _acknowledge(rounds)
+    _land(rounds)
+
+
+def _acknowledge(rounds: int) -> None:
+    columns = ("deliveries of", "to", "a second", "ratio", "p50 ms", "p99 ms")
+    table = show.table(f"Acknowledgements, {_CLIENTS} clients at once", *columns)
+    ratios = []
+    with ExitStack() as open_:
+        sites = open_.enter_context(relay_sites.running())
+        ports = {
+            "an empty function": open_.enter_context(served.function(_EMPTY, sites.environment)),
+            "webhook_receive": open_.enter_context(
+                served.function(_FUNCTIONS / "webhook_receive.py", sites.environment)
+            ),
+        }
+        for load in _LOADS:
+            body = _delivery(load.size_bytes)
+            calls = {name: partial(_round, sites, port, body, load.deliveries) for name, port in ports.items()}
+            costs = contenders.in_turn(f"{load.deliveries} × {load.name}", calls, rounds)
+            empty, ours = costs.values()
+            ratios.append(contenders.times([each.wall_s for each in empty], ours))
+            for name, every in costs.items():
+                rates = [load.deliveries / each.wall_s for each in every]
+                ratio = f"{ratios[-1]:.2f}" if every is ours else ""
+                table.add_row(load.name, name, show.spread(rates), ratio, *_percentiles_ms(every))
+    show.console.print(table)
+    show.goal(f"at least {_LEAST_TIMES_EMPTY} × as fast as an empty function", is_met=min(ratios) >= _LEAST_TIMES_EMPTY)
+
+
+def _land(rounds: int) -> None:
+    """One delivery at a time, from its first byte until it is out of the inbox: Pigment has said that it landed."""
+    body, port = _delivery(_LOADS[0].size_bytes), served.free_port()
+    with ExitStack() as open_:
+        sites = open_.enter_context(relay_sites.running())
+        receive = open_.enter_context(served.function(_FUNCTIONS / "webhook_receive.py", sites.environment))
+        open_.enter_context(served.function(_FUNCTIONS / "webhook_deliver.py", sites.environment, port))
+        sites.wake(f"http://127.0.0.1:{port}/")
+        landing = {"webhook_receive, webhook_deliver": partial(_landings, sites, receive, body)}
+        costs = contenders.in_turn(f"{_LANDINGS_A_ROUND} landings of {_LOADS[0].name}", landing, rounds)
+    (every,) = costs.values()
+    table = show.table("From a delivery's first byte to its end, one at a time", "deliveries of", "p50 ms", "p99 ms")
+    table.add_row(_LOADS[0].name, *_percentiles_ms(every))
+    show.console.print(table)
+
+
+def _round(sites: Sites, port: int, body: bytes, deliveries: int) -> Acknowledged:
+    """Every client on a connection of its own that it keeps."""
+    start = Barrier(_CLIENTS + 1)
+    with ThreadPoolExecutor(_CLIENTS) as pool:
+        clients = [pool.submit(_client, port, body, deliveries // _CLIENTS, start) for _ in range(_CLIENTS)]
+        start.wait()
+        began_s = time.perf_counter()
+        each_s = [took_s for client in clients for took_s in client.result()]
+        wall_s = time.perf_counter() - began_s
+    _sweep(sites)
+    return Acknowledged(wall_s, each_s)
+
+
+def _client(port: int, body: bytes, deliveries: int, start: Barrier) -> list[float]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=600)) as connection:
+        connection.connect()
+        start.wait()
+        return [_deliver(connection, body) for _ in range(deliveries)]
+
+
+def _landings(sites: Sites, port: int, body: bytes) -> Acknowledged:
+    each_s = []
+    for _ in range(_LANDINGS_A_ROUND):
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=600)) as connection:
+            began_s = time.perf_counter()
+            _deliver(connection, body)
+            closed = sites.next_closed()
+            each_s.append(time.perf_counter() - began_s)
+        if closed.outcome != "landed":
+            raise Failed(f"{closed.name} ended as {closed.outcome}.")
+        time.sleep(_BREATH_S)
+    return Acknowledged(sum(each_s), each_s)
+
+
+def _deliver(connection: http.client.HTTPConnection, body: bytes) -> float:
+    """Post a delivery of its own webhook id, in chunks; the seconds until it is acknowledged."""
+    headers = {
+        "Content-Type": "application/json",
+        "X-Looker-Webhook-Token": TOKEN,
+        "X-Looker-Webhook-Id": uuid.uuid4().hex,
+    }
+    began_s = time.perf_counter()
+    connection.request("POST", f"/{RELAY}", _chunks(body), headers, encode_chunked=True)
+    answer = connection.getresponse()
+    said = answer.read()
+    took_s = time.perf_counter() - began_s
+    if answer.status != http.client.OK:
+        raise Failed(f"A delivery was answered {answer.status}: {said.decode()}")
+    return took_s
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    content = memoryview(body)
+    for start in range(0, len(content), _CHUNK_BYTES):
+        yield bytes(content[start : start + _CHUNK_BYTES])
+
+
+def _delivery(size_bytes: int) -> bytes:
+    """What Looker's webhook posts: a JSON object with the CSV in it."""
+    with TemporaryDirectory(prefix="bench-") as folder:
+        file = Path(folder) / "flights.csv"
+        rows.write(file, size_bytes // _ROW_BYTES)
+        _, _, records = file.read_text().partition("\n")
+    plan = {"scheduled_plan_id": 1, "title": "Flights", "type": "Look"}
+    attachment = {"mimetype": "text/csv", "extension": "csv", "data": f"{','.join(rows.HEADER)}\n{records}"}
+    return json.dumps({"type": "query", "scheduled_plan": plan, "attachment": attachment}).encode()
+
+
+def _sweep(sites: Sites) -> None:
+    """The bodies of a round, so that the last one has no fuller a disk than the first."""
+    client = storage.Client(
+        project=home.PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": sites.environment["STORAGE_EMULATOR_HOST"]},
+    )
+    store = Store(home.BUCKET, client)
+    for name in list(store.names("inbox/")):
+        store.delete(name)
+
+
+def _percentiles_ms(rounds: Sequence[Acknowledged]) -> tuple[str, str]:
+    each_ms = [took_s * 1000 for every in rounds for took_s in every.each_s]
+    return f"{median(each_ms):.1f}", f"{quantiles(each_ms, n=100, method='inclusive')[98]:.1f}"

@@ -1,0 +1,101 @@
+"""Cloud Storage, Secret Manager and Pigment in a process of their own, with a bridge.yaml of one relay."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from common.instance import CONFIG_PATH
+from common.store import Store
+from local import home
+from local.sandbox.pigment import Pigment
+from local.sandbox.storage import Notice
+from local.sandbox.wire import Server
+from local.waking import Waker
+
+from . import rows
+from .contenders import Failed
+
+RELAY = "flights"
+TOKEN = "a-webhook-token"
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """A delivery that has left the inbox."""
+
+    name: str
+    outcome: str
+
+
+class Sites:
+    """Where they answer, by a function's environment, and what they say of deliveries."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.environment = msgspec.json.decode(self._line(), type=dict[str, str])
+
+    def wake(self, address: str) -> None:
+        """From now on `webhook_deliver` is woken by what arrives in the inbox."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{address}\n".encode())
+        self._process.stdin.flush()
+
+    def next_closed(self) -> Closed:
+        """Waits for the next delivery to leave the inbox: told as it happens, nothing polls for it."""
+        return msgspec.json.decode(self._line(), type=Closed)
+
+    def _line(self) -> bytes:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed("The stand-ins ended; what they said stands above.")
+        return line
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Sites]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        command = [sys.executable, "-m", __name__, folder]
+        # They end when their standard input does, whatever becomes of this process.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            yield Sites(process)
+
+
+def _serve(folder: Path) -> None:
+    pigment = Pigment(requests_per_5_minutes=None, imports_per_hour=None)
+    block = pigment.block(pigment.application("Planning"), "Flights")
+    configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")
+    secrets = {"looker-webhook-token": TOKEN, "pigment-import-key": pigment.key(["Import"])}
+    waker = Waker()
+
+    def on_arrival(notice: Notice) -> None:
+        waker.notice(notice)
+        if notice.name.startswith(("delivered/", "dead/")):
+            _say(Closed(notice.name, notice.metadata.get("outcome", "")))
+
+    with pigment, Server(pigment) as server, home.occupied(folder, secrets, on_arrival) as here:
+        bridge = {
+            "looker": {"url": "https://looker.invalid", "credentials": "looker-api"},
+            "pigment": {"url": server.url, "import_key": "pigment-import-key"},
+            "webhook": {"token": "looker-webhook-token"},
+            "relays": {RELAY: {"target": {"configuration": configuration, "repeatable": True}}},
+        }
+        Store(home.BUCKET).write_json(CONFIG_PATH, bridge, over=None)
+        _say(here.environment())
+        address = sys.stdin.readline().strip()
+        if address:
+            with contextlib.closing(waker.start(address)):
+                sys.stdin.read()
+
+
+def _say(value: object) -> None:
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

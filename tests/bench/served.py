@@ -1,0 +1,47 @@
+"""A function as it is deployed: behind functions-framework, in a process of its own."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from .contenders import Failed
+
+_SLOWEST_START_S = 30
+_THREADS = "8"
+"What functions-framework takes on two cores; the same on every machine."
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def function(source: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[int]:
+    """The function that the file is named for; gives its port, once it listens."""
+    port = port or free_port()
+    given = [f"--target={source.stem}", f"--source={source}", "--host=127.0.0.1", f"--port={port}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "functions_framework", *given],
+        env={**os.environ, "BRIDGE_LOG_LEVEL": "ERROR", "THREADS": _THREADS, **environment},
+    ) as process:
+        try:
+            _wait_until_it_listens(process, port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    give_up_s = time.monotonic() + _SLOWEST_START_S
+    while process.poll() is None and time.monotonic() < give_up_s:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise Failed("A function did not start; what it said stands above.")
