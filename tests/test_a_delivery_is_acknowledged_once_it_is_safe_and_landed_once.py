@@ -218,6 +218,22 @@ def test_the_envelope_is_only_a_hint(sales: World) -> None:
     assert sales.call("deliver", message={"attributes": {"objectId": "inbox/gone/x"}}).body["delivered"] == 1
 
 
+def test_what_waits_for_a_relay_that_is_gone_is_kept_and_said(sales: World) -> None:
+    sales.post("sales", delivery(("1", "1")))
+    kept = sales.raw["relays"].pop("sales")
+    sales.install()
+
+    swept = sales.call("deliver")
+    assert swept.status == 404
+    assert swept.body["waiting"] == 1
+    assert "sales" in swept.body["error"]["message"]
+    assert "bridge.yaml" in swept.body["error"]["next_step"]
+
+    sales.raw["relays"]["sales"] = kept
+    sales.install()
+    assert sales.call("deliver").body["delivered"] == 1
+
+
 def test_an_append_whose_push_was_lost_waits_for_a_person_and_never_doubles(sales: World) -> None:
     from common import landing
 

@@ -13,7 +13,7 @@ import msgspec
 from common import config, cursors, deliveries, guards, inbox, landing, leases, runs, staging
 from common.clock import Deadline
 from common.csv import Contract
-from common.errors import BridgeError, OutOfTime, PigmentBusy
+from common.errors import BridgeError, NoSuchJob, OutOfTime, PigmentBusy
 from common.inbox import Waiting
 from common.instance import Instance
 from common.leases import Flight
@@ -27,6 +27,7 @@ from common.store import CHUNK_BYTES, Store, Stream
 
 _FOR_CLOSING_S = 5.0
 _LEAST_SHARE_FOR_A_LANDING = 0.1
+_ADOPT = "Put the relays back into bridge.yaml until nothing waits for them: `bridge deliveries` shows what does."
 
 Relay = config.Relay | config.Signal
 
@@ -59,7 +60,17 @@ def deliver(here: Instance, bridge: config.Bridge, hint: str | None = None) -> T
     tally = Tally()
     for relays in _by_configuration(bridge, hint):
         tally = tally.plus(_empty(here, bridge, relays, deadline))
-    return tally
+    return tally if hint in bridge.relays else tally.plus(_orphaned(here, bridge))
+
+
+def _orphaned(here: Instance, bridge: config.Bridge) -> Tally:
+    """What was acknowledged for relays that bridge.yaml no longer names: it waits, and each sweep says so."""
+    orphans = [relay for relay in inbox.relays(here.store) if relay not in bridge.relays]
+    if not orphans:
+        return Tally()
+    names = ", ".join(sorted(set(orphans)))
+    gone = NoSuchJob(f"Deliveries wait for relays that bridge.yaml does not name: {names}.", next_step=_ADOPT)
+    return Tally(waiting=len(orphans), error=Trouble.of(gone))
 
 
 def _by_configuration(bridge: config.Bridge, hint: str | None) -> list[list[Relay]]:

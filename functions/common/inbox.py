@@ -147,6 +147,12 @@ def waiting(store: Store, relay: str) -> Iterator[Waiting]:
         yield Waiting(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
+def relays(store: Store) -> Iterator[str]:
+    """The relay of each delivery that waits."""
+    for name in store.names("inbox/"):
+        yield name.split("/")[1]
+
+
 def close(store: Store, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
     """Take a delivery out of the inbox, its end in its metadata. Repeated, it does what is left to do."""
     path = path_of("inbox", relay, name)

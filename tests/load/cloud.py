@@ -167,7 +167,8 @@ class Cloud:
 
     def waiting(self) -> int:
         """What lies in the inbox."""
-        return sum(1 for each in (self.bucket / "inbox").rglob("*") if each.is_file())
+        # Folders come and go meanwhile, which `os.walk` takes as it is.
+        return sum(len(files) for _, _, files in os.walk(self.bucket / "inbox"))
 
     def holds(self) -> list[Path]:
         return list((self.bucket / "leases").glob("*.json"))

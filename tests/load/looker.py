@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -36,11 +37,9 @@ class Looker:
 
     def post_all(self, address: Callable[[], str], may_go_on: Callable[[], bool], hands: int = 6) -> None:
         """Post everything, several at a time; a little faster than the bridge can land it."""
-        threads = [threading.Thread(target=self._work, args=[address, may_go_on]) for _ in range(hands)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(hands) as pool:
+            for hand in [pool.submit(self._work, address, may_go_on) for _ in range(hands)]:
+                hand.result()
 
     def _work(self, address: Callable[[], str], may_go_on: Callable[[], bool]) -> None:
         pause = threading.Event()
