@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 import socket
+import socketserver
 import struct
 import threading
 import time
@@ -35,6 +36,13 @@ class Request:
     headers: Mapping[str, str]
     body: "Body"
 
+    @classmethod
+    def to(cls, method: str, target: str, headers: Mapping[str, str], body: "Body") -> Self:
+        """A request to a target as it stands on the wire."""
+        url = urllib.parse.urlsplit(target)
+        query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
+        return cls(method, urllib.parse.unquote(url.path), url.path, query, headers, body)
+
     def argument(self, name: str, default: str | None = None) -> str | None:
         """The first value of a query parameter."""
         values = self.query.get(name)
@@ -58,6 +66,20 @@ class Response:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     length: int | None = None
     "Content-Length of an iterable body, where it is known."
+
+    @property
+    def known_length(self) -> int | None:
+        return len(self.body) if isinstance(self.body, bytes) else self.length
+
+    def is_bodyless(self, method: str) -> bool:
+        return method == "HEAD" or self.status in (204, 304)
+
+    def blocks(self, fault: "Fault | None" = None) -> Iterator[bytes]:
+        """The body as it leaves, in the fault's own blocks where it has a say."""
+        for block in [self.body] if isinstance(self.body, bytes) else self.body:
+            step = (fault and fault.block_bytes) or len(block) or 1
+            for start in range(0, len(block), step):
+                yield block[start : start + step]
 
     @classmethod
     def of_json(cls, value: Any, status: int = 200, **headers: str) -> Self:
@@ -108,6 +130,11 @@ class Fault:
 
     hits: int = dataclasses.field(default=0, init=False)
     seen: int = dataclasses.field(default=0, init=False)
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """How much of the body leaves; None for all of it."""
+        return self.reset_after_bytes if self.cut_after_bytes is None else self.cut_after_bytes
 
     def strikes(self, method: str, path: str) -> bool:
         if not re.match(self.on, f"{method} {path}"):
@@ -160,11 +187,8 @@ class Body:
             if not block:
                 raise ConnectionError("the client went away in the middle of its request")
             self._left -= len(block)
-            self.received_bytes += len(block)
             wanted -= len(block) if wanted > 0 else 0
-            if len(self.kept) < self._keep_bytes:
-                self.kept += block[: self._keep_bytes - len(self.kept)]
-            parts.append(block)
+            parts.append(self.counted(block))
             if self._left == 0:
                 self._end_chunk()
         return b"".join(parts)
@@ -172,6 +196,13 @@ class Body:
     def blocks(self) -> Iterator[bytes]:
         while block := self.read(_BLOCK_BYTES):
             yield block
+
+    def counted(self, block: bytes) -> bytes:
+        """The same block, as received and, up to `keep_bytes`, kept."""
+        self.received_bytes += len(block)
+        if len(self.kept) < self._keep_bytes:
+            self.kept += block[: self._keep_bytes - len(self.kept)]
+        return block
 
     def _begin_chunk(self) -> bool:
         line = self._stream.readline(1024)
@@ -195,6 +226,8 @@ class Body:
 class Server:
     """One site on one port of this machine, each connection on a thread of its own."""
 
+    scheme = "http"
+
     def __init__(self, site: Site, *, port: int = 0, host: str = "127.0.0.1", keep_bytes: int = 0) -> None:
         self.site = site
         self.faults: list[Fault] = []
@@ -202,14 +235,13 @@ class Server:
         self.keep_bytes = keep_bytes
         "How much of each body is kept in `exchanges`; 0 keeps no exchanges at all."
         self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = _HttpServer((host, port), handler)
+        self._http = _HttpServer((host, port), self._connection())
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         host, port = self._http.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"{self.scheme}://{host!s}:{port}"
 
     def fault(self, on: str, **how: Any) -> Fault:
         """Misbehave from now on; see `Fault`."""
@@ -242,11 +274,22 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _striking(self, method: str, path: str) -> Fault | None:
-        with self._lock:
-            return next((fault for fault in self.faults if fault.strikes(method, path)), None)
+    def answer(self, request: Request) -> tuple[Response | None, Fault | None]:
+        """What leaves for a request, and the fault its body suffers; no answer where the connection is to be reset."""
+        fault = self._striking(request.method, request.path)
+        if fault is None:
+            return self._answer(request), None
+        if fault.act:
+            fault.act()
+        response = None if fault.reset_before else self._answer(request, fault.refuse)
+        if response is None:
+            return None, fault
+        if fault.then:
+            fault.then()
+        return None if fault.reset_after else _changed(fault.answer_instead or response, fault), fault
 
-    def _note(self, request: Request, response: Response, answer: bytes) -> None:
+    def note(self, request: Request, response: Response, answer: bytes) -> None:
+        """Keep an exchange; before its last bytes leave, so that whoever has the whole answer finds it."""
         if self.keep_bytes:
             exchange = Exchange(
                 request.method,
@@ -260,6 +303,27 @@ class Server:
             )
             with self._lock:
                 self.exchanges.append(exchange)
+
+    def _connection(self) -> type[socketserver.BaseRequestHandler]:
+        """What speaks the protocol on one connection."""
+        return type("Handler", (_Handler,), {"owner": self})
+
+    def _striking(self, method: str, path: str) -> Fault | None:
+        with self._lock:
+            return next((fault for fault in self.faults if fault.strikes(method, path)), None)
+
+    def _answer(self, request: Request, refusal: Response | None = None) -> Response | None:
+        try:
+            response = refusal or self.site.answer(request)
+            # What a site left unread would be taken for the next request on this connection.
+            for _ in request.body.blocks():
+                pass
+        except ConnectionError:
+            return None
+        except Exception:  # noqa: BLE001  # a fault of the sandbox itself must not look like one it was asked for
+            traceback.print_exc()
+            return Response(500, b"The sandbox failed; its trace is on standard error.")
+        return response
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -294,31 +358,13 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 64 * 1024
 
     def _serve(self) -> None:
-        target = urllib.parse.urlsplit(self.path)
-        request = Request(
-            self.command,
-            urllib.parse.unquote(target.path),
-            target.path,
-            urllib.parse.parse_qs(target.query, keep_blank_values=True),
-            self.headers,  # type: ignore[arg-type]  # an email.Message reads as a mapping, whatever the case of the name
-            Body(self.rfile, self.headers, self.owner.keep_bytes),  # type: ignore[arg-type]
-        )
-        fault = self.owner._striking(self.command, request.path)  # noqa: SLF001
-        if fault and fault.act:
-            fault.act()
-        if fault and fault.reset_before:
-            return self._reset()
-        response = self._answer(request, fault.refuse if fault else None)
+        headers: Mapping[str, str] = self.headers  # type: ignore[assignment]  # reads as one, whatever the case
+        body = Body(self.rfile, headers, self.owner.keep_bytes)  # type: ignore[arg-type]
+        request = Request.to(self.command, self.path, headers, body)
+        response, fault = self.owner.answer(request)
         if response is None:
             return self._reset()
-        if fault and fault.then:
-            fault.then()
-        if fault and fault.reset_after:
-            return self._reset()
-        if fault and fault.answer_instead:
-            response = fault.answer_instead
-        self._send(request, _changed(response, fault) if fault else response, fault)
-        return None
+        return self._send(request, response, fault)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815  # http.server's names
 
@@ -328,25 +374,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         return goes_on
 
-    def _answer(self, request: Request, refusal: Response | None) -> Response | None:
-        try:
-            response = refusal or self.owner.site.answer(request)
-            # What a site left unread would be taken for the next request on this connection.
-            for _ in request.body.blocks():
-                pass
-        except ConnectionError:
-            return None
-        except Exception:  # noqa: BLE001  # a fault of the sandbox itself must not look like one it was asked for
-            traceback.print_exc()
-            return Response(500, b"The sandbox failed; its trace is on standard error.")
-        return response
-
     def _send(self, request: Request, response: Response, fault: Fault | None) -> None:
         if fault and fault.delay_s:
             time.sleep(fault.delay_s)
-        whole = response.body if isinstance(response.body, bytes) else None
-        length = len(whole) if whole is not None else response.length
-        bodyless = self.command == "HEAD" or response.status in (204, 304)
+        length = response.known_length
+        bodyless = response.is_bodyless(self.command)
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -360,15 +392,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         kept = b""
         if not bodyless:
-            kept = self._send_body(_blocks(response), length is None, fault)
-        # Noted before the last bytes leave: whoever has the whole answer finds its exchange.
-        self.owner._note(request, response, kept)  # noqa: SLF001
+            kept = self._send_body(response.blocks(fault), length is None, fault)
+        self.owner.note(request, response, kept)
         self.wfile.flush()
 
     def _send_body(self, blocks: Iterable[bytes], chunked: bool, fault: Fault | None) -> bytes:
         keep_bytes, kept, sent = self.owner.keep_bytes, b"", 0
-        limit = _limit(fault)
-        for block in _reblocked(blocks, fault):
+        limit = fault.limit_bytes if fault else None
+        for block in blocks:
             if fault and fault.drip_s:
                 self.wfile.flush()
                 time.sleep(fault.drip_s)
@@ -410,29 +441,10 @@ def _changed(response: Response, fault: Fault) -> Response:
     if fault.replace is not None:
         return dataclasses.replace(response, body=fault.replace, length=None)
     if fault.append:
-        return dataclasses.replace(response, body=_followed(_blocks(response), fault.append), length=None)
+        return dataclasses.replace(response, body=_followed(response.blocks(), fault.append), length=None)
     return response
-
-
-def _blocks(response: Response) -> Iterable[bytes]:
-    return [response.body] if isinstance(response.body, bytes) else response.body
 
 
 def _followed(blocks: Iterable[bytes], end: bytes) -> Iterator[bytes]:
     yield from blocks
     yield end
-
-
-def _limit(fault: Fault | None) -> int | None:
-    if fault is None:
-        return None
-    return fault.cut_after_bytes if fault.cut_after_bytes is not None else fault.reset_after_bytes
-
-
-def _reblocked(blocks: Iterable[bytes], fault: Fault | None) -> Iterator[bytes]:
-    if fault is None or fault.block_bytes is None:
-        yield from (block for block in blocks if block)
-        return
-    for block in blocks:
-        for start in range(0, len(block), fault.block_bytes):
-            yield block[start : start + fault.block_bytes]

@@ -3,9 +3,12 @@
 import collections
 import dataclasses
 import datetime as dt
+import hashlib
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import msgspec
@@ -70,6 +73,14 @@ class ImportingWorkspace(Workspace):
         if not self._queue.wait_for(lambda: self.records.get(Import, import_id).status != "InProgress", timeout_s):
             raise TimeoutError(f"import {import_id} is still in progress")
         return self.records.get(Import, import_id)
+
+    def load(self, configuration: str, file: Path) -> Import:
+        """Import a file as a person would in Pigment's screens, and wait for the end of it."""
+        import_id = str(uuid4())
+        shutil.copyfile(file, self.received(import_id))
+        with file.open("rb") as content:
+            self.accept(configuration, import_id, hashlib.file_digest(content, "sha256").hexdigest())
+        return self.finished(import_id)
 
     def fail_next(self, configuration: str, name: str, description: str) -> None:
         """The configuration's next import ends as Failed and leaves nothing behind."""

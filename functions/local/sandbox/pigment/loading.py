@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from local.sandbox.pigment.database import literal, table
+from local.sandbox.pigment.database import comparable, literal, table
 from local.sandbox.pigment.model import (
     AutoCreated,
     Block,
@@ -112,11 +112,12 @@ class Load:
         )
 
     def _parsed(self, raw: str, column: Column) -> str:
-        """SQL for the typed value; NULL where the text is none. DuckDB alone would read 1.5 as the integer 2."""
+        """SQL for what is kept; NULL where the text is none. DuckDB alone would read 1.5 as the integer 2."""
         match column.type:
             case "number":
                 number = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-                return f"CASE WHEN regexp_full_match({raw}, '{number}') THEN TRY_CAST({raw} AS DOUBLE) END"
+                is_number = f"regexp_full_match({raw}, '{number}') AND TRY_CAST({raw} AS DOUBLE) IS NOT NULL"
+                return f"CASE WHEN {is_number} THEN {raw} END"
             case "integer":
                 return f"CASE WHEN regexp_full_match({raw}, '[+-]?\\d+') THEN TRY_CAST({raw} AS BIGINT) END"
             case "date":
@@ -198,8 +199,8 @@ class Load:
             if column.type == "dimension" and column.missing == "create":
                 items = self._items(column)
                 count = self._number(
-                    f"INSERT INTO {items} (p0) SELECT DISTINCT v{n} FROM staged WHERE v{n} IS NOT NULL "
-                    f"AND NOT EXISTS (FROM {items} WHERE p0 = staged.v{n})"
+                    f"INSERT INTO {items} (p0) SELECT v{n} FROM staged WHERE v{n} IS NOT NULL "
+                    f"AND NOT EXISTS (FROM {items} WHERE p0 = staged.v{n}) GROUP BY v{n} ORDER BY min(staged.rowid)"
                 )
                 created += [AutoCreated(str(column.to), count)] if count else []
         return created
@@ -208,7 +209,7 @@ class Load:
         """Twice the same unique id fails a list's import; in a metric's cell the last value stays."""
         if not self._key:
             return
-        key = ", ".join(f"v{self._columns_of([name])[0]}" for name in self._key)
+        key = ", ".join(self._comparable(f"v{self._columns_of([name])[0]}", name) for name in self._key)
         twice = self._run(f"SELECT {key} FROM staged GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
         if twice and self.block.type != "Metric":
             values = ", ".join(str(value) for value in twice)
@@ -230,31 +231,36 @@ class Load:
         return self._number(f"DELETE FROM {table(self.block)} AS kept WHERE {' AND '.join(conditions)}")
 
     def _write(self) -> tuple[int, int]:
-        """Append, or update by key; an unchanged row counts as updated."""
+        """Append in the file's order, or update by key; an unchanged row counts as updated."""
         into = ", ".join(f"p{self.block.position(name)}" for name in self.configuration.properties)
         values = ", ".join(f"v{n}" for n in range(len(self._columns)))
         if not self._key:
             return self._number(f"INSERT INTO {table(self.block)} ({into}) SELECT {values} FROM staged"), 0
-        updated = self._number(
-            f"SELECT count(*) FROM staged WHERE EXISTS (FROM {table(self.block)} AS kept WHERE {self._same(self._key)})"
-        )
+        is_known = f"EXISTS (FROM {table(self.block)} AS kept WHERE {self._same(self._key)})"
+        updated = self._number(f"SELECT count(*) FROM staged WHERE {is_known}")
         changes = [
             f"p{self.block.position(column.property)} = v{n}"
             for n, column in enumerate(self._columns)
             if column.property not in self._key
         ]
-        when_matched = f"UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING"
-        self._run(
-            f"MERGE INTO {table(self.block)} AS kept USING staged ON {self._same(self._key)} "
-            f"WHEN MATCHED THEN {when_matched} WHEN NOT MATCHED THEN INSERT ({into}) VALUES ({values})"
+        if changes and updated:
+            self._run(
+                f"UPDATE {table(self.block)} AS kept SET {', '.join(changes)} FROM staged WHERE {self._same(self._key)}"
+            )
+        inserted = self._number(
+            f"INSERT INTO {table(self.block)} ({into}) SELECT {values} FROM staged WHERE NOT {is_known} ORDER BY rowid"
         )
-        return self._number("SELECT count(*) FROM staged") - updated, updated
+        return inserted, updated
 
     def _same(self, names: Sequence[str]) -> str:
         return " AND ".join(
-            f"kept.p{self.block.position(name)} IS NOT DISTINCT FROM staged.v{n}"
+            f"{self._comparable(f'kept.p{self.block.position(name)}', name)} IS NOT DISTINCT FROM "
+            f"{self._comparable(f'staged.v{n}', name)}"
             for name, n in zip(names, self._columns_of(names), strict=True)
         )
+
+    def _comparable(self, sql: str, name: str) -> str:
+        return comparable(sql, self.block.properties[name])
 
     def _columns_of(self, names: Sequence[str]) -> list[int]:
         return [self.configuration.properties.index(name) for name in names]

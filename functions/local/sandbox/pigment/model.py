@@ -8,6 +8,7 @@ import msgspec
 Scope = Literal["Import", "Export", "Modeling metadata"]
 BlockType = Literal["DimensionList", "TransactionList", "Metric", "Table"]
 PropertyType = Literal["text", "number", "integer", "date", "boolean", "dimension"]
+ViewType = Literal["Public", "Personal"]
 Clear = Literal["none", "all", "scope"]
 Status = Literal["InProgress", "Completed", "Failed"]
 SkipReason = Literal[
@@ -32,16 +33,37 @@ class Application(msgspec.Struct, frozen=True, tag_field="record"):
 
 
 class Block(msgspec.Struct, frozen=True, tag_field="record"):
-    """A list, metric or table; the first property of a DimensionList names its items."""
+    """A list, metric or table; the first property of a list names its items."""
 
     id: str
     application: str
     name: str
     type: BlockType
     properties: dict[str, PropertyType]
+    metrics: tuple[str, ...] = ()
+    "The blocks that a Table shows side by side."
 
     def position(self, name: str) -> int:
         return list(self.properties).index(name)
+
+
+class View(msgspec.Struct, frozen=True, tag_field="record"):
+    """What a person made of a block to look at; it shows all of it."""
+
+    id: str
+    block: str
+    name: str
+    type: ViewType
+    exportable: bool
+    "False where what lies under it is no list, metric or table."
+
+
+class Scenario(msgspec.Struct, frozen=True, tag_field="record"):
+    id: str
+    application: str
+    name: str
+    blocks: dict[str, str]
+    "Metrics whose values it does not share with the default scenario, and the blocks that hold them."
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -7,10 +7,10 @@ import duckdb
 import msgspec
 
 from local.sandbox.pigment import database
-from local.sandbox.pigment.model import Application, Block, Configuration, Import, Key
+from local.sandbox.pigment.model import Application, Block, Configuration, Import, Key, Scenario, View
 
-Record = Key | Application | Block | Configuration | Import
-R = TypeVar("R", Key, Application, Block, Configuration, Import)
+Record = Key | Application | Block | View | Scenario | Configuration | Import
+R = TypeVar("R", Key, Application, Block, View, Scenario, Configuration, Import)
 
 
 class Records:

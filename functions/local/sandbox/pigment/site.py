@@ -1,4 +1,4 @@
-"""The workspace over HTTP: Pigment's external API for imports and metadata, with its limits and refusals.
+"""The workspace over HTTP: Pigment's external API for imports, exports and metadata, with its limits and refusals.
 
 What Pigment's API description leaves open, such as the body of a refusal, differs here from case to case, so that no
 client comes to rely on it.
@@ -10,21 +10,49 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID, uuid4
 
 import msgspec
 
-from local.sandbox.pigment.imports import ImportingWorkspace
-from local.sandbox.pigment.model import Application, Configuration, ErrorDetail, Import, Scope
+from local.sandbox.pigment.exporting import ExportingWorkspace, Unanswerable
+from local.sandbox.pigment.exporting.asked import (
+    BlockRequest,
+    DateFormat,
+    Delimiter,
+    GridRequest,
+    ListRequest,
+    TableRequest,
+)
+from local.sandbox.pigment.exporting.text import Style
+from local.sandbox.pigment.model import (
+    Application,
+    Block,
+    BlockType,
+    Configuration,
+    ErrorDetail,
+    Import,
+    Scope,
+    View,
+)
 from local.sandbox.pigment.quota import Quota
 from local.sandbox.wire import Request, Response
 
 _BLOCK_BYTES = 256 * 1024
 _CSV_TYPES = ("text/csv", "application/octet-stream")
+_JSON_TYPES = r"application/json|text/json|application/.+\+json"
+_EXPORTED: dict[str, tuple[BlockType, ...]] = {
+    "list": ("DimensionList", "TransactionList"),
+    "metric": ("Metric",),
+    "table": ("Table",),
+}
 _TOO_MANY_IMPORTS = (
     "Maximum number of reports per configuration per hour exceeded, maximum: {limit}. Please try again later."
 )
+
+
+R = TypeVar("R", bound=BlockRequest)
+T = TypeVar("T", bound=str)
 
 
 class _Refusal(Exception):
@@ -48,7 +76,7 @@ class _Delivery(msgspec.Struct):
     attachment: _Attachment
 
 
-class Pigment(ImportingWorkspace):
+class Pigment(ExportingWorkspace):
     """Pigment on this machine; serve it with `wire.Server`."""
 
     def __init__(
@@ -182,13 +210,44 @@ class Pigment(ImportingWorkspace):
         found = self.configurations(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
         return _list({"id": each.id, "name": each.name} for each in found)
 
-    def _list_views(self, _: Request) -> Response:
-        return _list([])
+    def _list_views(self, request: Request) -> Response:
+        found = self.views(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
+        return _list({"id": each.id, "name": each.name, "type": each.type} for each in found)
 
-    def _export_view(self, _: Request, view_id: str) -> Response:
-        """There is no view to export yet."""
-        _uuid(view_id, "viewId")
-        raise _Refusal(404, "View with the specified ID was not found")
+    def _export_view(self, request: Request, view_id: str) -> Response:
+        return self._view(request, view_id, _choice(request, "dateFormat", DateFormat, "Legacy"))
+
+    def _export_view_v1(self, request: Request, view_id: str) -> Response:
+        """Its description gives no choice of the date format; what its siblings have by default is taken for it."""
+        return self._view(request, view_id, "Iso8601")
+
+    def _view(self, request: Request, view_id: str, dates: DateFormat) -> Response:
+        style = Style(dates, _choice(request, "fieldDelimiter", Delimiter, "Semicolon"))
+        view = self.records.find(View, _uuid(view_id, "viewId"))
+        if view is None:
+            raise _Refusal(404, "View with the specified ID was not found")
+        if not view.exportable:
+            raise _Refusal(422, "The view underlying type is not list, metric or table", problem=True)
+        if self.is_too_big(view):
+            raise _Refusal(413, "View is too big to be exported. Use block export API instead.")
+        return _csv(self.export_view(view, style))
+
+    def _export_block(self, request: Request, version: str, kind: str, block_id: str) -> Response:
+        block = self.records.find(Block, _uuid(block_id, f"{kind}Id"))
+        if block is None or block.type not in _EXPORTED[kind]:
+            raise _Refusal(404, f"{kind.capitalize()} with the specified ID was not found")
+        dates: DateFormat = "Iso8601" if version else "Legacy"
+        try:
+            if kind == "list":
+                listed = _asked(request, ListRequest)
+                return _csv(self.export_list(block, listed, _style(listed, dates)))
+            if kind == "metric":
+                measured = _asked(request, GridRequest)
+                return _csv(self.export_grid(block, measured, _style(measured, dates)))
+            shown = _asked(request, TableRequest)
+            return _csv(self.export_grid(block, shown, _style(shown, dates)))
+        except Unanswerable as error:
+            raise _Refusal(400, str(error), problem=True) from None
 
     _ROUTES: ClassVar[list[tuple[str, str, Scope, Callable[..., Response]]]] = [
         ("POST", r"/api(?:/v1)?/import/push/csv", "Import", _push_csv),
@@ -200,12 +259,48 @@ class Pigment(ImportingWorkspace):
         ("GET", r"/api/v1/blocks", "Modeling metadata", _list_blocks),
         ("GET", r"/api/v1/importConfigurations", "Modeling metadata", _list_configurations),
         ("GET", r"/api/v1/views", "Modeling metadata", _list_views),
-        ("GET", r"/api(?:/v1)?/export/view/([^/]+)", "Export", _export_view),
+        ("GET", r"/api/export/view/([^/]+)", "Export", _export_view),
+        ("GET", r"/api/v1/export/view/([^/]+)", "Export", _export_view_v1),
+        ("POST", r"/api(/v1)?/export/(list|metric|table)/([^/]+)", "Export", _export_block),
     ]
 
 
 def _list(found: Iterable[dict[str, str]]) -> Response:
     return Response.of_json(list(found))
+
+
+def _csv(blocks: Iterator[bytes]) -> Response:
+    return Response(200, blocks, {"Content-Type": "text/csv"})
+
+
+def _asked(request: Request, kind: type[R]) -> R:
+    """The body; without one, all is as it is by default."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    body = request.body.read()
+    if body and not re.fullmatch(_JSON_TYPES, media_type):
+        raise _Refusal(415, "Unsupported Media Type", problem=True)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise _Refusal(400, str(error), problem=True) from None
+
+
+def _style(asked: BlockRequest, dates: DateFormat) -> Style:
+    """What the description leaves open, a byte order mark where none is asked for, is left out."""
+    return Style(
+        asked.date_format or dates,
+        asked.field_delimiter or "Semicolon",
+        decimal_comma=asked.decimal_separator == "Comma",
+        byte_order_mark=asked.encoding == "Utf8WithBom",
+    )
+
+
+def _choice(request: Request, name: str, choices: Any, default: T) -> T:
+    """A query parameter that is one of a `Literal`'s words."""
+    try:
+        return cast("T", msgspec.convert(request.argument(name, str(default)), choices))
+    except msgspec.ValidationError:
+        raise _Refusal(400, f"The value '{request.argument(name)}' is not valid for {name}.", problem=True) from None
 
 
 def _uuid_argument(request: Request, name: str) -> str | None:

@@ -23,7 +23,10 @@ from local.sandbox.pigment.model import (
     Configuration,
     Key,
     PropertyType,
+    Scenario,
     Scope,
+    View,
+    ViewType,
     check,
     shaped,
 )
@@ -93,6 +96,32 @@ class Workspace:
         block = Block(block_id, application, name, kind, known.properties if known else {})
         return self._save_block(shaped(block, [Column(each, to) for each, to in (properties or {}).items()]))
 
+    def table(self, application: str, name: str, metrics: Iterable[str], *, uuid: str | None = None) -> str:
+        """A Table that shows metrics, by their blocks, side by side."""
+        block_id = self.block(application, name, "Table", uuid=uuid)
+        return self.records.save(msgspec.structs.replace(self.records.get(Block, block_id), metrics=tuple(metrics)))
+
+    def view(
+        self,
+        block: str,
+        name: str,
+        *,
+        uuid: str | None = None,
+        kind: ViewType = "Public",
+        exportable: bool = True,
+    ) -> str:
+        """A view of a block; one that is not exportable shows something else than a list, metric or table."""
+        known = next((each.id for each in self.views(block=block) if each.name == name), None)
+        return self.records.save(View(_id(uuid or known), block, name, kind, exportable))
+
+    def scenario(
+        self, application: str, name: str, blocks: Mapping[str, str] | None = None, *, uuid: str | None = None
+    ) -> str:
+        """Metrics share the default scenario's values, but for those whose values here are in a block of their own."""
+        every = self.records.every(Scenario)
+        known = next((each.id for each in every if (each.application, each.name) == (application, name)), None)
+        return self.records.save(Scenario(_id(uuid or known), application, name, dict(blocks or {})))
+
     def items(self, block: str, names: Iterable[str]) -> None:
         """Add items to a DimensionList by name."""
         table = database.table(self.records.get(Block, block))
@@ -159,6 +188,10 @@ class Workspace:
 
     def blocks(self, application: str | None = None) -> list[Block]:
         return [block for block in self.records.every(Block) if application in (None, block.application)]
+
+    def views(self, application: str | None = None, block: str | None = None) -> list[View]:
+        within = {each.id for each in self.blocks(application) if block in (None, each.id)}
+        return [each for each in self.records.every(View) if each.block in within]
 
     def configurations(self, application: str | None = None, block: str | None = None) -> list[Configuration]:
         within = {each.id for each in self.blocks(application) if block in (None, each.id)}

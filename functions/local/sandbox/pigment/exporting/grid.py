@@ -1,0 +1,219 @@
+"""What the export of a metric or a table holds: dimensions as rows, metrics as columns, scenario by scenario."""
+
+# ruff: noqa: S608  # names are made from positions and uuids; every text from outside is quoted by literal()
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from local.sandbox.pigment.database import comparable, literal, table
+from local.sandbox.pigment.exporting import names
+from local.sandbox.pigment.exporting.asked import (
+    Comparison,
+    Condition,
+    DimensionFilter,
+    ExportFilter,
+    GridRequest,
+    TableRequest,
+    Unanswerable,
+    ValueFilter,
+)
+from local.sandbox.pigment.exporting.asked import Field as AskedField
+from local.sandbox.pigment.exporting.text import Extract, Field
+from local.sandbox.pigment.model import Block, PropertyType, Scenario
+
+_OPERATORS: dict[Comparison, str] = {
+    "LessThan": "<",
+    "LessThanOrEqual": "<=",
+    "Equal": "=",
+    "NotEqual": "IS DISTINCT FROM",
+    "GreaterThan": ">",
+    "GreaterThanOrEqual": ">=",
+}
+_ROWS_OF_ONE_METRIC = 1 << 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Dimension:
+    """A list that metrics are given by; the metrics that name the same list share it."""
+
+    id: str
+    name: str
+    type: PropertyType
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    block: Block
+    dimensions: dict[Dimension, str]
+    "And the property that names its items."
+    value: str
+    "The property that holds what the metric says."
+
+    @property
+    def type(self) -> PropertyType:
+        return self.block.properties[self.value]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Some metrics side by side, those first that are shown."""
+
+    metrics: Sequence[Metric]
+    shown: int
+    holders: Sequence[tuple[Scenario | None, Sequence[Metric]]]
+    "By scenario, where each metric's values are."
+
+    @property
+    def dimensions(self) -> list[Dimension]:
+        return list(dict.fromkeys(dimension for metric in self.metrics for dimension in metric.dimensions))
+
+    def as_shown(self) -> Extract:
+        """A view's file, by the names that people know."""
+        return Extract(self._every_field(friendly=True), self._sources("true"))
+
+    def as_asked(self, asked: GridRequest) -> Extract:
+        """Raises Unanswerable."""
+        conditions = [self._is_item(each) for each in asked.filters or ()]
+        conditions += [self._passes(asked.export_filter)] if asked.export_filter else []
+        friendly = bool(asked.friendly_headers)
+        chosen = asked.fields if isinstance(asked, TableRequest) else None
+        fields = self._every_field(friendly) if chosen is None else [self._field(each, friendly) for each in chosen]
+        return Extract(fields, self._sources(" AND ".join(conditions) or "true"))
+
+    def _every_field(self, friendly: bool) -> list[Field]:
+        """Where Pigment puts the scenario is not said; here it follows the dimensions."""
+        scenarios = [self._scenario(friendly)] if self._names_scenarios else []
+        dimensions = [self._dimension(each, friendly) for each in self.dimensions]
+        return [*dimensions, *scenarios, *(self._value(each, friendly) for each in self.metrics[: self.shown])]
+
+    def _field(self, asked: AskedField, friendly: bool) -> Field:
+        found = self._found(asked, friendly)
+        if found is None:
+            raise Unanswerable(f"There is no {asked.type} {asked.source_id}.")
+        return found if asked.display_name is None else dataclasses.replace(found, header=asked.display_name)
+
+    def _found(self, asked: AskedField, friendly: bool) -> Field | None:
+        wanted = str(asked.source_id)
+        match asked.type:
+            case "DimensionField":
+                return next((self._dimension(each, friendly) for each in self.dimensions if each.id == wanted), None)
+            case "ValueField":
+                shown = self.metrics[: self.shown]
+                return next((self._value(each, friendly) for each in shown if each.block.id == wanted), None)
+            case _:
+                return self._scenario(friendly) if self._names_scenarios else None
+
+    def _dimension(self, dimension: Dimension, friendly: bool) -> Field:
+        header = dimension.name if friendly else names.technical(dimension.id, dimension.name)
+        return Field(header, self._column(dimension), dimension.type)
+
+    def _value(self, metric: Metric, friendly: bool) -> Field:
+        header = metric.block.name if friendly else names.technical(metric.block.id, metric.block.name)
+        return Field(header, f"m{self.metrics.index(metric)}", metric.type)
+
+    def _scenario(self, friendly: bool) -> Field:
+        application = self.metrics[0].block.application
+        return Field("Scenario" if friendly else names.technical(application, "Scenario"), "scenario", "text")
+
+    @property
+    def _names_scenarios(self) -> bool:
+        return any(scenario for scenario, _ in self.holders)
+
+    def _column(self, dimension: Dimension) -> str:
+        return f"d{self.dimensions.index(dimension)}"
+
+    def _sources(self, condition: str) -> list[str]:
+        return [f"({self._rows(scenario, metrics)}) WHERE {condition}" for scenario, metrics in self.holders]
+
+    def _rows(self, scenario: Scenario | None, holders: Sequence[Metric]) -> str:
+        """A row for every cell that a shown metric has; as metrics are filled, not as their lists are sorted."""
+        name = literal(scenario.name) if scenario else "NULL"
+        cells = [self._cells(n, metric) for n, metric in enumerate(holders)]
+        if len(cells) == 1:
+            return f"SELECT *, {name} AS scenario FROM ({cells[0]})"
+        dimensions = [f"d{n}" for n in range(len(self.dimensions))]
+        values = [f"any_value(m{n}) AS m{n}" for n in range(len(holders))]
+        is_shown = " OR ".join(f"any_value(m{n}) IS NOT NULL" for n in range(self.shown))
+        return (
+            f"SELECT {', '.join([*dimensions, *values])}, {name} AS scenario "
+            f"FROM ({' UNION ALL '.join(cells)}) {'GROUP BY ' + ', '.join(dimensions) if dimensions else ''} "
+            f"HAVING {is_shown} ORDER BY min(position)"
+        )
+
+    def _cells(self, n: int, metric: Metric) -> str:
+        dimensions = [
+            f"{_property(metric, metric.dimensions[each]) if each in metric.dimensions else 'NULL'} AS d{position}"
+            for position, each in enumerate(self.dimensions)
+        ]
+        values = [
+            f"{_property(metric, metric.value) if position == n else 'NULL'} AS m{position}"
+            for position in range(len(self.metrics))
+        ]
+        position = f"rowid + {n * _ROWS_OF_ONE_METRIC} AS position"
+        filled = f"{_property(metric, metric.value)} IS NOT NULL"
+        return f"SELECT {', '.join([*dimensions, *values, position])} FROM {table(metric.block)} WHERE {filled}"
+
+    def _passes(self, asked: ExportFilter) -> str:
+        parts = {"And": asked.all_of, "Or": asked.any_of, "Dimension": asked.dimension, "Value": asked.value}
+        match parts[asked.type]:
+            case list() as parts_of_it:
+                joined = f" {asked.type.upper()} ".join(self._passes(each) for each in parts_of_it)
+                return f"({joined or 'true'})"
+            case DimensionFilter() as dimension:
+                return self._is_item(dimension)
+            case ValueFilter() as value:
+                return self._compares(value)
+        raise Unanswerable(f"A filter of the type {asked.type} says what it filters in {asked.type.lower()!r}.")
+
+    def _is_item(self, asked: DimensionFilter) -> str:
+        """The description: only rows where the target dimension is defined will be filtered by this."""
+        dimension = next((each for each in self.dimensions if each.id == str(asked.dimension_id)), None)
+        if dimension is None or not asked.modality_ids:
+            return "true"
+        column = self._column(dimension)
+        return f"({column} IS NULL OR {names.is_modality(dimension.id, column, asked.modality_ids)})"
+
+    def _compares(self, asked: ValueFilter) -> str:
+        """The description: only rows where that metric could be defined, all its dimensions are, will be filtered."""
+        metric = next(each for each in self.metrics if each.block.id == str(asked.metric_id))
+        undefined = [f"{self._column(each)} IS NULL" for each in metric.dimensions]
+        value = comparable(f"m{self.metrics.index(metric)}", metric.type)
+        return f"({' OR '.join([*undefined, _meets(value, metric.type, asked.condition)])})"
+
+
+def filtered_by(asked: ExportFilter | None) -> Iterable[str]:
+    """The metrics whose values a filter looks at."""
+    if asked:
+        for each in (*(asked.all_of or ()), *(asked.any_of or ())):
+            yield from filtered_by(each)
+        if asked.value:
+            yield str(asked.value.metric_id)
+
+
+def _property(metric: Metric, name: str) -> str:
+    return f"p{metric.block.position(name)}"
+
+
+def _meets(value: str, kind: PropertyType, asked: Condition) -> str:
+    if asked.type == "IsNotBlank":
+        if asked.value is not None:
+            raise Unanswerable("IsNotBlank compares with nothing.")
+        return f"{value} IS NOT NULL"
+    return f"coalesce({value} {_OPERATORS[asked.type]} {_operand(kind, asked)}, false)"
+
+
+def _operand(kind: PropertyType, asked: Condition) -> str:
+    """The description: must be the same type as the property being filtered."""
+    match kind, asked.value:
+        case "boolean", bool() as flag:
+            return str(flag).lower()
+        case "number" | "integer", (int() | float()) as number if not isinstance(number, bool):
+            return repr(number)
+        case "date", str() as text:
+            try:
+                return f"DATE {literal(dt.date.fromisoformat(text).isoformat())}"
+            except ValueError:
+                raise Unanswerable(f"{text} is no date.") from None
+        case "text" | "dimension", str() as text:
+            return literal(text)
+    raise Unanswerable(f"A {kind} is not compared with {asked.value!r}.")
