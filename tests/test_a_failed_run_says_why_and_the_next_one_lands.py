@@ -272,6 +272,7 @@ def test_every_failure_before_acceptance_is_tried_here() -> None:
         "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "NotYetSupported", "TooManySkipped",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
+        "BlockNotFound", "ViewTooBig", "ViewNotSupported",
     }  # fmt: skip
     named = {kind.__name__ for kind in every_error()} - elsewhere
     tried = {case.code.title().replace("_", "") for case in CASES.values()}

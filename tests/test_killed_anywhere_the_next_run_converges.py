@@ -1,56 +1,20 @@
 """A process killed before or after any of its side effects: the next run finds out, and an append never doubles."""
 
 import os
-import signal
-import subprocess
-import sys
-from typing import Any
 
 import pytest
 
 from common import landing
 from common.leases import LIFETIME_S
-from local.sandbox.wire import Server
+from killing import STORAGE_WRITES, run_until_killed
 from world import HEADER, PUSH, ROWS, World
 
 TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
-PULL = """
-import sys, datetime
-from werkzeug.datastructures import Headers
-from common import clock, instance
+PULL = f"""
 import looker_pull
-
-class Morning(clock.SystemClock):
-    "The day on which the test's own clock begins."
-    def now(self):
-        return datetime.datetime(2026, 3, 1, 6, 15, tzinfo=datetime.UTC)
-
-instance.current = instance.Instance(Morning())
-receipt = looker_pull.act(looker_pull.Call("flights"), Headers({tick!r}))
+receipt = looker_pull.act(looker_pull.Call("flights"), Headers({TICK!r}))
 sys.exit(0 if receipt.outcome == "landed" else 3)
 """
-
-STORAGE_WRITES = r"(POST|PUT|DELETE) /(upload/)?storage"
-
-
-def run_until_killed(server: Server, on: str, nth: int, *, after_effect: bool) -> bool:
-    """Run a pull in a process of its own that dies at its nth side effect; whether it came that far."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PULL.format(tick=TICK)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stderr=subprocess.DEVNULL,
-    )
-
-    def kill() -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-    how: dict[str, Any] = {"then": kill, "reset_after": True} if after_effect else {"act": kill, "reset_before": True}
-    fault = server.fault(on, after=nth, **how)
-    code = process.wait()
-    server.heal()
-    assert code == (-signal.SIGKILL if fault.hits else 0)
-    return bool(fault.hits)
 
 
 def converge(world: World) -> list[int]:
@@ -74,7 +38,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, rep
     steps = 0
     while True:
         fresh(world, repeatable)
-        if not run_until_killed(world.storage_server, STORAGE_WRITES, steps, after_effect=after_effect):
+        if not run_until_killed(PULL, world.storage_server, STORAGE_WRITES, steps, after_effect=after_effect):
             break
         statuses = converge(world)
         assert landed(world) == len(ROWS), (steps, statuses)
@@ -89,7 +53,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, rep
 @pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
 def test_killed_at_the_push(world: World, after_effect: bool, repeatable: bool) -> None:
     fresh(world, repeatable)
-    assert run_until_killed(world.pigment_server, PUSH, 0, after_effect=after_effect)
+    assert run_until_killed(PULL, world.pigment_server, PUSH, 0, after_effect=after_effect)
 
     statuses = converge(world)
 

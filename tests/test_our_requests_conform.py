@@ -9,7 +9,7 @@ import requests
 import conformity
 from local.sandbox.pigment.quota import Quota
 from local.sandbox.wire import Exchange
-from world import CONFIGURATION, FIELDS, HEADER, PIGMENT_KEY, PULL_RUN, World
+from world import CONFIGURATION, FIELDS, HEADER, PIGMENT_KEY, PULL_RUN, VIEW, World
 
 EXPLORE = {
     "model": "nyc",
@@ -184,3 +184,30 @@ def test_every_request_and_answer_is_as_described(
         assert_conforms(exchange, looker)
     for exchange in world.pigment_server.exchanges:
         assert_conforms(exchange, pigment)
+
+
+SOURCES = {
+    "a view": {"view": VIEW},
+    "a list": {"list": VIEW, "properties": ["name", "code"], "list_filter": [CONFIGURATION], "delimiter": ";"},
+    "a metric": {"metric": VIEW, "scenarios": [CONFIGURATION], "friendly_headers": True, "encoding": "Utf8WithBom"},
+    "a table": {
+        "table": VIEW,
+        "metrics": [CONFIGURATION],
+        "fields": [{"type": "ScenarioField", "display_name": "Scenario"}],
+        "decimal_separator": "Comma",
+    },
+}
+
+
+@pytest.mark.parametrize("date_format", ["Iso8601", "Legacy"])
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
+def test_every_export_is_asked_for_as_described(world: World, source: dict[str, object], date_format: str) -> None:
+    pigment = conformity.load("pigment-external-api")
+    world.export("revenue", source=source, date_format=date_format)
+    world.pigment_gives(b"a,b\n1,2\n" if source.get("delimiter") != ";" else b"a;b\n1;2\n")
+
+    answer = world.call("export", job="revenue")
+
+    assert answer.status == 200, answer.body
+    (exchange,) = [each for each in world.pigment_server.exchanges if "/export/" in each.path]
+    assert_conforms(exchange, pigment)

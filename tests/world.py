@@ -5,7 +5,7 @@ import dataclasses
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from local.sandbox.looker import Looker
 from local.sandbox.pigment import Column, Import, Pigment
 from local.sandbox.secrets import Secrets
 from local.sandbox.storage import Storage
-from local.sandbox.wire import Server
+from local.sandbox.wire import Fault, Response, Server
 
 CONFIGURATION = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 FIELDS = ("flights.day", "flights.carrier", "flights.origin", "flights.delay")
@@ -34,6 +34,9 @@ ROWS = [
     ["2013-01-03", "UA", "two\nlines", "0"],
 ]
 LOOKER_SECRET = "a-looker-client-secret"
+EXPORT_KEY = "the-export-key-of-the-instance"
+VIEW = "9b2c6f5e-3c1d-4f68-9a57-0d5f6f2f9a11"
+EXPORTS = r"(GET|POST) /api/(v1/)?export/"
 WEBHOOK_TOKEN = "the-webhook-token-of-the-instance"
 PIGMENT_KEY = "pgmt_ThisIsAnImportKeyOfTheSandbox"
 
@@ -105,10 +108,12 @@ class World:
         )
         self.pigment = Pigment(clock=lambda: self.clock.now().timestamp())
         self.pigment.key(["Import"], PIGMENT_KEY)
+        self.pigment.key(["Export"], EXPORT_KEY)
         self.secrets = Secrets(
             {
                 "looker-api": json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET}),
                 "pigment-import-key": PIGMENT_KEY,
+                "pigment-export-key": EXPORT_KEY,
                 "looker-webhook-token": WEBHOOK_TOKEN,
             }
         )
@@ -120,7 +125,11 @@ class World:
         self.secrets_server = Server(self.secrets).start()
         self.raw: dict[str, Any] = {
             "looker": {"url": self.looker_server.url, "credentials": "looker-api"},
-            "pigment": {"url": self.pigment_server.url, "import_key": "pigment-import-key"},
+            "pigment": {
+                "url": self.pigment_server.url,
+                "import_key": "pigment-import-key",
+                "export_key": "pigment-export-key",
+            },
             "pulls": {},
         }
 
@@ -157,6 +166,18 @@ class World:
         target = {"configuration": CONFIGURATION, **fields.pop("target", {})}
         self.raw["pulls"][name] = {"source": {"look": "12"}, **fields, "target": target}
         self.install()
+
+    def export(self, name: str = "revenue", **fields: Any) -> None:
+        """An export in bridge.yaml, of a view unless `source` says otherwise."""
+        job = {"source": {"view": VIEW, "delimiter": ";"}, "path": f"{name}.csv", **fields}
+        self.raw.setdefault("exports", {})[name] = job
+        self.install()
+
+    def pigment_gives(self, content: bytes | Iterable[bytes], **how: Any) -> Fault:
+        """What Pigment answers to every export from now on; an iterable goes out in chunks, without a length."""
+        self.pigment_server.heal()
+        answer = Response(200, content, {"Content-Type": "text/csv"})
+        return self.pigment_server.fault(EXPORTS, times=-1, refuse=answer, **how)
 
     def relay(self, name: str, **fields: Any) -> None:
         """A relay in bridge.yaml, into a list of its own unless `target` says otherwise or it starts a pull."""

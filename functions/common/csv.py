@@ -14,11 +14,12 @@ import itertools
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Self
 
 import msgspec
 
-from common.errors import ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
+from common.errors import AnswerNotUnderstood, ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
 
 LONGEST_RECORD_BYTES = 16 * 1024 * 1024
 MOST_COLUMNS = 10_000
@@ -26,12 +27,6 @@ MOST_COLUMNS = 10_000
 # The reader's own limit is 128 KiB a field; a record's length has been looked after before it gets there.
 csv.field_size_limit(2 * LONGEST_RECORD_BYTES)
 
-# What is left of regular records when everything else is deleted: the same few bytes, over and over.
-_ALL_BUT_SHAPE = bytes(byte for byte in range(256) if byte not in b",\n")
-
-# A quoted field stands between delimiters; a quote that does not is left over and found. Both patterns begin with the
-# character they look for and look behind afterwards, so that `re` can jump to it: twelve times faster than the reverse.
-_QUOTED_FIELD = re.compile(rb'"(?<![^,\n]")[^"]*(?:""[^"]*)*"(?![^,\r\n])')
 _LONE_CR = re.compile(rb"\r(?!\n)")
 
 # Looker's formula guard puts an apostrophe before = - + @, which turns -5 into text (Looker docs, "formula injection").
@@ -43,6 +38,17 @@ _ERROR_TEXT = re.compile(
 )
 _LINES_OF_AN_ERROR = 5
 _NOT_CSV = re.compile(rb'(?i)\s*(?:<(?:!doctype|html|\?xml)|\[\s*\{|\{\s*")')
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Who wrote a file, and how."""
+
+    writer: str
+    delimiter: str = ","
+    puts_errors_into_files: bool = False
+
+
+LOOKER = Origin("Looker", puts_errors_into_files=True)
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -63,10 +69,13 @@ class Contract(msgspec.Struct, frozen=True):
 
 
 class Checker:
-    """Feed it a file as it comes; what it gives back is checked and ready for Pigment."""
+    """Feed it a file as it comes; what it gives back is checked and ready for its target."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, origin: Origin = LOOKER) -> None:
         self._contract = contract
+        self._origin = origin
+        self._regular = _Regular.of(origin.delimiter)
+        self._is_rewritten = contract.delimiter != origin.delimiter
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._tail = b""
         self._begun = False
@@ -79,17 +88,22 @@ class Checker:
         self._warnings: list[str] = []
         self.rows = 0
 
+    @property
+    def header(self) -> list[str]:
+        """As it goes on; empty until it has come."""
+        return self._header
+
     def feed(self, block: bytes) -> bytes:
         """Take a block; give what is complete and checked, which may be nothing yet.
 
         Raises:
-            QueryFailed: an error text stands where a record should.
+            QueryFailed, AnswerNotUnderstood: an error text, or no CSV at all, stands where a record should.
             RowsMalformed: a record of another width, a stray quote, a lone CR, a NUL, bytes that are not UTF-8.
             ColumnsChanged: the header is not what the contract says.
         """
         self._expect_text(block)
         pending = self._tail + block if self._tail else block
-        end = _end_of_complete_records(pending, len(self._tail))
+        end = end_of_complete_records(pending, len(self._tail))
         if end == 0:
             if len(pending) > LONGEST_RECORD_BYTES:
                 raise RowsMalformed(
@@ -112,9 +126,9 @@ class Checker:
         """
         if self._tail:
             self._refuse_other_content(self._tail)
-            raise StreamCut(f"Looker's answer ends in the middle of the record after row {self.rows}.")
+            raise StreamCut(f"{self._origin.writer}'s answer ends in the middle of the record after row {self.rows}.")
         if not self._begun:
-            raise StreamCut("Looker's answer is empty: not even a header came.")
+            raise StreamCut(f"{self._origin.writer}'s answer is empty: not even a header came.")
         if self.rows:
             self._refuse_error_text(self._last_record, after=self.rows - 1)
         if self._guarded_cells:
@@ -125,18 +139,18 @@ class Checker:
         return Checked(self._header, self.rows, self._warnings)
 
     def _begin(self, records: bytes) -> bytes:
-        end = _end_of_first_record(records)
+        end = end_of_first_record(records)
         line, rest = records[:end].removeprefix(codecs.BOM_UTF8), records[end:]
         self._refuse_other_content(line)
-        if _without_quoted(line, first_row=0).count(b",") >= MOST_COLUMNS:
+        if self._regular.without_quoted(line, first_row=0).count(self._regular.delimiter) >= MOST_COLUMNS:
             raise RowsMalformed(f"The header has more than {MOST_COLUMNS} columns.")
-        self._source_header = next(csv.reader(io.StringIO(line.decode(), newline="")))
+        self._source_header = next(self._records(line))
         if not self._source_header:
             raise RowsMalformed("The header is an empty line.")
-        self._record_shape = b"," * (len(self._source_header) - 1) + b"\n"
+        self._record_shape = self._regular.delimiter * (len(self._source_header) - 1) + b"\n"
         self._begun = True
         self._header = self._agree_on_header()
-        if self._contract.columns is not None or self._contract.delimiter != ",":
+        if self._contract.columns is not None or self._is_rewritten:
             line = _written([self._header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
 
@@ -146,30 +160,30 @@ class Checker:
         if columns is None:
             if repeated:
                 self._warnings.append(f"The header names {', '.join(repeated)} more than once.")
-            if self._contract.delimiter != ",":
-                self._rewriter = _Rewriter(None, self._contract.delimiter)
+            if self._is_rewritten:
+                self._rewriter = _Rewriter(None, self._origin.delimiter, self._contract.delimiter)
             return header
         missing = [name for name in columns if name not in header]
         if missing or any(name in columns for name in repeated):
-            raise ColumnsChanged(_differences(list(columns), header, repeated))
+            raise ColumnsChanged(_differences(self._origin.writer, list(columns), header, repeated))
         left_out = [name for name in header if name not in columns]
         if left_out:
             self._warnings.append(f"Columns that target.columns does not choose were left out: {', '.join(left_out)}.")
         order = [header.index(name) for name in columns]
-        if order != list(range(len(header))) or self._contract.delimiter != ",":
-            self._rewriter = _Rewriter(order, self._contract.delimiter)
+        if order != list(range(len(header))) or self._is_rewritten:
+            self._rewriter = _Rewriter(order, self._origin.delimiter, self._contract.delimiter)
         return list(columns.values())
 
     def _check(self, records: bytes) -> bytes:
-        bare = _without_quoted(records, first_row=self.rows + 1)
-        shape = bare.translate(None, _ALL_BUT_SHAPE)
+        bare = self._regular.without_quoted(records, first_row=self.rows + 1)
+        shape = bare.translate(None, self._regular.all_but_shape)
         rows = shape.count(b"\n")
         # Of lines much shorter than the header, what is expected would fill the memory.
         if len(shape) != len(self._record_shape) * rows or shape != self._record_shape * rows:
             self._refuse_odd_width(records, bare, shape)
         self.rows += rows
-        self._last_record = records[_end_of_complete_records(records[:-1]) :]
-        if b"'" in records:
+        self._last_record = records[end_of_complete_records(records[:-1]) :]
+        if self._origin.puts_errors_into_files and b"'" in records:
             self._guarded_cells += len(_GUARDED_CELL.findall(records))
         return self._rewriter.rewrite(records) if self._rewriter else records
 
@@ -178,7 +192,7 @@ class Checker:
         # An error text may begin with an empty line, and may not end with one.
         for line in [*bare.split(b"\n")[odd : odd + _LINES_OF_AN_ERROR], self._tail]:
             self._refuse_error_text(line, after=self.rows + odd)
-        fields = next(itertools.islice(csv.reader(io.StringIO(records.decode(), newline="")), odd, None))
+        fields = next(itertools.islice(self._records(records), odd, None))
         raise RowsMalformed(
             f"Row {self.rows + odd + 1} has {len(fields)} fields, the header has {len(self._source_header)}."
         )
@@ -187,11 +201,18 @@ class Checker:
         record = record.removeprefix(codecs.BOM_UTF8)
         self._refuse_error_text(record, after=self.rows)
         if not self._begun and _NOT_CSV.match(record):
-            raise QueryFailed("Looker sent JSON or a web page in place of rows.")
+            if not self._origin.puts_errors_into_files:
+                raise AnswerNotUnderstood(f"{self._origin.writer} sent JSON or a web page in place of CSV.")
+            raise QueryFailed(f"{self._origin.writer} sent JSON or a web page in place of rows.")
 
     def _refuse_error_text(self, record: bytes, after: int) -> None:
-        if _ERROR_TEXT.match(record):
-            raise QueryFailed(f"Looker put an error text after row {after}: the database failed while it answered.")
+        if self._origin.puts_errors_into_files and _ERROR_TEXT.match(record):
+            raise QueryFailed(
+                f"{self._origin.writer} put an error text after row {after}: the database failed while it answered."
+            )
+
+    def _records(self, records: bytes) -> Iterator[list[str]]:
+        return csv.reader(io.StringIO(records.decode(), newline=""), delimiter=self._origin.delimiter)
 
     def _expect_text(self, block: bytes) -> None:
         if b"\0" in block:
@@ -202,20 +223,56 @@ class Checker:
             raise RowsMalformed(f"After row {self.rows} there are bytes that are not UTF-8: {error.reason}.") from None
 
 
+class _Regular(msgspec.Struct, frozen=True):
+    """What regular records look like under a delimiter."""
+
+    delimiter: bytes
+    all_but_shape: bytes
+    "Everything else, deleted: of regular records remain the same few bytes, over and over."
+    quoted_field: re.Pattern[bytes]
+    "It stands between delimiters; a quote that does not is left over and found."
+
+    @classmethod
+    def of(cls, delimiter: str) -> Self:
+        sign = re.escape(delimiter).encode()
+        # It begins with the character it looks for and looks behind afterwards, so that `re` can jump to it: twelve
+        # times faster than the reverse.
+        quoted_field = re.compile(rb'"(?<![^%b\n]")[^"]*(?:""[^"]*)*"(?![^%b\r\n])' % (sign, sign))
+        shape = delimiter.encode() + b"\n"
+        return cls(delimiter.encode(), bytes(byte for byte in range(256) if byte not in shape), quoted_field)
+
+    def without_quoted(self, records: bytes, first_row: int) -> bytes:
+        """Records with their quoted fields blanked out.
+
+        Raises:
+            RowsMalformed: what is left has a quote, or a carriage return that is no part of a line end.
+        """
+        bare = self.quoted_field.sub(b"", records) if b'"' in records else records
+        stray = bare.find(b'"')
+        if stray >= 0:
+            raise RowsMalformed(f"{_place(bare, stray, first_row)} has a quote in the middle of a field.")
+        if b"\r" in bare and (lone := _LONE_CR.search(bare)):
+            raise RowsMalformed(
+                f"{_place(bare, lone.start(), first_row)} has a carriage return in the middle of a record."
+            )
+        return bare
+
+
 class _Rewriter:
     """Chooses, orders and delimits anew: the only path with a Python step per record."""
 
-    def __init__(self, order: Sequence[int] | None, delimiter: str) -> None:
+    def __init__(self, order: Sequence[int] | None, before: str, after: str) -> None:
         self._order = order
-        self._delimiter = delimiter
+        self._before = before
+        self._after = after
 
     def rewrite(self, records: bytes) -> bytes:
-        delimiter = self._delimiter.encode()
-        if self._order is None and b'"' not in records and delimiter not in records:
-            return records.replace(b",", delimiter)
-        found = csv.reader(io.StringIO(records.decode(), newline=""))
+        after = self._after.encode()
+        if self._order is None and b'"' not in records and after not in records:
+            return records.replace(self._before.encode(), after)
+        found = csv.reader(io.StringIO(records.decode(), newline=""), delimiter=self._before)
         chosen: Iterable[Sequence[str]] = found if self._order is None else map(_chooser(self._order), found)
-        return _written(chosen, self._delimiter)
+        return _written(chosen, self._after)
 
 
 class _Lines(list[str]):
@@ -240,27 +297,12 @@ def _chooser(order: Sequence[int]) -> Callable[[list[str]], Sequence[str]]:
     return lambda fields: fields[only : only + 1] or [""]
 
 
-def _without_quoted(records: bytes, first_row: int) -> bytes:
-    """Records with their quoted fields blanked out.
-
-    Raises:
-        RowsMalformed: what is left has a quote, or a carriage return that is no part of a line end.
-    """
-    bare = _QUOTED_FIELD.sub(b"", records) if b'"' in records else records
-    stray = bare.find(b'"')
-    if stray >= 0:
-        raise RowsMalformed(f"{_place(bare, stray, first_row)} has a quote in the middle of a field.")
-    if b"\r" in bare and (lone := _LONE_CR.search(bare)):
-        raise RowsMalformed(f"{_place(bare, lone.start(), first_row)} has a carriage return in the middle of a record.")
-    return bare
-
-
 def _place(bare: bytes, position: int, first_row: int) -> str:
     row = first_row + bare.count(b"\n", 0, position)
     return f"Row {row}" if row else "The header"
 
 
-def _end_of_complete_records(pending: bytes, known: int = 0) -> int:
+def end_of_complete_records(pending: bytes, known: int = 0) -> int:
     """Where the last line end outside quotes is: as many quotes stand before it as to make pairs.
 
     Args:
@@ -277,7 +319,7 @@ def _end_of_complete_records(pending: bytes, known: int = 0) -> int:
     return end
 
 
-def _end_of_first_record(records: bytes) -> int:
+def end_of_first_record(records: bytes) -> int:
     end = quotes = 0
     while not end or quotes % 2:
         begin, end = end, records.find(b"\n", end) + 1
@@ -285,12 +327,12 @@ def _end_of_first_record(records: bytes) -> int:
     return end
 
 
-def _differences(wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]) -> str:
+def _differences(writer: str, wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]) -> str:
     if repeated:
-        return (
-            f"Looker's header names {', '.join(repeated)} more than once, so target.columns cannot tell which is meant."
-        )
+        names = ", ".join(repeated)
+        return f"{writer}'s header names {names} more than once, so target.columns cannot tell which is meant."
     missing = ", ".join(name for name in wanted if name not in found)
     return (
-        f"Looker's header lacks {missing}. target.columns wants: {', '.join(wanted)}. Looker sent: {', '.join(found)}."
+        f"{writer}'s header lacks {missing}. target.columns wants: {', '.join(wanted)}. "
+        f"{writer} sent: {', '.join(found)}."
     )

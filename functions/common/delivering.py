@@ -23,7 +23,7 @@ from common.pulling import pull
 from common.receipts import Receipt, Rows, Trouble
 from common.runs import Run
 from common.staging import Staged
-from common.store import CHUNK_BYTES, Store, Stream
+from common.store import Store
 
 _FOR_CLOSING_S = 5.0
 _LEAST_SHARE_FOR_A_LANDING = 0.1
@@ -212,11 +212,6 @@ def _open(store: Store, oldest: Waiting) -> tuple[Iterator[bytes], list[str]]:
     """A delivery's rows as CSV, and what is to be said of them."""
     if oldest.content_type == "text/csv":
         warning = oldest.metadata.get("warnings")
-        return _blocks(store.reading(oldest.path)), [warning] if warning else []
+        return store.reading(oldest.path).blocks(), [warning] if warning else []
     delivery = deliveries.read(store.read(oldest.path))
     return delivery.csv_blocks(), delivery.warnings
-
-
-def _blocks(file: Stream) -> Iterator[bytes]:
-    while block := file.read(CHUNK_BYTES):
-        yield block

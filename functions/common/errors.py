@@ -34,6 +34,9 @@
     │   ├── AnswerNotUnderstood
     │   ├── PigmentKeyRefused
     │   ├── ImportConfigurationNotFound
+    │   ├── BlockNotFound
+    │   ├── ViewTooBig
+    │   ├── ViewNotSupported
     │   ├── FileTooBig
     │   ├── PigmentRefused
     │   └── ImportFailed
@@ -115,7 +118,7 @@ class NoSuchJob(BridgeError):
 
 
 class ConfigurationOccupied(BridgeError):
-    """Another run holds this import configuration."""
+    """Another run holds this import configuration, or this export."""
 
     status = 409
     next_step = "Wait for that run to end; if it was killed, its hold lapses by itself at the time given."
@@ -150,15 +153,20 @@ class TruncatedAtLimit(Refused):
 
 
 class TooFewRows(Refused):
-    """Fewer rows than guards.min_rows; nothing was sent."""
+    """Fewer rows than guards.min_rows; nothing was sent or published."""
 
-    next_step = "Open the Look: if so few rows are right, lower guards.min_rows; if not, mend the source and run again."
+    next_step = (
+        "Open the Look or the view: if so few rows are right, lower guards.min_rows; if not, mend the source and run "
+        "again."
+    )
 
 
 class Shrunk(Refused):
-    """Far fewer rows than the last run landed; nothing was sent."""
+    """Far fewer rows than the last run landed or published; nothing was sent or published."""
 
-    next_step = "Open the Look: if the fall is right, raise guards.max_shrink for one run; if not, mend the source."
+    next_step = (
+        "Open the Look or the view: if the fall is right, raise guards.max_shrink for one run; if not, mend the source."
+    )
 
 
 class ColumnsChanged(Refused):
@@ -280,15 +288,15 @@ class QueryFailed(VendorRefused):
 
 
 class StreamCut(VendorRefused):
-    """Looker's answer ended before its end; nothing was sent."""
+    """The answer ended before its end; nothing was sent or published."""
 
-    next_step = "Run again. If it happens every time, filter the Look or load it in windows."
+    next_step = "Run again. If it happens every time, filter the source, or load a Look in windows."
 
 
 class RowsMalformed(VendorRefused):
-    """The file from Looker is not a whole, regular CSV; nothing was sent."""
+    """The file from Looker or Pigment is not a whole, regular CSV; nothing was sent or published."""
 
-    next_step = "Open the record named here in Looker, and mend the field or leave it out of the Look."
+    next_step = "Open the record named here at its source, and mend the field or leave it out."
 
 
 class AnswerNotUnderstood(VendorRefused):
@@ -301,9 +309,9 @@ class PigmentKeyRefused(VendorRefused):
     """Pigment answered 401 to the key."""
 
     next_step = (
-        "One of four: the key has expired (the expiry day itself no longer counts), lacks the scope Import, is used "
-        "from an address that its allow list lacks, or its owner was deactivated. Add a new key as a new version of "
-        "the secret."
+        "One of four: the key has expired (the expiry day itself no longer counts), lacks the scope (Import for pulls "
+        "and relays, Export for exports), is used from an address that its allow list lacks, or its owner was "
+        "deactivated. Add a new key as a new version of the secret."
     )
 
 
@@ -311,6 +319,29 @@ class ImportConfigurationNotFound(VendorRefused):
     """Pigment has no import configuration with this id."""
 
     next_step = "In Pigment: Block > Settings > Import configurations > … > Copy ID; put it into target.configuration."
+
+
+class BlockNotFound(VendorRefused):
+    """Pigment has no such view, list, metric or table, or the key's owner may not see it."""
+
+    next_step = (
+        "`bridge views` and `bridge blocks` list the ids that the key's owner sees; put the right one into source."
+    )
+
+
+class ViewTooBig(VendorRefused):
+    """Pigment does not export a view of this size (413)."""
+
+    next_step = (
+        "Name the block behind the view, which Pigment exports whole: fallback: {table: ID}, or list or metric. "
+        "`bridge views` shows each view's block; the view's address in Pigment holds its id too (…/tables/ID?…)."
+    )
+
+
+class ViewNotSupported(VendorRefused):
+    """Pigment exports views of lists, metrics and tables alone (422)."""
+
+    next_step = "Make a view of a list, metric or table for the export, and put its id into source.view."
 
 
 class FileTooBig(VendorRefused):

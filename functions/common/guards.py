@@ -3,13 +3,13 @@
 from common.errors import Shrunk, TooFewRows, TooManySkipped, TruncatedAtLimit
 
 
-def expect_rows(rows: int, min_rows: int) -> None:
+def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
     """
     Raises:
         TooFewRows: fewer than the job promises; an empty file can empty a list that is cleared before an import.
     """
     if rows < min_rows:
-        raise TooFewRows(f"Looker gave {rows} rows, guards.min_rows asks for {min_rows}.")
+        raise TooFewRows(f"{writer} gave {rows} rows, guards.min_rows asks for {min_rows}.")
 
 
 def expect_no_cap(rows: int, caps: tuple[int, ...], own_limit: int | None) -> None:
@@ -23,20 +23,21 @@ def expect_no_cap(rows: int, caps: tuple[int, ...], own_limit: int | None) -> No
         raise TruncatedAtLimit(f"Looker gave exactly {rows:,} rows, the Look's own limit, though all were asked for.")
 
 
-def expect_no_shrinking(rows: int, rows_landed_before: int | None, max_shrink: float | None) -> None:
+def expect_no_shrinking(rows: int, rows_before: int | None, max_shrink: float | None, writer: str = "Looker") -> None:
     """
     Args:
-        max_shrink: the share of the last landing's rows that may be missing, 0 to 1.
+        rows_before: of the last landing, or the last publication.
+        max_shrink: the share of them that may be missing, 0 to 1.
 
     Raises:
         Shrunk: more of them are.
     """
-    if max_shrink is None or not rows_landed_before:
+    if max_shrink is None or not rows_before:
         return
-    shrink = 1 - rows / rows_landed_before
+    shrink = 1 - rows / rows_before
     if shrink > max_shrink:
         raise Shrunk(
-            f"Looker gave {rows:,} rows, the last landed run had {rows_landed_before:,}: {shrink:.0%} fewer, "
+            f"{writer} gave {rows:,} rows, the last good run had {rows_before:,}: {shrink:.0%} fewer, "
             f"guards.max_shrink allows {max_shrink:.0%}."
         )
 

@@ -4,6 +4,7 @@ import os
 import re
 import ssl
 import urllib.parse
+from collections.abc import Iterable
 from typing import Any
 
 import requests
@@ -11,6 +12,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from common.clock import Deadline
+
+USER_AGENT = "looker-pigment-bridge"
 
 CONNECT_TIMEOUT_S = 10
 LONGEST_READ_TIMEOUT_S = 600
@@ -44,7 +47,7 @@ class _OpenSslTrust(HTTPAdapter):
 def open_session() -> requests.Session:
     """A session for one run: no retries of its own; a private certificate authority where the environment names one."""
     session = requests.Session()
-    session.headers["User-Agent"] = "looker-pigment-bridge"
+    session.headers["User-Agent"] = USER_AGENT
     # A compressed stream that breaks off can look whole (the decoder is not asked whether it had finished).
     session.headers["Accept-Encoding"] = "identity"
     if os.environ.get("SSL_CERT_FILE"):
@@ -63,7 +66,12 @@ def words_of(response: requests.Response) -> str:
         text = next(response.iter_content(4096), b"").decode("utf-8", "replace")
     except requests.RequestException:
         return ""
-    for secret in _secrets_of(response.request):
+    return words_in(text, _secrets_of(response.request))
+
+
+def words_in(text: str, secrets: Iterable[str]) -> str:
+    """What a refusal's text explains, without what the request proved itself with."""
+    for secret in secrets:
         text = text.replace(secret, "…")
     message = re.search(r'"(?:looker_error|message|detail|title|error)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
     if message:

@@ -158,6 +158,9 @@ def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["la
         if stored is None or stored.value.receipt.run != run_id:
             continue
         flight = stored.value
+        if flight.receipt.kind == "export":
+            settled_by = f"Run `bridge export {flight.receipt.job}`: the next run settles the one before."
+            raise NoSuchJob(f"Run {run_id} is an export, whose object tells how it ended.", next_step=settled_by)
         leases.expect_lapsed(flight, clock)
         if verdict == "landed":
             said = [*flight.receipt.warnings, "Settled by hand: a person found in Pigment that it had landed."]

@@ -9,6 +9,7 @@ A lease lapses by itself a short while after its run stopped renewing it. What i
     pushing     the file may have been accepted, nobody noted an import id
     importing   accepted; the import's status tells the rest
     unknown     a person has to say what became of it (`bridge settle`)
+    publishing  of an export: the object may have been published, and says itself by which run
 """
 
 import contextvars
@@ -29,11 +30,11 @@ from common.store import Stale, Store
 LIFETIME_S = 90
 RENEWAL_S = 30
 
-Step = Literal["reading", "pushing", "importing", "unknown"]
+Step = Literal["reading", "pushing", "importing", "unknown", "publishing"]
 
 
 class Flight(msgspec.Struct, frozen=True):
-    """What is under way for a configuration."""
+    """What is under way for a configuration, or for an export."""
 
     step: Step
     receipt: Receipt
@@ -132,9 +133,7 @@ def take(store: Store, configuration: str, clock: Clock, flight: Flight) -> Leas
     try:
         generation = store.write_json(path_of(configuration), flight, over=there.generation if there else 0)
     except Stale:
-        raise ConfigurationOccupied(
-            f"Another run took the import configuration {configuration} at the same moment."
-        ) from None
+        raise ConfigurationOccupied(f"Another run took {path_of(configuration)} at the same moment.") from None
     return Lease(store, configuration, clock, flight, generation)
 
 
@@ -159,7 +158,7 @@ def expect_lapsed(flight: Flight, clock: Clock) -> None:
     """
     if not _has_lapsed(flight, clock):
         raise ConfigurationOccupied(
-            f"Run {flight.receipt.run} of {flight.receipt.job} holds the import configuration; "
+            f"Run {flight.receipt.run} of {flight.receipt.job} is under way; "
             f"unless it renews its hold, that lapses at {flight.expires_at}."
         )
 

@@ -38,7 +38,8 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(os.environ.get("BRIDGE_LOG_LEVEL", "INFO"))
-    for noisy in ("urllib3", "google", "werkzeug", "gunicorn.access"):
+    # At DEBUG, hpack writes down every header of a request: the key too.
+    for noisy in ("urllib3", "google", "werkzeug", "gunicorn.access", "httpx", "httpcore", "hpack"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

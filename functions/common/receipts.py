@@ -100,6 +100,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     sha256: str | None = None
     configuration: str | None = None
     import_id: str | None = None
+    object: str | None = None
+    "What an export published: `gs://bucket/name`."
     window: list[str] | None = None
     cursor: CursorMove = CursorMove()
     seconds: Seconds = Seconds()

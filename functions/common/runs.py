@@ -112,6 +112,7 @@ def tell(receipt: Receipt) -> None:
         "bytes": receipt.bytes,
         "configuration": receipt.configuration,
         "import_id": receipt.import_id,
+        "object": receipt.object,
         "seconds": msgspec.structs.asdict(receipt.seconds),
         "warnings": receipt.warnings,
     }

@@ -14,7 +14,7 @@ from common.receipts import Sample
 from common.store import CHUNK_BYTES, Store
 
 _SAMPLE_ROWS = 5
-_SAMPLE_BYTES = 64 * 1024
+SAMPLE_BYTES = 64 * 1024
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -49,12 +49,12 @@ def stage(
             ready = checker.feed(block)
             digest.update(ready)
             size += len(ready)
-            if len(beginning) < _SAMPLE_BYTES:
-                beginning += ready[: _SAMPLE_BYTES - len(beginning)]
+            if len(beginning) < SAMPLE_BYTES:
+                beginning += ready[: SAMPLE_BYTES - len(beginning)]
             file.write(ready)
             progress("rows read", checker.rows)
         checked = checker.finish()
-    return Staged(path, digest.hexdigest(), size, checked, _sample(beginning, contract.delimiter))
+    return Staged(path, digest.hexdigest(), size, checked, sample(beginning, contract.delimiter))
 
 
 def read_back(store: Store, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
@@ -78,10 +78,10 @@ def read_back(store: Store, staged_path: str, sha256: str, progress: Callable[[s
         block = following
 
 
-def _sample(beginning: bytes, delimiter: str) -> Sample:
+def sample(beginning: bytes, delimiter: str) -> Sample:
     # What was cut off at the end of the sample is dropped with the last record.
     reader = csv.reader(io.StringIO(beginning.decode("utf-8", "ignore"), newline=""), delimiter=delimiter)
     records = list(itertools.islice(reader, _SAMPLE_ROWS + 2))
-    if len(beginning) >= _SAMPLE_BYTES and len(records) < _SAMPLE_ROWS + 2:
+    if len(beginning) >= SAMPLE_BYTES and len(records) < _SAMPLE_ROWS + 2:
         records = records[:-1]
     return Sample(records[0] if records else [], records[1 : _SAMPLE_ROWS + 1])

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ from common.errors import StorageBusy, StorageRefused
 CHUNK_BYTES = 4 * 1024 * 1024
 "What a stream holds in memory at a time, each way; Cloud Storage wants multiples of 256 KiB."
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _TIMEOUT_S = 30
 _RETRY = DEFAULT_RETRY.with_timeout(40)
 
@@ -48,6 +50,17 @@ class Entry(msgspec.Struct, frozen=True):
     size_bytes: int
     metadata: dict[str, str]
     content_type: str
+    created_at: datetime
+
+
+class Object(msgspec.Struct, frozen=True):
+    """What lies under a name now."""
+
+    generation: int
+    size_bytes: int
+    crc32c: str
+    "As Cloud Storage writes it: base64 of the big-endian bytes."
+    metadata: dict[str, str]
 
 
 class Store:
@@ -132,7 +145,9 @@ class Store:
         """The objects under a prefix, in the order of their names."""
         with _google(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
-                yield Entry(blob.name, blob.size, blob.metadata or {}, blob.content_type or "")
+                yield Entry(
+                    blob.name, blob.size, blob.metadata or {}, blob.content_type or "", blob.time_created or _LONG_AGO
+                )
 
     def read(self, path: str) -> bytes:
         """An object's content.
@@ -227,6 +242,42 @@ class Store:
         )
         return Stream(reader, path)
 
+    def look_at(self, path: str) -> Object | None:
+        """What lies there; None where nothing does."""
+        with _google(f"look at {path}"):
+            blob = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
+        return None if blob is None else _object(blob)
+
+    def publish(
+        self, path: str, to: "Store", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
+    ) -> Object:
+        """Put an object under its public name, whole: a reader finds what was there before, or all of this.
+
+        Args:
+            metadata: of the new object, in place of the old one's.
+            over: the generation that it may replace; 0: none.
+
+        Raises:
+            Stale: another generation lies there.
+        """
+        source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
+        target.metadata = metadata
+        target.content_type = content_type
+        with _google(f"publish {to.name}/{to_path}"):
+            try:
+                token = None
+                while True:
+                    token, _, _ = target.rewrite(
+                        source, token=token, if_generation_match=over, timeout=_TIMEOUT_S, retry=_RETRY
+                    )
+                    if token is None:
+                        return _object(target)
+            except google_errors.PreconditionFailed:
+                there = to.look_at(to_path)
+                if there is not None and there.metadata == metadata:
+                    return there
+                raise Stale(to_path) from None
+
     def copy(self, path: str, to: "Store", to_path: str) -> None:
         """A copy of an object under a name in another bucket, made within Cloud Storage."""
         with _google(f"copy {path} to {to.name}/{to_path}"):
@@ -269,8 +320,17 @@ class Stream:
         with _google(f"read {self._path}"):
             return bytes(self._stream.read(size))
 
+    def blocks(self) -> Iterator[bytes]:
+        """The rest of it, one chunk at a time."""
+        while block := self.read(CHUNK_BYTES):
+            yield block
+
     def close(self) -> None:
         self._stream.close()
+
+
+def _object(blob: Any) -> Object:
+    return Object(int(blob.generation), int(blob.size), blob.crc32c or "", dict(blob.metadata or {}))
 
 
 def _google_call(doing: str, call: Any) -> Any:
