@@ -12,15 +12,16 @@ from typing import Any
 import requests
 import yaml
 
-from world import LOOKER_SECRET, PIGMENT_KEY, WEBHOOK_TOKEN, World
+from world import EXPORT_KEY, LOOKER_SECRET, PIGMENT_KEY, WEBHOOK_TOKEN, World
 
 BRIDGE = str(Path(sys.executable).parent / "bridge")
 
 
 def write_files(world: World, secret: str = LOOKER_SECRET) -> None:
     credentials = json.dumps({"client_id": "bridge", "client_secret": secret})
-    secrets = f"looker-api={credentials}\npigment-import-key='{PIGMENT_KEY}'\nlooker-webhook-token={WEBHOOK_TOKEN}\n"
-    (world.folder / ".env").write_text(f"# secrets\n{secrets}")
+    keys = f"pigment-import-key='{PIGMENT_KEY}'\npigment-export-key={EXPORT_KEY}\n"
+    secrets = f"# secrets\nlooker-api={credentials}\n{keys}looker-webhook-token={WEBHOOK_TOKEN}\n"
+    (world.folder / ".env").write_text(secrets)
     (world.folder / "bridge.yaml").write_text(yaml.safe_dump(world.raw))
 
 

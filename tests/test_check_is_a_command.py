@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from world import LOOKER_SECRET, PIGMENT_KEY, World
+from world import EXPORT_KEY, LOOKER_SECRET, PIGMENT_KEY, World
 
 BRIDGE = str(Path(sys.executable).parent / "bridge")
 
@@ -18,7 +18,8 @@ BRIDGE = str(Path(sys.executable).parent / "bridge")
 def prepared(world: World) -> World:
     world.pigment.key(["Import", "Modeling metadata"], PIGMENT_KEY)
     credentials = json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET})
-    (world.folder / ".env").write_text(f"looker-api={credentials}\npigment-import-key={PIGMENT_KEY}\n")
+    keys = f"pigment-import-key={PIGMENT_KEY}\npigment-export-key={EXPORT_KEY}\n"
+    (world.folder / ".env").write_text(f"looker-api={credentials}\n{keys}")
     (world.folder / "bridge.yaml").write_text(yaml.safe_dump(world.raw))
     return world
 

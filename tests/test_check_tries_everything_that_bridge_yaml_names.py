@@ -45,7 +45,7 @@ def whole(world: World) -> World:
     world.raw["webhook"] = {"token": "looker-webhook-token"}
     world.raw["relays"] = {"budget": {"target": {"configuration": pushed}}, "ready": {"start": "tickets"}}
     world.raw["exports"] = {
-        "revenue": {"source": {"view": UNKNOWN}, "path": "revenue.csv", "bucket": "analytics"},
+        "revenue": {"source": {"list": block}, "path": "revenue.csv", "bucket": "analytics"},
     }
     world.pull("flights", source={"look": "12", "filters": {"flights.origin": "JFK"}, "query_timezone": "UTC"})
     fields = {"model": "nyc", "view": "flights", "fields": ["flights.day", "flights.delay"], "sorts": ["flights.day"]}
@@ -77,7 +77,7 @@ def test_where_all_is_well_all_is_green_and_nothing_is_left_behind(whole: World)
         *("bridge.yaml", "looker.url", USER, LOOK, FILTERS, TARGET, IMPORT_KEY, "pigment.export_key", "webhook.token"),
         *("pulls.tickets.source.explore", "pulls.tickets.source.explore.fields", "pulls.tickets.source.explore.sorts"),
         *("pulls.tickets.target.configuration", "pulls.tickets.target.bucket", "relays.budget.target.configuration"),
-        *("exports.revenue.bucket", "BRIDGE_BUCKET", CONFIG_PATH),
+        *("exports.revenue.source.list", "exports.revenue.bucket", "BRIDGE_BUCKET", CONFIG_PATH),
     }
     assert whole.objects("") == objects
     assert [list(whole.store.beside(bucket).names("")) for bucket in ("connector", "analytics")] == [[], []]
@@ -294,7 +294,12 @@ CASES = {
         IMPORT_KEY, "red", pigment_key("Export", value=OLD_KEY), "401", "old format", TARGETS
     ),
     "something else than Pigment": Case(
-        "pigment.url", "red", point_pigment_at_looker, "not Pigment", "https://pigment.app", TARGETS
+        "pigment.url",
+        "red",
+        point_pigment_at_looker,
+        "not Pigment",
+        "https://pigment.app",
+        (*TARGETS, "exports.revenue.source.list"),
     ),
     "Pigment busy": Case("pigment.url", "red", pigment_answers("/import/", 503), "503", "next run", TARGETS),
     "a configuration that does not exist": Case(

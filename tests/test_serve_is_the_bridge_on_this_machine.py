@@ -22,7 +22,7 @@ def test_it_prints_one_line_of_addresses_and_keeps_plain_files(prepared: World) 
         answer = bridge.pull()
 
         assert answer.json()["outcome"] == "landed", answer.text
-        assert {"pull", "storage"} <= bridge.addresses.keys()
+        assert bridge.addresses.keys() == {"pull", "export", "receive", "deliver", "storage"}
         run_id = answer.json()["run"]
         bucket = prepared.folder / "home" / "bucket"
         assert (bucket / "staged" / "flights" / f"{run_id}.csv").read_text().count("\n") > len(ROWS)

@@ -12,7 +12,7 @@ import typer
 from common import instance, landing, log
 from common.errors import BridgeError, MalformedRequest
 from common.receipts import OPEN, Receipt
-from local import show
+from local import catalogue, show
 
 app = typer.Typer(
     help="The Looker–Pigment bridge: what it did, what it would do, and the whole of it on this machine.",
@@ -34,7 +34,7 @@ _STATE = Path(".bridge")
 
 @app.command()
 def demo() -> None:
-    """The main job on this machine: 336,776 real flights from a sandboxed Looker into a sandboxed Pigment."""
+    """The main job on this machine: 336,776 real flights from Looker into Pigment and out again, both sandboxed."""
     from local import demo as demonstration  # noqa: PLC0415  # it brings the whole sandbox
 
     demonstration.run(Path(".demo"))
@@ -77,9 +77,31 @@ def pull(
 
     import looker_pull  # noqa: PLC0415  # the function itself
 
-    with _bridge(config, env_file, state), _progress(job):
+    with _bridge(config, env_file, state) as files, _progress(job, "asking Looker"):
         receipt = looker_pull.act(looker_pull.Call(job, preview), Headers())
-    _print(receipt, as_json)
+    _print(receipt, as_json, files)
+    raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
+
+
+@app.command()
+def export(
+    job: Annotated[str, typer.Argument(help="An export of bridge.yaml.")],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Reads and checks all of it, and shows the first rows; publishes nothing.")
+    ] = False,
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Run an export now, and print its receipt."""
+    from werkzeug.datastructures import Headers  # noqa: PLC0415
+
+    import pigment_export  # noqa: PLC0415  # the function itself
+
+    with _bridge(config, env_file, state) as files, _progress(job, "asking Pigment"):
+        receipt = pigment_export.act(pigment_export.Call(job, preview), Headers())
+    _print(receipt, as_json, files)
     raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
 
 
@@ -120,9 +142,9 @@ def settle(
             next_step="Look at the import history of its block in Pigment, then add --landed or --not-landed.",
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-    with _bridge(None, env_file, state, looking=True):
+    with _bridge(None, env_file, state, looking=True) as files:
         receipt = landing.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
-    _print(receipt, as_json)
+    _print(receipt, as_json, files)
 
 
 deliveries_app = typer.Typer(help="Webhook deliveries: waiting, delivered, dead.", invoke_without_command=True)
@@ -220,6 +242,75 @@ def check(
     raise typer.Exit(1 if any(finding.colour == "red" for finding in findings) else 0)
 
 
+Application = Annotated[str, typer.Option(help="Only what is in this application, by its name or id.")]
+Block = Annotated[str, typer.Option(help="Only what is of this list, metric or table, by its name or id.")]
+
+
+@app.command()
+def applications(
+    config: Config = _CONFIG, env_file: EnvFile = _ENV_FILE, state: State = _STATE, as_json: Json = False
+) -> None:
+    """Pigment's applications, with their ids."""
+    _list("applications", "", "", config, env_file, state, as_json)
+
+
+@app.command()
+def blocks(
+    application: Application = "",
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Pigment's lists, metrics and tables, with their ids: what an export can read whole."""
+    _list("blocks", application, "", config, env_file, state, as_json)
+
+
+@app.command()
+def views(
+    application: Application = "",
+    block: Block = "",
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Pigment's views, with their ids: what an export reads as Pigment shows it."""
+    _list("views", application, block, config, env_file, state, as_json)
+
+
+@app.command()
+def configurations(
+    application: Application = "",
+    block: Block = "",
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Pigment's import configurations, with their ids: where a pull or a relay lands."""
+    _list("configurations", application, block, config, env_file, state, as_json)
+
+
+def _list(
+    kind: catalogue.Kind, application: str, block: str, config: Path, env_file: Path, state: Path, as_json: bool
+) -> None:
+    where = catalogue.where(config)
+    console = show.console()
+    with _bridge(None, env_file, state), contextlib.nullcontext() if as_json else console.status("looking") as status:
+        tell = status.update if status else str
+        with catalogue.opened(where, instance.current) as (pigment, _):
+            listing = pigment.listed(kind, application, block, tell)
+    if as_json:
+        show.print_json(listing.items)
+    else:
+        console.print(catalogue.table(listing, kind))
+        console.print(f"\n{catalogue.USES[kind]}", markup=False, highlight=False)
+    if not listing.is_whole:
+        said = f"Only the first {catalogue.MOST_BLOCKS} blocks were looked into: --application or --block says which."
+        print(said, file=sys.stderr)
+
+
 @app.command()
 def errors(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
@@ -232,14 +323,17 @@ def errors(
 
 
 @contextlib.contextmanager
-def _bridge(config: Path | None, env_file: Path, state: Path, *, looking: bool = False) -> Iterator[None]:
-    """The bucket and secrets to work with: the cloud's where `BRIDGE_BUCKET` is set, else those of a folder."""
+def _bridge(config: Path | None, env_file: Path, state: Path, *, looking: bool = False) -> Iterator[Path | None]:
+    """The bucket and secrets to work with: the cloud's where `BRIDGE_BUCKET` is set, else those of a folder.
+
+    Gives the folder where buckets lie as plain files; None in the cloud.
+    """
     # A person reads the receipt, and waits as long as it takes.
     os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("BRIDGE_DEADLINE_S", "3600")
     log.configure()
     if os.environ.get("BRIDGE_BUCKET"):
-        yield
+        yield None
         return
     from local import home  # noqa: PLC0415
 
@@ -248,11 +342,11 @@ def _bridge(config: Path | None, env_file: Path, state: Path, *, looking: bool =
     with home.visited(state, secrets):
         if config is not None:
             home.install(config)
-        yield
+        yield state
 
 
 @contextlib.contextmanager
-def _progress(job: str) -> Iterator[None]:
+def _progress(job: str, first: str) -> Iterator[None]:
     """Rows and bytes as they come by, where somebody is watching."""
     if not sys.stderr.isatty():
         yield
@@ -262,12 +356,12 @@ def _progress(job: str) -> Iterator[None]:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{job}: asking Looker")
+        task = bar.add_task(f"{job}: {first}")
         instance.current.progress = lambda what, count: bar.update(task, description=f"{job}: {count:,} {what}")
         yield
 
 
-def _print(receipt: Receipt, as_json: bool) -> None:
+def _print(receipt: Receipt, as_json: bool, files: Path | None) -> None:
     if as_json:
         show.print_json(receipt)
         return
@@ -275,7 +369,7 @@ def _print(receipt: Receipt, as_json: bool) -> None:
     sample = show.sample_table(receipt)
     if sample is not None:
         console.print(sample)
-    console.print(show.receipt_table(receipt))
+    console.print(show.receipt_table(receipt, files))
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""The bridge on this machine: all the flights that left New York in 2013 pulled, and webhook deliveries relayed.
+"""The bridge on this machine: all the flights that left New York in 2013 pulled, webhook deliveries relayed, and the
+flights exported again.
 
 Both vendors, Cloud Storage and Secret Manager are sandboxed; the functions are the deployed ones, behind their
 framework, each in a process of its own.
@@ -8,6 +9,7 @@ import contextlib
 import csv
 import hashlib
 import importlib.util
+import operator
 import os
 import secrets
 import socket
@@ -35,6 +37,9 @@ from local.sandbox.wire import Server
 from local.waking import Waker
 
 CONFIGURATION = "0f1e2d3c-4b5a-4678-9abc-def012345678"
+FLIGHTS = "4f1e2d3c-4b5a-4678-9abc-def012345678"
+"The list that holds them in Pigment."
+EXPORT = "flights-from-pigment"
 COLUMNS = (
     *("year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay"),
     *("carrier", "flight", "tailnum", "origin", "dest", "air_time", "distance", "hour", "minute", "time_hour"),
@@ -44,6 +49,14 @@ RELAYS = {
     "airports": "2f1e2d3c-4b5a-4678-9abc-def012345678",
     "planes": "3f1e2d3c-4b5a-4678-9abc-def012345678",
 }
+_DOING = {
+    ("flights", "reading"): "reading every row from Looker, staging it, checking it",
+    ("flights", "pushing"): "pushing the staged file to Pigment",
+    ("flights", "importing"): "following the import until Pigment says how it ended",
+    (EXPORT, "reading"): "reading every row from Pigment, checking it while it is written",
+    (EXPORT, "publishing"): "publishing it under its name",
+}
+"A run's step, by the job, in words."
 _DELIVERY_LIMIT_ROWS = 5_000
 _SLOWEST_START_S = 30
 _SLOWEST_LANDING_S = 60
@@ -60,10 +73,10 @@ class Sandbox(NamedTuple):
 
 
 def run(folder: Path) -> None:
-    """Set up, pull, relay, show receipts, and say where to look. A second time does the same again.
+    """Set up, pull, relay, export, show receipts, and say where to look. A second time does the same again.
 
     Raises:
-        OurFault: what Pigment holds is not what Looker gave.
+        OurFault: what Pigment holds is not what Looker gave, or what it exports is not what it was sent.
     """
     console = show.console()
     folder.mkdir(exist_ok=True)
@@ -71,19 +84,21 @@ def run(folder: Path) -> None:
     waker = Waker()
     with _sandbox(folder) as sandbox, home.occupied(folder / "state", sandbox.secrets, waker.notice) as here:
         home.install(_write_bridge_yaml(folder, sandbox))
-        names = ("looker_pull", "webhook_receive", "webhook_deliver")
+        names = ("looker_pull", "webhook_receive", "webhook_deliver", "pigment_export")
         console.print(f"[bold]2[/] {', '.join(names)} start behind functions-framework")
         with _functions(here, folder, names) as addresses:
             console.print('[bold]3[/] POST {"job": "flights"}, as Cloud Scheduler would')
-            receipt = _call(console, addresses["looker_pull"], folder / "state")
+            bucket = folder / "state" / home.BUCKET
+            receipt = _call(console, addresses["looker_pull"], "flights", bucket / "leases" / f"{CONFIGURATION}.json")
             console.print()
             console.print(show.receipt_table(receipt))
             console.print()
             _compare(console, folder, sandbox.pigment, receipt)
             with contextlib.closing(waker.start(addresses["webhook_deliver"])):
                 _relay(console, sandbox, addresses["webhook_receive"])
-    bucket = folder / "state" / home.BUCKET
-    console.print(f"\nLook at   {bucket / 'staged' / 'flights' / receipt.run}.csv\n          {bucket / 'receipts'}")
+            staged = bucket / "staged" / "flights" / f"{receipt.run}.csv"
+            _export(console, addresses["pigment_export"], bucket, staged)
+    console.print(f"\nLook at   {staged}\n          {bucket / 'exports'}\n          {bucket / 'receipts'}")
     console.print(f"          {folder / 'pigment' / 'received'}\n          {folder / 'bridge.yaml'}")
     console.print(f"          {folder}/*.log")
 
@@ -161,6 +176,49 @@ def _compare(console: Console, folder: Path, pigment: Pigment, receipt: Receipt)
     )
 
 
+def _export(console: Console, address: str, bucket: Path, staged: Path) -> None:
+    """The flights once more, out of Pigment, and a look at whether they are those that went in."""
+    console.print()
+    console.print(f'[bold]5[/] POST {{"job": "{EXPORT}"}}: the same list, out of Pigment into Cloud Storage')
+    receipt = _call(console, address, EXPORT, bucket / "leases" / f"export-{EXPORT}.json")
+    if receipt.error is not None:
+        raise OurFault(receipt.error.message, next_step=receipt.error.next_step)
+    exported = bucket / "exports" / "flights.csv"
+    table = show.receipt_table(receipt, bucket.parent)
+    columns, sent = _content(staged)
+    if _content(exported, columns) != (columns, sent):
+        raise OurFault("What Pigment exports is not what it was sent.", next_step=f"Compare {staged} and {exported}.")
+    table.add_row("round trip", f"[green]{sent.rows:,} rows, each as it went in[/]")
+    console.print()
+    console.print(table)
+
+
+class _Content(NamedTuple):
+    """What rows a file has, in whatever order."""
+
+    rows: int
+    digest: int
+    "The sum of every row's digest, which does not depend on their order and tells repeated rows from single ones."
+
+
+def _content(file: Path, columns: Sequence[str] = ()) -> tuple[Sequence[str], _Content]:
+    """A CSV file's columns, or those asked for in their order, and the rows under them."""
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        records = csv.reader(lines)
+        header = next(records)
+        columns = columns or header
+        missing = set(columns) - set(header)
+        if missing:
+            raise OurFault(f"{file} lacks the columns {', '.join(sorted(missing))}.", next_step="Read the log.")
+        pick = operator.itemgetter(*(header.index(column) for column in columns))
+        rows = digest = 0
+        for record in records:
+            rows += 1
+            row = "\0".join(pick(record)).encode()
+            digest += int.from_bytes(hashlib.blake2b(row, digest_size=16).digest())
+    return columns, _Content(rows, digest)
+
+
 @contextlib.contextmanager
 def _sandbox(folder: Path) -> Iterator[Sandbox]:
     """Both vendors as a company would have set them up, and the secrets, made up anew each time."""
@@ -174,7 +232,7 @@ def _sandbox(folder: Path) -> Iterator[Sandbox]:
         looker.look(12, "All flights", "nycflights", "flights", fields, limit=str(_DELIVERY_LIMIT_ROWS), sorts=sorts)
         application = pigment.application("Planning")
         header = [f"Flights {column.replace('_', ' ').title()}" for column in COLUMNS]
-        block = pigment.block(application, "Flights")
+        block = pigment.block(application, "Flights", uuid=FLIGHTS)
         pigment.configuration_from_header(block, header, uuid=CONFIGURATION, clear="all")
         for relay, configuration in RELAYS.items():
             with (_data() / f"{relay}.csv").open(newline="") as file:
@@ -185,6 +243,7 @@ def _sandbox(folder: Path) -> Iterator[Sandbox]:
         by_name = {
             "looker-api": credentials,
             "pigment-import-key": pigment.key(["Import"]),
+            "pigment-export-key": pigment.key(["Export"]),
             "looker-webhook-token": token,
         }
         yield Sandbox(front.url, back, pigment, by_name, token)
@@ -228,22 +287,17 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
     raise OurFault("The function did not start.", next_step=f"Read {log}.")
 
 
-def _call(console: Console, address: str, state: Path) -> Receipt:
+def _call(console: Console, address: str, job: str, lease: Path) -> Receipt:
     """Call the function; meanwhile its journal in the bucket says how far it is."""
     import concurrent.futures  # noqa: PLC0415  # only while somebody watches
 
-    lease = state / home.BUCKET / "leases" / f"{CONFIGURATION}.json"
     with concurrent.futures.ThreadPoolExecutor(1) as pool, console.status("calling") as status:
-        answer = pool.submit(requests.post, address, json={"job": "flights"}, timeout=600)
+        answer = pool.submit(requests.post, address, json={"job": job}, timeout=600)
         said = ""
         while not answer.done():
             with contextlib.suppress(OSError, msgspec.DecodeError):
                 step = msgspec.json.decode(lease.read_bytes(), type=Flight).step
-                doing = {
-                    "reading": "reading every row from Looker, staging it, checking it",
-                    "pushing": "pushing the staged file to Pigment",
-                    "importing": "following the import until Pigment says how it ended",
-                }.get(step, step)
+                doing = _DOING.get((job, step), step)
                 if doing != said:
                     status.update(doing)
                     if not console.is_terminal:
@@ -271,12 +325,24 @@ def _write_bridge_yaml(folder: Path, sandbox: Sandbox) -> Path:
         "guards": {"min_rows": 1, "max_shrink": "50%"},
     }
     relays = {name: {"target": {"configuration": each, "repeatable": True}} for name, each in RELAYS.items()}
+    export = {
+        "schedule": "45 6 * * *",
+        "time_zone": "America/New_York",
+        "source": {"list": FLIGHTS, "friendly_headers": True},
+        "path": "flights.csv",
+        "guards": {"min_rows": 1, "max_shrink": "50%"},
+    }
     bridge = {
         "looker": {"url": sandbox.looker_url, "credentials": "looker-api"},
-        "pigment": {"url": sandbox.pigment_server.url, "import_key": "pigment-import-key"},
+        "pigment": {
+            "url": sandbox.pigment_server.url,
+            "import_key": "pigment-import-key",
+            "export_key": "pigment-export-key",
+        },
         "webhook": {"token": "looker-webhook-token"},
         "pulls": {"flights": flights},
         "relays": relays,
+        "exports": {EXPORT: export},
     }
     path = folder / "bridge.yaml"
     path.write_text(yaml.safe_dump(bridge, sort_keys=False))

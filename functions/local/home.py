@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from google.api_core.exceptions import Conflict
 
 from common.clock import stamp
-from common.config import decode
+from common.config import Bridge, Pull, Relay, decode
 from common.errors import OurFault, SecretUnreadable
 from common.instance import CONFIG_PATH
 from common.leases import Flight
-from common.store import Store
+from common.store import Store, open_client
 from local import bridge_file
 from local.sandbox.secrets import Secrets
 from local.sandbox.storage import Notice, Storage
@@ -125,8 +126,19 @@ def install(config: Path) -> None:
         BridgeFileInvalid: it is not valid.
     """
     raw = bridge_file.read(config)
-    decode(raw)
+    bridge = decode(raw)
+    _make_buckets(bridge)
     Store(os.environ["BRIDGE_BUCKET"]).write_json(CONFIG_PATH, raw, over=None)
+
+
+def _make_buckets(bridge: Bridge) -> None:
+    """Buckets of the user's own, which in the cloud are there before the bridge is."""
+    named = {job.target.bucket for job in bridge.jobs() if isinstance(job, Pull | Relay)}
+    named |= {export.bucket for export in bridge.exports.values()}
+    client = open_client()
+    for name in sorted(named - {""}):
+        with contextlib.suppress(Conflict):
+            client.create_bucket(name)
 
 
 def _expire_leases(store: Store) -> None:

@@ -34,11 +34,10 @@ _LONGEST_RUN_S = 3600
 
 @contextlib.contextmanager
 def functions(port: int = 0) -> Iterator[dict[str, str]]:
-    """Serve every function there is; gives the address of each. Runs in hand are seen to their end."""
+    """Serve every function; gives the address of each. Runs in hand are seen to their end."""
     apps: dict[str, Any] = {
         f"/{name}": _at_root(functions_framework.create_app(function, str(FUNCTIONS / f"{function}.py"), "http"))
         for name, function in ENTRY_POINTS.items()
-        if (FUNCTIONS / f"{function}.py").exists()
     }
     server = Server(
         ("127.0.0.1", port),

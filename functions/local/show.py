@@ -1,6 +1,7 @@
 """What a person is shown: receipts and runs as tables; a program gets JSON."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,8 +25,12 @@ COLOURS = {
 }
 
 
-def receipt_table(receipt: Receipt) -> Table:
-    """One receipt, top to bottom."""
+def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
+    """One receipt, top to bottom.
+
+    Args:
+        files: where the buckets of this machine lie as plain files.
+    """
     table = Table(
         show_header=False, title=f"Receipt of run {receipt.run}", title_justify="left", title_style="bold", box=None
     )
@@ -41,8 +46,12 @@ def receipt_table(receipt: Receipt) -> Table:
     _add(table, "sha256", receipt.sha256)
     _add(table, "configuration", receipt.configuration)
     _add(table, "import", receipt.import_id)
+    _add(table, "object" if receipt.outcome == "published" else "meant for", receipt.object)
+    if receipt.outcome == "published":
+        _add(table, "file", _file_of(receipt, files))
     spent = receipt.seconds
-    table.add_row("seconds", f"{spent.looker:.1f} Looker, {spent.pigment:.1f} Pigment, {spent.total:.1f} in all")
+    looker = "" if receipt.kind == "export" else f"{spent.looker:.1f} Looker, "
+    table.add_row("seconds", f"{looker}{spent.pigment:.1f} Pigment, {spent.total:.1f} in all")
     for warning in receipt.warnings:
         table.add_row("[yellow]warning[/]", escape(warning))
     if receipt.error:
@@ -51,11 +60,19 @@ def receipt_table(receipt: Receipt) -> Table:
     return table
 
 
+def _file_of(receipt: Receipt, files: Path | None) -> str | None:
+    """The plain file that an object of this machine is; a name that no file can have has none."""
+    if files is None or receipt.object is None:
+        return None
+    file = files / receipt.object.removeprefix("gs://")
+    return str(file) if file.is_file() else None
+
+
 def sample_table(receipt: Receipt) -> Table | None:
     """The first rows of a preview."""
     if isinstance(receipt.preview, msgspec.UnsetType):
         return None
-    title = "The first rows, as Pigment would get them"
+    title = f"The first rows, as {'a reader' if receipt.kind == 'export' else 'Pigment'} would get them"
     table = Table(*map(escape, receipt.preview.header), title=title, title_justify="left", min_width=len(title) + 4)
     for row in receipt.preview.first_rows:
         table.add_row(*map(escape, row))
@@ -101,4 +118,4 @@ def console() -> Console:
 
 def _add(table: Table, name: str, value: str | None) -> None:
     if value is not None:
-        table.add_row(name, value)
+        table.add_row(name, escape(value))

@@ -16,9 +16,9 @@ from common.pulling import find_query
 from local.checking import permission
 from local.checking.explores import Explores, name_of
 from local.checking.finding import Finding, green, red, refused, yellow
-from local.checking.patience import Patience
 from local.checking.permission import Grant, find_grant
 from local.checking.secrets import try_secret
+from local.patience import Patience
 
 _CREDENTIALS = "looker.credentials"
 _COMPUTED_BY_LOOKER = {"percent_of_previous", "percent_of_total", "running_total"}

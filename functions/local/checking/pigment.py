@@ -12,29 +12,35 @@ from common import config, http
 from common.errors import BridgeError, ImportConfigurationNotFound, PigmentKeyRefused
 from common.instance import Instance
 from common.pigment import Pigment
+from local.catalogue import MOST_BLOCKS, SCOPE, Catalogue
+from local.checking import exports
 from local.checking.finding import Finding, green, red, refused, yellow
-from local.checking.patience import Patience
 from local.checking.secrets import try_secret
+from local.patience import Patience
 
-_MOST_BLOCKS = 300
-"Each costs a call, and Pigment takes 500 in 5 minutes from one address, those of running jobs included."
 _OLD_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _RENEW = "add it as a new version of the secret"
 
 
 def findings(bridge: config.Bridge, instance: Instance) -> Iterator[Finding]:
     where = bridge.pigment
+    accepted = []
     if where.import_key:
         # Of what never was an accepted key learns that it is not known (404), and any other one gets 401.
         tried = _try_key(instance, where, "import_key", "Import", f"/import/{uuid.uuid4()}/status")
         yield from tried
         if tried[-1].colour != "red":
+            accepted.append(where.import_key)
             yield from _configuration_findings(bridge, instance)
     if where.export_key:
         # The client knows one key, whatever it is for.
         exporting = msgspec.structs.replace(where, import_key=where.export_key)
         # Looking for a view reads nothing, where a list's, metric's or table's export takes a body and works on it.
-        yield from _try_key(instance, exporting, "export_key", "Export", f"/export/view/{uuid.uuid4()}")
+        tried = _try_key(instance, exporting, "export_key", "Export", f"/export/view/{uuid.uuid4()}")
+        yield from tried
+        if tried[-1].colour != "red":
+            accepted.insert(0, where.export_key)
+        yield from exports.findings(bridge, instance, accepted)
 
 
 def _try_key(instance: Instance, where: config.Pigment, name: str, scope: str, unknown: str) -> list[Finding]:
@@ -101,13 +107,6 @@ def _targets(bridge: config.Bridge) -> Iterator[tuple[str, config.Target]]:
             yield f"relays.{name}.target.configuration", relay.target
 
 
-class _Named(msgspec.Struct, frozen=True):
-    """An application, a block or an import configuration."""
-
-    id: str
-    name: str = "without a name"
-
-
 class _Seen(msgspec.Struct, frozen=True):
     """What a walk through Pigment came by."""
 
@@ -120,29 +119,21 @@ class _Seen(msgspec.Struct, frozen=True):
 def _look_for(wanted: set[str], pigment: Pigment) -> _Seen:
     """Look for import configurations block by block: Pigment has no way to ask for one by its id."""
     places: dict[str, str] = {}
-    blocks = _blocks(pigment)
+    catalogue = Catalogue(pigment)
+    blocks = catalogue.blocks()
     try:
-        for application, block in itertools.islice(blocks, _MOST_BLOCKS):
-            within = {"applicationId": application.id, "blockId": block.id}
-            for each in pigment.get_as(list[_Named], "/importConfigurations", f"the block {block.id}", **within):
+        for application, block in itertools.islice(blocks, MOST_BLOCKS):
+            for each in catalogue.of_block(application, block, "/importConfigurations"):
                 if each.id.lower() in wanted:
                     places[each.id.lower()] = f"{each.name}, of the block {block.name} in {application.name}"
             if places.keys() == wanted:
                 return _Seen(places, "")
         is_whole = next(blocks, None) is None
     except PigmentKeyRefused:
-        return _Seen(places, "the key lacks the scope Modeling metadata")
+        return _Seen(places, f"the key lacks the scope {SCOPE}")
     except BridgeError as error:
         return _Seen(places, error.cause.rstrip("."))
-    return _Seen(places, "" if is_whole else f"it is in none of the first {_MOST_BLOCKS} blocks")
-
-
-def _blocks(pigment: Pigment) -> Iterator[tuple[_Named, _Named]]:
-    """Each block with its application, as far as somebody asks for the next."""
-    for application in pigment.get_as(list[_Named], "/applications", "its applications"):
-        what = f"the application {application.id}"
-        for block in pigment.get_as(list[_Named], "/blocks", what, applicationId=application.id):
-            yield application, block
+    return _Seen(places, "" if is_whole else f"it is in none of the first {MOST_BLOCKS} blocks")
 
 
 def _configuration_finding(subject: str, target: config.Target, seen: _Seen) -> Finding:
@@ -154,7 +145,7 @@ def _configuration_finding(subject: str, target: config.Target, seen: _Seen) -> 
             subject,
             f"Whether it exists cannot be seen: {seen.unseen}.",
             "Compare it with Block > Settings > Import configurations > … > Copy ID in Pigment, or add the scope "
-            "Modeling metadata to the import key.",
+            f"{SCOPE} to the import key.",
         )
     what = "Pigment shows the owner of the import key no import configuration with this id."
     if target.via == "storage":

@@ -1,4 +1,4 @@
-"""How long a check waits: a person is watching, and there are as many calls as there are things to try."""
+"""How long a look around waits: a person is watching, and there are as many calls as there are things to see."""
 
 import math
 
