@@ -182,9 +182,10 @@ class Checker:
         if len(shape) != len(self._record_shape) * rows or shape != self._record_shape * rows:
             self._refuse_odd_width(records, bare, shape)
         self.rows += rows
-        self._last_record = records[end_of_complete_records(records[:-1]) :]
-        if self._origin.puts_errors_into_files and b"'" in records:
-            self._guarded_cells += len(_GUARDED_CELL.findall(records))
+        if self._origin.puts_errors_into_files:
+            self._last_record = records[_begin_of_last_record(records) :]
+            if b"'" in records:
+                self._guarded_cells += len(_GUARDED_CELL.findall(records))
         return self._rewriter.rewrite(records) if self._rewriter else records
 
     def _refuse_odd_width(self, records: bytes, bare: bytes, shape: bytes) -> None:
@@ -317,6 +318,17 @@ def end_of_complete_records(pending: bytes, known: int = 0) -> int:
         quotes -= pending.count(b'"', earlier, end)
         end = earlier
     return end
+
+
+def _begin_of_last_record(records: bytes) -> int:
+    """Of whole records, each of which has quotes in pairs."""
+    begin = records.rfind(b"\n", 0, -1) + 1
+    quotes = records.count(b'"', begin)
+    while begin and quotes % 2:
+        earlier = records.rfind(b"\n", 0, begin - 1) + 1
+        quotes += records.count(b'"', earlier, begin)
+        begin = earlier
+    return begin
 
 
 def end_of_first_record(records: bytes) -> int:

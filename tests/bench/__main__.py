@@ -1,21 +1,26 @@
-"""`python -m tests.bench [memory|wall|relay|start] [--rows N] [--rounds N]`."""
+"""`python -m tests.bench [memory|wall|export|relay|start] [--rows N] [--rounds N]`."""
 
 import argparse
 
-from . import memory, relay, show, start, wall
+from . import export, memory, relay, show, start, wall
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.bench", description="Speed and memory, side by side.")
     asked.add_argument(
-        "measurements", nargs="*", metavar="memory|wall|relay|start", help="all of them, if none is named"
+        "measurements", nargs="*", metavar="memory|wall|export|relay|start", help="all of them, if none is named"
     )
-    asked.add_argument("--rows", type=int, help=f"of the largest pull: {memory.ROWS} for memory, {wall.ROWS} for wall")
+    asked.add_argument(
+        "--rows",
+        type=int,
+        help=f"of the largest pull, {memory.ROWS} for memory, {wall.ROWS} for wall; of the export, {export.ROWS}",
+    )
     asked.add_argument("--rounds", type=int, help="beside the one that warms up")
     given = asked.parse_args()
     measurements = {
         "memory": lambda: memory.measure(given.rows or memory.ROWS, given.rounds or memory.ROUNDS),
         "wall": lambda: wall.measure(given.rows or wall.ROWS, given.rounds or wall.ROUNDS),
+        "export": lambda: export.measure(given.rows or export.ROWS, given.rounds or export.ROUNDS),
         "relay": lambda: relay.measure(given.rounds or relay.ROUNDS),
         "start": lambda: start.measure(given.rounds or start.ROUNDS),
     }

@@ -10,7 +10,7 @@ from .contenders import Cost
 ROUNDS = 9
 _MOST_TIMES_BARE = 1.5
 _BARE = "functions_framework, google.cloud.storage, google.cloud.secretmanager"
-_FUNCTIONS = ("looker_pull", "webhook_receive", "webhook_deliver")
+_FUNCTIONS = ("looker_pull", "webhook_receive", "webhook_deliver", "pigment_export")
 
 
 def measure(rounds: int) -> None:

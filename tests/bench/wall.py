@@ -4,10 +4,12 @@ Every contender starts afresh, asks the same query of the same Looker, and ends 
 Only the bridge checks the rows, keeps the file, and leaves a receipt.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import median
 
 from . import contenders, show, vendors
+from .contenders import Cost
 
 ROWS = 1_000_000
 ROUNDS = 7
@@ -27,19 +29,25 @@ def measure(rows: int, rounds: int) -> None:
             "the bridge": partial(contenders.bridge, sites, rows),
         }
         costs = contenders.in_turn("wall", programs, rounds)
+    compare(f"A pull of {rows:,} rows, each in a fresh process", costs, _ON_THE_RECEIPT)
     curl, sdk, bridge = costs.values()
-    table = show.table(f"A pull of {rows:,} rows, each in a fresh process", "", "wall s", "× curl", "CPU s", "peak MB")
-    for name, every in costs.items():
-        walls_s = [cost.wall_s for cost in every]
-        cpu_s, peak_mb = median(cost.cpu_s for cost in every), median(cost.peak_bytes / 1e6 for cost in every)
-        ratio = contenders.times(walls_s, curl)
-        table.add_row(name, show.spread(walls_s), f"{ratio:.2f}", f"{cpu_s:.2f}", f"{peak_mb:.0f}")
-    for part, name in _ON_THE_RECEIPT.items():
-        parts_s = [cost.receipt_s[part] for cost in bridge]
-        table.add_row(name, show.spread(parts_s), f"{contenders.times(parts_s, curl):.2f}")
-    show.console.print(table)
     bridge_s = [cost.wall_s for cost in bridge]
     show.goal(
         f"at most {_MOST_TIMES_CURL} × curl | file | curl", is_met=contenders.times(bridge_s, curl) <= _MOST_TIMES_CURL
     )
     show.goal("ahead of looker-sdk + requests", is_met=contenders.times(bridge_s, sdk) < 1)
+
+
+def compare(title: str, costs: Mapping[str, Sequence[Cost]], on_the_receipt: Mapping[str, str]) -> None:
+    """A table of what each took, beside the first; and of the last, the bridge, what its receipts say."""
+    curl, *_, bridge = costs.values()
+    table = show.table(title, "", "wall s", "× curl", "CPU s", "peak MB")
+    for name, every in costs.items():
+        walls_s = [cost.wall_s for cost in every]
+        cpu_s, peak_mb = median(cost.cpu_s for cost in every), median(cost.peak_bytes / 1e6 for cost in every)
+        ratio = contenders.times(walls_s, curl)
+        table.add_row(name, show.spread(walls_s), f"{ratio:.2f}", f"{cpu_s:.2f}", f"{peak_mb:.0f}")
+    for part, name in on_the_receipt.items():
+        parts_s = [cost.receipt_s[part] for cost in bridge]
+        table.add_row(name, show.spread(parts_s), f"{contenders.times(parts_s, curl):.2f}")
+    show.console.print(table)

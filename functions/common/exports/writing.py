@@ -6,9 +6,12 @@ taken away by a later run, or by the bucket's lifecycle, within a day.
 
 import base64
 import codecs
+import contextlib
 import hashlib
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -28,6 +31,8 @@ _A_DAY = timedelta(days=1)
 _AS_GZIP = 16 + zlib.MAX_WBITS
 "With no time in its header: the same rows give the same bytes."
 _GZIP_LEVEL = 6
+
+_MOST_BLOCKS_BEHIND = 4
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -128,8 +133,9 @@ def write(
 def _write_csv(store: Store, path: str, incoming: "_Incoming") -> Digested:
     with store.writing(path) as file:
         digested = Digested(file)
-        for block in incoming.blocks():
-            digested.write(block)
+        with _behind(digested.write) as write_behind:
+            for block in incoming.blocks():
+                write_behind(block)
     return digested
 
 
@@ -138,8 +144,9 @@ def _write_gzip(store: Store, path: str, incoming: "_Incoming") -> Digested:
     with store.writing(path, content_type=_GZIP) as file:
         digested = Digested(file)
         squeezer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
-        for block in incoming.blocks():
-            digested.write(squeezer.compress(block))
+        with _behind(lambda block: digested.write(squeezer.compress(block))) as write_behind:
+            for block in incoming.blocks():
+                write_behind(block)
         digested.write(squeezer.flush())
     return digested
 
@@ -153,13 +160,14 @@ def _write_parquet(store: Store, path: str, incoming: "_Incoming") -> Digested:
     csv_path = f"{path}.csv"
     with store.writing(csv_path) as file:
         as_csv = Digested(file)
-        for block in incoming.blocks():
-            as_csv.write(block)
-            records = block
-            if not types.names:
-                types = parquet.Types(incoming.header, incoming.delimiter, incoming.decimal_sign)
-                records = block[end_of_first_record(block) :]
-            types.look_at(records)
+        with _behind(as_csv.write) as write_behind:
+            for block in incoming.blocks():
+                write_behind(block)
+                records = block
+                if not types.names:
+                    types = parquet.Types(incoming.header, incoming.delimiter, incoming.decimal_sign)
+                    records = block[end_of_first_record(block) :]
+                types.look_at(records)
     _expect_written(store, csv_path, as_csv)
     incoming.warn(types.warnings)
     with store.writing(path, content_type=_PARQUET) as file:
@@ -168,6 +176,25 @@ def _write_parquet(store: Store, path: str, incoming: "_Incoming") -> Digested:
         if rows != incoming.checked.rows:
             raise Internal(f"Of {incoming.checked.rows} rows, {rows} became Parquet.")
     return digested
+
+
+@contextlib.contextmanager
+def _behind(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
+    """Writes on a thread of its own, a few blocks behind: rows are read while Cloud Storage takes those before."""
+    with ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
+        waiting: deque[Future[object]] = deque()
+
+        def write_behind(block: bytes) -> None:
+            if len(waiting) == _MOST_BLOCKS_BEHIND:
+                waiting.popleft().result()
+            waiting.append(pool.submit(write, block))
+
+        try:
+            yield write_behind
+            for each in waiting:
+                each.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _expect_written(store: Store, path: str, written: Digested) -> None:

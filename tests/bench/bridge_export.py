@@ -1,0 +1,17 @@
+"""A contender: the function as it is deployed, behind functions-framework, called once in a fresh process."""
+
+import sys
+from pathlib import Path
+
+import functions_framework
+
+_SOURCE = Path(__file__).parents[2] / "functions" / "pigment_export.py"
+
+
+def main(job: str) -> None:
+    app = functions_framework.create_app("pigment_export", str(_SOURCE), "http")
+    answer = app.test_client().post("/", json={"job": job})
+    sys.stdout.write(answer.get_data(as_text=True))
+
+
+main(sys.argv[1])

@@ -1,0 +1,84 @@
+"""The export beside `curl | file | curl`, over each protocol; and its memory, for ten and a hundred times the rows.
+
+Only the bridge checks the rows, holds the job, publishes the object whole, and leaves a receipt.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from . import contenders, export_sites, memory, show, wall
+from .contenders import Cost, Failed
+from .export_sites import Format, Protocol, Sites, job_of, view_of
+
+ROWS = 1_000_000
+ROUNDS = 5
+_MEMORY_ROUNDS = 1
+_MOST_TIMES_CURL = 1.2
+_PROTOCOLS: tuple[Protocol, ...] = ("HTTP/1.1", "HTTP/2")
+_TIMES_THE_ROWS: dict[Format, int] = {"csv": 100, "parquet": 30}
+_ON_THE_RECEIPT = {
+    "total": "  its call, in a process that is up",
+    "pigment": "  Pigment: ask, read, check, write",
+}
+
+
+def measure(rows: int, rounds: int) -> None:
+    for protocol in _PROTOCOLS:
+        _measure_wall(rows, rounds, protocol)
+    for file_format, times in _TIMES_THE_ROWS.items():
+        _measure_memory((rows // 10, rows // 10 * times), min(rounds, _MEMORY_ROUNDS), file_format)
+
+
+def _measure_wall(rows: int, rounds: int, protocol: Protocol) -> None:
+    with export_sites.running([rows], protocol) as sites:
+        programs = {
+            "curl | file | curl": partial(_curl, sites, rows),
+            "the bridge": partial(_bridge, sites, rows, "csv"),
+        }
+        costs = contenders.in_turn(f"export over {protocol}", programs, rounds)
+    wall.compare(f"An export of {rows:,} rows over {protocol}, each in a fresh process", costs, _ON_THE_RECEIPT)
+    curl, bridge = costs.values()
+    for what, bridge_s in {
+        "": [cost.wall_s for cost in bridge],
+        ", for a call in a process that is up": [cost.receipt_s["total"] for cost in bridge],
+    }.items():
+        show.goal(
+            f"at most {_MOST_TIMES_CURL} × curl | file | curl over {protocol}{what}",
+            is_met=contenders.times(bridge_s, curl) <= _MOST_TIMES_CURL,
+        )
+
+
+def _measure_memory(sizes: Sequence[int], rounds: int, file_format: Format) -> None:
+    with export_sites.running(sizes, "HTTP/1.1") as sites:
+        exports = {f"{size:,} rows as {file_format}": partial(_bridge, sites, size, file_format) for size in sizes}
+        costs = contenders.in_turn("memory", exports, rounds)
+    memory.compare("export of", costs)
+
+
+def _bridge(sites: Sites, rows: int, file_format: Format) -> Cost:
+    environment = {**sites.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
+    job = job_of(rows, file_format)
+    cost, printed = contenders.run([sys.executable, "-m", f"{__package__}.bridge_export", job], environment)
+    receipt = json.loads(printed)
+    if receipt.get("outcome") != "published" or receipt["rows"]["read"] != rows:
+        raise Failed(f"{rows} rows were not published: {printed}")
+    if file_format == "csv":
+        _expect_bytes(sites, rows, receipt["bytes"])
+    return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])
+
+
+def _curl(sites: Sites, rows: int) -> Cost:
+    script = Path(__file__).parent / "curl_export.sh"
+    cost, printed = contenders.run(["sh", str(script), view_of(rows)], sites.environment)
+    _expect_bytes(sites, rows, int(json.loads(printed)["size"]))
+    return cost
+
+
+def _expect_bytes(sites: Sites, rows: int, stored: int) -> None:
+    if stored != sites.bytes_of[rows]:
+        raise Failed(f"{stored} bytes were stored of the {sites.bytes_of[rows]} of {rows} rows.")

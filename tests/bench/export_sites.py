@@ -1,0 +1,110 @@
+"""Pigment in one process, Cloud Storage and Secret Manager in another: in the cloud no lock of theirs is shared."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from common.instance import CONFIG_PATH
+from common.store import Store
+from local import home
+
+from . import show
+from .contenders import Failed
+
+Protocol = Literal["HTTP/1.1", "HTTP/2"]
+Format = Literal["csv", "parquet"]
+
+_KEY = "an-export-key"
+
+
+class PigmentSite(msgspec.Struct, frozen=True):
+    """What Pigment's process says once it answers."""
+
+    url: str
+    trusted: str
+    "The file of its certificate, where it has one."
+    bytes: list[int]
+    "How long each view is."
+
+
+class Sites(msgspec.Struct, frozen=True):
+    environment: dict[str, str]
+    "Of the bridge's function, and of a script that does its work."
+    bytes_of: dict[int, int]
+    "How long a view of so many rows is."
+
+
+@contextlib.contextmanager
+def running(sizes: Sequence[int], protocol: Protocol) -> Iterator[Sites]:
+    """With a view for each number of rows, and exports of it in each format, named by `job_of`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        show.console.status(f"making {max(sizes):,} rows") as status,
+        _program("export_pigment", folder, protocol, *map(str, sizes)) as said,
+    ):
+        pigment = msgspec.json.decode(said, type=PigmentSite)
+        with _program("export_sites", folder, pigment.url, *map(str, sizes)) as said_too:
+            status.stop()
+            environment = msgspec.json.decode(said_too, type=dict[str, str])
+            environment |= {"PIGMENT_URL": pigment.url, "PIGMENT_KEY": _KEY}
+            if pigment.trusted:
+                environment |= {"SSL_CERT_FILE": pigment.trusted, "CURL_CA_BUNDLE": pigment.trusted}
+            yield Sites(environment, dict(zip(sizes, pigment.bytes, strict=True)))
+
+
+def view_of(count: int) -> str:
+    return f"00000000-0000-4000-8000-{count:012d}"
+
+
+def job_of(count: int, file_format: Format) -> str:
+    return f"flights-{count}-{file_format}"
+
+
+@contextlib.contextmanager
+def _program(name: str, *arguments: str) -> Iterator[bytes]:
+    """A module of this package at work, and the line that it says when it is ready."""
+    tests = Path(__file__).parents[1]
+    # They end when their standard input does, whatever becomes of this process.
+    with subprocess.Popen(
+        [sys.executable, "-m", f"{__package__}.{name}", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tests)},
+    ) as process:
+        assert process.stdout
+        said = process.stdout.readline()
+        if not said:
+            raise Failed("The stand-ins ended; what they said stands above.")
+        yield said
+
+
+def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
+    with home.occupied(folder / "state", {"pigment-export-key": _KEY}) as here:
+        formats: tuple[Format, ...] = ("csv", "parquet")
+        bridge = {
+            "pigment": {"url": pigment_url, "export_key": "pigment-export-key"},
+            "exports": {
+                job_of(size, file_format): {
+                    "source": {"view": view_of(size)},
+                    "path": f"flights-{size}.{file_format}",
+                    "format": file_format,
+                }
+                for size in sizes
+                for file_format in formats
+            },
+        }
+        Store(home.BUCKET).write_json(CONFIG_PATH, bridge, over=None)
+        sys.stdout.write(msgspec.json.encode(here.environment()).decode() + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), sys.argv[2], [int(size) for size in sys.argv[3:]])
