@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from common import landing
+from common import landing, store
 from common.errors import NoSuchJob
 from common.leases import LIFETIME_S, Flight
 from killing import STORAGE_WRITES, run_until_killed
@@ -53,7 +53,10 @@ def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool) -> 
     assert {receipts[run] for run in published} == {"published"}
 
 
-def test_an_answer_lost_at_the_publication_is_found_by_the_next_run(world: World) -> None:
+def test_an_answer_lost_at_the_publication_is_found_by_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_RETRY", store._RETRY.with_timeout(2))
     world.export("revenue")
     world.pigment_gives(rows(1))
     world.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", times=-1, reset_after=True)

@@ -154,7 +154,9 @@ def expect_converged(world: World, relay: str, where: object) -> None:
     assert {receipt["outcome"] for receipt in world.receipts(relay)} <= {"landed", "failed"}, where
 
 
-@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
 @pytest.mark.parametrize("when", ["after", "before"])
 def test_deliver_killed_at_any_write_to_the_bucket(
     world: World, processes: Processes, when: Literal["before", "after"], repeatable: bool

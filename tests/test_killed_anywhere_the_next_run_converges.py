@@ -32,7 +32,9 @@ def converge(world: World) -> list[int]:
     raise AssertionError(statuses)
 
 
-@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
 @pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
 def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, repeatable: bool) -> None:
     steps = 0
