@@ -4,7 +4,7 @@ import os
 import re
 import ssl
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import requests
@@ -12,9 +12,11 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from common.clock import Deadline
+from common.errors import OutOfTime
 
 USER_AGENT = "looker-pigment-bridge"
 
+BLOCK_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 10
 LONGEST_READ_TIMEOUT_S = 600
 "A database may think for minutes before the first byte of a query's answer."
@@ -86,6 +88,29 @@ def _secrets_of(request: requests.PreparedRequest) -> list[str]:
     token = request.headers.get("Authorization", "").partition(" ")[2]
     form = urllib.parse.parse_qs(request.body) if isinstance(request.body, str) else {}
     return [secret for secret in (token, *form.get("client_secret", [])) if secret]
+
+
+def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterator[bytes]:
+    """An answer's pieces as they come, in blocks of about a megabyte, joined once.
+
+    Args:
+        late: the cause, where the budget ends first.
+
+    Raises:
+        OutOfTime: it did.
+    """
+    waiting: list[bytes] = []
+    waiting_bytes = 0
+    for piece in pieces:
+        waiting.append(piece)
+        waiting_bytes += len(piece)
+        if waiting_bytes >= BLOCK_BYTES:
+            yield b"".join(waiting)
+            waiting, waiting_bytes = [], 0
+        if not deadline.allows(0):
+            raise OutOfTime(late)
+    if waiting:
+        yield b"".join(waiting)
 
 
 def patience_s(deadline: Deadline) -> float:

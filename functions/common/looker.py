@@ -21,7 +21,6 @@ from common.errors import (
     LookerLoginRefused,
     LookerRefused,
     LookNotFound,
-    OutOfTime,
     QueryFailed,
     SecretUnreadable,
     StreamCut,
@@ -32,7 +31,7 @@ from common.secrets import Secret, Secrets
 CAPS = (500, 5_000, 100_000)
 "Looker's own limits: of an Explore, of what is not streamed, of what has a custom limit."
 
-_BLOCK_BYTES = 1024 * 1024
+_LATE = "Looker was still sending rows when the time budget ended; nothing was sent on."
 _RENEW_BEFORE_EXPIRY_S = 60
 
 T = TypeVar("T")
@@ -284,21 +283,10 @@ class Stream:
             StreamCut: it ended before its end, or went silent.
             OutOfTime: the budget did.
         """
-        parts: list[bytes] = []
-        gathered = 0
         try:
-            for part in self._response.iter_content(_BLOCK_BYTES):
-                parts.append(part)
-                gathered += len(part)
-                if gathered >= _BLOCK_BYTES:
-                    yield b"".join(parts)
-                    parts, gathered = [], 0
-                if not self._deadline.allows(0):
-                    raise OutOfTime("Looker was still sending rows when the time budget ended; nothing was sent on.")
+            yield from http.blocks_of(self._response.iter_content(http.BLOCK_BYTES), self._deadline, _LATE)
         except requests.RequestException as error:
             raise StreamCut(f"Looker's answer broke off: {http.kind_of(error)}.") from error
-        if parts:
-            yield b"".join(parts)
 
 
 class _Token(msgspec.Struct, frozen=True):

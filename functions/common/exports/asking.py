@@ -21,7 +21,6 @@ from common.errors import (
     AnswerNotUnderstood,
     BlockNotFound,
     BridgeError,
-    OutOfTime,
     PigmentBusy,
     PigmentKeyRefused,
     PigmentRefused,
@@ -32,7 +31,7 @@ from common.errors import (
 from common.retry import retry, retry_after_s
 from common.secrets import Secrets
 
-_BLOCK_BYTES = 1024 * 1024
+_LATE = "Pigment was still sending rows when the time budget ended; nothing was published."
 _DELIMITERS = {",": "Comma", ";": "Semicolon"}
 
 
@@ -79,26 +78,10 @@ class Answer:
                 next_step="Let the function reach Pigment without the proxy that takes the answer's framing away.",
             )
         try:
-            for block in _blocks(self._response.iter_bytes()):
-                yield block
-                if not self._deadline.allows(0):
-                    raise OutOfTime("Pigment was still sending rows when the time budget ended; nothing was published.")
+            # In its own pieces: httpx would make blocks of a size by growing them, which copies twice.
+            yield from http.blocks_of(self._response.iter_bytes(), self._deadline, _LATE)
         except (httpx.TransportError, httpx.StreamError) as error:
             raise StreamCut(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
-
-
-def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Joined once: httpx's own blocks grow piece by piece, which costs twice the copying."""
-    waiting: list[bytes] = []
-    waiting_bytes = 0
-    for piece in pieces:
-        waiting.append(piece)
-        waiting_bytes += len(piece)
-        if waiting_bytes >= _BLOCK_BYTES:
-            yield b"".join(waiting)
-            waiting, waiting_bytes = [], 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 @contextlib.contextmanager
