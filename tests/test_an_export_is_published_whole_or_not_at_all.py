@@ -377,3 +377,34 @@ def test_an_export_that_outlasts_the_budget_publishes_nothing(revenue: World) ->
     assert (answer.status, answer.code) == (503, "out_of_time")
     assert revenue.objects("exports/") == []
     expect_nothing_left(revenue)
+
+
+def test_what_the_bucket_kept_wrongly_is_not_published(revenue: World) -> None:
+    revenue.pigment_gives(GUIDE)
+    other = {"name": "tmp/x", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
+    revenue.storage_server.fault(
+        r"GET /storage/v1/b/bucket/o/tmp", times=-1, answer_instead=Response.of_json(other), after=0
+    )
+
+    answer = revenue.call("export", job="revenue")
+
+    assert (answer.status, answer.code) == (503, "storage_busy")
+    assert "checksum" in answer.error["message"]
+    assert revenue.objects("exports/") == []
+
+
+def test_what_was_published_wrongly_is_said(revenue: World) -> None:
+    revenue.pigment_gives(GUIDE)
+    other = {"name": "exports/revenue.csv", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
+    revenue.storage_server.fault(
+        r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo",
+        answer_instead=Response.of_json(
+            {"done": True, "totalBytesRewritten": "1", "objectSize": "1", "resource": other}
+        ),
+    )
+
+    answer = revenue.call("export", job="revenue")
+
+    assert answer.code == "storage_refused"
+    assert "Do not use the object" in answer.error["next_step"]
+    assert answer.receipt["outcome"] == "failed"
