@@ -286,6 +286,16 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: 
     assert published(revenue) == longer
 
 
+@pytest.mark.parametrize("is_chunked", [True, False], ids=["in chunks", "with a length"])
+def test_a_stream_cut_far_into_it_publishes_nothing(revenue: World, is_chunked: bool) -> None:
+    """Of a single column, what is left of any record is a record."""
+    content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
+    revenue.pigment_gives([content] if is_chunked else content, cut_after_bytes=len(content) - 1000)
+
+    assert revenue.call("export", job="revenue").code == "stream_cut"
+    assert revenue.objects("exports/") == revenue.objects("tmp/") == []
+
+
 def test_a_run_in_flight_keeps_the_next_one_out(revenue: World) -> None:
     inner = []
     revenue.pigment_gives(GUIDE, act=lambda: inner.append(revenue.call("export", job="revenue")))

@@ -66,6 +66,16 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Server,
     assert world.call("export", job="revenue").status == 200
 
 
+@pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
+def test_a_stream_cut_far_into_it_publishes_nothing(world: World, http2: Server, how: str) -> None:
+    """Of a single column, what is left of any record is a record."""
+    content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
+    give(http2, content, **{how: len(content) - 1000})
+
+    assert world.call("export", job="revenue").code == "stream_cut"
+    assert world.objects("exports/") == world.objects("tmp/") == []
+
+
 def test_the_key_is_in_no_log_line_whatever_the_level(
     world: World, http2: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
