@@ -1,6 +1,7 @@
 """What is deployed stands on its own: `common` and one entry file, and the packages that pyproject.toml names."""
 
 import ast
+import functools
 import importlib.metadata
 import json
 import os
@@ -8,7 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,12 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
+@functools.cache
+def installed() -> Mapping[str, list[str]]:
+    """The packages of each importable name."""
+    return importlib.metadata.packages_distributions()
+
+
 def imported(file: Path) -> Iterator[str]:
     """Every module a file imports, at its top or within a function."""
     for node in ast.walk(ast.parse(file.read_bytes())):
@@ -83,7 +90,7 @@ def package_of(module: str) -> str:
     top = module.partition(".")[0]
     if top == "google":
         return next((name for prefix, name in OF_GOOGLE.items() if f"{module}.".startswith(f"{prefix}.")), module)
-    return canonicalize_name(next(iter(importlib.metadata.packages_distributions().get(top, [module]))))
+    return canonicalize_name(next(iter(installed().get(top, [module]))))
 
 
 def foreign(file: Path) -> set[str]:
@@ -99,7 +106,7 @@ def foreign(file: Path) -> set[str]:
 def out_of_reach() -> list[str]:
     """What is installed here and not deployed."""
     pinned = re.findall(r"^([a-z0-9-]+)==", (FUNCTIONS / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    packages = importlib.metadata.packages_distributions()
+    packages = installed()
     strangers = [top for top, names in packages.items() if not {canonicalize_name(name) for name in names} & {*pinned}]
     return [*(top for top in strangers if not (FUNCTIONS / f"{top}.py").exists() and top != "common"), "local"]
 

@@ -359,7 +359,7 @@ def prove(world: World, examples: int, steps: int) -> None:
 
 
 def test_no_sequence_loses_a_delivery_or_lands_it_twice(patient: World) -> None:
-    prove(patient, examples=30, steps=12)
+    prove(patient, examples=20, steps=12)
 
 
 @pytest.mark.slow
