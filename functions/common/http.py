@@ -1,5 +1,6 @@
 """What the two vendor clients share on the way to `requests`: a session, a bearer, and errors turned at the border."""
 
+import functools
 import os
 import re
 import ssl
@@ -43,7 +44,14 @@ class _OpenSslTrust(HTTPAdapter):
     """Trusts what OpenSSL does, which reads `SSL_CERT_FILE`, beside what `requests` trusts (`REQUESTS_CA_BUNDLE`)."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
+        context = _trust_of(os.environ["SSL_CERT_FILE"])
+        super().init_poolmanager(*arguments, ssl_context=context, **options)
+
+
+@functools.cache
+def _trust_of(_cert_file: str) -> ssl.SSLContext:
+    """Once per process and file: reading the authorities takes some 40 ms."""
+    return ssl.create_default_context()
 
 
 def open_session() -> requests.Session:

@@ -6,6 +6,7 @@ so if an error occurs during your API call, your response is truncated without e
 """
 
 import contextlib
+import functools
 import os
 import random
 import ssl
@@ -97,7 +98,8 @@ def ask(
     """
     timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
     headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
-    with httpx.Client(http2=True, verify=_trust(), timeout=timeout, headers=headers) as client:
+    trust = _trust(os.environ.get("SSL_CERT_FILE"), os.environ.get("REQUESTS_CA_BUNDLE"))
+    with httpx.Client(http2=True, verify=trust, timeout=timeout, headers=headers) as client:
 
         def begin() -> httpx.Response:
             return _begin(client, question, where, secrets, deadline)
@@ -123,9 +125,12 @@ def question_for(source: config.ExportSource, date_format: str) -> Question:
     return Question("POST", f"/api/v1/export/{kind}/{block}", f"the {kind} {block}", body=options)
 
 
-def _trust() -> ssl.SSLContext:
+@functools.cache
+def _trust(_cert_file: str | None, bundle: str | None) -> ssl.SSLContext:
+    """Once per process and files: reading the authorities takes some 40 ms. Not the context of `requests`, which knows
+    no HTTP/2 and would come to offer it.
+    """
     trust = ssl.create_default_context()
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle:
         trust.load_verify_locations(bundle)
     return trust
