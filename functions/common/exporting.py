@@ -162,6 +162,7 @@ def _end(run: Run, lease: Lease) -> Receipt:
     receipt = run.end(msgspec.structs.replace(run.receipt, outcome="published"))
     try:
         _note_publication(run.instance.store, lease.flight)
+        writing.discard(run.instance.store, receipt.run)
         lease.free()
     except BridgeError as error:
         log.warning("export not closed", code=error.code, cause=error.cause)
@@ -210,7 +211,6 @@ def _is_published(store: Store, receipt: Receipt) -> bool:
 def _note_publication(store: Store, flight: Flight) -> None:
     if flight.landed is not None:
         cursors.move(store, flight.receipt.job, flight.landed)
-    writing.discard(store, flight.receipt.run)
 
 
 def _public_name(run: Run, store: Store, job: config.Export) -> str:

@@ -194,17 +194,12 @@ class Store:
                 source.reload(timeout=_TIMEOUT_S, retry=_RETRY)
                 target.metadata = {**(source.metadata or {}), **metadata}
                 target.content_type = source.content_type
-                token = None
-                while True:
-                    token, _, _ = target.rewrite(
-                        source, token=token, if_generation_match=0, timeout=_TIMEOUT_S, retry=_RETRY
-                    )
-                    if token is None:
-                        return True
+                _rewrite(source, target, over=0)
             except google_errors.PreconditionFailed:
                 return True
             except google_errors.NotFound:
                 return False
+            return True
 
     @contextlib.contextmanager
     def writing(
@@ -265,28 +260,19 @@ class Store:
         target.content_type = content_type
         with _google(f"publish {to.name}/{to_path}"):
             try:
-                token = None
-                while True:
-                    token, _, _ = target.rewrite(
-                        source, token=token, if_generation_match=over, timeout=_TIMEOUT_S, retry=_RETRY
-                    )
-                    if token is None:
-                        return _object(target)
+                _rewrite(source, target, over=over)
             except google_errors.PreconditionFailed:
                 there = to.look_at(to_path)
                 if there is not None and there.metadata == metadata:
                     return there
                 raise Stale(to_path) from None
+        return _object(target)
 
     def copy(self, path: str, to: "Store", to_path: str) -> None:
         """A copy of an object under a name in another bucket, made within Cloud Storage."""
         with _google(f"copy {path} to {to.name}/{to_path}"):
             source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-            token = None
-            while True:
-                token, _, _ = target.rewrite(source, token=token, timeout=_TIMEOUT_S, retry=_RETRY)
-                if token is None:
-                    return
+            _rewrite(source, target, over=None)
 
     def _expect_bucket(self) -> None:
         # Listing asks for no more than the permission on objects that the functions have.
@@ -327,6 +313,15 @@ class Stream:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
+    """A large object, or one on its way to another place, takes several calls."""
+    token = None
+    while True:
+        token, _, _ = target.rewrite(source, token=token, if_generation_match=over, timeout=_TIMEOUT_S, retry=_RETRY)
+        if token is None:
+            return
 
 
 def _object(blob: Any) -> Object:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -79,8 +79,7 @@ def pull(
 
     with _bridge(config, env_file, state) as files, _progress(job, "asking Looker"):
         receipt = looker_pull.act(looker_pull.Call(job, preview), Headers())
-    _print(receipt, as_json, files)
-    raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
+    _print_and_exit(receipt, as_json, files)
 
 
 @app.command()
@@ -101,8 +100,7 @@ def export(
 
     with _bridge(config, env_file, state) as files, _progress(job, "asking Pigment"):
         receipt = pigment_export.act(pigment_export.Call(job, preview), Headers())
-    _print(receipt, as_json, files)
-    raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
+    _print_and_exit(receipt, as_json, files)
 
 
 @app.command()
@@ -359,6 +357,12 @@ def _progress(job: str, first: str) -> Iterator[None]:
         task = bar.add_task(f"{job}: {first}")
         instance.current.progress = lambda what, count: bar.update(task, description=f"{job}: {count:,} {what}")
         yield
+
+
+def _print_and_exit(receipt: Receipt, as_json: bool, files: Path | None) -> NoReturn:
+    """A run that has not ended well fails the command."""
+    _print(receipt, as_json, files)
+    raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
 
 
 def _print(receipt: Receipt, as_json: bool, files: Path | None) -> None:

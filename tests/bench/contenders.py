@@ -85,7 +85,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
 
 def bridge(vendors: Vendors, rows: int) -> Cost:
     environment = {**vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
-    cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_pull", job_of(rows)], environment)
+    cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", job_of(rows)], environment)
     receipt = json.loads(printed)
     _expect(rows, receipt.get("rows", {}).get("inserted"), printed)
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])

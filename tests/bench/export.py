@@ -63,7 +63,9 @@ def _measure_memory(sizes: Sequence[int], rounds: int, file_format: Format) -> N
 def _bridge(sites: Sites, rows: int, file_format: Format) -> Cost:
     environment = {**sites.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
     job = job_of(rows, file_format)
-    cost, printed = contenders.run([sys.executable, "-m", f"{__package__}.bridge_export", job], environment)
+    cost, printed = contenders.run(
+        [sys.executable, "-m", f"{__package__}.bridge_call", "pigment_export", job], environment
+    )
     receipt = json.loads(printed)
     if receipt.get("outcome") != "published" or receipt["rows"]["read"] != rows:
         raise Failed(f"{rows} rows were not published: {printed}")

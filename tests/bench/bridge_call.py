@@ -5,13 +5,13 @@ from pathlib import Path
 
 import functions_framework
 
-_SOURCE = Path(__file__).parents[2] / "functions" / "looker_pull.py"
+_FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
-def main(job: str) -> None:
-    app = functions_framework.create_app("looker_pull", str(_SOURCE), "http")
+def main(function: str, job: str) -> None:
+    app = functions_framework.create_app(function, str(_FUNCTIONS / f"{function}.py"), "http")
     answer = app.test_client().post("/", json={"job": job})
     sys.stdout.write(answer.get_data(as_text=True))
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
