@@ -7,6 +7,7 @@ from werkzeug.datastructures import Headers
 
 from common import config, instance, log, web
 from common.errors import MalformedRequest, NoSuchJob
+from common.loads.increments import Stretch
 from common.pulling import pull
 from common.receipts import Receipt
 
@@ -18,8 +19,12 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"fro
 
     job: str
     preview: bool = False
-    from_: str | None = None
-    to: str | None = None
+    from_: str | int | None = None
+    "Of an incremental pull: load again from here, a day, a time in the query's time zone, or a number."
+    to: str | int | None = None
+    "Of an incremental pull: no further than this."
+    windows: int | None = None
+    "Of an incremental pull: no more of them in this call."
 
 
 @functions_framework.http  # type: ignore[untyped-decorator]
@@ -36,9 +41,21 @@ def act(call: Call, headers: Headers) -> Receipt:
     here = instance.current
     bridge = here.config()
     job = _find_job(bridge, call.job)
-    if call.from_ or call.to:
-        raise MalformedRequest("`from` and `to` are for incremental pulls.")
-    return pull(here, bridge, job, preview=call.preview, tick=headers.get("X-CloudScheduler-ScheduleTime"))
+    tick = headers.get("X-CloudScheduler-ScheduleTime")
+    return pull(here, bridge, job, preview=call.preview, tick=tick, stretch=_stretch(call))
+
+
+def _stretch(call: Call) -> Stretch | None:
+    if call.from_ is None and call.to is None and call.windows is None:
+        return None
+    return Stretch(_position("from", call.from_), _position("to", call.to), call.windows)
+
+
+def _position(name: str, text: str | int | None) -> config.Position | None:
+    try:
+        return None if text is None else config.position(text)
+    except config.Wrong as fault:
+        raise MalformedRequest(f"`{name}` {fault.wrong}.", next_step="Send a day, a time or a number.") from None
 
 
 def _find_job(bridge: config.Bridge, name: str) -> config.Pull:

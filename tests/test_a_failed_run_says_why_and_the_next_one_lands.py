@@ -269,10 +269,11 @@ def test_a_malformed_request_is_answered_400_and_starts_nothing(world: World, bo
 
 def test_every_failure_before_acceptance_is_tried_here() -> None:
     elsewhere = {
-        "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "NotYetSupported", "TooManySkipped",
+        "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported",
+        "CursorUnfit", "WindowIgnored", "KeysNotUnique",
     }  # fmt: skip
     named = {kind.__name__ for kind in every_error()} - elsewhere
     tried = {case.code.title().replace("_", "") for case in CASES.values()}

@@ -3,8 +3,6 @@
 import csv
 import json
 
-import pytest
-
 from world import CONFIGURATION, FIELDS, HEADER, PULL_RUN, ROWS, World
 
 
@@ -188,16 +186,6 @@ def test_a_changed_header_without_a_contract_is_a_warning(world: World) -> None:
 
     assert answer.body["outcome"] == "landed"
     assert "The header changed" in "".join(answer.body["warnings"])
-
-
-@pytest.mark.parametrize("load", [{"changes": {"key": ["Flights Day"]}}, {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": "1 month"}}])  # noqa: E501  # fmt: skip
-def test_what_this_version_does_not_do_is_refused_before_anything_is_read(world: World, load: object) -> None:
-    world.pull("flights", load=load, target={"repeatable": True})
-
-    answer = world.call(job="flights")
-
-    assert (answer.status, answer.code) == (422, "not_yet_supported")
-    assert world.looker_server.exchanges == []
 
 
 def test_a_slow_looker_ends_as_out_of_time_and_sends_nothing(world: World) -> None:

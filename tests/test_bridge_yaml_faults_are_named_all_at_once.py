@@ -98,7 +98,19 @@ FAULTS = [
     ("pulls/flights/source", "{look: 1, query: a}", "pulls.flights.source: holds look and query of look, query"),
     ("pulls/flights/source", "{look: true}", "pulls.flights.source.look: is true or false; write some text"),
     ("pulls/flights/source", "{look: ' '}", "pulls.flights.source.look: is empty; write some text"),
-    ("pulls/flights/source", "{resource: queries}", "pulls.flights.source.resource: is not one of the words known"),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, load: {{changes: {{key: [Id, Id]}}}}, target: {{configuration: {ID}}}}}",
+        "pulls.flights.load.changes.key: names 'Id' twice",
+    ),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, load: {{changes: {{key: [A]}}}}, target: {{configuration: {ID}, columns: {{b: b}}}}}}",
+        "pulls.flights.load.changes.key: names 'A', which target.columns leaves out",
+    ),
+    ("secrets", "{another-key: {expires: 2027-01-31}}", "secrets.another-key: is no secret that is used above"),
+    ("secrets", "{pigment-import-key: {expires: soon}}", "secrets.pigment-import-key.expires: is no day"),
+    ("pulls/flights/source", "{resource: boards}", "pulls.flights.source.resource: is not one of the words known"),
     ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
     ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
     ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),
@@ -217,7 +229,7 @@ def test_a_fault_says_where_it_is_what_is_wrong_and_what_to_write(path: str, val
 def test_a_file_that_is_no_section_is_a_fault(raw: object) -> None:
     (fault,) = faults_of(raw)
     assert fault.startswith("bridge.yaml: is ")
-    assert "write a section with looker, pigment, webhook, pulls, relays, exports" in fault
+    assert "write a section with looker, pigment, webhook, secrets, pulls, relays, exports" in fault
 
 
 def test_a_key_that_is_there_as_text_and_as_a_number_is_a_fault() -> None:
@@ -331,8 +343,13 @@ WARNINGS = [
     ("looker", "{host: acme, region: eu, credentials: a}", "looker.region: makes the address https://acme.api.eu"),
     (
         "pulls/flights/load",
-        "{incremental: {cursor: a.b, start: 2013-01-01, window: 1 day}}",
+        "{incremental: {cursor: a.b, start: 2013-01-01, window: 1 day, delay: 1 hour}}",
         "pulls.flights.source.query_timezone: is missing",
+    ),
+    (
+        "pulls/flights/load",
+        "{incremental: {cursor: a.b, start: 1, window: 9}}",
+        "pulls.flights.load.incremental: misses rows that appear after their time was read, and an append",
     ),
     ("pulls/flights/load", "{changes: {key: [Id]}}", "pulls.flights.load.changes: sends a changed row again"),
     ("exports/revenue/format", "parquet", "exports.revenue.path: ends in .csv, and format is parquet"),

@@ -169,6 +169,11 @@ def point_pigment_at_looker(world: World) -> None:
     edit("pigment", "url", to=world.looker_server.url)(world)
 
 
+def load_along(cursor: str, start: str, window: str) -> Arrange:
+    load = {"incremental": {"cursor": cursor, "start": start, "window": window, "delay": "1 hour"}}
+    return edit("pulls", "flights", "load", to=load)
+
+
 def load_by_window(world: World) -> None:
     load = {"incremental": {"cursor": "flights.dy", "start": "2013-01-01", "window": "1 day"}}
     edit("pulls", "flights", "load", to=load)(world)
@@ -257,6 +262,20 @@ CASES = {
     ),
     "a cursor that is no field": Case(
         "pulls.flights.load.incremental.cursor", "red", load_by_window, "flights.dy", "flights.day"
+    ),
+    "a cursor of text": Case(
+        "pulls.flights.load.incremental.cursor",
+        "red",
+        load_along("flights.origin", "2013-01-01", "1 day"),
+        "of the type string",
+        "a date, a time, or a number",
+    ),
+    "a start that is no number": Case(
+        "pulls.flights.load.incremental.start",
+        "red",
+        load_along("flights.delay", "2013-01-01", "1 day"),
+        "not of the type of flights.delay",
+        "of its kind",
     ),
     "windows without a time zone": Case(
         "pulls.flights.source.query_timezone",

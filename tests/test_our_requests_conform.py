@@ -1,5 +1,7 @@
 """What the bridge's clients send, and what they are answered here, is what both vendors' own descriptions allow."""
 
+import json
+import random
 import re
 from collections.abc import Callable
 
@@ -7,6 +9,10 @@ import pytest
 import requests
 
 import conformity
+from common import config, resources
+from common.clock import Deadline
+from common.looker import Looker
+from local import call as calls
 from local.sandbox.pigment.quota import Quota
 from local.sandbox.wire import Exchange
 from world import CONFIGURATION, FIELDS, HEADER, PIGMENT_KEY, PULL_RUN, VIEW, World
@@ -110,8 +116,19 @@ def too_many_requests(world: World) -> None:
     world.pigment.requests = Quota(0, 300, world.pigment.clock)
 
 
+def windows_of_days(world: World) -> None:
+    load = {"cursor": "flights.day", "start": "2013-01-01", "window": "10 years", "delay": "1 day"}
+    world.pull("flights", load={"incremental": load}, source={"look": "12", "query_timezone": "Europe/Paris"})
+
+
+def windows_of_numbers(world: World) -> None:
+    load = {"cursor": "flights.delay", "start": -18, "window": 20, "delay": 1}
+    world.pull("flights", load={"incremental": load})
+
+
 LOGIN, LOOK, SLUG = "POST /api/4.0/login", "GET /api/4.0/looks/", "GET /api/4.0/queries/slug/"
 RUN, LOGOUT = "POST /api/4.0/queries/run/csv", "DELETE /api/4.0/logout"
+EXPLORE_OF, GREATEST = "GET /api/4.0/lookml_models/nyc/explores/flights", "POST /api/4.0/queries/run/json"
 PUSH, TRIGGER, STATUS = "POST /api/v1/import/push/csv", "POST /api/v1/import/trigger", "GET /api/v1/import/"
 
 CALLS: list[tuple[Callable[[World], None], int, list[tuple[str, int]]]] = [
@@ -138,6 +155,8 @@ CALLS: list[tuple[Callable[[World], None], int, list[tuple[str, int]]]] = [
     (too_many_requests, 503, [(PUSH, 429)]),
     (storage_for_a_configuration_without_a_source, 502, [(TRIGGER, 400)]),
     (storage_and_too_many_requests, 503, [(TRIGGER, 429)]),
+    (windows_of_days, 200, [(EXPLORE_OF, 200), (RUN, 200)]),
+    (windows_of_numbers, 200, [(EXPLORE_OF, 200), (GREATEST, 200), (RUN, 200)]),
 ]
 "What is arranged, the status it ends in, and exchanges that must have taken place."
 
@@ -211,3 +230,47 @@ def test_every_export_is_asked_for_as_described(world: World, source: dict[str, 
     assert answer.status == 200, answer.body
     (exchange,) = [each for each in world.pigment_server.exchanges if "/export/" in each.path]
     assert_conforms(exchange, pigment)
+
+
+def test_every_list_of_lookers_own_objects_is_asked_for_as_described(world: World) -> None:
+    document = conformity.load("looker-api-4.0")
+    where = config.decode({"looker": world.raw["looker"]}).looker
+    world.looker.content.dashboard("nyc::delays", "Delays")
+    query = resources.query_of("queries")
+    assert query
+
+    with Looker(where, world.instance.secrets, Deadline.after(world.clock, 300), random.Random(1)) as looker:
+        for resource in resources.RESOURCES:
+            with resources.listed(looker, resource) as listing:
+                assert b"".join(listing.blocks()).count(b"\n") == 2
+        with looker.run(query) as stream:
+            list(stream.blocks())
+
+    assert len(world.looker_server.exchanges) == len(resources.RESOURCES) + 3
+    for exchange in world.looker_server.exchanges:
+        assert exchange.status < 400
+        assert_conforms(exchange, document)
+
+
+CONNECTOR_GUIDE: list[tuple[str, str, object, int]] = [
+    ("GET", "/users?limit=5&offset=0&sorts=id", None, 200),
+    ("POST", "/users", {"first_name": "Ada", "last_name": "Lovelace"}, 200),
+    ("POST", "/users/2/credentials_email?fields=email", {"email": "ada@example.com"}, 200),
+    ("PATCH", "/users/2", {"is_disabled": True}, 200),
+    ("GET", "/users/2", None, 200),
+    ("POST", "/users/2/credentials_api3", None, 200),
+    ("DELETE", "/users/2", None, 204),
+]
+
+
+def test_what_the_operator_asks_of_looker_goes_out_as_described(world: World) -> None:
+    document = conformity.load("looker-api-4.0")
+    where = config.decode({"looker": world.raw["looker"]}).looker
+
+    for method, path, body, status in CONNECTOR_GUIDE:
+        content = None if body is None else json.dumps(body).encode()
+        answer = calls.send(calls.call_of(method, path, content, where), where, world.instance)
+        assert (method, path, answer.status) == (method, path, status)
+
+    for exchange in world.looker_server.exchanges:
+        assert_conforms(exchange, document)

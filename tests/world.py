@@ -206,6 +206,8 @@ class World:
         Store("bucket").write_json(CONFIG_PATH, self.raw, over=None)
 
     def call(self, name: str = "pull", *, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+        """Call a function; `from_` stands for `from`."""
+        body = {key.rstrip("_"): value for key, value in body.items()}
         response = requests.post(self.addresses[name], json=body, headers=headers, timeout=60)
         return Answer(response.status_code, response.json(), response.headers)
 

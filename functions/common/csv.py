@@ -60,12 +60,23 @@ class Checked(msgspec.Struct, frozen=True):
     warnings: list[str]
 
 
+class Watched(msgspec.Struct, frozen=True):
+    """A column whose values are looked at as they come by."""
+
+    header: str
+    expect: Callable[[Sequence[str]], None]
+    "Given its values, raises what is to be raised."
+    is_left_out: bool
+    "It was only asked for to be looked at: it goes on if the contract's columns choose it."
+
+
 class Contract(msgspec.Struct, frozen=True):
     """What the target wants made of the file."""
 
     columns: Mapping[str, str] | None = None
     "Column in the file: column in Pigment, in Pigment's order; None leaves the header as it is."
     delimiter: str = ","
+    watched: Watched | None = None
 
 
 class Checker:
@@ -83,6 +94,7 @@ class Checker:
         self._header: list[str] = []
         self._record_shape = b""
         self._rewriter: _Rewriter | None = None
+        self._watched_place = 0
         self._last_record = b""
         self._guarded_cells = 0
         self._warnings: list[str] = []
@@ -150,29 +162,50 @@ class Checker:
         self._record_shape = self._regular.delimiter * (len(self._source_header) - 1) + b"\n"
         self._begun = True
         self._header = self._agree_on_header()
-        if self._contract.columns is not None or self._is_rewritten:
+        if self._rewriter or self._header != self._source_header:
             line = _written([self._header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
 
     def _agree_on_header(self) -> list[str]:
         header, columns = self._source_header, self._contract.columns
         repeated = sorted(name for name, times in Counter(header).items() if times > 1)
+        unsent = self._place_watched()
         if columns is None:
             if repeated:
                 self._warnings.append(f"The header names {', '.join(repeated)} more than once.")
-            if self._is_rewritten:
-                self._rewriter = _Rewriter(None, self._origin.delimiter, self._contract.delimiter)
-            return header
+            order = [place for place in range(len(header)) if place != unsent]
+            self._rewrite_in(order)
+            return [header[place] for place in order]
         missing = [name for name in columns if name not in header]
         if missing or any(name in columns for name in repeated):
             raise ColumnsChanged(_differences(self._origin.writer, list(columns), header, repeated))
-        left_out = [name for name in header if name not in columns]
+        left_out = [name for place, name in enumerate(header) if name not in columns and place != unsent]
         if left_out:
             self._warnings.append(f"Columns that target.columns does not choose were left out: {', '.join(left_out)}.")
-        order = [header.index(name) for name in columns]
-        if order != list(range(len(header))) or self._is_rewritten:
-            self._rewriter = _Rewriter(order, self._origin.delimiter, self._contract.delimiter)
+        self._rewrite_in([header.index(name) for name in columns])
         return list(columns.values())
+
+    def _place_watched(self) -> int | None:
+        """Find the watched column; where it is one that is not sent on, its place.
+
+        Raises:
+            ColumnsChanged: it is not there, or not alone.
+        """
+        watched = self._contract.watched
+        if watched is None:
+            return None
+        if self._source_header.count(watched.header) != 1:
+            there = ", ".join(self._source_header)
+            raise ColumnsChanged(f"{self._origin.writer}'s header does not hold {watched.header} once: {there}.")
+        self._watched_place = self._source_header.index(watched.header)
+        return self._watched_place if watched.is_left_out else None
+
+    def _rewrite_in(self, order: list[int]) -> None:
+        chosen = self._contract.columns is not None and self._is_rewritten
+        if chosen or order != list(range(len(self._source_header))):
+            self._rewriter = _Rewriter(order, self._origin.delimiter, self._contract.delimiter)
+        elif self._is_rewritten:
+            self._rewriter = _Rewriter(None, self._origin.delimiter, self._contract.delimiter)
 
     def _check(self, records: bytes) -> bytes:
         bare = self._regular.without_quoted(records, first_row=self.rows + 1)
@@ -182,6 +215,9 @@ class Checker:
         if len(shape) != len(self._record_shape) * rows or shape != self._record_shape * rows:
             self._refuse_odd_width(records, bare, shape)
         self.rows += rows
+        if self._contract.watched:
+            place = self._watched_place
+            self._contract.watched.expect([record[place] if record else "" for record in self._records(records)])
         if self._origin.puts_errors_into_files:
             self._last_record = records[_begin_of_last_record(records) :]
             if b"'" in records:

@@ -3,8 +3,30 @@
 import msgspec
 
 from common.errors import LeaseLost
+from common.loads.windows import Grain
 from common.staging import Staged
 from common.store import Stale, Store
+
+
+class Column(msgspec.Struct, frozen=True):
+    """What an incremental pull has learnt of its cursor, so that not every run has to ask for it."""
+
+    field: str
+    header: str
+    "As a CSV heads it."
+    grain: Grain
+    time_zone: str
+    "Whose clocks `value` and `backfill` are by."
+    asked: str
+    "Of which query it was learnt."
+
+
+class Backfill(msgspec.Struct, frozen=True):
+    """A stretch that is loaded again, beside the cursor: how far that has come."""
+
+    begin: str
+    end: str
+    value: str
 
 
 class Landed(msgspec.Struct, frozen=True):
@@ -18,12 +40,14 @@ class Landed(msgspec.Struct, frozen=True):
     staged: str
     "Where the file lies that Pigment got."
     value: str | None = None
-    "The cursor of an incremental pull."
+    "The cursor of an incremental pull: up to where rows have landed."
+    column: Column | None = None
+    backfill: Backfill | None = None
     tick: str | None = None
     "What the run answered: a time of Cloud Scheduler, or a delivery."
 
 
-def of(staged: Staged, run: str, tick: str | None) -> Landed:
+def of(staged: Staged, run: str, tick: str | None = None) -> Landed:
     """What the cursor will say once a staged file has landed."""
     checked = staged.checked
     return Landed(run, "", checked.rows, staged.sha256, checked.header, staged.path, tick=tick)

@@ -103,14 +103,17 @@ def _empty(here: Instance, bridge: config.Bridge, relays: Sequence[Relay], deadl
         if receipt is None:
             continue
         if here.store.exists(oldest.path):
-            return tally.plus(_left(here, relays, receipt.error or Trouble.of(_still_importing(receipt))))
+            return tally.plus(_left(here, relays, receipt.error or Trouble.of(_not_through(receipt))))
         tally = tally.plus(Tally(dead=1) if receipt.error else Tally(delivered=1))
     leases.forget(here.store, _configuration(bridge, relays[0]), here.clock)
     return tally
 
 
-def _still_importing(receipt: Receipt) -> PigmentBusy:
-    return PigmentBusy(f"Pigment is still at the import {receipt.import_id} of run {receipt.run}.")
+def _not_through(receipt: Receipt) -> BridgeError:
+    """Why a run that landed well leaves its delivery waiting."""
+    if receipt.outcome == "importing":
+        return PigmentBusy(f"Pigment is still at the import {receipt.import_id} of run {receipt.run}.")
+    return OutOfTime(f"The time budget ended before {receipt.job} had landed all its windows: the next call goes on.")
 
 
 def _oldest(here: Instance, relays: Sequence[Relay]) -> Waiting | None:
@@ -141,7 +144,8 @@ def _start(here: Instance, bridge: config.Bridge, relay: config.Signal, deadline
     signals = list(inbox.waiting(here.store, relay.name))
     tick = f"delivery {signals[-1].name}" if signals else None
     receipt = pull(here, bridge, bridge.pulls[relay.start], tick=tick, deadline=deadline)
-    if receipt.error is None and receipt.outcome != "importing":
+    through = receipt.progress is msgspec.UNSET or receipt.progress.done
+    if receipt.error is None and receipt.outcome != "importing" and through:
         for signal in signals:
             end = {"outcome": receipt.outcome, "run": receipt.run}
             inbox.close(here.store, relay.name, signal.name, "delivered", end)

@@ -12,7 +12,9 @@
     │   ├── TooFewRows
     │   ├── Shrunk
     │   ├── ColumnsChanged
-    │   ├── NotYetSupported
+    │   ├── CursorUnfit
+    │   ├── WindowIgnored
+    │   ├── KeysNotUnique
     │   ├── TooManySkipped
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
@@ -177,10 +179,31 @@ class ColumnsChanged(Refused):
     )
 
 
-class NotYetSupported(Refused):
-    """bridge.yaml asks for something this version does not do yet."""
+class CursorUnfit(Refused):
+    """The cursor of an incremental load is not what rows can be read in windows of."""
 
-    next_step = "Change the entry named here, or install a version that does it."
+    next_step = (
+        "Name a dimension of the explore under load.incremental.cursor: a date, a time, or a number that grows; and a "
+        "start, window and overlap of its kind."
+    )
+
+
+class WindowIgnored(Refused):
+    """Looker sent rows from outside the window it was asked for; nothing was sent."""
+
+    next_step = (
+        "Run the Look in Looker with a filter on the cursor: if that is ignored there too, name another field under "
+        "load.incremental.cursor; if dates are hours off, set source.query_timezone to the zone they are shown in."
+    )
+
+
+class KeysNotUnique(Refused):
+    """`load.changes.key` does not tell rows apart: some keys are empty or there twice; nothing was sent."""
+
+    next_step = (
+        "`bridge pull JOB --preview` shows some of these keys: mend them at their source, or name more columns under "
+        "load.changes.key."
+    )
 
 
 class TooManySkipped(Refused):

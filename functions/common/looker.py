@@ -4,6 +4,7 @@ A run costs three calls (login, look, run), because licences count them (Looker'
 """
 
 import json
+import math
 import random
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from common.errors import (
     LookerLoginRefused,
     LookerRefused,
     LookNotFound,
+    OutOfTime,
     QueryFailed,
     SecretUnreadable,
     StreamCut,
@@ -33,6 +35,12 @@ CAPS = (500, 5_000, 100_000)
 
 _LATE = "Looker was still sending rows when the time budget ended; nothing was sent on."
 _RENEW_BEFORE_EXPIRY_S = 60
+_LONGEST_FAULTS = 600
+"Characters: enough for every field of a user."
+
+_RAW = {"apply_formatting": "false", "apply_vis": "false", "cache": "false", "force_production": "true"}
+_ALL_RAW_ROWS = {"limit": "-1", **_RAW}
+_ONE_RAW_ROW = {"limit": "1", **_RAW}
 
 T = TypeVar("T")
 
@@ -109,6 +117,18 @@ class Query(msgspec.Struct, frozen=True):
         return {**body, "filter_config": None, "limit": "-1"}
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What Looker answered to a request, whole; it does not show itself, as it may hold a new credential."""
+
+    status: int
+    headers: Mapping[str, str]
+    "By name, whatever its case."
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, …)"
+
+
 class Looker:
     """One login at Looker; close it, since Looker may limit a user's live tokens."""
 
@@ -160,6 +180,40 @@ class Looker:
         """As `get`, in the shape that the API describes."""
         return _decoded(self.get(path, what, **parameters), kind, what)
 
+    def send(self, method: str, path: str, what: str, body: bytes | None = None, **parameters: str) -> Answer:
+        """Any request of the API, and its whole answer.
+
+        A GET is asked again while Looker is busy. Everything else is sent once: Looker may have acted and its answer
+        been lost, and acting twice can do harm.
+
+        Args:
+            path: below `/api/4.0`; a query in it goes out as it stands.
+            body: JSON.
+
+        Raises:
+            LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, OutOfTime.
+        """
+        content_type = None if body is None else {"Content-Type": "application/json"}
+
+        def ask() -> Answer:
+            if not self._deadline.allows(0):
+                raise OutOfTime(f"The time budget ended before Looker was asked for {what}.")
+            with self._send(method, path, what, params=parameters, data=body, headers=content_type) as response:
+                return Answer(response.status_code, response.headers, response.content)
+
+        if method == "GET":
+            return retry(ask, self._deadline, self._chance)
+        # A login that fails has changed nothing yet, so it may be tried again.
+        retry(self._stay_logged_in, self._deadline, self._chance)
+        try:
+            return ask()
+        except LookerBusy as busy:
+            raise LookerBusy(
+                f"{busy.cause} It was sent once, and Looker may have acted on it.",
+                retry_after_s=busy.retry_after_s,
+                next_step="Look in Looker whether it was done before you send it again.",
+            ) from busy
+
     def run(self, query: Query) -> "Stream":
         """All rows of a query, as CSV that has begun to arrive.
 
@@ -175,13 +229,7 @@ class Looker:
                 "POST",
                 "/queries/run/csv",
                 what,
-                params={
-                    "limit": "-1",
-                    "apply_formatting": "false",
-                    "apply_vis": "false",
-                    "cache": "false",
-                    "force_production": "true",
-                },
+                params=_ALL_RAW_ROWS,
                 json=query.body(),
                 stream=True,
             )
@@ -193,6 +241,31 @@ class Looker:
             response.close()
             raise QueryFailed(f"Looker answered the query with {kind.partition(';')[0]}, not CSV.")
         return Stream(response, self._deadline)
+
+    def greatest(self, query: Query, field: str) -> int | None:
+        """The whole part of the greatest number that a field holds in the rows of a query; None if there is no row.
+
+        Raises as `run` does.
+        """
+        what = f"the explore {query.model}/{query.view}"
+        only = {"fields": [field], "sorts": [f"{field} desc"], "limit": "1"}
+        # A null would come first in some databases.
+        filters = {**(query.filters or {}), field: "NOT NULL"}
+
+        def ask() -> Any:
+            asked = {**query.body(), **only, "filters": filters}
+            with self._send("POST", "/queries/run/json", what, params=_ONE_RAW_ROW, json=asked) as response:
+                return _json(response, what)
+
+        rows = retry(ask, self._deadline, self._chance)
+        if rows == []:
+            return None
+        try:
+            greatest: float = rows[0][field]
+            return math.floor(greatest)
+        except (TypeError, ValueError, LookupError):
+            # Looker puts an error of the database into a 200, as JSON of another shape.
+            raise QueryFailed(f"Looker answered the question for the greatest {field} with something else.") from None
 
     def _send(self, method: str, path: str, what: str, **how: Any) -> requests.Response:
         """One request with a token that is valid; a 401 all the same is answered with one new login."""
@@ -207,8 +280,7 @@ class Looker:
             raise _refusal(response, what, self._deadline)
 
     def _ask(self, method: str, path: str, **how: Any) -> requests.Response:
-        if self._bearer is None or self._deadline.clock.monotonic_s() >= self._renew_at_s:
-            self._log_in()
+        self._stay_logged_in()
         timeout = (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline))
         try:
             return self._session.request(
@@ -216,6 +288,10 @@ class Looker:
             )
         except requests.RequestException as error:
             raise LookerBusy(f"Looker cannot be reached: {http.kind_of(error)}.") from error
+
+    def _stay_logged_in(self) -> None:
+        if self._bearer is None or self._deadline.clock.monotonic_s() >= self._renew_at_s:
+            self._log_in()
 
     def _log_in(self) -> None:
         secret = self._secrets.read(self._credentials_name)
@@ -294,19 +370,43 @@ class _Token(msgspec.Struct, frozen=True):
     expires_in: float = 3600
 
 
+class _Fault(msgspec.Struct, frozen=True):
+    field: str | None = None
+    message: str | None = None
+
+
+class _Invalid(msgspec.Struct, frozen=True):
+    """What Looker answers to a body that does not fit (API 4.0, `ValidationError`)."""
+
+    errors: list[_Fault] | None = None
+
+
 def _refuses_login(response: requests.Response) -> bool:
     # Looker answers 404 to a wrong pair (Looker docs, "API troubleshooting").
     return response.status_code in (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found)
 
 
 def _refusal(response: requests.Response, what: str, deadline: Deadline) -> BridgeError:
-    status, words = response.status_code, http.words_of(response)
+    status = response.status_code
+    # Read whole: what `words_of` reads of a stream could not be read again.
+    faults = _faults_in(response) if status == requests.codes.unprocessable_entity else ""
+    words = http.words_of(response)
     if status in http.BUSY_STATUSES:
         wait_s = retry_after_s(response.headers.get("Retry-After"), deadline.clock.now())
         return LookerBusy(f"Looker answered {status} when asked for {what}. {words}".strip(), retry_after_s=wait_s)
     if status == requests.codes.not_found:
         return LookNotFound(f"Looker knows nothing of {what}, or its user may not see it.")
-    return LookerRefused(f"Looker answered {status} when asked for {what}. {words}".strip())
+    return LookerRefused(f"Looker answered {status} when asked for {what}. {words}{faults}".strip())
+
+
+def _faults_in(response: requests.Response) -> str:
+    """Field by field what does not fit, where Looker says so."""
+    try:
+        faults = msgspec.json.decode(response.content, type=_Invalid).errors or []
+    except (msgspec.DecodeError, requests.RequestException):
+        return ""
+    told = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    return f": {http.redacted(told)[:_LONGEST_FAULTS]}" if told else ""
 
 
 def _json(response: requests.Response, what: str) -> Any:

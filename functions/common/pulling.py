@@ -1,25 +1,33 @@
-"""A pull: a Look's rows, all of them, into a Pigment import.
+"""A pull: Looker's rows into a Pigment import.
 
 hold the configuration → settle what an earlier run left open → read the Look → stage while checking → guards
 → note the intent → push → note the import id → follow the import → receipt → cursor → free the configuration
+
+What one flight takes depends on the job's `load` (`common.loads`): all rows, a window of them, or those that are
+new or changed. A load of several windows is one flight after another, each with a receipt of its own.
 """
 
 import msgspec
 
-from common import config, cursors, guards, landing, leases, receipts, runs, staging
+from common import config, cursors, landing, leases, receipts, runs
 from common.clock import Deadline
-from common.csv import Contract
-from common.errors import CannotStream, NotYetSupported
+from common.cursors import Landed
+from common.errors import ConfigurationOccupied, MalformedRequest
 from common.instance import Instance
 from common.leases import Flight
-from common.looker import CAPS, Looker, Query
+from common.loads.cargo import Load
+from common.loads.differences import Differences
+from common.loads.everything import Everything
+from common.loads.increments import Stretch, Windows
+from common.looker import Looker
 from common.pigment import Pigment
 from common.receipts import Receipt, Rows
 from common.runs import Run
-from common.staging import Staged
 
 _FOR_LANDING_S = 30.0
 _FOR_CLOSING_S = 5.0
+_SPARE = 1.5
+"How much longer than the longest flight so far the next one may take."
 
 
 def pull(
@@ -29,32 +37,72 @@ def pull(
     *,
     preview: bool = False,
     tick: str | None = None,
+    stretch: Stretch | None = None,
     deadline: Deadline | None = None,
 ) -> Receipt:
-    """Run a pull once, and file its receipt whatever comes of it.
+    """Run a pull once, and file a receipt whatever comes of it.
 
     Args:
         tick: what the run answers, such as a time of Cloud Scheduler: an append lands once for it, however often it is
             called.
+        stretch: of an incremental load, what to load again, or how far to go.
+
+    Returns:
+        the receipt, of a load in windows the last one's.
     """
-    run = Run(here, job.name, job.kind, job.time_zone, deadline)
-    run.note(configuration=job.target.configuration)
+    run = _begin(here, job, deadline or here.deadline())
     looker = Looker(bridge.looker, here.secrets, run.keep_back(0.2, _FOR_LANDING_S), here.chance)
     pigment = Pigment(bridge.pigment, here.secrets, run.keep_back(0.1, _FOR_CLOSING_S), here.chance)
     try:
-        _expect_supported(job)
         with looker, pigment:
-            return _preview(run, job, looker) if preview else _fly(run, job, looker, pigment, tick)
+            load = _load_of(job, looker, stretch)
+            return _preview(run, load) if preview else _fly_on(run, job, load, pigment, tick)
     except Exception as error:  # noqa: BLE001  # a receipt for every run, also for one that fails unforeseen
         return run.end(run.failed(runs.as_bridge_error(error)))
 
 
-def _expect_supported(job: config.Pull) -> None:
-    if job.load != "full":
-        raise NotYetSupported(f"pulls.{job.name}.load is not full; this version pulls in full only.")
+def _begin(here: Instance, job: config.Pull, deadline: Deadline) -> Run:
+    run = Run(here, job.name, job.kind, job.time_zone, deadline)
+    run.note(configuration=job.target.configuration)
+    return run
 
 
-def _fly(run: Run, job: config.Pull, looker: Looker, pigment: Pigment, tick: str | None) -> Receipt:
+def _load_of(job: config.Pull, looker: Looker, stretch: Stretch | None) -> Load:
+    if isinstance(job.load, config.Incremental):
+        return Windows(job, job.load, looker, stretch)
+    if stretch is not None:
+        raise MalformedRequest(f"`from`, `to` and `windows` are for incremental pulls, and {job.name} is none.")
+    if isinstance(job.load, config.Changes):
+        return Differences(job, job.load, looker)
+    return Everything(job, looker)
+
+
+def _fly_on(run: Run, job: config.Pull, load: Load, pigment: Pigment, tick: str | None) -> Receipt:
+    """Flight after flight, until nothing is left to read, one has not landed, or the next might not end in time."""
+    receipt = _fly(run, job, load, pigment, tick)
+    flights, sums, longest_s = 0, Rows(), 0.0
+    while _has_landed(receipt) and (progress := load.progress()) is not None:
+        flights, sums, longest_s = flights + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
+        told = msgspec.structs.replace(progress, flights=flights, rows=sums)
+        receipt = msgspec.structs.replace(receipt, progress=told)
+        if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + _FOR_LANDING_S):
+            break
+        run = _begin(run.instance, job, run.deadline)
+        try:
+            receipt = msgspec.structs.replace(_fly(run, job, load, pigment, tick), progress=told)
+        except ConfigurationOccupied:
+            # Another run came between two flights; the next call reads on from where that one has landed.
+            break
+        except Exception as error:  # noqa: BLE001  # of this flight; those before it have landed and say so
+            receipt = run.end(run.failed(runs.as_bridge_error(error)))
+    return receipt
+
+
+def _has_landed(receipt: Receipt) -> bool:
+    return receipt.error is None and receipt.outcome != "importing"
+
+
+def _fly(run: Run, job: config.Pull, load: Load, pigment: Pigment, tick: str | None) -> Receipt:
     store, target = run.instance.store, job.target
     flight = Flight("reading", run.receipt, target.repeatable, job.guards.max_skipped, expires_at="")
     with leases.take(store, target.configuration, run.instance.clock, flight) as lease:
@@ -67,80 +115,39 @@ def _fly(run: Run, job: config.Pull, looker: Looker, pigment: Pigment, tick: str
             if answered is not None:
                 lease.free()
                 return answered
-            staged = _stage(run, job, looker, previous)
-            if staged.checked.rows == 0:
+            cargo = load.stage(run, previous, preview=False)
+            if cargo is None or cargo.staged.checked.rows == 0:
+                if cargo is not None and cargo.moves_without_rows:
+                    # Killed before this: the same nothing is read again.
+                    cursors.move(store, job.name, cargo.landed)
                 return landing.end_without(run, lease)
-            run.note(rows=Rows(sent=staged.checked.rows))
-            lease.flight = msgspec.structs.replace(flight, landed=cursors.of(staged, run.receipt.run, tick))
-            return landing.land(run, lease, pigment, target, staged)
+            run.note(rows=Rows(sent=cargo.staged.checked.rows))
+            landed = msgspec.structs.replace(cargo.landed, tick=tick)
+            lease.flight = msgspec.structs.replace(flight, landed=landed)
+            return landing.land(run, lease, pigment, target, cargo.staged)
         except Exception as error:  # noqa: BLE001  # whatever it is, the hold must not outlive the run
             return landing.end_by_error(run, lease, runs.as_bridge_error(error))
 
 
-def _answered(run: Run, job: config.Pull, previous: cursors.Landed | None, tick: str | None) -> Receipt | None:
+def _answered(run: Run, job: config.Pull, previous: Landed | None, tick: str | None) -> Receipt | None:
     """The receipt of the run that answered this tick before, where landing again would double.
 
-    Cloud Scheduler and Pub/Sub call at least once, and again when an answer is lost.
+    Cloud Scheduler and Pub/Sub call at least once, and again when an answer is lost. What reads on from a cursor, or
+    compares with what has landed, sends nothing twice by itself.
     """
-    if job.target.repeatable or not tick or previous is None or previous.tick != tick:
+    if job.load != "full" or job.target.repeatable or not tick or previous is None or previous.tick != tick:
         return None
     return receipts.read(run.instance.store, job.name, previous.run)
 
 
-def _preview(run: Run, job: config.Pull, looker: Looker) -> Receipt:
+def _preview(run: Run, load: Load) -> Receipt:
     """The same path up to the push, without holding the configuration; what was staged is taken away again."""
-    staged = _stage(run, job, looker, cursors.read(run.instance.store, job.name))
-    run.instance.store.delete(staged.path)
+    store = run.instance.store
+    cargo = load.stage(run, cursors.read(store, run.receipt.job), preview=True)
     receipt = run.end(msgspec.structs.replace(run.receipt, outcome="previewed"))
-    return msgspec.structs.replace(receipt, preview=staged.sample)
-
-
-def _stage(run: Run, job: config.Pull, looker: Looker, previous: cursors.Landed | None) -> Staged:
-    """Read all rows of the job's source into a staged file that the guards let pass."""
-    with run.timed("looker"):
-        query = find_query(looker, job.source)
-        obstacles = query.obstacles()
-        if obstacles:
-            raise CannotStream(f"Looker cannot stream all rows of this query: it has {'; '.join(obstacles)}.")
-        if query.total or query.subtotals:
-            run.note(warnings=["The query's totals were left out: they are rows that are not data."])
-        with looker.run(query) as stream:
-            run.note(warnings=stream.warnings)
-            contract = Contract(job.target.columns or None, job.target.delimiter)
-            path = staging.path_of(job.name, run.receipt.run)
-            staged = staging.stage(run.instance.store, path, stream.blocks(), contract, run.instance.progress)
-    rows = staged.checked.rows
-    run.note(rows=Rows(read=rows), bytes=staged.bytes, sha256=staged.sha256, warnings=_warnings(staged, job, previous))
-    guards.expect_rows(rows, job.guards.min_rows)
-    if not job.guards.accept_cap:
-        guards.expect_no_cap(rows, CAPS, query.own_limit())
-    guards.expect_no_shrinking(rows, previous.rows if previous else None, job.guards.max_shrink)
-    return staged
-
-
-def find_query(looker: Looker, source: config.Source) -> Query:
-    """The query of a source, with the job's filters merged over its own."""
-    match source:
-        case config.LookSource():
-            query = looker.look_query(source.look)
-        case config.QuerySource():
-            query = looker.slug_query(source.query)
-        case config.ExploreSource(explore=fields):
-            query = Query(
-                model=fields.model,
-                view=fields.view,
-                fields=list(fields.fields),
-                filters=dict(fields.filters),
-                sorts=list(fields.sorts) or None,
-            )
-        case config.ResourceSource():
-            raise NotYetSupported("source.resource is not pulled by this version.")
-    return query.narrowed(source.filters, source.query_timezone)
-
-
-def _warnings(staged: Staged, job: config.Pull, previous: cursors.Landed | None) -> list[str]:
-    changed = previous is not None and not job.target.columns and previous.header != staged.checked.header
-    if not changed or previous is None:
-        return staged.checked.warnings
-    said = f"The header changed since run {previous.run}: {', '.join(previous.header)} became "
-    return [*staged.checked.warnings, f"{said}{', '.join(staged.checked.header)}."]
+    if cargo is not None:
+        for path in (cargo.staged.path, *cargo.scratch):
+            store.delete(path)
+        receipt = msgspec.structs.replace(receipt, preview=cargo.staged.sample)
+    progress = load.progress()
+    return msgspec.structs.replace(receipt, progress=progress) if progress else receipt

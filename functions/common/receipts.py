@@ -40,6 +40,14 @@ class Rows(msgspec.Struct, frozen=True):
     deleted: int | None = None
     skipped: int | None = None
 
+    def plus(self, other: "Rows") -> "Rows":
+        """The sum, of what is known on either side."""
+        mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
+        known = {name: (mine[name], theirs[name]) for name in mine}
+        return Rows(
+            **{name: sum(n or 0 for n in pair) if pair != (None, None) else None for name, pair in known.items()}
+        )
+
 
 class Skip(msgspec.Struct, frozen=True):
     """Rows that Pigment left out for one reason."""
@@ -86,6 +94,58 @@ class Sample(msgspec.Struct, frozen=True):
     first_rows: list[list[str]]
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a load in windows has come; answered, never kept: each window has a receipt of its own."""
+
+    reached: str
+    "Where the next window begins."
+    until: str
+    "Where the last one will end."
+    done: bool
+    flights: int = 0
+    "Windows of this call."
+    rows: Rows = Rows()
+    "Of all of them."
+
+
+class ChangeCounts(msgspec.Struct, frozen=True):
+    """How a file differs from the one that landed before it, in rows."""
+
+    added: int
+    changed: int
+    gone: int
+    "No longer in Looker; Pigment still has them."
+    unchanged: int
+
+
+class ChangedCell(msgspec.Struct, frozen=True):
+    """One cell of a row that is not what it was."""
+
+    column: str
+    before: str
+    after: str
+
+
+class ChangedRow(msgspec.Struct, frozen=True):
+    """A row that is not what it was."""
+
+    key: list[str]
+    cells: list[ChangedCell]
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """What a preview shows of a difference; answered, never kept or logged."""
+
+    key: list[str]
+    "The columns that tell rows apart."
+    header: list[str] = []
+    changed_rows: list[ChangedRow] = []
+    new_rows: list[list[str]] = []
+    gone_keys: list[list[str]] = []
+    bad_keys: list[list[str]] = []
+    "Empty, or there twice."
+
+
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     """The record of one run."""
 
@@ -107,7 +167,10 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     seconds: Seconds = Seconds()
     warnings: list[str] = []
     error: Trouble | None = None
+    changes: ChangeCounts | None = None
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
+    diff: Diff | msgspec.UnsetType = msgspec.UNSET
+    progress: Progress | msgspec.UnsetType = msgspec.UNSET
 
 
 def run_id(now: datetime, chance: float) -> str:
@@ -136,7 +199,7 @@ def file(store: Store, receipt: Receipt) -> Receipt:
         StorageRefused, StorageBusy: it could not be kept.
     """
     path = path_of(receipt.job, receipt.run)
-    kept = msgspec.structs.replace(receipt, preview=msgspec.UNSET)
+    kept = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
     over = 0
     while True:
         try:

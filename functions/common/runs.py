@@ -52,7 +52,8 @@ class Run:
             known = {name: value for name, value in msgspec.structs.asdict(rows).items() if value is not None}
             fields["rows"] = msgspec.structs.replace(self.receipt.rows, **known)
         if warnings:
-            fields["warnings"] = [*self.receipt.warnings, *warnings]
+            said = self.receipt.warnings
+            fields["warnings"] = [*said, *(warning for warning in warnings if warning not in said)]
         self.receipt = msgspec.structs.replace(self.receipt, **fields)
 
     def clocked(self, receipt: Receipt) -> Receipt:

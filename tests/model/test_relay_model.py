@@ -3,23 +3,20 @@
 import collections
 import contextlib
 import dataclasses
-import gc
 import itertools
 import json
-import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import flask
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from werkzeug.test import create_environ
 
 import webhook_receive
-from common import delivering, inbox, landing, leases, receipts, store
+from common import delivering, inbox, landing, leases, receipts
 from common.errors import BridgeError, ConfigurationOccupied
 from common.instance import CONFIG_PATH
 from common.leases import LIFETIME_S, Flight
@@ -27,6 +24,7 @@ from common.store import Entry
 from local.sandbox.pigment import Import
 from local.sandbox.wire import Request, Response
 from model import troubles
+from model.proof import prove
 from model.troubles import Trouble
 from world import WEBHOOK_TOKEN, World, delivery
 
@@ -330,40 +328,12 @@ def _has_landed(place: str, how: dict[str, str]) -> bool:
     return how["outcome"] != "replaced"
 
 
-@pytest.fixture
-def patient(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Google's client waits a second before it tries again; here it tries at once, and gives up soon."""
-    brisk = store._RETRY.with_delay(initial=0.001, maximum=0.002).with_timeout(0.1)
-    monkeypatch.setattr(store, "_RETRY", brisk)
-    world.pigment.requests.limit = world.pigment.imports_per_configuration.limit = None
-    logging.disable(logging.CRITICAL)
-    yield world
-    logging.disable(logging.NOTSET)
-    # What is left of broken connections goes here, where it is expected, and not in the middle of another test.
-    gc.collect()
-
-
-def prove(world: World, examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        lambda: Relay(world),  # type: ignore[arg-type]  # Hypothesis takes any factory, and says so
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            print_blob=True,
-            database=None,
-            phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
-
 def test_no_sequence_loses_a_delivery_or_lands_it_twice(patient: World) -> None:
-    prove(patient, examples=20, steps=12)
+    prove(lambda: Relay(patient), examples=20, steps=12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(20))
 def test_no_long_sequence_loses_a_delivery_or_lands_it_twice(patient: World, batch: int) -> None:
     assert batch >= 0
-    prove(patient, examples=100, steps=30)
+    prove(lambda: Relay(patient), examples=100, steps=30)

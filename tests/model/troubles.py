@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.leases import LIFETIME_S
 from local.sandbox.wire import Fault, Response, Server
-from world import PUSH, STATUS, World
+from world import PULL_RUN, PUSH, STATUS, World
 
 _WRITES = r"(POST|PUT|DELETE) /"
 _ANY = r"[A-Z]+ /"
@@ -43,6 +43,14 @@ PIGMENT = (
     "status answered 503",
     "status answered 401",
 )
+LOOKER = (
+    "rows cut short",
+    "rows reset",
+    "rows answered 503",
+    "an error in place of rows",
+    "an error after some rows",
+    "looker answered 401",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +73,10 @@ def pigment() -> st.SearchStrategy[Trouble]:
     return st.builds(Trouble, st.sampled_from(PIGMENT), st.integers(0, 2))
 
 
+def looker() -> st.SearchStrategy[Trouble]:
+    return st.builds(Trouble, st.sampled_from(LOOKER), st.integers(0, 3))
+
+
 def strike(world: World, trouble: Trouble, other_deliverer: Callable[[], None]) -> None:
     """Let it go wrong from now on.
 
@@ -85,6 +97,8 @@ def strike(world: World, trouble: Trouble, other_deliverer: Callable[[], None]) 
         return lambda **how: server.fault(on, after=nth, **how)
 
     write, push = fault(storage_server, _WRITES), fault(pigment_server, PUSH)
+    rows = fault(world.looker_server, PULL_RUN)
+    csv = {"Content-Type": "text/csv"}
     strikes: dict[str, Callable[[], Fault]] = {
         "busy once": lambda: storage_server.fault(_ANY, after=nth, refuse=_BUSY),
         "down": lambda: storage_server.fault(_ANY, after=nth, times=-1, refuse=_BUSY),
@@ -108,5 +122,11 @@ def strike(world: World, trouble: Trouble, other_deliverer: Callable[[], None]) 
         "stalled after the push": lambda: push(then=stall),
         "status answered 503": lambda: pigment_server.fault(STATUS, after=nth, times=3, refuse=Response(503)),
         "status answered 401": lambda: pigment_server.fault(STATUS, after=nth, times=-1, refuse=Response(401)),
+        "rows cut short": lambda: rows(cut_after_bytes=30),
+        "rows reset": lambda: rows(reset_before=True),
+        "rows answered 503": lambda: rows(times=2, refuse=_BUSY),
+        "an error in place of rows": lambda: rows(refuse=Response(200, b'[{"looker_error": "SQL"}]', csv)),
+        "an error after some rows": lambda: rows(append=b"SQL error: gone\n"),
+        "looker answered 401": lambda: world.looker_server.fault(r"[A-Z]+ /api", after=nth, refuse=Response(401)),
     }
     strikes[trouble.kind]()

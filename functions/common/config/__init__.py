@@ -32,6 +32,7 @@ from common.config.model import (
     QuerySource,
     Relay,
     ResourceSource,
+    SecretCare,
     Signal,
     Source,
     Step,
@@ -42,6 +43,7 @@ from common.config.model import (
     ViewSource,
     Webhook,
 )
+from common.config.values import Wrong, position
 
 __all__ = [
     "AllOf",
@@ -73,6 +75,7 @@ __all__ = [
     "QuerySource",
     "Relay",
     "ResourceSource",
+    "SecretCare",
     "Signal",
     "Source",
     "Step",
@@ -82,6 +85,8 @@ __all__ = [
     "ValueFilter",
     "ViewSource",
     "Webhook",
+    "Wrong",
     "cron_fault",
     "decode",
+    "position",
 ]

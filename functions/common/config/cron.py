@@ -1,14 +1,19 @@
-"""The schedules that Cloud Scheduler takes: unix-cron, five fields.
+"""The schedules that Cloud Scheduler takes, unix-cron of five fields, and when they came round.
 
 https://cloud.google.com/scheduler/docs/configuring/cron-job-schedules; names in capitals, as it asks for them there.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _LONGEST = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
+
+_LONGEST_WAIT_DAYS = 8 * 366
+"From 29 February 2096 to the next one, in 2104."
 
 
 class _Field(NamedTuple):
@@ -27,18 +32,86 @@ _FIELDS = (
 )
 
 
+class _Schedule(NamedTuple):
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    "Sunday is 0, or 7."
+    either_day: bool
+    "Whether a day of the month or a day of the week is enough, rather than both."
+
+    def is_on(self, day: dt.date) -> bool:
+        by_month = day.day in self.days
+        by_week = not self.weekdays.isdisjoint((day.isoweekday(), day.isoweekday() % 7))
+        return day.month in self.months and (by_month or by_week if self.either_day else by_month and by_week)
+
+    def times_backwards(self) -> Iterator[dt.time]:
+        for hour in sorted(self.hours, reverse=True):
+            for minute in sorted(self.minutes, reverse=True):
+                yield dt.time(hour, minute)
+
+
 def cron_fault(text: str) -> str | None:
     """Why this is no schedule, or None if it is one that comes round."""
     parts = text.split()
     if len(parts) != len(_FIELDS):
         return f"has {len(parts)} fields, not 5 (minute, hour, day of the month, month, day of the week)"
     try:
-        _, _, days, months, _ = (set(_values(part, field)) for part, field in zip(parts, _FIELDS, strict=True))
+        schedule = _read(text)
     except ValueError as fault:
         return str(fault)
-    if parts[4] == "*" and min(days) > max(_LONGEST[month] for month in months):
+    if parts[4] == "*" and min(schedule.days) > max(_LONGEST[month] for month in schedule.months):
         return "never comes round: none of its months has such a day"
     return None
+
+
+def last_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | None:
+    """When a schedule last came round: at a moment, or before it.
+
+    Cloud Scheduler goes by the clock on the wall and promises nothing for the night in which that is put forward or
+    back. A time that the clock leaves out does not come round. One that it shows twice comes round once, when it shows
+    for the first time: whether Scheduler then calls once or twice, the call comes no earlier.
+
+    Args:
+        text: a schedule without fault.
+        moment: with a time zone, whichever.
+
+    Returns:
+        the time, in UTC; None where it did not come round within eight years.
+    """
+    schedule, zone = _read(text), ZoneInfo(time_zone)
+    today = moment.astimezone(zone).date()
+    for days in range(_LONGEST_WAIT_DAYS):
+        day = today - dt.timedelta(days)
+        if not schedule.is_on(day):
+            continue
+        for time in schedule.times_backwards():
+            due = _instant(dt.datetime.combine(day, time), zone)
+            if due is not None and due <= moment:
+                return due
+    return None
+
+
+def _instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
+    """When a zone's clocks first show a time; None where they leave it out."""
+    instant = wall.replace(tzinfo=zone).astimezone(dt.UTC)
+    return instant if instant.astimezone(zone).replace(tzinfo=None) == wall else None
+
+
+def _read(text: str) -> _Schedule:
+    """
+    Raises:
+        ValueError: what is wrong with a field.
+    """
+    parts = text.split()
+    minutes, hours, days, months, weekdays = (
+        frozenset(_values(part, field)) for part, field in zip(parts, _FIELDS, strict=True)
+    )
+    # crontab(5): where both days are restricted, either is enough; a field that begins with a star is not restricted.
+    either_day = not any(parts[place].startswith("*") for place in (2, 4))
+    return _Schedule(minutes, hours, days, months, weekdays, either_day)
 
 
 def _values(text: str, field: _Field) -> Iterator[int]:

@@ -23,8 +23,8 @@ from common.errors import BridgeFileInvalid
 _Section = TypeVar("_Section", bound=Struct)
 
 _JOBS = (Pull, Relay | Signal, Export)
-_LOADS: Mapping[str, type[Struct]] = {"incremental": Incremental, "changes": Changes}
-_UNIONS = (typing.Union, types.UnionType)
+LOADS: Mapping[str, type[Struct]] = {"incremental": Incremental, "changes": Changes}
+UNIONS = (typing.Union, types.UnionType)
 _SET_BY_READING = {"name", "warnings"}
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _JOB_NAME_INSTEAD = "letters, digits, - and _, at most 63 of them, a letter or a digit first"
@@ -67,7 +67,7 @@ class _Reading:
         self.warnings.append(f"{path or _FILE}: {wrong}; write {instead}")
 
     def section(self, kind: type[_Section], raw: object, path: str, **given: object) -> _Section:
-        fields = _fields(kind)
+        fields = fields_of(kind)
         items = self._items(raw, path, f"a section with {', '.join(fields)}")
         for key in items or ():
             if key not in fields:
@@ -79,7 +79,7 @@ class _Reading:
             elif key in items:
                 values[field.name] = self.value(field.type, items[key], under(path, key))
             elif field.required:
-                self.fault(under(path, key), "is missing", _instead(field.type))
+                self.fault(under(path, key), "is missing", instead_of(field.type))
                 values[field.name] = UNSET
         section = kind(**values)
         for rule in rules.RULES.get(kind, ()):
@@ -89,13 +89,13 @@ class _Reading:
         return section
 
     def value(self, kind: Any, raw: object, path: str, **given: object) -> Any:
-        kind = _without_none(kind)
+        kind = without_none(kind)
         if kind in LEAVES:
             return self._leaf(kind, raw, path)
         if kind in self._special:
             return self._special[kind](raw, path)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-        if origin in _UNIONS:
+        if origin in UNIONS:
             return self._one_of(arguments, raw, path, **given)
         if origin in self._shapes:
             return self._shapes[origin](arguments, raw, path)
@@ -133,7 +133,7 @@ class _Reading:
 
     def _one_of(self, kinds: tuple[Any, ...], raw: object, path: str, **given: object) -> Any:
         """A section, by the key that only one kind of section requires."""
-        marks = {_mark(kind): kind for kind in kinds}
+        marks = {mark_of(kind): kind for kind in kinds}
         items = self._items(raw, path, f"a section with one of {', '.join(marks)}")
         if items is None:
             return UNSET
@@ -141,7 +141,7 @@ class _Reading:
         if len(found) == 1:
             return self.section(marks[found[0]], raw, path, **given)
         self.fault(path, f"holds {' and '.join(found) or 'none'} of {', '.join(marks)}", "exactly one of them")
-        known = {key for kind in kinds for key in _fields(kind)}
+        known = {key for kind in kinds for key in fields_of(kind)}
         for key in items:
             if key not in known:
                 self._unknown(key, sorted(known), path)
@@ -152,8 +152,8 @@ class _Reading:
             return raw
         if isinstance(raw, Mapping) and len(raw) == 1:
             ((key, value),) = raw.items()
-            if key in _LOADS:
-                return self.value(_LOADS[key], value, under(path, key))
+            if key in LOADS:
+                return self.value(LOADS[key], value, under(path, key))
         self.fault(path, "is no way to load", "full, or one of incremental: {…} and changes: {…}")
         return UNSET
 
@@ -201,35 +201,35 @@ class _Reading:
         self.fault(under(path, key), "is not known here", near[0] if near else f"only {', '.join(known)}")
 
 
-def _fields(kind: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+def fields_of(kind: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     return {
         field.name.rstrip("_"): field for field in msgspec.structs.fields(kind) if field.name not in _SET_BY_READING
     }
 
 
-def _without_none(kind: Any) -> Any:
+def without_none(kind: Any) -> Any:
     """What a value may be: None is only what an absent one becomes."""
-    if typing.get_origin(kind) not in _UNIONS:
+    if typing.get_origin(kind) not in UNIONS:
         return kind
     kinds = tuple(one for one in typing.get_args(kind) if one is not types.NoneType)
     return typing.Union[kinds]  # noqa: UP007  # built at run time
 
 
-def _mark(kind: type[Struct]) -> str:
-    return next(key for key, field in _fields(kind).items() if field.required)
+def mark_of(kind: type[Struct]) -> str:
+    return next(key for key, field in fields_of(kind).items() if field.required)
 
 
-def _instead(kind: Any) -> str:
-    kind = _without_none(kind)
+def instead_of(kind: Any) -> str:
+    kind = without_none(kind)
     if kind in LEAVES:
         return LEAVES[kind].instead
     if typing.get_origin(kind) is Literal:
         return " or ".join(map(_quoted, typing.get_args(kind)))
-    if typing.get_origin(kind) in _UNIONS:
-        return f"a section with one of {', '.join(map(_mark, typing.get_args(kind)))}"
+    if typing.get_origin(kind) in UNIONS:
+        return f"a section with one of {', '.join(map(mark_of, typing.get_args(kind)))}"
     if typing.get_origin(kind) is tuple:
-        return f"a list, of which each is {_instead(typing.get_args(kind)[0])}"
-    return f"a section with {', '.join(_fields(kind))}"
+        return f"a list, of which each is {instead_of(typing.get_args(kind)[0])}"
+    return f"a section with {', '.join(fields_of(kind))}"
 
 
 def _quoted(choice: str) -> str:

@@ -29,6 +29,7 @@ Count = Annotated[int, "Count"]
 Share = Annotated[float, "Share"]
 "Written `50%`, held as 0.5."
 
+Day = Annotated[dt.date, "Day"]
 Position = dt.datetime | int
 "Where a cursor stands: a wall-clock time in the query's time zone, or a number."
 Scalar = str | int | float | bool
@@ -85,6 +86,13 @@ class Webhook(Struct, frozen=True, kw_only=True):
     "The secret that holds Looker's webhook token; its two newest enabled versions are accepted."
 
 
+class SecretCare(Struct, frozen=True, kw_only=True):
+    """What is known of a secret, beside its name."""
+
+    expires: Day
+    "The first day on which the vendor no longer takes it, as Pigment shows it for a key."
+
+
 class LookSource(Struct, frozen=True, kw_only=True):
     """A saved Look."""
 
@@ -136,8 +144,8 @@ class ExploreSource(Struct, frozen=True, kw_only=True):
 class ResourceSource(Struct, frozen=True, kw_only=True):
     """What Looker holds itself, one row each."""
 
-    resource: Literal["dashboards", "folders", "looks", "projects", "users"]
-    "What is listed."
+    resource: Literal["dashboards", "folders", "looks", "projects", "queries", "users"]
+    "What is listed; queries are those that were run, from System Activity."
 
 
 Source = LookSource | QuerySource | ExploreSource | ResourceSource
@@ -154,6 +162,8 @@ class Incremental(Struct, frozen=True, kw_only=True):
     "How much one landing takes."
     overlap: Step | None = None
     "How far each run reaches back for rows that came late; only for a repeatable target."
+    delay: Step | None = None
+    "How long a row may take to appear in Looker: a run stops that far short of now, and the next one reads on."
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -177,6 +187,8 @@ class Target(Struct, frozen=True, kw_only=True):
     "The separator of the sample that the configuration was made from."
     columns: Columns = {}
     "Looker's header to Pigment's: which columns Pigment gets, in this order; without it, all as they come."
+    shared: bool = False
+    "Other jobs land there too, and that is meant."
     via: Literal["push", "storage"] = "push"
     "`storage` leaves the file in a bucket that Pigment's Cloud Storage connector reads, then starts the import."
     bucket: Bucket = ""
@@ -431,6 +443,8 @@ class Bridge(Struct, frozen=True, kw_only=True):
     "Where they go, and where exports come from."
     webhook: Webhook = Webhook()
     "How deliveries prove themselves; relays need it."
+    secrets: Mapping[str, SecretCare] = {}
+    "By the secret's name, as written above: those that end some day, so that somebody is told in time."
     pulls: Mapping[str, Pull] = {}
     "Looker to Pigment, by schedule."
     relays: Mapping[str, Relay | Signal] = {}

@@ -80,7 +80,7 @@ def _one_address(looker: Looker) -> Findings:
 
 def _window_fits_start(load: Incremental) -> Findings:
     counts = isinstance(load.start, int)
-    for name, step in (("window", load.window), ("overlap", load.overlap)):
+    for name, step in (("window", load.window), ("overlap", load.overlap), ("delay", load.delay)):
         if isinstance(step, Struct) and counts != (step.unit == "number"):
             kinds = ("a number", "a time such as 1 day") if counts else ("a time", "a number such as 500000")
             yield Finding(name, f"is not {kinds[0]}, as start is", f"{kinds[0]} here, or {kinds[1]} as start")
@@ -93,6 +93,23 @@ def _overlap_is_harmless(pull: Pull) -> Findings:
             "sends rows a second time to a target that is not repeatable",
             "target.repeatable: true if that does no harm, or leave overlap out",
         )
+
+
+def _keys_differ(load: Changes) -> Findings:
+    for twice in sorted({name for name in load.key if _read(name) and load.key.count(name) > 1}):
+        yield Finding("key", f"names {twice!r} twice", "each column once")
+
+
+def _keys_are_sent(pull: Pull) -> Findings:
+    if not isinstance(pull.load, Changes) or not pull.target.columns:
+        return
+    for column in pull.load.key:
+        if _read(column) and column not in pull.target.columns:
+            yield Finding(
+                "load.changes.key",
+                f"names {column!r}, which target.columns leaves out",
+                "columns that are sent, by Looker's names, or add it to target.columns",
+            )
 
 
 def _cursor_needs_a_query(pull: Pull) -> Findings:
@@ -147,9 +164,13 @@ RULES: Mapping[type[Struct], tuple[Rule, ...]] = {
     Looker: (Rule(("url", "host", "port", "region"), _one_address),),
     InlineQuery: (_not_empty("fields"),),
     Incremental: (Rule(("start",), _window_fits_start),),
-    Changes: (_not_empty("key"),),
+    Changes: (_not_empty("key"), Rule(("key",), _keys_differ)),
     Target: (Rule(("via", "bucket", "path"), _storage_is_whole), Rule(("columns",), _headers_differ)),
-    Pull: (Rule(("load", "target"), _overlap_is_harmless), Rule(("load", "source"), _cursor_needs_a_query)),
+    Pull: (
+        Rule(("load", "target"), _overlap_is_harmless),
+        Rule(("load", "source"), _cursor_needs_a_query),
+        Rule(("load", "target"), _keys_are_sent),
+    ),
     Export: (
         Rule(("source", "fallback"), _fallback_is_of_use),
         Rule(("format", "compress"), _parquet_is_compressed),
@@ -167,6 +188,7 @@ def faults(bridge: Bridge) -> Findings:
     yield from _signals_start_pulls(bridge)
     yield from _jobs_have_what_they_need(bridge)
     yield from _files_have_names_of_their_own(bridge)
+    yield from _cared_for_secrets_are_used(bridge)
 
 
 def warnings(bridge: Bridge) -> Findings:
@@ -174,6 +196,8 @@ def warnings(bridge: Bridge) -> Findings:
     yield from _region_is_a_domain(bridge)
     yield from _configurations_are_shared(bridge)
     yield from _cursors_have_a_time_zone(bridge)
+    yield from _late_rows_are_caught(bridge)
+    yield from _windows_do_not_shrink(bridge)
     yield from _changes_are_repeatable(bridge)
     yield from _formats_match_names(bridge)
     if not list(bridge.jobs()):
@@ -242,6 +266,13 @@ def _files_have_names_of_their_own(bridge: Bridge) -> Findings:
             yield Finding(path, f"writes the same object as {first}", "a path of its own")
 
 
+def _cared_for_secrets_are_used(bridge: Bridge) -> Findings:
+    used = {bridge.looker.credentials, bridge.pigment.import_key, bridge.pigment.export_key, bridge.webhook.token}
+    for name in bridge.secrets:
+        if _read(*used) and name not in used:
+            yield Finding(under("secrets", name), "is no secret that is used above", "the name as it stands there")
+
+
 def _region_is_a_domain(bridge: Bridge) -> Findings:
     region = bridge.looker.region
     if region and "." not in region:
@@ -251,14 +282,14 @@ def _region_is_a_domain(bridge: Bridge) -> Findings:
 
 
 def _configurations_are_shared(bridge: Bridge) -> Findings:
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, Target]] = {}
     for path, target in _targets(bridge):
-        first = seen.setdefault(target.configuration, path)
-        if first != path:
+        first, other = seen.setdefault(target.configuration, (path, target))
+        if first != path and not (target.shared and other.shared):
             yield Finding(
                 f"{path}.configuration",
                 f"is that of {first} too: they wait for each other, and a clearing import drops the other's rows",
-                "a configuration of its own, unless that is meant",
+                "a configuration of its own, or shared: true in both if that is meant",
             )
 
 
@@ -270,6 +301,29 @@ def _cursors_have_a_time_zone(bridge: Bridge) -> Findings:
                 f"pulls.{name}.source.query_timezone",
                 "is missing: windows then begin and end in whatever time zone the Look or the user has",
                 "such as UTC",
+            )
+
+
+def _late_rows_are_caught(bridge: Bridge) -> Findings:
+    for name, pull in bridge.pulls.items():
+        if not isinstance(pull.load, Incremental) or pull.load.overlap or pull.load.delay:
+            continue
+        path = f"pulls.{name}.load.incremental"
+        if pull.target.repeatable:
+            yield Finding(path, "misses rows that appear after their time was read", "such as overlap: 2 hours")
+        else:
+            yield Finding(
+                path,
+                "misses rows that appear after their time was read, and an append cannot read them again",
+                "such as delay: 15 minutes, by when every row is there",
+            )
+
+
+def _windows_do_not_shrink(bridge: Bridge) -> Findings:
+    for name, pull in bridge.pulls.items():
+        if isinstance(pull.load, Incremental) and pull.guards.max_shrink is not None:
+            yield Finding(
+                f"pulls.{name}.guards.max_shrink", "is not looked at: windows differ in size", "it for full loads only"
             )
 
 

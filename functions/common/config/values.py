@@ -17,6 +17,7 @@ from common.config.model import (
     Bucket,
     Count,
     Cron,
+    Day,
     FilterValue,
     Host,
     ObjectPath,
@@ -218,6 +219,13 @@ def _time_zone(raw: object) -> TimeZone:
     raise Wrong("is not the name of a time zone")
 
 
+def _day(raw: object) -> Day:
+    try:
+        return dt.date.fromisoformat(_filter_value(raw).strip())
+    except ValueError:
+        raise Wrong("is no day") from None
+
+
 _UNIT_DAYS = {
     "second": 1 / 86_400,
     "minute": 1 / 1_440,
@@ -246,7 +254,7 @@ def _step(raw: object) -> Step:
     return Step(amount=amount, unit=cast("Unit", unit))
 
 
-def _position(raw: object) -> Position:
+def position(raw: object) -> Position:
     """`2013-01-01` reaches the bucket as `2013-01-01T00:00:00Z`, so a Z says no more than its absence does."""
     if isinstance(raw, int | float):
         return _whole_number(raw)
@@ -254,12 +262,12 @@ def _position(raw: object) -> Position:
     if re.fullmatch(r"-?[0-9]{1,15}", value):
         return int(value)
     try:
-        position = dt.datetime.fromisoformat(value)
+        moment = dt.datetime.fromisoformat(value)
     except ValueError:
         raise Wrong("is neither a date, nor a time, nor a number") from None
-    if position.utcoffset():
+    if moment.utcoffset():
         raise Wrong("holds a UTC offset", "the time in the query's time zone, without an offset")
-    return position.replace(tzinfo=None)
+    return moment.replace(tzinfo=None)
 
 
 def _share(raw: object) -> Share:
@@ -307,6 +315,7 @@ LEAVES: Mapping[object, Leaf] = {
     Url: Leaf(_url, "an address such as https://acme.cloud.looker.com"),
     Host: Leaf(_host, "a host such as acme.cloud.looker.com"),
     Port: Leaf(_port, "a port such as 19999"),
+    Day: Leaf(_day, "a day such as 2027-01-31"),
     Cron: Leaf(_cron, 'five fields of unix-cron, such as "15 6 * * *" for 6:15 every day'),
     TimeZone: Leaf(_time_zone, "an IANA name such as Europe/Paris or UTC"),
     FilterValue: Leaf(_filter_value, 'a Looker filter expression in quotes, such as "7 days"'),
@@ -315,6 +324,6 @@ LEAVES: Mapping[object, Leaf] = {
     Count: Leaf(_count, "a whole number such as 1"),
     Share: Leaf(_share, "a percentage such as 50%"),
     Step: Leaf(_step, "a step such as 1 month, 2 hours, or 500000 for a cursor of numbers"),
-    Position: Leaf(_position, 'a date such as 2013-01-01, a time such as "2013-01-01 06:00", or a number'),
+    Position: Leaf(position, 'a date such as 2013-01-01, a time such as "2013-01-01 06:00", or a number'),
     Scalar: Leaf(_scalar, "some text, a number, true or false"),
 }

@@ -11,11 +11,11 @@ from common import config
 from common.errors import BridgeFileInvalid
 from common.instance import Instance
 from local import bridge_file
-from local.checking import buckets, looker, pigment
+from local.checking import buckets, expiry, looker, pigment
 from local.checking.finding import Finding, green, red, table, yellow
 from local.checking.secrets import try_secret
 
-__all__ = ["Finding", "every_finding", "table"]
+__all__ = ["Finding", "every_finding", "findings_offline", "table"]
 
 _FILE = "bridge.yaml"
 
@@ -26,18 +26,38 @@ def every_finding(config_path: Path, instance: Instance) -> Iterator[Finding]:
         raw = bridge_file.read(config_path)
         bridge = config.decode(raw)
     except BridgeFileInvalid as error:
-        for line in error.cause.splitlines():
-            yield red(*_parts(line, error.next_step))
+        yield from _faults(error)
         yield from buckets.findings(None, None, instance)
         return
-    yield green(_FILE, f"It says what it has to, of {_counted(bridge)}.")
-    for line in bridge.warnings:
-        yield yellow(*_parts(line, "Change it, unless it is meant."))
+    yield from _said(bridge)
     yield from looker.findings(bridge, instance)
     yield from pigment.findings(bridge, instance)
     if bridge.webhook.token:
         yield try_secret(instance, "webhook.token", bridge.webhook.token)
+    yield from expiry.findings(bridge, instance.clock.now().date())
     yield from buckets.findings(bridge, raw, instance)
+
+
+def findings_offline(config_path: Path) -> Iterator[Finding]:
+    """What the file alone tells: no secret is read, and nobody is asked.
+
+    It is read with the functions' own code, so what is red here would stop every function; a warning stops none.
+    """
+    try:
+        yield from _said(bridge_file.load(config_path))
+    except BridgeFileInvalid as error:
+        yield from _faults(error)
+
+
+def _faults(error: BridgeFileInvalid) -> Iterator[Finding]:
+    for line in error.cause.splitlines():
+        yield red(*_parts(line, error.next_step))
+
+
+def _said(bridge: config.Bridge) -> Iterator[Finding]:
+    yield green(_FILE, f"It says what it has to, of {_counted(bridge)}.")
+    for line in bridge.warnings:
+        yield yellow(*_parts(line, "Change it, unless it is meant."))
 
 
 def _parts(line: str, next_step: str) -> tuple[str, str, str]:

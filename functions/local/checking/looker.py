@@ -8,13 +8,15 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from common import config
-from common.errors import BridgeError, CannotStream, LookerLoginRefused, SecretUnreadable
+from common import config, resources
+from common.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
+from common.explores import name_of
 from common.instance import Instance
+from common.loads.increments import GRAINS
 from common.looker import Looker, Query
-from common.pulling import find_query
+from common.reading import find_query
 from local.checking import permission
-from local.checking.explores import Explores, name_of
+from local.checking.explores import Explores
 from local.checking.finding import Finding, green, red, refused, yellow
 from local.checking.permission import Grant, find_grant
 from local.checking.secrets import try_secret
@@ -65,7 +67,7 @@ class _Versions(msgspec.Struct, frozen=True):
 def _pull_findings(pull: config.Pull, looker: Looker, explores: Explores, grant: Grant) -> Iterator[Finding]:
     subject = f"pulls.{pull.name}.source"
     if isinstance(pull.source, config.ResourceSource):
-        yield _try_resource(looker, f"{subject}.resource", pull.source.resource)
+        yield _try_resource(f"{subject}.resource", pull.source.resource, looker, explores, grant)
         return
     subject = f"{subject}.{_kind_of(pull.source)}"
     try:
@@ -83,20 +85,59 @@ def _pull_findings(pull: config.Pull, looker: Looker, explores: Explores, grant:
         yield red(subject, what, permission.NEXT_STEP)
     for where, names in _fields_named(pull):
         yield from _field_findings(f"pulls.{pull.name}.{where}", names, query, types)
+    if isinstance(pull.load, config.Incremental) and not isinstance(types, BridgeError):
+        yield from _cursor_findings(f"pulls.{pull.name}.load.incremental", pull.load, types)
 
 
-def _try_resource(looker: Looker, subject: str, resource: str) -> Finding:
+def _cursor_findings(subject: str, load: config.Incremental, types: dict[str, str]) -> Iterator[Finding]:
+    """Whether windows can be read along a cursor, where it is a field at all."""
+    kind = types.get(load.cursor)
+    if kind is None:
+        return
+    grain = GRAINS.get(kind)
+    if grain is None:
+        what = f"The field {load.cursor} is of the type {kind}: no date, time or number to read windows of."
+        yield red(f"{subject}.cursor", what, CursorUnfit.next_step)
+    elif (grain == "number") != isinstance(load.start, int):
+        yield red(f"{subject}.start", f"It is not of the type of {load.cursor}, {kind}.", CursorUnfit.next_step)
+
+
+def _try_resource(subject: str, resource: str, looker: Looker, explores: Explores, grant: Grant) -> Finding:
+    query = resources.query_of(resource)
+    if query is not None:
+        return _activity_finding(subject, query, explores, grant)
     try:
-        found = looker.get_as(list[object], f"/{resource}", f"its {resource}", fields="id")
+        count = len(resources.listed(looker, resource).first())
     except BridgeError as error:
         return refused(subject, error)
-    if found:
-        return green(subject, f"Looker shows {len(found):,} {resource}.")
+    if count:
+        return green(subject, f"Looker shows {resource}: {count:,} in its first answer.")
     return yellow(
         subject,
         f"Looker shows no {resource}; a missing permission looks the same.",
-        f"Check in Looker that there are {resource} which the bridge's user may see.",
+        f"Check in Looker that there are {resource} which the bridge's user may see: it needs "
+        f"{resources.RESOURCES[resource].permission}.",
     )
+
+
+def _activity_finding(subject: str, query: Query, explores: Explores, grant: Grant) -> Finding:
+    """Queries are rows of System Activity, read like those of any explore."""
+    types = explores.types(query)
+    if isinstance(types, BridgeError):
+        what = f"Looker does not show System Activity to its user: {types.cause}"
+        return red(subject, what, f"Give the bridge's Looker user the permission {resources.ACTIVITY_PERMISSION}.")
+    unknown = [name for name in query.fields or [] if name not in types]
+    if unknown:
+        what = f"This Looker's System Activity has no {', '.join(unknown)}."
+        next_step = (
+            f"Name the fields it has: source: {{explore: {{model: {query.model}, view: {query.view}, fields: …}}}}."
+        )
+        return red(subject, what, next_step)
+    if grant.roles and grant.certain and not grant.covers(query.model):
+        # No document says whether the model sets of roles count for System Activity.
+        what = f"No role that may download without limit names the model {query.model}: files may end at 5,000 rows."
+        return yellow(subject, what, permission.NEXT_STEP)
+    return green(subject, f"Looker shows its user {name_of(query)}, whose rows are queries.")
 
 
 def _kind_of(source: _Asked) -> str:

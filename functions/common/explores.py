@@ -1,0 +1,46 @@
+"""The fields of an explore, as Looker describes them (API 4.0, `lookml_model_explore`)."""
+
+import urllib.parse
+
+import msgspec
+
+from common.looker import Looker, Query
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A field, as far as the bridge asks for it."""
+
+    name: str
+    type: str | None = None
+    label: str | None = None
+    "Its header in a CSV."
+
+
+class Fields(msgspec.Struct, frozen=True):
+    dimensions: list[Field] | None = None
+    measures: list[Field] | None = None
+    filters: list[Field] | None = None
+    parameters: list[Field] | None = None
+
+    def by_name(self) -> dict[str, Field]:
+        kinds = (self.dimensions, self.measures, self.filters, self.parameters)
+        return {field.name: field for kind in kinds for field in kind or []}
+
+
+class _Explore(msgspec.Struct, frozen=True):
+    fields: Fields
+
+
+def fields_of(looker: Looker, query: Query) -> Fields:
+    """What there is to ask of a query's explore.
+
+    Raises:
+        LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood.
+    """
+    model, view = (urllib.parse.quote(name, safe="") for name in (query.model, query.view))
+    path = f"/lookml_models/{model}/explores/{view}"
+    return looker.get_as(_Explore, path, name_of(query), fields="fields").fields
+
+
+def name_of(query: Query) -> str:
+    return f"the explore {query.model}/{query.view}"
