@@ -107,6 +107,35 @@ def test_it_reads_models_and_explores(sdk: Any) -> None:
     assert [field.name for field in fields.measures] == ["orders.count"]
 
 
+def test_it_lists_creates_and_reads_back_a_user(sdk: Any) -> None:
+    assert [user.display_name for user in sdk.all_users(sorts="id")] == ["Sandbox User"]
+
+    user = sdk.create_user(models40.WriteUser(first_name="Ada", last_name="Lovelace"))
+    sdk.create_user_credentials_email(user.id, models40.WriteCredentialsEmail(email="ada@example.com"))
+
+    read = sdk.user(user.id)
+    assert (read.display_name, read.email, read.credentials_email.email) == ("Ada Lovelace", *["ada@example.com"] * 2)
+    assert [found.id for found in sdk.search_users(email="ADA@%")] == [user.id]
+    assert sdk.update_user(user.id, models40.WriteUser(is_disabled=True)).is_disabled is True
+    sdk.delete_user(user.id)
+    assert [user.id for user in sdk.all_users(limit=5, offset=0)] == ["1"]
+
+
+def test_it_is_told_what_does_not_fit_a_user(sdk: Any) -> None:
+    user = sdk.create_user(models40.WriteUser(first_name="Ada"))
+    with pytest.raises(SDKError) as refusal:
+        sdk.create_user_credentials_email(user.id, models40.WriteCredentialsEmail(email="sandbox@example.com"))
+    assert [(fault.field, fault.code) for fault in refusal.value.errors] == [("email", "already_exists")]
+
+
+def test_it_lists_content(client: Client, sdk: Any) -> None:
+    client.looker.content.dashboard(3, "Sales")
+    assert [(each.id, each.title, each.folder.name) for each in sdk.all_dashboards()] == [("3", "Sales", "Shared")]
+    assert [folder.is_shared_root for folder in sdk.all_folders()] == [True]
+    assert [project.id for project in sdk.all_projects()] == ["shop"]
+    assert [group.name for group in sdk.all_groups()] == ["All Users"]
+
+
 def test_a_look_that_is_not_there(sdk: Any) -> None:
     with pytest.raises(SDKError) as refusal:
         sdk.look("99")

@@ -83,6 +83,35 @@ def pull(
 
 
 @app.command()
+def backfill(
+    job: Annotated[str, typer.Argument(help="A pull of bridge.yaml with load: incremental.")],
+    begin: Annotated[
+        str, typer.Option("--from", help="Load again from this day, time or number; without it, from where it is.")
+    ] = "",
+    end: Annotated[str, typer.Option("--to", help="No further than this; without it, to what is there now.")] = "",
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Reads and checks every window, and shows its rows; sends nothing.")
+    ] = False,
+    function: Annotated[
+        str,
+        typer.Option(help="The deployed function's address, to have it do the work; without it, this machine does."),
+    ] = "",
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
+) -> None:
+    """Load an incremental pull window by window, to its end. Stop it any time; started again, it goes on."""
+    from local import backfilling  # noqa: PLC0415  # progress bars that no other command needs
+
+    call = backfilling.call(job, begin, end)
+    with contextlib.nullcontext() if function else _bridge(config, env_file, state):
+        work = backfilling.work(function)
+        done = backfilling.preview(work, call, as_json) if preview else backfilling.load(work, call, as_json)
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
 def export(
     job: Annotated[str, typer.Argument(help="An export of bridge.yaml.")],
     preview: Annotated[
@@ -223,15 +252,26 @@ def deliver(
 
 @app.command()
 def check(
-    config: Config = _CONFIG, env_file: EnvFile = _ENV_FILE, state: State = _STATE, as_json: Json = False
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only what bridge.yaml says: no secret is read, nobody is asked.")
+    ] = False,
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+    as_json: Json = False,
 ) -> None:
     """Try every credential, permission and id that bridge.yaml names, for real."""
     from local import checking  # noqa: PLC0415
 
     console = show.console()
     findings: list[checking.Finding] = []
-    with _bridge(None, env_file, state), contextlib.nullcontext() if as_json else console.status("trying"):
-        for finding in checking.every_finding(config, instance.current):
+    with contextlib.ExitStack() as open_:
+        if not offline:
+            open_.enter_context(_bridge(None, env_file, state))
+        if not as_json:
+            open_.enter_context(console.status("trying"))
+        found = checking.findings_offline(config) if offline else checking.every_finding(config, instance.current)
+        for finding in found:
             findings.append(finding)
             if not as_json:
                 console.print(checking.table([finding]))
@@ -310,6 +350,64 @@ def _list(
 
 
 @app.command()
+def looker(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PATCH, PUT or DELETE.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Below /api/4.0, such as /users?limit=5.")],
+    body: Annotated[str | None, typer.Option(help="JSON to send.")] = None,
+    file: Annotated[str | None, typer.Option(help="A file with JSON to send; - for standard input.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    as_json: Json = False,
+    as_table: Annotated[bool, typer.Option("--table", help="A list of objects as a table.")] = False,
+    config: Config = _CONFIG,
+    env_file: EnvFile = _ENV_FILE,
+    state: State = _STATE,
+) -> None:
+    """Anything else in Looker's API, with the bridge's login: what Looker answers."""
+    from local import call as calls  # noqa: PLC0415
+
+    where = calls.where(config)
+    call = calls.call_of(method, path, calls.body_of(body, file), where)
+    if call.is_write and not yes:
+        _confirm(calls.announcement(call, where))
+    with _bridge(None, env_file, state):
+        answer = calls.send(call, where, instance.current)
+    shown = calls.table(answer) if as_table or (sys.stdout.isatty() and not as_json) else None
+    if shown is None:
+        sys.stdout.buffer.write(calls.printed(answer))
+        if not answer.body:
+            print(f"Looker answered {answer.status}, and nothing more.", file=sys.stderr)
+        return
+    listing, left_out = shown
+    show.console().print(listing)
+    if left_out:
+        print(f"Left out: {', '.join(left_out)}; --json shows them.", file=sys.stderr)
+
+
+@app.command("resources")
+def list_resources(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
+) -> None:
+    """Looker's own objects that a pull can read, and their columns."""
+    from local import columns  # noqa: PLC0415
+
+    if markdown:
+        print(columns.markdown())
+    else:
+        show.console().print(columns.table())
+
+
+def _confirm(announcement: str) -> None:
+    """Ask the person who is there; where nobody is, nothing is sent."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise MalformedRequest(
+            "This would write to Looker, and nobody is there to ask; nothing was sent.",
+            next_step="Add --yes, if that is meant.",
+        )
+    print(announcement, file=sys.stderr)
+    typer.confirm("Send it?", abort=True, err=True)
+
+
+@app.command()
 def errors(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the README shows them.")] = False,
 ) -> None:
@@ -373,6 +471,8 @@ def _print(receipt: Receipt, as_json: bool, files: Path | None) -> None:
     sample = show.sample_table(receipt)
     if sample is not None:
         console.print(sample)
+    for table in show.diff_tables(receipt):
+        console.print(table)
     console.print(show.receipt_table(receipt, files))
 
 

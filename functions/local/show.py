@@ -1,6 +1,6 @@
 """What a person is shown: receipts and runs as tables; a program gets JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.errors import code_of, every_error
-from common.receipts import Receipt
+from common.receipts import ChangeCounts, Diff, Receipt
 
 COLOURS = {
     "landed": "green",
@@ -40,8 +40,17 @@ def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
     for name, count in msgspec.structs.asdict(receipt.rows).items():
         if count is not None:
             table.add_row(f"rows {name}", f"{count:,}")
+    if receipt.changes is not None:
+        for name, count in msgspec.structs.asdict(receipt.changes).items():
+            table.add_row(f"rows {name}", f"{count:,}")
     for skip in receipt.skips:
         table.add_row("skipped", escape(f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}"))
+    _add(table, "window", " to ".join(receipt.window) if receipt.window else None)
+    _add(table, "cursor", receipt.cursor.after)
+    if not isinstance(receipt.progress, msgspec.UnsetType) and receipt.outcome != "previewed":
+        read = receipt.progress.rows.read or 0
+        left = "nothing is left" if receipt.progress.done else f"up to {receipt.progress.until} is left"
+        table.add_row("all windows", f"{receipt.progress.flights:,} in this call, {read:,} rows read; {left}")
     _add(table, "bytes", f"{receipt.bytes:,}" if receipt.bytes is not None else None)
     _add(table, "sha256", receipt.sha256)
     _add(table, "configuration", receipt.configuration)
@@ -73,8 +82,42 @@ def sample_table(receipt: Receipt) -> Table | None:
     if isinstance(receipt.preview, msgspec.UnsetType):
         return None
     title = f"The first rows, as {'a reader' if receipt.kind == 'export' else 'Pigment'} would get them"
-    table = Table(*map(escape, receipt.preview.header), title=title, title_justify="left", min_width=len(title) + 4)
-    for row in receipt.preview.first_rows:
+    return _listing(title, receipt.preview.header, receipt.preview.first_rows)
+
+
+def diff_tables(receipt: Receipt) -> list[Table]:
+    """What a preview of `load: changes` shows of the rows that its receipt counts; nothing of fates that no row had."""
+    if isinstance(receipt.diff, msgspec.UnsetType):
+        return []
+    diff = receipt.diff
+    # Where keys are bad, nothing is counted.
+    counts = receipt.changes or ChangeCounts(0, 0, 0, 0)
+    tables: list[tuple[str, Sequence[Any], int, list[str], list[list[str]]]] = [
+        ("Changed rows", diff.changed_rows, counts.changed, [*diff.key, "column", "before", "after"], _cells(diff)),
+        ("New rows", diff.new_rows, counts.added, diff.header, diff.new_rows),
+        ("Gone from Looker, still in Pigment", diff.gone_keys, counts.gone, diff.key, diff.gone_keys),
+        ("Keys that are empty or there more than once", diff.bad_keys, 0, diff.key, diff.bad_keys),
+    ]
+    return [
+        _listing(what if count <= len(shown) else f"{what}, the first {len(shown)} of {count:,}", header, lines)
+        for what, shown, count, header, lines in tables
+        if shown
+    ]
+
+
+def _cells(diff: Diff) -> list[list[str]]:
+    """A line for each cell that changed; the key stands in the first one of its row."""
+    no_key = [""] * len(diff.key)
+    return [
+        [*(no_key if number else row.key), cell.column, cell.before, cell.after]
+        for row in diff.changed_rows
+        for number, cell in enumerate(row.cells)
+    ]
+
+
+def _listing(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(*map(escape, header), title=title, title_justify="left", min_width=len(title) + 4)
+    for row in rows:
         table.add_row(*map(escape, row))
     return table
 

@@ -1,25 +1,30 @@
-"""`python -m tests.bench [memory|wall|export|relay|start] [--rows N] [--rounds N]`."""
+"""`python -m tests.bench [memory|wall|changes|export|relay|start] [--rows N] [--rounds N]`."""
 
 import argparse
 
-from . import export, memory, relay, show, start, wall
+from . import changes, export, memory, relay, show, start, wall
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.bench", description="Speed and memory, side by side.")
     asked.add_argument(
-        "measurements", nargs="*", metavar="memory|wall|export|relay|start", help="all of them, if none is named"
+        "measurements",
+        nargs="*",
+        metavar="memory|wall|changes|export|relay|start",
+        help="all of them, if none is named",
     )
     asked.add_argument(
         "--rows",
         type=int,
-        help=f"of the largest pull, {memory.ROWS} for memory, {wall.ROWS} for wall; of the export, {export.ROWS}",
+        help=f"of the largest pull, {memory.ROWS} for memory, {wall.ROWS} for wall; of the changes, {changes.ROWS}; "
+        f"of the export, {export.ROWS}",
     )
     asked.add_argument("--rounds", type=int, help="beside the one that warms up")
     given = asked.parse_args()
     measurements = {
         "memory": lambda: memory.measure(given.rows or memory.ROWS, given.rounds or memory.ROUNDS),
         "wall": lambda: wall.measure(given.rows or wall.ROWS, given.rounds or wall.ROUNDS),
+        "changes": lambda: changes.measure(given.rows or changes.ROWS, given.rounds or changes.ROUNDS),
         "export": lambda: export.measure(given.rows or export.ROWS, given.rounds or export.ROUNDS),
         "relay": lambda: relay.measure(given.rounds or relay.ROUNDS),
         "start": lambda: start.measure(given.rounds or start.ROUNDS),

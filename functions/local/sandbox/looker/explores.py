@@ -100,6 +100,7 @@ class Explore:
         types: Mapping[str, str] | None = None,
         nulls: Sequence[str] = ("",),
         fails_after_rows: int | None = None,
+        fields: Mapping[str, Field] | None = None,
     ) -> None:
         self.model = model
         self.name = name
@@ -107,9 +108,11 @@ class Explore:
         self.fails_after_rows = fails_after_rows
         "The database connection is severed after so many rows: Looker's answer is 200 and ends with an error's text."
         self.table = f"{model}.{name}"
-        self.fields: dict[str, Field] = {}
+        self.fields: dict[str, Field] = dict(fields or {})
         self._warehouse = warehouse
         warehouse.fill(self.table, paths, types or {}, nulls)
+        if fields is not None:
+            return
         for column, kind in warehouse.columns(self.table):
             self._add(_identifier(column), quoted(column), kind, label=(labels or {}).get(column))
         if f"{name}.count" not in self.fields:

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from local.sandbox.wire import Request, Response
@@ -44,23 +44,32 @@ class Route:
     public: bool
 
 
-_ROUTES: list[Route] = []
+_MARK = "_routes"
 
 
 def route(method: str, pattern: str, *, public: bool = False) -> Callable[[Answer], Answer]:
-    """Answer requests for `/looks/{look_id}` with what is below; only `public` ones come without a token."""
+    """Answer requests for `/looks/{look_id}` with the method below; only `public` ones come without a token."""
     address = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
 
-    def added(answer: Answer) -> Answer:
-        _ROUTES.append(Route(method, pattern, address, answer, public))
+    def marked(answer: Answer) -> Answer:
+        setattr(answer, _MARK, [*getattr(answer, _MARK, []), Route(method, pattern, address, answer, public)])
         return answer
 
-    return added
+    return marked
 
 
-def find(request: Request) -> tuple[Route | None, dict[str, str]]:
+def routes_of(part: object) -> list[Route]:
+    """What a part of the site answers, in the order it is written."""
+    return [
+        dataclasses.replace(known, answer=getattr(part, name))
+        for name, answer in vars(type(part)).items()
+        for known in getattr(answer, _MARK, [])
+    ]
+
+
+def find(request: Request, routes: Iterable[Route]) -> tuple[Route | None, dict[str, str]]:
     """The route of a request, and the values in its path."""
-    for known in _ROUTES:
+    for known in routes:
         if known.method == request.method and (found := known.address.fullmatch(request.raw_path)):
             return known, {name: urllib.parse.unquote(value) for name, value in found.groupdict().items()}
     return None, {}
@@ -97,6 +106,61 @@ def _cut(whole: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
         value = whole[name]
         cut[name] = {key: value[key] for key in inner if key in value} if inner and isinstance(value, dict) else value
     return cut
+
+
+def page(request: Request, rows: Sequence[dict[str, Any]]) -> Response:
+    """A list, sorted and cut as asked; how much there is stands in its headers, but only where `limit` was sent.
+
+    Source: sdk-codegen, `docs/paging.md`.
+    """
+    rows = _sorted(rows, request.argument("sorts") or "id")
+    limit, offset = whole_number(request, "limit"), whole_number(request, "offset") or 0
+    response = selected(request, rows[offset:][:limit])
+    if limit is not None:
+        response.headers |= {"X-Total-Count": str(len(rows)), "Link": _links(request, len(rows), limit, offset)}
+    return response
+
+
+def _sorted(rows: Sequence[dict[str, Any]], sorts: str) -> list[dict[str, Any]]:
+    """By the fields named, the first of them above all; numbers in texts, such as ids, by their size."""
+    found = list(rows)
+    for sort in reversed(sorts.split(",")):
+        name, _, direction = sort.strip().partition(" ")
+        found.sort(key=lambda row, name=name: _rank(row.get(name)), reverse=direction == "desc")  # type: ignore[misc]
+    return found
+
+
+def _rank(value: Any) -> tuple[int, int, str]:
+    text = "" if value is None else str(value)
+    return (0, int(text), "") if text.isdecimal() else (1, 0, text.casefold())
+
+
+def _links(request: Request, total: int, limit: int, offset: int) -> str:
+    others = {name: values for name, values in request.query.items() if name not in {"limit", "offset"}}
+    places = {"first": 0, "last": max(0, total - 1) // max(1, limit) * limit, "next": offset + limit}
+    places |= {"prev": max(0, offset - limit)} if offset else {}
+    address = f"{address_of(request)}{request.raw_path}"
+    return ",".join(
+        f'<{address}?{urllib.parse.urlencode({**others, "limit": limit, "offset": place}, doseq=True)}>; rel="{name}"'
+        for name, place in places.items()
+    )
+
+
+def matching(request: Request, rows: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows that fit what was searched for: all of it, or with `filter_or` any of it."""
+    wanted = {name: text for name in names if (text := request.argument(name)) is not None}
+    enough = any if request.argument("filter_or") == "true" and wanted else all
+    return [row for row in rows if enough(_fits(row.get(name), text) for name, text in wanted.items())]
+
+
+def _fits(value: Any, wanted: str) -> bool:
+    """As `search_users` describes it: LIKE without regard to case, true or false, and whether there is a value."""
+    if wanted.upper() in {"IS NULL", "NOT NULL"}:
+        return (value is None) == (wanted.upper() == "IS NULL")
+    if isinstance(value, bool):
+        return wanted == str(value).lower()
+    like = re.escape(wanted).replace("%", ".*").replace("_", ".")
+    return value is not None and re.fullmatch(like, str(value), re.IGNORECASE | re.DOTALL) is not None
 
 
 def whole_number(request: Request, name: str) -> int | None:

@@ -17,9 +17,11 @@ from typing import Any
 
 import msgspec
 
-from local.sandbox.looker import results
+from local.sandbox.looker import activity, results
+from local.sandbox.looker.content import SHARED, Content
 from local.sandbox.looker.explores import Explore, Warehouse
 from local.sandbox.looker.filters import Malformed, time_zone
+from local.sandbox.looker.people import OWN_ID, People
 from local.sandbox.looker.queries import Query, QueryRefused, row_limit, translate
 from local.sandbox.looker.routing import (
     Refusal,
@@ -30,6 +32,7 @@ from local.sandbox.looker.routing import (
     not_found,
     refused,
     route,
+    routes_of,
     selected,
     whole_number,
 )
@@ -37,18 +40,20 @@ from local.sandbox.wire import Request, Response
 
 _RELEASE = "26.12.3"
 _FOREVER = "2026-01-01T00:00:00.000+00:00"
-_USER_ID = "1"
 _ROLE_ID = "2"
 ALL_PERMISSIONS = frozenset(
     {
         "access_data",
+        "administer",
         "download_with_limit",
         "download_without_limit",
         "explore",
         "save_content",
         "schedule_look_emails",
         "see_drill_overlay",
+        "see_lookml",
         "see_looks",
+        "see_system_activity",
         "see_user_dashboards",
         "send_outgoing_webhook",
     }
@@ -92,6 +97,10 @@ class Looker:
         self._queries: dict[str, Query] = {}
         self._tokens: dict[str, float] = {}
         self._warehouse = Warehouse()
+        self.history = activity.History(self._warehouse)
+        self.people = People(lambda: self.permissions, self._stamp)
+        self.content = Content(lambda: self.permissions, self._model_names, lambda: _FOREVER)
+        self._routes = [route for part in (self, self.people, self.content) for route in routes_of(part)]
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -137,13 +146,13 @@ class Looker:
     # How a request finds its answer.
 
     def answer(self, request: Request) -> Response:
-        found, values = find(request)
+        found, values = find(request, self._routes)
         try:
             if found is None:
                 raise not_found()
             if not found.public:
                 self._authenticate(request)
-            return found.answer(self, request, **values)
+            return found.answer(request, **values)
         except Refusal as refusal:
             return refused(refusal, request, found)
 
@@ -203,27 +212,7 @@ class Looker:
             },
         )
 
-    # Who is asking.
-
-    @route("GET", "/api/4.0/user")
-    def _me(self, request: Request) -> Response:
-        return selected(
-            request,
-            {
-                "id": _USER_ID,
-                "first_name": "Sandbox",
-                "last_name": "User",
-                "display_name": "Sandbox User",
-                "email": "sandbox@example.com",
-                "is_disabled": False,
-                "is_service_account": False,
-                "locale": "en",
-                "group_ids": [],
-                "role_ids": [_ROLE_ID],
-                "can": {"show": True},
-                "url": f"{address_of(request)}/api/4.0/users/{_USER_ID}",
-            },
-        )
+    # What the user may do.
 
     @route("GET", "/api/4.0/roles")
     def _roles(self, request: Request) -> Response:
@@ -237,8 +226,15 @@ class Looker:
             raise not_found()
         return selected(request, self._described_role())
 
+    @route("GET", "/api/4.0/users/{user_id}/roles")
+    def _user_roles(self, request: Request, user_id: str) -> Response:
+        if user_id not in self.people.users:
+            raise not_found()
+        held = self.people.users[user_id].role_ids
+        return selected(request, [self._described_role()] if _ROLE_ID in held else [])
+
     def _described_role(self) -> dict[str, Any]:
-        models = sorted({model for model, _ in self.explores})
+        models = sorted({*self._model_names(), *([activity.MODEL] if activity.PERMISSION in self.permissions else [])})
         return {
             "id": _ROLE_ID,
             "name": "Bridge",
@@ -259,7 +255,7 @@ class Looker:
 
     @route("GET", "/api/4.0/lookml_models")
     def _models(self, request: Request) -> Response:
-        models = [self._described_model(name) for name in dict.fromkeys(model for model, _ in self.explores)]
+        models = [self._described_model(name) for name in self._model_names()]
         start = whole_number(request, "offset") or 0
         limit = whole_number(request, "limit")
         return selected(request, models[start:][:limit])
@@ -269,6 +265,9 @@ class Looker:
         if model not in {known for known, _ in self.explores}:
             raise not_found()
         return selected(request, self._described_model(model))
+
+    def _model_names(self) -> list[str]:
+        return list(dict.fromkeys(model for model, _ in list(self.explores)))
 
     def _described_model(self, name: str) -> dict[str, Any]:
         return {
@@ -291,6 +290,8 @@ class Looker:
         return selected(request, self._found_explore(model, name).described())
 
     def _found_explore(self, model: str, name: str) -> Explore:
+        if (model, name) == (activity.MODEL, activity.EXPLORE) and activity.PERMISSION in self.permissions:
+            return self.history.explore()
         if (model, name) not in self.explores:
             raise not_found()
         return self.explores[model, name]
@@ -323,9 +324,9 @@ class Looker:
             "description": look.description,
             "query_id": look.query.slug,
             "model": {"id": look.query.model, "label": look.query.model.replace("_", " ").title()},
-            "folder": {"id": "1", "name": "Shared"},
-            "folder_id": "1",
-            "user_id": _USER_ID,
+            "folder": self.content.described_folder(SHARED),
+            "folder_id": SHARED,
+            "user_id": OWN_ID,
             "user_name": "Sandbox User",
             "created_at": _FOREVER,
             "updated_at": _FOREVER,
@@ -379,7 +380,11 @@ class Looker:
             formatted=request.argument("apply_formatting") == "true",
             fails_after_rows=explore.fails_after_rows,
         )
+        self.history.note(activity.Run(query, now))
         return Response(200, body, {"Content-Type": results.content_type(result_format)})
+
+    def _stamp(self) -> str:
+        return dt.datetime.fromtimestamp(self.clock(), dt.UTC).isoformat(timespec="milliseconds")
 
 
 def _query_of(body: Mapping[str, Any]) -> Query:

@@ -1,0 +1,112 @@
+"""System Activity: what was run on this Looker, as the explore `history` of the model `system__activity`.
+
+Field names are those of public LookML and dashboards on it; Looker's own explore has many more. Looker may show what is
+an hour old from its cache; here it is always fresh.
+"""
+
+import csv
+import dataclasses
+import datetime as dt
+import pathlib
+import tempfile
+import threading
+from collections.abc import Iterator
+
+from local.sandbox.looker.explores import Explore, Field, Warehouse
+from local.sandbox.looker.queries import Query
+
+MODEL = "system__activity"
+EXPLORE = "history"
+PERMISSION = "see_system_activity"
+
+_COLUMNS = {
+    "id": "BIGINT",
+    "created_at": "TIMESTAMP",
+    "runtime": "DOUBLE",
+    "source": "VARCHAR",
+    "status": "VARCHAR",
+    "user_id": "BIGINT",
+    "query_id": "BIGINT",
+    "query_slug": "VARCHAR",
+    "query_model": "VARCHAR",
+    "query_view": "VARCHAR",
+    "query_fields": "VARCHAR",
+    "query_limit": "BIGINT",
+}
+FIELDS = [
+    Field("history.id", "History ID", "id", "BIGINT"),
+    Field("history.created_time", "History Created Time", "created_at", "TIMESTAMP"),
+    Field("history.created_date", "History Created Date", "created_at::DATE", "DATE"),
+    Field("history.runtime", "History Runtime in Seconds", "runtime", "DOUBLE"),
+    Field("history.source", "History Source", "source", "VARCHAR"),
+    Field("history.status", "History Status", "status", "VARCHAR"),
+    Field("user.id", "User ID", "user_id", "BIGINT"),
+    Field("query.id", "Query ID", "query_id", "BIGINT"),
+    Field("query.slug", "Query Slug", "query_slug", "VARCHAR"),
+    Field("query.model", "Query Model", "query_model", "VARCHAR"),
+    Field("query.view", "Query Explore", "query_view", "VARCHAR"),
+    Field("query.formatted_fields", "Query Fields Used", "query_fields", "VARCHAR"),
+    Field("query.limit", "Query Limit", "query_limit", "BIGINT"),
+    Field("history.query_run_count", "History Query Run Count", "COUNT(*)", "BIGINT", measure=True),
+    Field("history.average_runtime", "History Average Runtime", "AVG(NULLIF(runtime, 0))", "DOUBLE", measure=True),
+    Field("history.max_runtime", "History Max Runtime", "MAX(runtime)", "DOUBLE", measure=True),
+    Field("history.total_runtime", "History Total Runtime", "SUM(runtime)", "DOUBLE", measure=True),
+    Field("history.first_query_date", "History First Query Date", "MIN(created_at)::DATE", "DATE", measure=True),
+    Field(
+        "history.most_recent_query_date", "History Most Recent Query Date", "MAX(created_at)::DATE", "DATE",
+        measure=True,
+    ),
+    Field("user.count", "User Count", "COUNT(DISTINCT user_id)", "BIGINT", measure=True),
+    Field("query.count", "Query Count", "COUNT(DISTINCT query_id)", "BIGINT", measure=True),
+]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a query, or of SQL Runner, which has none."""
+
+    query: Query | None
+    at: dt.datetime
+    source: str = "api4"
+    user_id: str = "1"
+    runtime_s: float = 0.0
+    status: str = "complete"
+
+
+class History:
+    """Runs, newest last; the table is made of them when it is asked for."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._lock = threading.Lock()
+        self.runs: list[Run] = []
+
+    def note(self, run: Run) -> None:
+        self.runs.append(run)
+
+    def explore(self) -> Explore:
+        """Of all runs so far."""
+        with self._lock, tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "history.csv"
+            with path.open("w", newline="") as file:
+                csv.writer(file).writerows([_COLUMNS, *self._rows()])
+            fields = {field.name: field for field in FIELDS}
+            return Explore(self._warehouse, MODEL, EXPLORE, [path], types=_COLUMNS, fields=fields)
+
+    def _rows(self) -> Iterator[list[object]]:
+        numbers: dict[str, int] = {}
+        for number, run in enumerate(list(self.runs), 1):
+            query = run.query
+            yield [
+                number,
+                run.at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" "),
+                run.runtime_s,
+                run.source,
+                run.status,
+                run.user_id,
+                *([""] * 6 if query is None else _cells(query, numbers.setdefault(query.slug, len(numbers) + 1))),
+            ]
+
+
+def _cells(query: Query, number: int) -> list[object]:
+    return [number, query.slug, query.model, query.view, ", ".join(query.fields or []), query.limit or ""]

@@ -1,0 +1,157 @@
+"""Looker with a Look as it was and as it is, Pigment, Cloud Storage and Secret Manager in a process of their own."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from common import cursors
+from common.instance import CONFIG_PATH
+from common.store import Store
+from local import home
+from local.sandbox.looker import Looker
+from local.sandbox.pigment import Pigment
+from local.sandbox.wire import Server
+
+from . import rows
+from .contenders import Failed
+from .vendors import Vendors
+
+FULL, CHANGES = "full", "changes"
+KEY = "Flights Id"
+UPDATED = "Flights Departed"
+ONE_IN = 100
+"Of so many rows one has changed."
+
+_CLIENT_SECRET = "a-looker-client-secret"
+_BEFORE, _AFTER = "before", "after"
+
+# What has changed bears a later time: `load: changes` does not need it, an incremental load does.
+_CHANGED = """
+    SELECT * REPLACE (
+        CASE WHEN id % {one_in} = 0 THEN delay + 1000 ELSE delay END AS delay,
+        CASE WHEN id % {one_in} = 0 THEN departed + INTERVAL 20 YEAR ELSE departed END AS departed
+    ) FROM '{path}'
+"""
+
+
+class Sites:
+    """Where they answer, and how what has landed is taken back."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.vendors = msgspec.json.decode(self._line(), type=Vendors)
+
+    def go_back(self) -> None:
+        """From now on the Look is as it is, and the pull of changes has landed it as it was, and no more."""
+        assert self._process.stdin
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        self._line()
+
+    def _line(self) -> bytes:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed("The stand-ins ended; what they said stands above.")
+        return line
+
+
+@contextlib.contextmanager
+def running(count: int) -> Iterator[Sites]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        command = [sys.executable, "-m", __name__, folder, str(count)]
+        # They end when their standard input does, whatever becomes of this process.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            yield Sites(process)
+
+
+def query_of(*, is_later: bool) -> dict[str, object]:
+    """What a script asks of Looker."""
+    model = _AFTER if is_later else _BEFORE
+    return {"model": model, "view": "flights", "fields": rows.FIELDS, "limit": "-1"}
+
+
+def _serve(folder: Path, count: int) -> None:
+    looker = Looker(client_id="bridge", client_secret=_CLIENT_SECRET)
+    for model, file in _files(folder, count).items():
+        looker.explore(model, "flights", file)
+        looker.look(model, f"Flights as they are {model}", model, "flights", rows.FIELDS)
+    pigment = Pigment(requests_per_5_minutes=None, imports_per_hour=None)
+    application = pigment.application("Planning")
+    full, changes, other = (
+        pigment.configuration_from_header(pigment.block(application, name), rows.HEADER, unique=[KEY])
+        for name in ("Full", "Changes", "Another's")
+    )
+    import_key = pigment.key(["Import"])
+    credentials = {"client_id": "bridge", "client_secret": _CLIENT_SECRET}
+    secrets = {"looker-api": json.dumps(credentials), "pigment-import-key": import_key}
+    with (
+        contextlib.closing(looker),
+        pigment,
+        Server(looker) as looker_server,
+        Server(pigment) as pigment_server,
+        home.occupied(folder / "state", secrets) as here,
+    ):
+        store = Store(home.BUCKET)
+
+        def install(look: str) -> None:
+            bridge = {
+                "looker": {"url": looker_server.url, "credentials": "looker-api"},
+                "pigment": {"url": pigment_server.url, "import_key": "pigment-import-key"},
+                "pulls": {FULL: _pull(look, full), CHANGES: _pull(look, changes, {"changes": {"key": [KEY]}})},
+            }
+            store.write_json(CONFIG_PATH, bridge, over=None)
+
+        install(_BEFORE)
+        _say(
+            Vendors(
+                looker=looker_server.url,
+                client_id="bridge",
+                client_secret=_CLIENT_SECRET,
+                pigment=pigment_server.url,
+                import_key=import_key,
+                configuration=other,
+                environment=here.environment(),
+            )
+        )
+        landed = None
+        for _ in sys.stdin:
+            landed = landed or cursors.read(store, CHANGES)
+            store.write_json(cursors.path_of(CHANGES), landed, over=None)
+            install(_AFTER)
+            _say("done")
+
+
+def _files(folder: Path, count: int) -> dict[str, Path]:
+    files = {_BEFORE: folder / "before.csv", _AFTER: folder / "after.csv"}
+    rows.write(files[_BEFORE], count)
+    changed = _CHANGED.format(one_in=ONE_IN, path=files[_BEFORE])
+    duckdb.execute(f"COPY ({changed}) TO '{files[_AFTER]}' (HEADER)")
+    return files
+
+
+def _pull(look: str, configuration: str, load: object = "full") -> dict[str, Any]:
+    return {
+        "source": {"look": look},
+        "load": load,
+        "target": {"configuration": configuration, "repeatable": True},
+        # 100,000 rows may be what is asked for here, and not one of Looker's limits.
+        "guards": {"accept_cap": True},
+    }
+
+
+def _say(value: object) -> None:
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), int(sys.argv[2]))
