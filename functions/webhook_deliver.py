@@ -1,15 +1,19 @@
 """The function `webhook_deliver`: what waits in the inbox, into Pigment. Its flow is `common.delivering`.
 
-Woken by a Pub/Sub push when an object arrives in `inbox/`, and by a schedule that is the safety net. Any answer but a
-2xx makes Pub/Sub come back.
+Woken by a Pub/Sub push when an object arrives in `inbox/`, and by a schedule that is the safety net: that sweep also
+looks for what should have happened and has not (`common.watching`). Any answer but a 2xx makes Pub/Sub come back.
 """
+
+import contextvars
 
 import flask
 import functions_framework
 import msgspec
 
-from common import delivering, instance, log, runs, web
-from common.errors import status_of
+from common import delivering, inbox, instance, log, runs, watching, web
+from common.delivering import Tally
+from common.errors import BridgeError, status_of
+from common.instance import Instance
 
 log.configure()
 
@@ -31,10 +35,15 @@ def webhook_deliver(request: flask.Request) -> flask.Response:
     log.begin(request.headers)
     here = instance.current
     try:
-        tally = delivering.deliver(here, here.config(), _hint(web.read_body(request, _LONGEST_ENVELOPE_BYTES)))
+        hint = _hint(web.read_body(request, _LONGEST_ENVELOPE_BYTES))
+        bridge = here.config()
+        # In a context of its own: what the log says afterwards is of no single run.
+        tally = contextvars.copy_context().run(delivering.deliver, here, bridge, hint)
     except Exception as error:  # noqa: BLE001  # the edge: nothing may leave it but an answer
         return web.refusal(runs.as_bridge_error(error))
-    log.log.info("inbox looked through", delivered=tally.delivered, waiting=tally.waiting, dead=tally.dead)
+    _tell(here, tally, sweep=hint is None)
+    if hint is None:
+        watching.watch(here, bridge)
     return web.respond(tally, status_of(tally.error.code) if tally.error else 200, tally.error)
 
 
@@ -46,3 +55,23 @@ def _hint(body: bytes | None) -> str | None:
         return None
     folder, _, rest = name.partition("/")
     return rest.partition("/")[0] if folder == "inbox" else None
+
+
+def _tell(here: Instance, tally: Tally, *, sweep: bool) -> None:
+    log.log.info(
+        "inbox looked through",
+        delivered=tally.delivered,
+        waiting=tally.waiting,
+        dead=tally.dead,
+        oldest_waiting_s=_oldest_waiting_s(here) if tally.waiting else 0,
+        sweep=sweep,
+    )
+
+
+def _oldest_waiting_s(here: Instance) -> int | None:
+    """None where the bucket does not tell just now: the deliveries that were made are answered all the same."""
+    try:
+        arrived_at = inbox.oldest(here.store)
+    except BridgeError:
+        return None
+    return max(0, round((here.clock.now() - arrived_at).total_seconds())) if arrived_at else 0

@@ -16,7 +16,7 @@ rows are still in Looker, and a person sends them again, which makes a delivery 
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -28,6 +28,9 @@ _SAME_CONTENT_FOR = timedelta(hours=1)
 "How long equal content without a webhook id counts as the same delivery: a schedule may rightly send it again later."
 
 PLACES = ("inbox", "delivered", "dead")
+
+_ARRIVAL = "%Y%m%dT%H%M%S%f"
+"How a name begins, in UTC: names sort by time."
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -113,7 +116,7 @@ def put_rows(
 
 def _claim(store: Store, relay: str, identity: str, now: datetime, *, by_id: bool) -> Mark | None:
     """The name under which a delivery is to be kept; None where it lies under it already."""
-    mark = Mark(f"{now:%Y%m%dT%H%M%S%f}-{identity}", stamp(now), by_id)
+    mark = Mark(f"{now:{_ARRIVAL}}-{identity}", stamp(now), by_id)
     earlier = _mark(store, f"seen/{relay}/{identity}", mark)
     if earlier and any(store.exists(path_of(place, relay, earlier.name)) for place in PLACES):
         return None
@@ -153,6 +156,19 @@ def relays(store: Store) -> Iterator[str]:
         yield name.split("/")[1]
 
 
+def oldest(store: Store) -> datetime | None:
+    """When the delivery arrived that has waited longest; None where none waits."""
+    return min(filter(None, map(_arrival, store.names("inbox/"))), default=None)
+
+
+def _arrival(path: str) -> datetime | None:
+    """None for what somebody else put into the inbox."""
+    try:
+        return datetime.strptime(path.rpartition("/")[2].partition("-")[0], _ARRIVAL).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def close(store: Store, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
     """Take a delivery out of the inbox, its end in its metadata. Repeated, it does what is left to do."""
     path = path_of("inbox", relay, name)
@@ -172,7 +188,7 @@ def replay(store: Store, place: str, relay: str, name: str, now: datetime) -> st
     Returns:
         None where there is no such delivery.
     """
-    again = f"{now:%Y%m%dT%H%M%S%f}-{name.rpartition('-')[2]}"
+    again = f"{now:{_ARRIVAL}}-{name.rpartition('-')[2]}"
     # A name of its own: the end of the first time must not count as the end of the second.
     copied = store.copy_with(path_of(place, relay, name), path_of("inbox", relay, again), {"replay-of": name})
     return again if copied else None
