@@ -1,9 +1,16 @@
 # `make demo` and `make test` need Python 3.11+, make and a network to the package index; nothing else.
+# `make infra`, `make plan` and `make apply` need Terraform beside that.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TERRAFORM ?= terraform
+BRIDGE ?= infra/bridge.yaml
+PLAN := $(CURDIR)/build/deploy.tfplan
+# Its dependencies are at odds with the functions' own, so it has a place of its own.
+SCAN := .venv-scan
+CHECKOV := 3.3.30
 
-.PHONY: demo test lint proofs bench lock clean
+.PHONY: demo test lint proofs bench archive deployed check infra scan plan apply schema lock clean
 
 demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no account needed
 	$(BIN)/bridge demo
@@ -22,6 +29,34 @@ proofs: $(VENV)/ready  ## the slow proofs
 bench: $(VENV)/ready  ## speed and memory, side by side
 	$(BIN)/python -m tests.bench
 
+archive:  ## build/functions.zip: what Google Cloud builds the functions from
+	$(PYTHON) infra/archive.py
+
+deployed: $(VENV)/ready  ## the archive, installed on its own and served as Google Cloud does: about a minute
+	$(BIN)/pytest -m slow tests/test_the_archive_holds_what_runs.py
+
+check: $(VENV)/ready  ## what bridge.yaml says, with the functions' own code; another file: BRIDGE=…
+	$(BIN)/bridge check --offline --config $(BRIDGE)
+
+# No backend: nothing here looks at what is deployed. One file of tests at a time: a stand-in for the provider that .ci/run
+# may use holds no more.
+infra: archive  ## Terraform's format, validity and tests
+	$(TERRAFORM) -chdir=infra fmt -check -recursive
+	$(TERRAFORM) -chdir=infra init -backend=false -input=false
+	$(TERRAFORM) -chdir=infra validate
+	set -e; for file in infra/tests/*.tftest.hcl; do $(TERRAFORM) -chdir=infra test -filter=tests/$$(basename $$file); done
+
+scan: $(SCAN)/ready  ## what a policy scanner says of infra/; exceptions stand in the resources, with their reasons
+	$(SCAN)/bin/checkov --directory infra --framework terraform --skip-download --quiet --compact
+
+plan: check archive  ## what Terraform would do, kept for `make apply`; STATE_BUCKET=… keeps its state
+	@test -n "$(STATE_BUCKET)" || { echo "Which bucket keeps Terraform's state? make plan STATE_BUCKET=…" >&2; exit 1; }
+	$(TERRAFORM) -chdir=infra init -input=false -backend-config=bucket=$(STATE_BUCKET)
+	$(TERRAFORM) -chdir=infra plan -input=false -var=bridge_file=$(abspath $(BRIDGE)) -out=$(PLAN)
+
+apply:  ## do what `make plan` showed, and nothing else
+	$(TERRAFORM) -chdir=infra apply -input=false $(PLAN)
+
 # --no-deps: the pinned file is complete, and leaves out what the flights' package needs only to draw data frames.
 $(VENV)/ready: tests/requirements.txt pyproject.toml
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version): once, about a minute"
@@ -31,6 +66,14 @@ $(VENV)/ready: tests/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+$(SCAN)/ready: Makefile
+	$(PYTHON) -m venv $(SCAN)
+	$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check checkov==$(CHECKOV)
+	@touch $@
+
+schema: $(VENV)/ready  ## the shape of bridge.yaml, for Terraform, as the functions' structs have it
+	$(BIN)/python -m local.bridge_schema > infra/bridge_schema.json
+
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/ready  ## pin what pyproject.toml asks for; UPGRADE=--upgrade for the newest
 	$(COMPILE) $(UPGRADE) -o functions/requirements.txt
@@ -38,4 +81,4 @@ lock: $(VENV)/ready  ## pin what pyproject.toml asks for; UPGRADE=--upgrade for 
 	    --no-emit-package pandas --no-emit-package numpy --no-emit-package python-dateutil --no-emit-package pytz
 
 clean:
-	rm -rf $(VENV) .demo .bridge
+	rm -rf $(VENV) $(SCAN) .demo .bridge build

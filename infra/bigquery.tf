@@ -1,0 +1,80 @@
+# Exports as tables that BigQuery reads where they lie: no copy, and no load to wait for. Whoever queries needs to read
+# both the dataset and the objects.
+
+locals {
+  _tables = var.bigquery == null ? {} : {
+    for name in var.bigquery.exports : name => {
+      # One * may stand for all that differs from run to run.
+      uri       = "gs://${local._bucket}/exports/${replace(try(local.exports[name].path, ""), "/\\{.*\\}/", "*")}"
+      parquet   = try(local.exports[name].format, "csv") == "parquet"
+      gzip      = try(local.exports[name].compress, null) == "gzip"
+      delimiter = try(local.exports[name].source.delimiter, ",")
+      # What lies before dt={date}/ becomes the table, and dt a column of it.
+      partitioned = try(regex("^((?:[^{]*/)?)dt=\\{date\\}/", local.exports[name].path)[0], null)
+      is_ours     = can(local.exports[name]) && try(local.exports[name].bucket, null) == null
+    }
+  }
+}
+
+resource "google_bigquery_dataset" "exports" {
+  #checkov:skip=CKV_GCP_81:the dataset holds no rows, only where they lie
+  count = var.bigquery == null ? 0 : 1
+
+  dataset_id  = var.bigquery.dataset
+  description = "What the Looker-Pigment bridge exports, read in place from gs://${local._bucket}/exports/."
+  labels      = var.labels
+  location    = google_storage_bucket.bridge.location
+
+  depends_on = [google_project_service.services]
+}
+
+resource "google_bigquery_table" "exports" {
+  #checkov:skip=CKV_GCP_80:the table holds no rows, only where they lie
+  #checkov:skip=CKV_GCP_121:nothing is lost with it
+  for_each = local._tables
+
+  dataset_id          = google_bigquery_dataset.exports[0].dataset_id
+  table_id            = replace(each.key, "-", "_")
+  deletion_protection = false
+  description         = "The export ${each.key}: ${each.value.uri}"
+  labels              = var.labels
+
+  external_data_configuration {
+    autodetect    = true
+    compression   = each.value.gzip ? "GZIP" : "NONE"
+    source_format = each.value.parquet ? "PARQUET" : "CSV"
+    source_uris   = [each.value.partitioned == null ? each.value.uri : "${local._exports_at}${each.value.partitioned}*"]
+
+    dynamic "csv_options" {
+      for_each = each.value.parquet ? [] : [each.value.delimiter]
+      content {
+        allow_quoted_newlines = true
+        field_delimiter       = csv_options.value
+        quote                 = "\""
+        skip_leading_rows     = 1
+      }
+    }
+
+    dynamic "hive_partitioning_options" {
+      for_each = each.value.partitioned == null ? [] : [each.value.partitioned]
+      content {
+        mode              = "CUSTOM"
+        source_uri_prefix = "${local._exports_at}${hive_partitioning_options.value}{dt:DATE}"
+      }
+    }
+  }
+
+  lifecycle {
+    # BigQuery finds the columns by itself.
+    ignore_changes = [schema]
+
+    precondition {
+      condition     = each.value.is_ours
+      error_message = "bigquery.exports names ${each.key}, which is no export of bridge.yaml, or one with a bucket of its own: name exports that lie in the bridge's bucket."
+    }
+  }
+}
+
+locals {
+  _exports_at = "gs://${local._bucket}/exports/"
+}

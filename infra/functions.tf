@@ -1,0 +1,116 @@
+# Four functions out of one archive: GOOGLE_FUNCTION_SOURCE names each one's entry file.
+
+locals {
+  # Kept back from the timeout: 15 s to start, 15 s to answer.
+  _margin_s = 30
+
+  _functions = {
+    for key, given in var.functions : key => {
+      concurrency   = try(given.concurrency, 1) # a run streams as fast as its core goes, and two would share it
+      cpu           = given.cpu
+      ingress       = coalesce(given.ingress, length(var.operators) > 0 ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY")
+      max_instances = given.max_instances
+      memory        = given.memory
+      min_instances = try(given.min_instances, 0)
+      name          = "${var.prefix}-${replace(key, "_", "-")}"
+      timeout_s     = given.timeout_s
+    }
+  }
+}
+
+resource "google_cloudfunctions2_function" "functions" {
+  #checkov:skip=CKV_GCP_124:Looker calls webhook-receive from outside, and that function alone is open; see var.functions
+  for_each = local._functions
+
+  name        = each.value.name
+  description = local._descriptions[each.key]
+  labels      = var.labels
+  location    = var.region
+
+  build_config {
+    docker_repository     = google_artifact_registry_repository.images.id
+    entry_point           = each.key
+    environment_variables = { GOOGLE_FUNCTION_SOURCE = "${each.key}.py" }
+    runtime               = "python313"
+    service_account       = "projects/${var.project_id}/serviceAccounts/${local._emails["build"]}"
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket_object.archive.bucket
+        object = google_storage_bucket_object.archive.name
+      }
+    }
+  }
+
+  service_config {
+    all_traffic_on_latest_revision   = true
+    available_cpu                    = each.value.cpu
+    available_memory                 = each.value.memory
+    direct_vpc_egress                = var.network == null ? null : "VPC_EGRESS_ALL_TRAFFIC"
+    ingress_settings                 = each.value.ingress
+    max_instance_count               = each.value.max_instances
+    max_instance_request_concurrency = each.value.concurrency
+    min_instance_count               = each.value.min_instances
+    service_account_email            = local._emails[each.key]
+    timeout_seconds                  = each.value.timeout_s
+
+    environment_variables = merge(
+      {
+        BRIDGE_BUCKET        = google_storage_bucket.bridge.name
+        BRIDGE_DEADLINE_S    = tostring(each.value.timeout_s - local._margin_s)
+        BRIDGE_LOG_LEVEL     = var.log_level
+        GOOGLE_CLOUD_PROJECT = var.project_id
+      },
+      # functions-framework takes four requests a core; one more than Cloud Run sends would never come, one less would wait.
+      each.value.concurrency == 1 ? {} : { THREADS = tostring(each.value.concurrency) },
+    )
+
+    dynamic "direct_vpc_network_interface" {
+      for_each = google_compute_subnetwork.egress
+      content {
+        network    = direct_vpc_network_interface.value.network
+        subnetwork = direct_vpc_network_interface.value.name
+      }
+    }
+  }
+
+  # The build starts at once, and reads and writes with these.
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build,
+    google_project_iam_member.build,
+    google_project_service.services,
+  ]
+}
+
+locals {
+  _descriptions = {
+    looker_pull     = "A Look's rows, all of them, into a Pigment import."
+    pigment_export  = "A Pigment view or block into Cloud Storage, whole."
+    webhook_deliver = "What waits in the inbox, into Pigment."
+    webhook_receive = "What Looker delivers, acknowledged once it is durable."
+  }
+}
+
+# The images that the functions are built into: a repository of their own, so that the build can write nowhere else.
+resource "google_artifact_registry_repository" "images" {
+  #checkov:skip=CKV_GCP_84:the images hold no more than the source in this repository; Google's own keys do
+  repository_id = "${var.prefix}-functions"
+  description   = "The functions of the Looker-Pigment bridge, as Cloud Build makes them."
+  format        = "DOCKER"
+  labels        = var.labels
+  location      = var.region
+
+  cleanup_policies {
+    id     = "delete-old"
+    action = "DELETE"
+    condition { older_than = "2592000s" } # 30 days
+  }
+
+  cleanup_policies {
+    id     = "keep-recent"
+    action = "KEEP"
+    most_recent_versions { keep_count = 3 }
+  }
+
+  depends_on = [google_project_service.services]
+}

@@ -1,0 +1,209 @@
+# Who is who, and what each may do. No function runs, and nothing is built, as a default service account.
+
+locals {
+  _identities = merge(
+    { for key, function in local._functions : key => { id = function.name, what = local._descriptions[key] } },
+    {
+      build     = { id = "${var.prefix}-build", what = "Builds the functions." }
+      push      = { id = "${var.prefix}-push", what = "Pub/Sub, when it wakes webhook-deliver." }
+      scheduler = { id = "${var.prefix}-scheduler", what = "Cloud Scheduler, when it starts a job." }
+    },
+  )
+
+  # Spelt out rather than read back, so that a plan shows in clear who is given what.
+  _emails  = { for key, account in google_service_account.identities : key => "${account.account_id}@${var.project_id}.iam.gserviceaccount.com" }
+  _members = { for key, email in local._emails : key => "serviceAccount:${email}" }
+}
+
+resource "google_service_account" "identities" {
+  for_each = local._identities
+
+  account_id   = each.value.id
+  description  = each.value.what
+  display_name = each.value.id
+
+  depends_on = [google_project_service.services]
+}
+
+# Who may call which function. The fourth, webhook-receive, is in webhook.tf.
+
+locals {
+  _callers = {
+    "push calls webhook_deliver"      = { caller = "push", function = "webhook_deliver" }
+    "scheduler calls looker_pull"     = { caller = "scheduler", function = "looker_pull" }
+    "scheduler calls pigment_export"  = { caller = "scheduler", function = "pigment_export" }
+    "scheduler calls webhook_deliver" = { caller = "scheduler", function = "webhook_deliver" }
+  }
+}
+
+resource "google_cloud_run_v2_service_iam_member" "callers" {
+  for_each = local._callers
+
+  # Cloud Functions gives the Cloud Run service behind a function the function's name.
+  name     = google_cloudfunctions2_function.functions[each.value.function].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = local._members[each.value.caller]
+}
+
+# By hand, as whoever they are.
+resource "google_cloud_run_v2_service_iam_member" "operators" {
+  for_each = { for pair in setproduct(["looker_pull", "pigment_export"], var.operators) : "${pair[1]} calls ${pair[0]}" => pair }
+
+  name     = google_cloudfunctions2_function.functions[each.value[0]].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = each.value[1]
+}
+
+# What each function does in the bucket, by prefix. What is written there is replaced and deleted as well: under a
+# precondition, and Cloud Storage says 412 to a second create only to somebody who might have replaced the object.
+
+locals {
+  _bucket_access = {
+    looker_pull = {
+      "bases/"     = "write"
+      "config/"    = "read"
+      "cursors/"   = "write"
+      "dead/"      = "write" # a pull settles the flight that a relay left open on the same configuration
+      "delivered/" = "write"
+      "inbox/"     = "write"
+      "leases/"    = "write"
+      "receipts/"  = "write"
+      "staged/"    = "write"
+    }
+    pigment_export = {
+      "config/"   = "read"
+      "cursors/"  = "write"
+      "exports/"  = "write"
+      "leases/"   = "write"
+      "receipts/" = "write"
+      "tmp/"      = "write"
+    }
+    webhook_deliver = {
+      "bases/"     = "write" # a relay may start a pull
+      "config/"    = "read"
+      "cursors/"   = "write"
+      "dead/"      = "write"
+      "delivered/" = "write"
+      "inbox/"     = "write"
+      "leases/"    = "write"
+      "receipts/"  = "write"
+      "staged/"    = "write"
+      "watch/"     = "write"
+    }
+    webhook_receive = {
+      "config/"    = "read"
+      "dead/"      = "read" # whether a delivery came before
+      "delivered/" = "read"
+      "inbox/"     = "write"
+      "seen/"      = "write"
+    }
+  }
+
+  _object_roles = {
+    read  = "roles/storage.objectViewer"
+    write = "roles/storage.objectUser"
+  }
+
+  _bucket_grants = merge([
+    for function, access in local._bucket_access : {
+      for level in distinct(values(access)) : "${function} ${level}s" => {
+        function = function
+        level    = level
+        prefixes = sort([for prefix, allowed in access : prefix if allowed == level])
+      }
+    }
+  ]...)
+}
+
+resource "google_storage_bucket_iam_member" "functions" {
+  for_each = local._bucket_grants
+
+  bucket = google_storage_bucket.bridge.name
+  role   = local._object_roles[each.value.level]
+  member = local._members[each.value.function]
+
+  condition {
+    title       = "${each.value.level} ${join(" ", each.value.prefixes)}"
+    description = "Objects under these prefixes alone."
+    expression = join(" || ", [
+      for prefix in each.value.prefixes : "resource.name.startsWith(\"projects/_/buckets/${local._bucket}/objects/${prefix}\")"
+    ])
+  }
+}
+
+# Names, not contents. To list is a permission on the bucket, which a condition on objects never meets; and whoever may
+# not list is told 403, not 404, of an object that is not there.
+resource "google_storage_bucket_iam_member" "listing" {
+  for_each = local._functions
+
+  bucket = google_storage_bucket.bridge.name
+  role   = "roles/storage.legacyBucketReader"
+  member = local._members[each.key]
+}
+
+# Buckets of the user's own, which bridge.yaml names: in exports, and in targets with `via: storage`.
+
+locals {
+  _started_pulls = toset([for relay in local.relays : relay.start if try(relay.start, null) != null])
+
+  _buckets_written = {
+    looker_pull    = [for pull in local.pulls : pull.target.bucket if try(pull.target.bucket, null) != null]
+    pigment_export = [for export in local.exports : export.bucket if try(export.bucket, null) != null]
+    webhook_deliver = concat(
+      [for relay in local.relays : relay.target.bucket if try(relay.target.bucket, null) != null],
+      [for name, pull in local.pulls : pull.target.bucket if try(pull.target.bucket, null) != null && contains(local._started_pulls, name)],
+    )
+  }
+
+  _user_bucket_grants = merge([
+    for function, buckets in local._buckets_written : {
+      for bucket in distinct(buckets) : "${function} writes ${bucket}" => { bucket = bucket, function = function }
+    }
+  ]...)
+}
+
+resource "google_storage_bucket_iam_member" "user_buckets" {
+  for_each = local._user_bucket_grants
+
+  bucket = each.value.bucket
+  role   = "roles/storage.objectUser"
+  member = local._members[each.value.function]
+}
+
+# The build: it reads the source that Cloud Functions lays down for it, writes images, and writes its log.
+
+data "google_project" "project" {
+  project_id = var.project_id
+}
+
+locals {
+  _build_roles = {
+    "roles/logging.logWriter"    = null
+    "roles/storage.objectViewer" = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.project.number}-${var.region}\")"
+  }
+}
+
+resource "google_project_iam_member" "build" {
+  for_each = local._build_roles
+
+  project = var.project_id
+  role    = each.key
+  member  = local._members["build"]
+
+  dynamic "condition" {
+    for_each = each.value == null ? [] : [each.value]
+    content {
+      title      = "the source of functions"
+      expression = condition.value
+    }
+  }
+}
+
+resource "google_artifact_registry_repository_iam_member" "build" {
+  location   = var.region
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.writer"
+  member     = local._members["build"]
+}

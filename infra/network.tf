@@ -1,0 +1,62 @@
+# Where var.network asks for it: all calls of the functions leave through Cloud NAT, from addresses that are reserved.
+
+locals {
+  _egress = var.network == null ? {} : { egress = var.network }
+}
+
+resource "google_compute_network" "egress" {
+  #checkov:skip=CKV2_GCP_18:nothing listens in this network, and one of its own lets nothing in that no rule allows
+  for_each = local._egress
+
+  name                    = "${var.prefix}-egress"
+  auto_create_subnetworks = false
+  description             = "The way out of the functions of the Looker-Pigment bridge."
+
+  depends_on = [google_project_service.services]
+}
+
+resource "google_compute_subnetwork" "egress" {
+  #checkov:skip=CKV_GCP_26:NAT's own log says what failed, and the functions log every call
+  for_each = local._egress
+
+  name                     = "${var.prefix}-egress"
+  ip_cidr_range            = each.value.cidr
+  network                  = google_compute_network.egress[each.key].name
+  private_ip_google_access = true # Cloud Storage and Secret Manager without a way through NAT
+  region                   = var.region
+}
+
+resource "google_compute_router" "egress" {
+  for_each = local._egress
+
+  name    = "${var.prefix}-egress"
+  network = google_compute_network.egress[each.key].id
+  region  = var.region
+}
+
+resource "google_compute_address" "egress" {
+  count = var.network == null ? 0 : var.network.addresses
+
+  name        = "${var.prefix}-egress-${count.index + 1}"
+  description = "For the allow lists of Looker and Pigment."
+  labels      = var.labels
+  region      = var.region
+
+  depends_on = [google_project_service.services]
+}
+
+resource "google_compute_router_nat" "egress" {
+  for_each = local._egress
+
+  name                               = "${var.prefix}-egress"
+  nat_ip_allocate_option             = "MANUAL_ONLY"
+  nat_ips                            = google_compute_address.egress[*].self_link
+  region                             = var.region
+  router                             = google_compute_router.egress[each.key].name
+  source_subnetwork_ip_ranges_to_nat = "ALL_SUBNETWORKS_ALL_IP_RANGES"
+
+  log_config {
+    enable = true
+    filter = "ERRORS_ONLY"
+  }
+}

@@ -1,0 +1,79 @@
+# The bridge's bucket: every state that is shared or outlives a call.
+
+locals {
+  _bucket = coalesce(var.bucket.name, "${var.project_id}-${var.prefix}")
+
+  # In days, by prefix. Marks in seen/ outlive the deliveries they name, or one could land again.
+  _kept_days = {
+    "delivered/" = var.retention_days.delivered
+    "seen/"      = var.retention_days.delivered + 30
+    "staged/"    = var.retention_days.staged
+    "tmp/"       = 1
+  }
+
+  # Large and meant to go, or rewritten every 30 seconds of a run: no earlier version of it helps anybody.
+  _kept_without_versions = ["leases/", "staged/", "tmp/"]
+}
+
+resource "google_storage_bucket" "bridge" {
+  #checkov:skip=CKV_GCP_62:Cloud Audit Logs say who read what; a bucket of access logs would be one more to guard
+  name                        = local._bucket
+  force_destroy               = !var.deletion_protection
+  labels                      = var.labels
+  location                    = coalesce(var.bucket.location, var.region)
+  public_access_prevention    = "enforced"
+  uniform_bucket_level_access = true
+
+  dynamic "lifecycle_rule" {
+    for_each = local._kept_days
+    content {
+      action { type = "Delete" }
+      condition {
+        age            = lifecycle_rule.value
+        matches_prefix = [lifecycle_rule.key]
+      }
+    }
+  }
+
+  lifecycle_rule {
+    action { type = "Delete" }
+    condition {
+      days_since_noncurrent_time = 1
+      matches_prefix             = local._kept_without_versions
+    }
+  }
+
+  lifecycle_rule {
+    action { type = "Delete" }
+    condition { days_since_noncurrent_time = var.retention_days.replaced }
+  }
+
+  lifecycle_rule {
+    action { type = "AbortIncompleteMultipartUpload" }
+    condition { age = 1 }
+  }
+
+  soft_delete_policy {
+    retention_duration_seconds = var.retention_days.soft_deleted * 24 * 60 * 60
+  }
+
+  versioning {
+    enabled = true
+  }
+
+  depends_on = [google_project_service.services]
+}
+
+# bridge.yaml as the functions read it: a change of it touches this object, and schedules, but no function.
+resource "google_storage_bucket_object" "config" {
+  bucket       = google_storage_bucket.bridge.name
+  name         = "config/bridge.json"
+  content      = jsonencode(local.bridge)
+  content_type = "application/json"
+}
+
+resource "google_storage_bucket_object" "archive" {
+  bucket = google_storage_bucket.bridge.name
+  name   = "source/functions-${filesha256(var.source_archive)}.zip"
+  source = var.source_archive
+}

@@ -1,0 +1,20 @@
+terraform {
+  required_version = ">= 1.9"
+
+  # The bucket of the state is nobody's to guess: `terraform init -backend-config=bucket=…`.
+  backend "gcs" {
+    prefix = "looker-pigment-bridge"
+  }
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = ">= 7.40, < 8"
+    }
+  }
+}
+
+provider "google" {
+  project = var.project_id
+  region  = var.region
+}
