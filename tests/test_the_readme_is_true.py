@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from common.config import decode
 from common.receipts import Outcome
-from local import bridge_file, show
+from local import bridge_file, columns, show
 from local.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +24,12 @@ def test_the_error_table_is_the_error_tree() -> None:
     kept = README.split("<!-- bridge errors --markdown -->\n")[1].split("\n<!-- end -->")[0]
 
     assert kept == show.errors_markdown(), "run `bridge errors --markdown` and paste what it prints"
+
+
+def test_the_table_of_resources_is_what_is_read() -> None:
+    kept = README.split("<!-- bridge resources --markdown -->\n")[1].split("\n<!-- end -->")[0]
+
+    assert kept == columns.markdown(), "run `bridge resources --markdown` and paste what it prints"
 
 
 def test_every_outcome_is_explained() -> None:
@@ -70,7 +76,7 @@ def test_the_files_it_names_are_there() -> None:
     "command",
     [
         *("demo", "serve", "pull", "export", "runs", "settle", "check", "errors", "deliver", "deliveries"),
-        *("applications", "blocks", "views", "configurations"),
+        *("applications", "blocks", "views", "configurations", "backfill", "looker", "resources"),
     ],
 )
 def test_help_is_enough_to_work_with(command: str) -> None:
