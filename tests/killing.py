@@ -6,9 +6,13 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from local.sandbox.wire import Server
 
 STORAGE_WRITES = r"(POST|PUT|DELETE) /(upload/)?storage"
+AT_EVERY_WRITE = [pytest.param(True, id="after"), pytest.param(False, id="before", marks=pytest.mark.slow)]
+"Before a write the bucket is as it was after the one before it, so that this half can be left to the slow proofs."
 
 _PREAMBLE = """
 import sys, datetime

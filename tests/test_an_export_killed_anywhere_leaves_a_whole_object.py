@@ -7,7 +7,7 @@ import pytest
 from common import landing, store
 from common.errors import NoSuchJob
 from common.leases import LIFETIME_S, Flight
-from killing import STORAGE_WRITES, run_until_killed
+from killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
 from world import World
 
 EXPORT = """
@@ -21,7 +21,7 @@ def rows(last: int) -> bytes:
     return b"Id;Amount\n" + b"".join(b"%d;1\n" % number for number in range(last))
 
 
-@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("after_effect", AT_EVERY_WRITE)
 def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool) -> None:
     world.export("revenue")
     world.pigment_gives(rows(1))

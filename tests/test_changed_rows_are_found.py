@@ -24,7 +24,7 @@ from common.receipts import ChangeCounts, ChangedCell, ChangedRow, Sample
 from common.staging import Staged
 from common.store import Store
 
-PROOF = settings(deadline=None, max_examples=100)
+PROOF = settings(deadline=None, max_examples=40)
 
 Table = list[list[str]]
 

@@ -157,7 +157,7 @@ def expect_converged(world: World, relay: str, where: object) -> None:
 @pytest.mark.parametrize(
     "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
 )
-@pytest.mark.parametrize("when", ["after", "before"])
+@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.slow)])
 def test_deliver_killed_at_any_write_to_the_bucket(
     world: World, processes: Processes, when: Literal["before", "after"], repeatable: bool
 ) -> None:

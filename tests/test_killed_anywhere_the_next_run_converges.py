@@ -6,7 +6,7 @@ import pytest
 
 from common import landing
 from common.leases import LIFETIME_S
-from killing import STORAGE_WRITES, run_until_killed
+from killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
 from world import HEADER, PUSH, ROWS, World
 
 TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
@@ -35,7 +35,7 @@ def converge(world: World) -> list[int]:
 @pytest.mark.parametrize(
     "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
 )
-@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("after_effect", AT_EVERY_WRITE)
 def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, repeatable: bool) -> None:
     steps = 0
     while True:

@@ -352,7 +352,7 @@ def test_what_lies_in_a_window_and_what_does_not(window: Window, good: list[str]
     ("load", "words"),
     [
         ({"cursor": "trips.note"}, "of the type string"),
-        ({"cursor": "trips.count"}, "no dimension trips.count"),
+        ({"cursor": "trips.count"}, "There is no dimension trips.count"),
         ({"cursor": "trips.updatd"}, "no dimension trips.updatd"),
         ({"cursor": "trips.id"}, "of the type number, and its start is not"),
         ({"start": 5, "window": 10}, "of the type date_time, and its start is not"),
@@ -421,6 +421,22 @@ def test_another_cursor_is_refused_where_it_would_double(world: World, change: d
     assert answer.code == "cursor_unfit"
     assert "make a new job" in answer.error["next_step"]
     assert trips.landed() == told(JANUARY)
+
+
+def test_another_configuration_is_told_of_what_it_lacks(world: World) -> None:
+    trips = Trips(world, repeatable=True)
+    trips.put([*JANUARY, *FEBRUARY, *MARCH])
+    world.call(job="trips")
+    world.clock.advance(60)
+    elsewhere = Trips(world, repeatable=True, name="elsewhere", cursor="elsewhere.updated")
+    world.raw["pulls"]["trips"]["target"]["configuration"] = elsewhere.configuration
+    world.install()
+
+    world.call(job="trips")
+
+    (warning,) = next(each["warnings"] for each in world.receipts("trips") if each["warnings"])
+    assert "Rows before 2026-03-01 06:15:00 landed through another configuration" in warning
+    assert "bridge backfill trips --from" in warning
 
 
 def test_another_time_zone_goes_on_from_the_same_moment(world: World) -> None:

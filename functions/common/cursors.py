@@ -45,6 +45,8 @@ class Landed(msgspec.Struct, frozen=True):
     backfill: Backfill | None = None
     tick: str | None = None
     "What the run answered: a time of Cloud Scheduler, or a delivery."
+    configuration: str | None = None
+    "Where it landed."
 
 
 def of(staged: Staged, run: str, tick: str | None = None) -> Landed:

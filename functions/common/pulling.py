@@ -116,13 +116,15 @@ def _fly(run: Run, job: config.Pull, load: Load, pigment: Pigment, tick: str | N
                 lease.free()
                 return answered
             cargo = load.stage(run, previous, preview=False)
-            if cargo is None or cargo.staged.checked.rows == 0:
-                if cargo is not None and cargo.moves_without_rows:
+            if cargo is None:
+                return landing.end_without(run, lease)
+            landed = msgspec.structs.replace(cargo.landed, tick=tick, configuration=target.configuration)
+            if cargo.staged.checked.rows == 0:
+                if cargo.moves_without_rows:
                     # Killed before this: the same nothing is read again.
-                    cursors.move(store, job.name, cargo.landed)
+                    cursors.move(store, job.name, landed)
                 return landing.end_without(run, lease)
             run.note(rows=Rows(sent=cargo.staged.checked.rows))
-            landed = msgspec.structs.replace(cargo.landed, tick=tick)
             lease.flight = msgspec.structs.replace(flight, landed=landed)
             return landing.land(run, lease, pigment, target, cargo.staged)
         except Exception as error:  # noqa: BLE001  # whatever it is, the hold must not outlive the run

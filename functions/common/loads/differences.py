@@ -6,7 +6,7 @@
 What was read lies under `bases/`, since what is under `staged/` goes after a month, and a source may rest for longer.
 """
 
-from common import changes, config, cursors, guards, reading, receipts, staging
+from common import changes, config, cursors, guards, reading, staging
 from common.changes import BadKeys
 from common.csv import Contract
 from common.cursors import Landed
@@ -89,9 +89,8 @@ class Differences:
             return "The load was in windows so far"
         if not store.exists(previous.staged):
             return f"The file that run {previous.run} landed is gone"
-        receipt = receipts.read(store, self._job.name, previous.run)
-        if receipt is not None and receipt.configuration != self._job.target.configuration:
-            return f"Run {previous.run} landed through another configuration, {receipt.configuration}"
+        if previous.configuration not in (None, self._job.target.configuration):
+            return f"Run {previous.run} landed through another configuration, {previous.configuration}"
         return None
 
 

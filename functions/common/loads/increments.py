@@ -144,7 +144,7 @@ class Windows:
         cursor, zone = self._load.cursor, str(query.query_timezone)
         dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)
         if dimension is None or not dimension.label:
-            raise CursorUnfit(f"{name_of(query).capitalize()} has no dimension {cursor}.")
+            raise CursorUnfit(f"There is no dimension {cursor} in {name_of(query)}.")
         grain = GRAINS.get(dimension.type or "")
         if grain is None:
             raise CursorUnfit(f"The dimension {cursor} is of the type {dimension.type}, not a date, time or number.")
@@ -172,6 +172,9 @@ class Windows:
         if previous is None or previous.value is None or previous.column is None:
             return None
         before, value = previous.column, windows.read(previous.value)
+        if previous.configuration not in (None, self._job.target.configuration):
+            said = f"Rows before {previous.value} landed through another configuration, {previous.configuration}, and"
+            run.note(warnings=[f"{said} are not sent again: `bridge backfill {self._job.name} --from …` does that."])
         if before.field != column.field or isinstance(value, int) != (column.grain == "number"):
             self._expect_restart(run, previous, f"its cursor was {before.field}, and is {column.field}")
             return None
