@@ -69,7 +69,9 @@ OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize("act", OUTCOMES)
+@pytest.mark.parametrize(
+    "act", [pytest.param(act, marks=[pytest.mark.slow] if act in ("overwrite", "delete") else []) for act in OUTCOMES]
+)
 def test_a_change_is_made_or_not_made_wherever_it_is_killed(tmp_path: Path, act: str) -> None:
     before, after, seen = {"folder/a": b"old"}, OUTCOMES[act], []
     for step in range(100):

@@ -75,6 +75,7 @@ def flights(world: World, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow  # `make demo` does the same each time
 def test_all_flights_go_in_and_out_and_are_equal(world: World, flights: Path, tmp_path: Path) -> None:
     for job in ("csv", "parquet"):
         answer = world.call("export", job=job)

@@ -15,9 +15,8 @@ from typing import Any, Self
 
 import duckdb
 
+from local.sandbox import duck
 from local.sandbox.looker.filters import Kind, text_literal
-
-_MEMORY_LIMIT = "1GB"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +47,14 @@ class Warehouse:
     def __init__(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="looker-sandbox-")
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._connection = duckdb.connect(f"{self._folder}/rows.duckdb", config={"memory_limit": _MEMORY_LIMIT})
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._database = duck.Database(pathlib.Path(self._folder, "rows.duckdb"))
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of one's own, for one thread."""
-        return self._connection.cursor()
+        return self._database.cursor()
 
     def close(self) -> None:
-        self._connection.close()
+        self._database.close()
         self._remove()
 
     def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:

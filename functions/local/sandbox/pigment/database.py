@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 
+from local.sandbox import duck
 from local.sandbox.pigment.model import Block, PropertyType
 
-_MEMORY_LIMIT = "1GB"
 _ROWS_AT_A_TIME = 8192
 _SQL_TYPES: dict[PropertyType, str] = {
     "text": "VARCHAR",
@@ -24,23 +24,22 @@ _SQL_TYPES: dict[PropertyType, str] = {
 
 
 class Database:
-    """In memory, or in a file that survives; beyond its memory limit it spills to disk."""
+    """In memory, or in a file that survives."""
 
-    def __init__(self, file: Path | None, spill: Path) -> None:
-        self._connection = duckdb.connect(str(file or ":memory:"))
-        self._connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
-        self._connection.execute(f"SET temp_directory = {literal(str(spill))}")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS journal (line VARCHAR)")
+    def __init__(self, file: Path | None) -> None:
+        self._database = duck.Database(file)
+        with self._database.cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS journal (line VARCHAR)")
         self._writing = threading.Lock()
 
     def close(self) -> None:
         with self._writing:
-            self._connection.close()
+            self._database.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """All of it or nothing; one at a time, as DuckDB refuses two that change the same table."""
-        with self._writing, self._connection.cursor() as cursor:
+        with self._writing, self._database.cursor() as cursor:
             cursor.begin()
             try:
                 yield cursor
@@ -51,7 +50,7 @@ class Database:
 
     def journal(self) -> list[str]:
         """Every line, oldest first."""
-        with self._connection.cursor() as cursor:
+        with self._database.cursor() as cursor:
             return [line for (line,) in cursor.execute("SELECT line FROM journal ORDER BY rowid").fetchall()]
 
     def rows(self, block: Block) -> list[dict[str, Any]]:
@@ -64,7 +63,7 @@ class Database:
 
     def lines(self, queries: Iterable[str]) -> Iterator[bytes]:
         """The one text column of several queries, of one moment, as fast and flat as DuckDB streams it."""
-        with self._connection.cursor() as cursor:
+        with self._database.cursor() as cursor:
             cursor.begin()
             for query in queries:
                 for batch in cursor.sql(query).to_arrow_reader(_ROWS_AT_A_TIME):
@@ -72,13 +71,13 @@ class Database:
 
     def number(self, query: str) -> int:
         """The number a query answers."""
-        with self._connection.cursor() as cursor:
+        with self._database.cursor() as cursor:
             return int(cursor.execute(query).fetchall()[0][0])
 
     def _read(self, block: Block, what: str, how: str = "") -> Sequence[Sequence[Any]]:
         if not block.properties:
             return []
-        with self._connection.cursor() as cursor:
+        with self._database.cursor() as cursor:
             return cursor.execute(f"SELECT {what} FROM {table(block)} {how}").fetchall()
 
 
@@ -110,7 +109,3 @@ def _joined(texts: Any) -> bytes:
     _, ends, content = texts.buffers()
     starts = memoryview(ends).cast("i")
     return bytes(memoryview(content)[starts[texts.offset] : starts[texts.offset + len(texts)]]) if content else b""
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -12,7 +12,8 @@ from typing import Any
 
 import duckdb
 
-from local.sandbox.pigment.database import comparable, literal, table
+from local.sandbox.duck import literal
+from local.sandbox.pigment.database import comparable, table
 from local.sandbox.pigment.model import (
     AutoCreated,
     Block,

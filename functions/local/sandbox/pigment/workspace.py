@@ -49,7 +49,7 @@ class Workspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         if root is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.database = database.Database(root and root / "pigment.duckdb", self.folder / "spill")
+        self.database = database.Database(root and root / "pigment.duckdb")
         self.records = Records(self.database)
         self.sources: dict[str, Source] = {}
 

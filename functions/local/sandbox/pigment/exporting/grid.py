@@ -5,7 +5,8 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from local.sandbox.pigment.database import comparable, literal, table
+from local.sandbox.duck import literal
+from local.sandbox.pigment.database import comparable, table
 from local.sandbox.pigment.exporting import names
 from local.sandbox.pigment.exporting.asked import (
     Comparison,

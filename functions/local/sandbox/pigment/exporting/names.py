@@ -5,7 +5,7 @@ import re
 import string
 from uuid import UUID
 
-from local.sandbox.pigment.database import literal
+from local.sandbox.duck import literal
 
 _SUFFIX_LETTERS = string.ascii_uppercase + string.digits
 

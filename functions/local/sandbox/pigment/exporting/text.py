@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 
-from local.sandbox.pigment.database import literal
+from local.sandbox.duck import literal
 from local.sandbox.pigment.exporting.asked import DateFormat, Delimiter
 from local.sandbox.pigment.model import Block, PropertyType
 
