@@ -183,6 +183,18 @@ def test_a_delay_leaves_the_newest_rows_until_they_have_settled(world: World) ->
     assert trips.landed() == told([Trip(1, at("2026-03-01")), Trip(2, at("2026-03-01"))])
 
 
+def test_what_comes_while_a_call_is_under_way_is_left_to_the_next_one(world: World) -> None:
+    """An overlap counts from when the call began: a row may still appear late in what was read in its course."""
+    trips = Trips(world, repeatable=True, overlap="1 minute")
+    trips.put([*JANUARY, *FEBRUARY, *MARCH])
+    world.looker_server.fault(PULL_RUN, times=2, act=lambda: world.clock.advance(100))
+
+    answer = world.call(job="trips").receipt
+
+    assert answer["cursor"]["after"] == "2026-03-01 06:15:00"
+    assert trips.landed() == told([*JANUARY, *FEBRUARY, MARCH[0]])
+
+
 def test_a_number_is_a_cursor_too(world: World) -> None:
     trips = Trips(world, repeatable=False, cursor="trips.id", start=0, window=3)
     trips.put([Trip(number, at("2026-01-01")) for number in (1, 2, 3, 4, 9, 10)])
