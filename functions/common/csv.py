@@ -163,7 +163,7 @@ class Checker:
         self._begun = True
         self._header = self._agree_on_header()
         if self._rewriter or self._header != self._source_header:
-            line = _written([self._header], self._contract.delimiter)
+            line = written([self._header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
 
     def _agree_on_header(self) -> list[str]:
@@ -215,14 +215,19 @@ class Checker:
         if len(shape) != len(self._record_shape) * rows or shape != self._record_shape * rows:
             self._refuse_odd_width(records, bare, shape)
         self.rows += rows
-        if self._contract.watched:
-            place = self._watched_place
-            self._contract.watched.expect([record[place] if record else "" for record in self._records(records)])
         if self._origin.puts_errors_into_files:
             self._last_record = records[_begin_of_last_record(records) :]
             if b"'" in records:
                 self._guarded_cells += len(_GUARDED_CELL.findall(records))
+        if self._contract.watched:
+            return self._watch(self._contract.watched, records)
         return self._rewriter.rewrite(records) if self._rewriter else records
+
+    def _watch(self, watched: Watched, records: bytes) -> bytes:
+        """Records whose watched values are as expected, read once for that and for rewriting them."""
+        found, place = list(self._records(records)), self._watched_place
+        watched.expect([record[place] if record else "" for record in found])
+        return self._rewriter.written(found) if self._rewriter else records
 
     def _refuse_odd_width(self, records: bytes, bare: bytes, shape: bytes) -> None:
         odd = next(i for i, line in enumerate(shape.splitlines(keepends=True)) if line != self._record_shape)
@@ -307,9 +312,11 @@ class _Rewriter:
         after = self._after.encode()
         if self._order is None and b'"' not in records and after not in records:
             return records.replace(self._before.encode(), after)
-        found = csv.reader(io.StringIO(records.decode(), newline=""), delimiter=self._before)
+        return self.written(csv.reader(io.StringIO(records.decode(), newline=""), delimiter=self._before))
+
+    def written(self, found: Iterable[list[str]]) -> bytes:
         chosen: Iterable[Sequence[str]] = found if self._order is None else map(_chooser(self._order), found)
-        return _written(chosen, self._after)
+        return written(chosen, self._after)
 
 
 class _Lines(list[str]):
@@ -319,7 +326,8 @@ class _Lines(list[str]):
         self.append(record[:-2] + "\n")
 
 
-def _written(records: Iterable[Sequence[str]], delimiter: str) -> bytes:
+def written(records: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
+    """Records as they are written here: LF ends each, quotes only where they are needed."""
     lines = _Lines()
     # Before Python 3.13 it quotes a field for a carriage return only if its own line end has one.
     csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerows(records)

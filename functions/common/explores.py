@@ -39,8 +39,4 @@ def fields_of(looker: Looker, query: Query) -> Fields:
     """
     model, view = (urllib.parse.quote(name, safe="") for name in (query.model, query.view))
     path = f"/lookml_models/{model}/explores/{view}"
-    return looker.get_as(_Explore, path, name_of(query), fields="fields").fields
-
-
-def name_of(query: Query) -> str:
-    return f"the explore {query.model}/{query.view}"
+    return looker.get_as(_Explore, path, query.explore, fields="fields").fields

@@ -75,6 +75,11 @@ class Query(msgspec.Struct, frozen=True):
     query_timezone: str | None = None
     has_table_calculations: bool | None = None
 
+    @property
+    def explore(self) -> str:
+        """What it asks, in words."""
+        return f"the explore {self.model}/{self.view}"
+
     def narrowed(self, filters: Mapping[str, str], query_timezone: str | None) -> Self:
         """With a job's filters merged over its own, which stay where the job says nothing of them."""
         return msgspec.structs.replace(
@@ -222,7 +227,7 @@ class Looker:
             QueryFailed: the answer is no CSV.
             LookerBusy, LookerLoginRefused.
         """
-        what = f"the explore {query.model}/{query.view}"
+        what = query.explore
 
         def ask() -> requests.Response:
             return self._send(
@@ -247,7 +252,7 @@ class Looker:
 
         Raises as `run` does.
         """
-        what = f"the explore {query.model}/{query.view}"
+        what = query.explore
         only = {"fields": [field], "sorts": [f"{field} desc"], "limit": "1"}
         # A null would come first in some databases.
         filters = {**(query.filters or {}), field: "NOT NULL"}

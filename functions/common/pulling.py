@@ -15,7 +15,7 @@ from common.cursors import Landed
 from common.errors import ConfigurationOccupied, MalformedRequest
 from common.instance import Instance
 from common.leases import Flight
-from common.loads.cargo import Load
+from common.loads.cargo import FOR_LANDING_S, Load
 from common.loads.differences import Differences
 from common.loads.everything import Everything
 from common.loads.increments import Stretch, Windows
@@ -24,7 +24,6 @@ from common.pigment import Pigment
 from common.receipts import Receipt, Rows
 from common.runs import Run
 
-_FOR_LANDING_S = 30.0
 _FOR_CLOSING_S = 5.0
 _SPARE = 1.5
 "How much longer than the longest flight so far the next one may take."
@@ -51,7 +50,7 @@ def pull(
         the receipt, of a load in windows the last one's.
     """
     run = _begin(here, job, deadline or here.deadline())
-    looker = Looker(bridge.looker, here.secrets, run.keep_back(0.2, _FOR_LANDING_S), here.chance)
+    looker = Looker(bridge.looker, here.secrets, run.keep_back(0.2, FOR_LANDING_S), here.chance)
     pigment = Pigment(bridge.pigment, here.secrets, run.keep_back(0.1, _FOR_CLOSING_S), here.chance)
     try:
         with looker, pigment:
@@ -85,7 +84,7 @@ def _fly_on(run: Run, job: config.Pull, load: Load, pigment: Pigment, tick: str 
         flights, sums, longest_s = flights + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
         told = msgspec.structs.replace(progress, flights=flights, rows=sums)
         receipt = msgspec.structs.replace(receipt, progress=told)
-        if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + _FOR_LANDING_S):
+        if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + FOR_LANDING_S):
             break
         run = _begin(run.instance, job, run.deadline)
         try:

@@ -7,12 +7,12 @@ of whether the deleted are among them, and leave out LookML dashboards (API 4.0,
 only the fields that become columns, a hundred thousand Looks are some 40 MB.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import msgspec
 
+from common.csv import written
 from common.errors import AnswerNotUnderstood, LookerRefused, LookNotFound, StreamCut
 from common.http import BLOCK_BYTES
 from common.looker import Answer, Looker, Query
@@ -26,8 +26,6 @@ LIST_SEPARATOR = "|"
 _OVERLAP_AND_MORE = 2
 _MOST_STEPS_BACK = 20
 "A list that moves under every page would be asked for without end."
-
-_NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -157,16 +155,16 @@ class Listing:
             AnswerNotUnderstood: the answer is no list of objects with ids.
             LookerBusy, LookerLoginRefused, OutOfTime.
         """
-        waiting = [_line(self._resource.columns)]
-        waiting_characters = 0
+        waiting = [written([self._resource.columns])]
+        waiting_bytes = 0
         for page in self._pages():
             for row in self._rows(page):
                 waiting.append(row)
-                waiting_characters += len(row)
-                if waiting_characters >= BLOCK_BYTES:
-                    yield "".join(waiting).encode()
-                    waiting, waiting_characters = [], 0
-        yield "".join(waiting).encode()
+                waiting_bytes += len(row)
+                if waiting_bytes >= BLOCK_BYTES:
+                    yield b"".join(waiting)
+                    waiting, waiting_bytes = [], 0
+        yield b"".join(waiting)
         self._warn()
 
     def _pages(self) -> Iterator[list[msgspec.Raw]]:
@@ -211,7 +209,7 @@ class Listing:
         except msgspec.DecodeError:
             raise AnswerNotUnderstood(f"Looker's answer about its {self._name} is no list.") from None
 
-    def _rows(self, page: Iterable[msgspec.Raw]) -> Iterator[str]:
+    def _rows(self, page: Iterable[msgspec.Raw]) -> Iterator[bytes]:
         for raw in page:
             row = self._decoded(raw)
             identity = _text(row.get("id"))
@@ -220,7 +218,7 @@ class Listing:
                 continue
             self._seen.add(identity)
             self._telling_rows += row.get(self._resource.telltale) is not None
-            yield _line(_text(_within(row, column)) for column in self._resource.columns)
+            yield written([[_text(_within(row, column)) for column in self._resource.columns]])
 
     def _identity(self, raw: msgspec.Raw) -> str:
         return _text(self._decoded(raw)["id"])
@@ -278,11 +276,3 @@ def _text(value: Any) -> str:
         case str():
             return value
     return msgspec.json.encode(value).decode()
-
-
-def _line(values: Iterable[str]) -> str:
-    return ",".join(map(_quoted_where_needed, values)) + "\n"
-
-
-def _quoted_where_needed(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

@@ -11,7 +11,7 @@ import msgspec
 from common.csv import Checked, Checker, Contract
 from common.errors import StorageRefused
 from common.receipts import Sample
-from common.store import CHUNK_BYTES, Store
+from common.store import CHUNK_BYTES, Store, Stream
 
 _SAMPLE_ROWS = 5
 SAMPLE_BYTES = 64 * 1024
@@ -25,6 +25,26 @@ class Staged(msgspec.Struct, frozen=True):
     bytes: int
     checked: Checked
     sample: Sample
+
+
+class Staging:
+    """Passes a file on to the bucket, and keeps what there is to know of it."""
+
+    def __init__(self, file: Stream) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._beginning = b""
+        self.bytes = 0
+
+    def write(self, ready: bytes) -> None:
+        self._digest.update(ready)
+        self.bytes += len(ready)
+        if len(self._beginning) < SAMPLE_BYTES:
+            self._beginning += ready[: SAMPLE_BYTES - len(self._beginning)]
+        self._file.write(ready)
+
+    def staged(self, path: str, checked: Checked, delimiter: str) -> Staged:
+        return Staged(path, self._digest.hexdigest(), self.bytes, checked, sample(self._beginning, delimiter))
 
 
 def path_of(job: str, run: str) -> str:
@@ -41,20 +61,13 @@ def stage(
         StorageRefused, StorageBusy: it could not be kept.
     """
     checker = Checker(contract)
-    digest = hashlib.sha256()
-    size = 0
-    beginning = b""
     with store.writing(path) as file:
+        staging = Staging(file)
         for block in blocks:
-            ready = checker.feed(block)
-            digest.update(ready)
-            size += len(ready)
-            if len(beginning) < SAMPLE_BYTES:
-                beginning += ready[: SAMPLE_BYTES - len(beginning)]
-            file.write(ready)
+            staging.write(checker.feed(block))
             progress("rows read", checker.rows)
         checked = checker.finish()
-    return Staged(path, digest.hexdigest(), size, checked, sample(beginning, contract.delimiter))
+    return staging.staged(path, checked, contract.delimiter)
 
 
 def read_back(store: Store, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:

@@ -88,11 +88,6 @@ class File:
             raise self.refusal()
 
 
-def count(records: bytes) -> int:
-    """How many there are of whole records."""
-    return len(split(records)) if b'"' in records else records.count(b"\n")
-
-
 def split(records: bytes) -> list[bytes]:
     """Whole records one by one, without the line feed that ends each."""
     lines = records.split(b"\n")

@@ -10,6 +10,9 @@ from common.receipts import Progress
 from common.runs import Run
 from common.staging import Staged
 
+FOR_LANDING_S = 30.0
+"Kept back from the reading, for what comes after it."
+
 
 class Cargo(msgspec.Struct, frozen=True):
     """A file for Pigment, and what is known once it has landed."""

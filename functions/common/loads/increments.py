@@ -16,9 +16,9 @@ from common import config, cursors, guards, reading, staging
 from common.csv import Contract, Watched
 from common.cursors import Backfill, Column, Landed
 from common.errors import ColumnsChanged, CursorUnfit, MalformedRequest
-from common.explores import Fields, fields_of, name_of
+from common.explores import Fields, fields_of
 from common.loads import windows
-from common.loads.cargo import Cargo, note_header
+from common.loads.cargo import FOR_LANDING_S, Cargo, note_header
 from common.loads.windows import Grain, Position, Window
 from common.looker import Looker, Query
 from common.receipts import CursorMove, Progress
@@ -35,9 +35,6 @@ GRAINS: dict[str, Grain] = {
     "number": "number",
 }
 "By a dimension's type (Looker docs, `dimension_group`, timeframes); `raw` times are shown in no query's time zone."
-
-_SPARE_S = 30.0
-"Kept back for what comes after the reading."
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -119,7 +116,12 @@ class Windows:
             longest_s = max(longest_s, run.instance.clock.monotonic_s() - began_s)
             following = self._window_after(window.end, end, column, reach_back=False)
             enough = self._stretch.most_windows is not None and self._windows >= self._stretch.most_windows
-            if staged.checked.rows or following is None or enough or not run.deadline.allows(2 * longest_s + _SPARE_S):
+            if (
+                staged.checked.rows
+                or following is None
+                or enough
+                or not run.deadline.allows(2 * longest_s + FOR_LANDING_S)
+            ):
                 return window, staged, column
             run.instance.store.delete(staged.path)
             window = msgspec.structs.replace(following, begin=window.begin)
@@ -144,11 +146,11 @@ class Windows:
         cursor, zone = self._load.cursor, str(query.query_timezone)
         dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)
         if dimension is None or not dimension.label:
-            raise CursorUnfit(f"There is no dimension {cursor} in {name_of(query)}.")
+            raise CursorUnfit(f"There is no dimension {cursor} in {query.explore}.")
         grain = GRAINS.get(dimension.type or "")
         if grain is None:
             raise CursorUnfit(f"The dimension {cursor} is of the type {dimension.type}, not a date, time or number.")
-        if (grain == "number") != isinstance(self._load.start, int):
+        if not windows.fits(self._load.start, grain):
             raise CursorUnfit(f"The dimension {cursor} is of the type {dimension.type}, and its start is not.")
         _expect_zone(zone)
         self._expect_no_partial_sums(query, fields)
@@ -175,7 +177,7 @@ class Windows:
         if previous.configuration not in (None, self._job.target.configuration):
             said = f"Rows before {previous.value} landed through another configuration, {previous.configuration}, and"
             run.note(warnings=[f"{said} are not sent again: `bridge backfill {self._job.name} --from …` does that."])
-        if before.field != column.field or isinstance(value, int) != (column.grain == "number"):
+        if before.field != column.field or not windows.fits(value, column.grain):
             self._expect_restart(run, previous, f"its cursor was {before.field}, and is {column.field}")
             return None
         if before.time_zone == column.time_zone or column.grain in ("number", "day"):
@@ -202,7 +204,7 @@ class Windows:
                 f"`from` loads rows again, and the target of {self._job.name} is not repeatable.",
                 next_step="Leave `from` out: the load then goes on from its cursor.",
             )
-        if isinstance(begin, int) != (column.grain == "number"):
+        if not windows.fits(begin, column.grain):
             raise MalformedRequest(f"`from` is not of the kind of {column.field}.")
         under_way = previous.backfill if previous and not preview else None
         if under_way is not None and under_way.begin == windows.written(begin, column.grain):
@@ -218,7 +220,7 @@ class Windows:
             end = windows.read(previous.value)
         if end is None:
             return self._horizon
-        if isinstance(end, int) != (column.grain == "number"):
+        if not windows.fits(end, column.grain):
             raise MalformedRequest(f"`to` is not of the kind of {column.field}.")
         return min(
             windows.clear(windows.floored(end, column.grain), column.grain, ZoneInfo(column.time_zone)), self._horizon

@@ -121,6 +121,11 @@ def rezoned(position: Position, grain: Grain, before: str, after: ZoneInfo) -> P
     return clear(floored(moment.astimezone(after).replace(tzinfo=None), grain), grain, after)
 
 
+def fits(position: Position, grain: Grain) -> bool:
+    """Whether a position is of the kind that a cursor's values are: a number or a time."""
+    return isinstance(position, int) == (grain == "number")
+
+
 def written(position: Position, grain: Grain) -> str:
     return position.strftime(_FORMS[grain]) if isinstance(position, datetime) else str(position)
 

@@ -10,8 +10,8 @@ import msgspec
 
 from common import config, resources
 from common.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
-from common.explores import name_of
 from common.instance import Instance
+from common.loads import windows
 from common.loads.increments import GRAINS
 from common.looker import Looker, Query
 from common.reading import find_query
@@ -98,7 +98,7 @@ def _cursor_findings(subject: str, load: config.Incremental, types: dict[str, st
     if grain is None:
         what = f"The field {load.cursor} is of the type {kind}: no date, time or number to read windows of."
         yield red(f"{subject}.cursor", what, CursorUnfit.next_step)
-    elif (grain == "number") != isinstance(load.start, int):
+    elif not windows.fits(load.start, grain):
         yield red(f"{subject}.start", f"It is not of the type of {load.cursor}, {kind}.", CursorUnfit.next_step)
 
 
@@ -137,7 +137,7 @@ def _activity_finding(subject: str, query: Query, explores: Explores, grant: Gra
         # No document says whether the model sets of roles count for System Activity.
         what = f"No role that may download without limit names the model {query.model}: files may end at 5,000 rows."
         return yellow(subject, what, permission.NEXT_STEP)
-    return green(subject, f"Looker shows its user {name_of(query)}, whose rows are queries.")
+    return green(subject, f"Looker shows its user {query.explore}, whose rows are queries.")
 
 
 def _kind_of(source: _Asked) -> str:
@@ -158,7 +158,7 @@ def _stream_finding(subject: str, query: Query, types: dict[str, str] | BridgeEr
     set_aside = [f"its limit of {query.own_limit():,}"] if query.own_limit() else []
     set_aside += ["its totals"] if query.total or query.subtotals else []
     aside = f" ({' and '.join(set_aside)} left aside)" if set_aside else ""
-    return green(subject, f"Looker can stream all rows of {name_of(query)}{aside}.")
+    return green(subject, f"Looker can stream all rows of {query.explore}{aside}.")
 
 
 def _fields_named(pull: config.Pull) -> Iterator[tuple[str, Collection[str]]]:
@@ -180,17 +180,17 @@ def _field_findings(
     if not names:
         return
     if isinstance(types, BridgeError):
-        what = f"The fields of {name_of(query)} cannot be read: {types.cause}"
+        what = f"The fields of {query.explore} cannot be read: {types.cause}"
         yield yellow(subject, what, f"Check in Looker that the explore has {', '.join(names)}.")
         return
     known = types.keys() | _custom_fields(query)
     unknown = [name for name in names if name not in known]
     if not unknown:
-        yield green(subject, f"{', '.join(names)}: known to {name_of(query)}.")
+        yield green(subject, f"{', '.join(names)}: known to {query.explore}.")
     for name in unknown:
         near = difflib.get_close_matches(name, known, n=1)
         instead = f"Write {near[0]}, if that is meant" if near else "Write a field of the explore, as view.field"
-        yield red(subject, f"There is no field {name} in {name_of(query)}.", f"{instead}.")
+        yield red(subject, f"There is no field {name} in {query.explore}.", f"{instead}.")
 
 
 class _CustomField(msgspec.Struct, frozen=True):
