@@ -1,15 +1,17 @@
-"""The function `looker_pull`: a Look's rows, all of them, into a Pigment import. Its flow is `common.pulling`."""
+"""The function `looker_pull`: a Look's rows, all of them, into a Pigment import. Its flow is `common.flows.pull`."""
 
 import flask
 import functions_framework
 import msgspec
 from werkzeug.datastructures import Headers
 
-from common import config, instance, log, web
-from common.errors import MalformedRequest, NoSuchJob
-from common.loads.increments import Stretch
-from common.pulling import pull
-from common.receipts import Receipt
+from common import bridge_yaml
+from common.flows.pull import pull
+from common.loads.incremental import RequestedRange
+from common.platform import log, web
+from common.platform.errors import MalformedRequest, NoSuchJob
+from common.runs import instance
+from common.runs.receipts import Receipt
 
 log.configure()
 
@@ -45,22 +47,22 @@ def act(call: Call, headers: Headers) -> Receipt:
     return pull(here, bridge, job, preview=call.preview, tick=tick, stretch=_stretch(call))
 
 
-def _stretch(call: Call) -> Stretch | None:
+def _stretch(call: Call) -> RequestedRange | None:
     if call.from_ is None and call.to is None and call.windows is None:
         return None
-    return Stretch(_position("from", call.from_), _position("to", call.to), call.windows)
+    return RequestedRange(_position("from", call.from_), _position("to", call.to), call.windows)
 
 
-def _position(name: str, text: str | int | None) -> config.Position | None:
+def _position(name: str, text: str | int | None) -> bridge_yaml.Position | None:
     try:
-        return None if text is None else config.position(text)
-    except config.Wrong as fault:
+        return None if text is None else bridge_yaml.position(text)
+    except bridge_yaml.Wrong as fault:
         raise MalformedRequest(f"`{name}` {fault.wrong}.", next_step="Send a day, a time or a number.") from None
 
 
-def _find_job(bridge: config.Bridge, name: str) -> config.Pull:
+def _find_job(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.Pull:
     job = bridge.job(name)
-    if isinstance(job, config.Pull):
+    if isinstance(job, bridge_yaml.Pull):
         return job
     known = ", ".join(sorted(pull for pull in bridge.pulls)) or "none"
     kind = f"is a {job.kind}, no pull" if job else "does not exist"

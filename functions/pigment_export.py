@@ -1,14 +1,16 @@
-"""The function `pigment_export`: a Pigment view or block into Cloud Storage, whole. Its flow is `common.exporting`."""
+"""The function `pigment_export`: a Pigment view or block into Cloud Storage. Its flow is `common.flows.export`."""
 
 import flask
 import functions_framework
 import msgspec
 from werkzeug.datastructures import Headers
 
-from common import config, instance, log, web
-from common.errors import NoSuchJob
-from common.exporting import export
-from common.receipts import Receipt
+from common import bridge_yaml
+from common.flows.export import export
+from common.platform import log, web
+from common.platform.errors import NoSuchJob
+from common.runs import instance
+from common.runs.receipts import Receipt
 
 log.configure()
 
@@ -36,9 +38,9 @@ def act(call: Call, _headers: Headers) -> Receipt:
     return export(here, bridge, _find_job(bridge, call.job), preview=call.preview)
 
 
-def _find_job(bridge: config.Bridge, name: str) -> config.Export:
+def _find_job(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.Export:
     job = bridge.job(name)
-    if isinstance(job, config.Export):
+    if isinstance(job, bridge_yaml.Export):
         return job
     known = ", ".join(sorted(bridge.exports)) or "none"
     kind = f"is a {job.kind}, no export" if job else "does not exist"

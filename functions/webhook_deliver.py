@@ -1,7 +1,7 @@
-"""The function `webhook_deliver`: what waits in the inbox, into Pigment. Its flow is `common.delivering`.
+"""The function `webhook_deliver`: what waits in the inbox, into Pigment. Its flow is `common.flows.deliver`.
 
 Woken by a Pub/Sub push when an object arrives in `inbox/`, and by a schedule that is the safety net: that sweep also
-looks for what should have happened and has not (`common.watching`). Any answer but a 2xx makes Pub/Sub come back.
+looks for what should have happened and has not (`common.flows.watch`). Any answer but a 2xx makes Pub/Sub come back.
 """
 
 import contextvars
@@ -10,10 +10,15 @@ import flask
 import functions_framework
 import msgspec
 
-from common import delivering, inbox, instance, log, runs, watching, web
-from common.delivering import Tally
-from common.errors import BridgeError, status_of
-from common.instance import Instance
+from common.flows import deliver as delivering
+from common.flows import watch as watching
+from common.flows.deliver import DeliveryCounts
+from common.platform import log, web
+from common.platform.errors import BridgeError, status_of
+from common.runs import instance
+from common.runs import run as runs
+from common.runs.instance import Instance
+from common.storage import inbox
 
 log.configure()
 
@@ -57,7 +62,7 @@ def _hint(body: bytes | None) -> str | None:
     return rest.partition("/")[0] if folder == "inbox" else None
 
 
-def _tell(here: Instance, tally: Tally, *, sweep: bool) -> None:
+def _tell(here: Instance, tally: DeliveryCounts, *, sweep: bool) -> None:
     log.log.info(
         "inbox looked through",
         delivered=tally.delivered,

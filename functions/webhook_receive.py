@@ -14,10 +14,15 @@ from urllib.parse import unquote
 import flask
 import functions_framework
 
-from common import actions, config, deliveries, inbox, instance, log, runs, web
-from common.errors import BodyTooLong, MalformedRequest, NoSuchJob, TokenRefused
-from common.inbox import Arriving
-from common.instance import Instance
+from common import bridge_yaml
+from common.looker import action, webhook
+from common.platform import log, web
+from common.platform.errors import BodyTooLong, MalformedRequest, NoSuchJob, TokenRefused
+from common.runs import instance
+from common.runs import run as runs
+from common.runs.instance import Instance
+from common.storage import inbox
+from common.storage.inbox import Arriving
 
 log.configure()
 
@@ -35,7 +40,7 @@ _ACTION_TOKEN = re.compile(r'[Tt]oken token="(.*)"')
 _SAFE = "Safe, and on its way to Pigment."
 _KNOWN = "Known already: it is landed once."
 
-_Relay = config.Relay | config.Signal
+_Relay = bridge_yaml.Relay | bridge_yaml.Signal
 
 
 @functions_framework.http  # type: ignore[untyped-decorator]
@@ -61,7 +66,7 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
     if request.method != "POST":
         raise MalformedRequest(f"{request.method} is not a method a delivery comes by.")
     event = request.headers.get("X-Looker-Webhook-Id")
-    call = actions.called(request.path)
+    call = action.called(request.path)
     if call is None:
         try:
             relay = _find_relay(request, recent)
@@ -72,28 +77,28 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
         return web.respond({"looker": {"success": True, "message": message}}, 200)
     bridge = here.config()
     if call.step == "list":
-        return web.respond(actions.listing(bridge, web.base_url(request)), 200)
+        return web.respond(action.listing(bridge, web.base_url(request)), 200)
     if call.step == "form":
-        return web.respond(actions.form(bridge, call.relay), 200)
+        return web.respond(action.form(bridge, call.relay), 200)
     body = _read(request)
     return web.respond_in_time(lambda: execute(here, bridge, call, body, event))
 
 
 def execute(
-    here: Instance, bridge: config.Bridge, call: actions.Call, body: bytes, event: str | None
-) -> dict[str, actions.Outcome]:
+    here: Instance, bridge: bridge_yaml.Bridge, call: action.ActionCall, body: bytes, event: str | None
+) -> dict[str, action.ActionOutcome]:
     """Make an action's rows durable, or say what failed: Looker repeats nothing by itself, and shows it to a person."""
     try:
-        execution = actions.read(body)
+        execution = action.read(body)
         relay = _relay_named(execution.relay or call.relay, bridge)
         log.bind(job=relay.name)
-        if execution.download_url and isinstance(relay, config.Relay):
-            return actions.succeeded(fetch(here, bridge, relay, execution.download_url, event))
-        return actions.succeeded(keep(here, relay, body, event))
+        if execution.download_url and isinstance(relay, bridge_yaml.Relay):
+            return action.succeeded(fetch(here, bridge, relay, execution.download_url, event))
+        return action.succeeded(keep(here, relay, body, event))
     except Exception as error:  # noqa: BLE001  # whatever it is, Looker shows only what the answer says
         refused = runs.as_bridge_error(error)
         web.tell(refused)
-        return actions.failed(refused)
+        return action.failed(refused)
 
 
 def keep(here: Instance, relay: _Relay, body: bytes, event: str | None) -> str:
@@ -104,11 +109,11 @@ def keep(here: Instance, relay: _Relay, body: bytes, event: str | None) -> str:
     return _SAFE if new else _KNOWN
 
 
-def fetch(here: Instance, bridge: config.Bridge, relay: config.Relay, url: str, event: str | None) -> str:
+def fetch(here: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Relay, url: str, event: str | None) -> str:
     """Make the rows behind a one-time address durable; what to tell Looker."""
 
     def begin() -> AbstractContextManager[Arriving]:
-        return actions.fetch(url, bridge.looker, here.deadline(), here.chance)
+        return action.fetch(url, bridge.looker, here.deadline(), here.chance)
 
     # Looker makes each address for one event, and so it can stand for the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
@@ -117,7 +122,7 @@ def fetch(here: Instance, bridge: config.Bridge, relay: config.Relay, url: str, 
     return _SAFE if new else _KNOWN
 
 
-def _expect_token(request: flask.Request, here: Instance, webhook: config.Webhook) -> None:
+def _expect_token(request: flask.Request, here: Instance, webhook: bridge_yaml.WebhookSettings) -> None:
     given = [token.encode() for token in _tokens(request)]
 
     def fits(token: bytes) -> bool:
@@ -137,17 +142,17 @@ def _tokens(request: flask.Request) -> Iterator[str]:
         yield found[1] if found else ""
 
 
-def _find_relay(request: flask.Request, bridge: config.Bridge) -> _Relay:
+def _find_relay(request: flask.Request, bridge: bridge_yaml.Bridge) -> _Relay:
     if request.path in _DROP_IN_PATHS:
         wanted = request.args.get("configurationId", "").lower()
         for relay in bridge.relays.values():
-            if isinstance(relay, config.Relay) and relay.target.configuration == wanted:
+            if isinstance(relay, bridge_yaml.Relay) and relay.target.configuration == wanted:
                 return relay
         raise NoSuchJob("No relay has this configurationId as its target.")
     return _relay_named(unquote(request.path.removeprefix("/")), bridge)
 
 
-def _relay_named(name: str, bridge: config.Bridge) -> _Relay:
+def _relay_named(name: str, bridge: bridge_yaml.Bridge) -> _Relay:
     found = bridge.relays.get(name)
     if found is None:
         raise NoSuchJob("There is no relay of this name.")
@@ -168,8 +173,8 @@ def _identity(relay: _Relay, body: bytes, event: str | None) -> str:
         DeliveryNotUsable, MalformedRequest, …: what came is nothing that could be landed; a signal may be anything.
     """
     digest = None
-    if isinstance(relay, config.Relay):
-        digest = deliveries.read(body).content_digest
+    if isinstance(relay, bridge_yaml.Relay):
+        digest = webhook.read(body).content_digest
     if event:
         return _digest(f"id {event}")
     return (digest or hashlib.sha256(body).hexdigest())[:32]

@@ -1,4 +1,4 @@
-# What bridge.yaml must say between one value and another; `common/config/rules.py` has the same rules. A value that is
+# What bridge.yaml must say between one value and another; `common/bridge_yaml/rules.py` has the same rules. A value that is
 # not sound is named elsewhere, and left alone here.
 
 locals {

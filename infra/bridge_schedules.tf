@@ -1,4 +1,4 @@
-# The schedules that Cloud Scheduler takes: unix-cron, five fields; `common/config/cron.py` has the same rules.
+# The schedules that Cloud Scheduler takes: unix-cron, five fields; `common/bridge_yaml/cron.py` has the same rules.
 
 locals {
   _cron_fields = [

@@ -32,7 +32,7 @@ locals {
   ]
   _sections = [for at in local._known : at if at.entry.kind == "section" && at.shape == "a section"]
 
-  # What each kind of value looks like; `common/config/values.py` reads them.
+  # What each kind of value looks like; `common/bridge_yaml/values.py` reads them.
   _uuid  = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
   _label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
   _host  = "${local._label}(\\.${local._label})*"

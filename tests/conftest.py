@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local import serving
-from world import World, open_world
+from tests.support.world import World, open_world
 
 
 @pytest.fixture(scope="session")

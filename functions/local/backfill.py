@@ -11,10 +11,10 @@ from datetime import datetime
 import msgspec
 import requests
 
-from common import http
-from common.errors import Internal, MalformedRequest, SettingMissing, code_of, every_error
 from common.loads import windows
-from common.receipts import Progress, Receipt, Trouble
+from common.platform import http
+from common.platform.errors import Internal, MalformedRequest, SettingMissing, code_of, every_error
+from common.runs.receipts import ErrorReport, Progress, Receipt
 from looker_pull import Call
 
 Function = Callable[[Call], Receipt]
@@ -107,7 +107,7 @@ def deployed(url: str) -> Function:
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    error: Trouble
+    error: ErrorReport
     receipt: Receipt | None = None
 
 

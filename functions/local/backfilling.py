@@ -9,7 +9,7 @@ from rich.table import Table
 from werkzeug.datastructures import Headers
 
 import looker_pull
-from common.receipts import Receipt
+from common.runs.receipts import Receipt
 from local import backfill, show
 from local.backfill import Function, Landed
 from looker_pull import Call

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from common.config import Bridge, decode
-from common.errors import BridgeFileInvalid
+from common.bridge_yaml import Bridge, decode
+from common.platform.errors import BridgeFileInvalid
 
 
 def load(path: Path | str) -> Bridge:

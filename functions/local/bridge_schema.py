@@ -15,9 +15,25 @@ import msgspec
 from msgspec import Struct
 
 # The walk that decodes the file has the rules of how structs are written; they are the same here.
-from common.config.decode import LOADS, UNIONS, fields_of, instead_of, mark_of, without_none
-from common.config.model import Bridge, Columns, ExportFilter, Load, Position, Scalar, Step, TimeZone
-from common.config.values import LEAVES, Wrong
+from common.bridge_yaml.decode import (
+    LOADS,
+    UNIONS,
+    fields_of,
+    instead_of,
+    mark_of,
+    without_none,
+)
+from common.bridge_yaml.model import (
+    Bridge,
+    Columns,
+    ExportFilter,
+    Load,
+    Position,
+    Scalar,
+    Step,
+    TimeZone,
+)
+from common.bridge_yaml.values import LEAVES, Wrong
 
 _NAMES = {str: "text", bool: "flag", Step: "Step", Position: "Position", Scalar: "Scalar"}
 

@@ -10,10 +10,10 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from common import config
-from common.errors import AnswerNotUnderstood, BridgeFileInvalid, LookNotFound, MalformedRequest
-from common.instance import Instance
-from common.looker import Answer, Looker
+from common import bridge_yaml
+from common.looker.client import LookerAnswer, LookerClient
+from common.platform.errors import AnswerNotUnderstood, BridgeFileInvalid, LookNotFound, MalformedRequest
+from common.runs.instance import Instance
 from local import bridge_file
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -40,7 +40,7 @@ class Call(msgspec.Struct, frozen=True):
         return f"Call({self.method}, {self.path.partition('?')[0]}, …)"
 
 
-def call_of(method: str, path: str, body: bytes | None, where: config.Looker) -> Call:
+def call_of(method: str, path: str, body: bytes | None, where: bridge_yaml.LookerSettings) -> Call:
     """A person's words as a request of the API.
 
     Args:
@@ -57,14 +57,14 @@ def call_of(method: str, path: str, body: bytes | None, where: config.Looker) ->
     return Call(method, _path_within(path, where.base_url), _json_of(body))
 
 
-def send(call: Call, where: config.Looker, instance: Instance) -> Answer:
+def send(call: Call, where: bridge_yaml.LookerSettings, instance: Instance) -> LookerAnswer:
     """What Looker answers.
 
     Raises:
         LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, OutOfTime, SecretUnreadable.
     """
     what = f"{call.method} {call.path.partition('?')[0]}"
-    with Looker(where, instance.secrets, instance.deadline(), instance.chance) as looker:
+    with LookerClient(where, instance.secrets, instance.deadline(), instance.chance) as looker:
         try:
             return looker.send(call.method, call.path, what, call.body)
         except LookNotFound as error:
@@ -73,15 +73,15 @@ def send(call: Call, where: config.Looker, instance: Instance) -> Answer:
             ) from None
 
 
-def where(bridge_yaml: Path) -> config.Looker:
+def where(path: Path) -> bridge_yaml.LookerSettings:
     """What bridge.yaml says of Looker, whatever its jobs lack.
 
     Raises:
         BridgeFileInvalid: it cannot be read, or says nothing usable of Looker.
     """
-    raw = bridge_file.read(bridge_yaml)
+    raw = bridge_file.read(path)
     section = raw.get("looker") if isinstance(raw, dict) else None
-    looker = config.decode({"looker": {} if section is None else section}).looker
+    looker = bridge_yaml.decode({"looker": {} if section is None else section}).looker
     if not looker.credentials:
         raise BridgeFileInvalid(
             "looker.credentials: is missing", next_step="Write the secret that holds the client id and secret there."
@@ -111,13 +111,13 @@ def body_of(text: str | None, file: str | None) -> bytes | None:
         ) from None
 
 
-def announcement(call: Call, where: config.Looker) -> str:
+def announcement(call: Call, where: bridge_yaml.LookerSettings) -> str:
     """What a write would do, for the person who asked for it."""
     body = "" if call.body is None else f"\n{msgspec.json.format(call.body, indent=2).decode()}"
     return f"{call.method} {where.base_url}{_API}{call.path}{body}"
 
 
-def printed(answer: Answer) -> bytes:
+def printed(answer: LookerAnswer) -> bytes:
     """An answer as it goes to a program: JSON indented, everything else byte for byte."""
     if not answer.body or not _is_json(answer):
         return answer.body
@@ -127,7 +127,7 @@ def printed(answer: Answer) -> bytes:
         raise AnswerNotUnderstood("Looker called its answer JSON, and it is none.") from None
 
 
-def table(answer: Answer) -> tuple[Table, list[str]] | None:
+def table(answer: LookerAnswer) -> tuple[Table, list[str]] | None:
     """A list of objects for a person, and the names of what is left out; None for any other answer.
 
     Left out is what is empty in all of them, and what has parts of its own.
@@ -195,11 +195,11 @@ def _json_of(body: bytes | None) -> bytes | None:
     return body
 
 
-def _is_json(answer: Answer) -> bool:
+def _is_json(answer: LookerAnswer) -> bool:
     return "json" in answer.headers.get("Content-Type", "")
 
 
-def _objects(answer: Answer) -> list[dict[str, Any]] | None:
+def _objects(answer: LookerAnswer) -> list[dict[str, Any]] | None:
     if not _is_json(answer):
         return None
     try:

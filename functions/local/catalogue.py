@@ -16,10 +16,10 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from common import config
-from common.errors import BridgeFileInvalid, MalformedRequest, PigmentKeyRefused, SecretUnreadable
-from common.instance import Instance
-from common.pigment import Pigment
+from common import bridge_yaml
+from common.pigment.client import PigmentClient
+from common.platform.errors import BridgeFileInvalid, MalformedRequest, PigmentKeyRefused, SecretUnreadable
+from common.runs.instance import Instance
 from local import bridge_file
 from local.patience import Patience
 
@@ -72,7 +72,7 @@ class Listing(msgspec.Struct, frozen=True):
 class Catalogue:
     """A walk through what one key shows."""
 
-    def __init__(self, pigment: Pigment) -> None:
+    def __init__(self, pigment: PigmentClient) -> None:
         self._pigment = pigment
 
     @cached_property
@@ -133,7 +133,7 @@ class Catalogue:
 
 @contextlib.contextmanager
 def opened(
-    pigment: config.Pigment, instance: Instance, keys: Collection[str] | None = None
+    pigment: bridge_yaml.PigmentSettings, instance: Instance, keys: Collection[str] | None = None
 ) -> Iterator[tuple[Catalogue, str]]:
     """The catalogue of the first key that may see it, and the name of that key's secret.
 
@@ -150,7 +150,7 @@ def opened(
     for key in dict.fromkeys(keys_of(pigment) if keys is None else keys):
         # The client knows one key, whatever it is for.
         seeing = msgspec.structs.replace(pigment, import_key=key)
-        with Pigment(seeing, instance.secrets, Patience(instance.clock), instance.chance) as session:
+        with PigmentClient(seeing, instance.secrets, Patience(instance.clock), instance.chance) as session:
             catalogue = Catalogue(session)
             try:
                 _ = catalogue.every_application
@@ -165,18 +165,18 @@ def opened(
     raise _closed(refused, unreadable)
 
 
-def where(bridge_yaml: Path) -> config.Pigment:
+def where(path: Path) -> bridge_yaml.PigmentSettings:
     """What bridge.yaml says of Pigment, whatever its jobs lack: ids are looked up while they are being written.
 
     Raises:
         BridgeFileInvalid: it cannot be read, or says nothing usable of Pigment.
     """
-    raw = bridge_file.read(bridge_yaml)
+    raw = bridge_file.read(path)
     section = raw.get("pigment") if isinstance(raw, dict) else None
-    return config.decode({"pigment": {} if section is None else section}).pigment
+    return bridge_yaml.decode({"pigment": {} if section is None else section}).pigment
 
 
-def keys_of(pigment: config.Pigment) -> list[str]:
+def keys_of(pigment: bridge_yaml.PigmentSettings) -> list[str]:
     """The secrets with a key that may carry the scope: that for exports first, as views are looked for most."""
     return [key for key in (pigment.export_key, pigment.import_key) if key]
 

@@ -9,9 +9,10 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from common import instance, landing, log
-from common.errors import BridgeError, MalformedRequest
-from common.receipts import OPEN, Receipt
+from common.platform import log
+from common.platform.errors import BridgeError, MalformedRequest
+from common.runs import instance, landing
+from common.runs.receipts import OPEN, Receipt
 from local import catalogue, show
 
 app = typer.Typer(
@@ -237,7 +238,7 @@ def deliver(
     config: Config = _CONFIG, env_file: EnvFile = _ENV_FILE, state: State = _STATE, as_json: Json = False
 ) -> None:
     """Land what waits in the inbox now."""
-    from common import delivering  # noqa: PLC0415
+    from common.flows import deliver as delivering  # noqa: PLC0415
 
     with _bridge(config, env_file, state):
         tally = delivering.deliver(instance.current, instance.current.config())

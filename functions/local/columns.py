@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.table import Table
 
-from common import resources
+from common.looker import resources
 
 
 def table() -> Table:

@@ -9,9 +9,9 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from common import inbox
-from common.errors import NoSuchJob
-from common.store import Entry, Store
+from common.platform.errors import NoSuchJob
+from common.storage import inbox
+from common.storage.store import ListedObject, Store
 
 _COLOURS = {"inbox": "yellow", "delivered": "green", "dead": "red"}
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
@@ -28,7 +28,7 @@ class Shown(msgspec.Struct, frozen=True):
     details: dict[str, str]
 
     @classmethod
-    def of(cls, entry: Entry) -> "Shown":
+    def of(cls, entry: ListedObject) -> "Shown":
         place, _, rest = entry.name.partition("/")
         details = dict(entry.metadata)
         return cls(rest, _STATES[place], details.pop("received-at", ""), entry.size_bytes, details)
@@ -41,7 +41,7 @@ def every(store: Store, relay: str, states: Iterable[str]) -> list[Shown]:
     return sorted(found, key=lambda each: each.id.rpartition("/")[2])
 
 
-def find(store: Store, identifier: str) -> tuple[str, Entry]:
+def find(store: Store, identifier: str) -> tuple[str, ListedObject]:
     """Where a delivery lies, by its id or an unambiguous part of it.
 
     Raises:
@@ -54,7 +54,7 @@ def find(store: Store, identifier: str) -> tuple[str, Entry]:
     raise NoSuchJob(f"{what} named {identifier}.", next_step="`bridge deliveries --all` shows their ids.")
 
 
-def content(store: Store, entry: Entry) -> Any:
+def content(store: Store, entry: ListedObject) -> Any:
     """What Looker sent: an object where it is JSON, else its first lines."""
     body = store.read(entry.name)
     try:
@@ -88,7 +88,7 @@ def table(shown: Iterable[Shown], now: datetime) -> Table:
     return out
 
 
-def _matching(store: Store, identifier: str) -> Iterator[tuple[str, Entry]]:
+def _matching(store: Store, identifier: str) -> Iterator[tuple[str, ListedObject]]:
     for place in inbox.PLACES:
         for entry in inbox.every(store, place):
             if identifier in entry.name:

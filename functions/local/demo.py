@@ -26,13 +26,13 @@ import requests
 import yaml
 from rich.console import Console
 
-from common.errors import OurFault
-from common.leases import Flight
-from common.receipts import Receipt
-from common.store import Store
+from common.platform.errors import OurFault
+from common.runs.leases import Journal
+from common.runs.receipts import Receipt
+from common.storage.store import Store
 from local import deliveries, home, serving, show
-from local.sandbox.looker import Looker
-from local.sandbox.pigment import Pigment
+from local.sandbox.looker import SandboxLooker
+from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
 from local.waking import Waker
 
@@ -67,7 +67,7 @@ class Sandbox(NamedTuple):
 
     looker_url: str
     pigment_server: Server
-    pigment: Pigment
+    pigment: SandboxPigment
     secrets: dict[str, str]
     token: str
 
@@ -160,7 +160,7 @@ def _delivered_since(began: datetime) -> list[deliveries.Shown]:
     return [each for each in shown if datetime.fromisoformat(each.received_at) >= began]
 
 
-def _compare(console: Console, folder: Path, pigment: Pigment, receipt: Receipt) -> None:
+def _compare(console: Console, folder: Path, pigment: SandboxPigment, receipt: Receipt) -> None:
     if receipt.error is not None:
         raise OurFault(receipt.error.message, next_step=receipt.error.next_step)
     staged = folder / "state" / home.BUCKET / "staged" / "flights" / f"{receipt.run}.csv"
@@ -223,8 +223,8 @@ def _content(file: Path, columns: Sequence[str] = ()) -> tuple[Sequence[str], _C
 def _sandbox(folder: Path) -> Iterator[Sandbox]:
     """Both vendors as a company would have set them up, and the secrets, made up anew each time."""
     client_secret, token = secrets.token_urlsafe(), secrets.token_urlsafe()
-    looker = Looker(client_id="bridge", client_secret=client_secret)
-    pigment = Pigment(folder / "pigment")
+    looker = SandboxLooker(client_id="bridge", client_secret=client_secret)
+    pigment = SandboxPigment(folder / "pigment")
     with contextlib.closing(looker), contextlib.closing(pigment), Server(looker) as front, Server(pigment) as back:
         looker.explore("nycflights", "flights", _data() / "flights.csv.zip", nulls=("", "NA"))
         fields = [f"flights.{column}" for column in COLUMNS]
@@ -296,7 +296,7 @@ def _call(console: Console, address: str, job: str, lease: Path) -> Receipt:
         said = ""
         while not answer.done():
             with contextlib.suppress(OSError, msgspec.DecodeError):
-                step = msgspec.json.decode(lease.read_bytes(), type=Flight).step
+                step = msgspec.json.decode(lease.read_bytes(), type=Journal).step
                 doing = _DOING.get((job, step), step)
                 if doing != said:
                     status.update(doing)

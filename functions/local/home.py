@@ -14,15 +14,15 @@ from pathlib import Path
 import msgspec
 from google.api_core.exceptions import Conflict
 
-from common.clock import stamp
-from common.config import Bridge, Pull, Relay, decode
-from common.errors import OurFault, SecretUnreadable
-from common.instance import CONFIG_PATH
-from common.leases import Flight
-from common.store import Store, open_client
+from common.bridge_yaml import Bridge, Pull, Relay, decode
+from common.platform.clock import stamp
+from common.platform.errors import OurFault, SecretUnreadable
+from common.runs.instance import CONFIG_PATH
+from common.runs.leases import Journal
+from common.storage.store import Store, open_client
 from local import bridge_file
-from local.sandbox.secrets import Secrets
-from local.sandbox.storage import Notice, Storage
+from local.sandbox.secrets import SandboxSecrets
+from local.sandbox.storage import Notice, SandboxStorage
 from local.sandbox.wire import Server
 
 BUCKET = "bucket"
@@ -61,7 +61,7 @@ def occupied(
         SecretUnreadable: the env file is not as it has to be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    secrets = _read(env_file) if isinstance(env_file, Path) else Secrets(env_file)
+    secrets = _read(env_file) if isinstance(env_file, Path) else SandboxSecrets(env_file)
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,7 +69,7 @@ def occupied(
             raise OurFault(
                 f"Another bridge lives in {folder}.", next_step="Stop it, or give this one a folder of its own."
             ) from None
-        with contextlib.closing(Storage(folder)) as storage, Server(storage) as bucket, Server(secrets) as safe:
+        with contextlib.closing(SandboxStorage(folder)) as storage, Server(storage) as bucket, Server(secrets) as safe:
             storage.create_bucket(BUCKET)
             if on_arrival:
                 storage.on_finalize.append(on_arrival)
@@ -96,9 +96,9 @@ def visited(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[Home]:
         yield neighbour
 
 
-def _read(env_file: Path) -> Secrets:
+def _read(env_file: Path) -> SandboxSecrets:
     try:
-        return Secrets.from_file(env_file)
+        return SandboxSecrets.from_file(env_file)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SecretUnreadable(
@@ -144,7 +144,7 @@ def _make_buckets(bridge: Bridge) -> None:
 def _expire_leases(store: Store) -> None:
     """A hold found at the start belongs to a process that is gone, since nobody else may live in the folder."""
     for path in store.names("leases/"):
-        stored = store.read_json(path, Flight)
+        stored = store.read_json(path, Journal)
         if stored is not None:
             lapsed = msgspec.structs.replace(stored.value, expires_at=stamp(datetime.now(UTC)))
             store.write_json(path, lapsed, over=stored.generation)

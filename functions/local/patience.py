@@ -2,7 +2,7 @@
 
 import math
 
-from common.clock import Clock, Deadline
+from common.platform.clock import Clock, Deadline
 
 _LONGEST_ANSWER_S = 30.0
 _LONGEST_WAIT_S = 5.0

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from common.errors import code_of, every_error
-from common.receipts import ChangeCounts, Diff, Receipt
+from common.platform.errors import code_of, every_error
+from common.runs.receipts import ChangeCounts, Diff, Receipt
 
 COLOURS = {
     "landed": "green",

@@ -12,12 +12,12 @@ from typing import Any
 import duckdb
 import msgspec
 
-from common import cursors
-from common.instance import CONFIG_PATH
-from common.store import Store
+from common.runs import cursors
+from common.runs.instance import CONFIG_PATH
+from common.storage.store import Store
 from local import home
-from local.sandbox.looker import Looker
-from local.sandbox.pigment import Pigment
+from local.sandbox.looker import SandboxLooker
+from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
 
 from . import rows
@@ -80,11 +80,11 @@ def query_of(*, is_later: bool) -> dict[str, object]:
 
 
 def _serve(folder: Path, count: int) -> None:
-    looker = Looker(client_id="bridge", client_secret=_CLIENT_SECRET)
+    looker = SandboxLooker(client_id="bridge", client_secret=_CLIENT_SECRET)
     for model, file in _files(folder, count).items():
         looker.explore(model, "flights", file)
         looker.look(model, f"Flights as they are {model}", model, "flights", rows.FIELDS)
-    pigment = Pigment(requests_per_5_minutes=None, imports_per_hour=None)
+    pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
     application = pigment.application("Planning")
     full, changes, other = (
         pigment.configuration_from_header(pigment.block(application, name), rows.HEADER, unique=[KEY])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from certificates import certificate
 from local.sandbox import http2, wire
 from local.sandbox.wire import Request, Response
+from tests.support.certificates import certificate
 
 from . import rows
 from .export_sites import PigmentSite, view_of

@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from common.instance import CONFIG_PATH
-from common.store import Store
+from common.runs.instance import CONFIG_PATH
+from common.storage.store import Store
 from local import home
 
 from . import show

@@ -21,7 +21,7 @@ import msgspec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from common.store import Store
+from common.storage.store import Store
 from local import home
 
 from . import contenders, relay_sites, rows, served, show

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from common.instance import CONFIG_PATH
-from common.store import Store
+from common.runs.instance import CONFIG_PATH
+from common.storage.store import Store
 from local import home
-from local.sandbox.pigment import Pigment
+from local.sandbox.pigment import SandboxPigment
 from local.sandbox.storage import Notice
 from local.sandbox.wire import Server
 from local.waking import Waker
@@ -66,7 +66,7 @@ def running() -> Iterator[Sites]:
 
 
 def _serve(folder: Path) -> None:
-    pigment = Pigment(requests_per_5_minutes=None, imports_per_hour=None)
+    pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
     block = pigment.block(pigment.application("Planning"), "Flights")
     configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")
     secrets = {"looker-webhook-token": TOKEN, "pigment-import-key": pigment.key(["Import"])}

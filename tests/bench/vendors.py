@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from common.instance import CONFIG_PATH
-from common.store import Store
+from common.runs.instance import CONFIG_PATH
+from common.storage.store import Store
 from local import home
-from local.sandbox.looker import Looker
-from local.sandbox.pigment import Pigment
+from local.sandbox.looker import SandboxLooker
+from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
 
 from . import rows, show
@@ -61,13 +61,13 @@ def job_of(count: int) -> str:
 
 
 def _serve(folder: Path, sizes: Sequence[int]) -> None:
-    looker = Looker(client_id="bridge", client_secret=_CLIENT_SECRET)
+    looker = SandboxLooker(client_id="bridge", client_secret=_CLIENT_SECRET)
     file = folder / "flights.csv"
     rows.write(file, max(sizes))
     looker.explore(*_EXPLORE, file)
     for size in sizes:
         looker.look(size, f"{size} flights", *_EXPLORE, rows.FIELDS, filters=query_of(size)["filters"])
-    pigment = Pigment(requests_per_5_minutes=None, imports_per_hour=None)
+    pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
     block = pigment.block(pigment.application("Planning"), "Flights")
     # Each import replaces the one before it, so that the last one finds no more to do than the first.
     configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from common.config import Incremental, Step
-from common.errors import CursorUnfit, WindowIgnored
+from common.bridge_yaml import Incremental, Step
+from common.platform.errors import CursorUnfit, WindowIgnored
 
 Grain = Literal["number", "second", "minute", "hour", "day"]
 "The smallest step that a cursor's values take."

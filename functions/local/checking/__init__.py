@@ -7,9 +7,9 @@ is tried: the functions have service accounts of their own.
 from collections.abc import Iterator
 from pathlib import Path
 
-from common import config
-from common.errors import BridgeFileInvalid
-from common.instance import Instance
+from common import bridge_yaml
+from common.platform.errors import BridgeFileInvalid
+from common.runs.instance import Instance
 from local import bridge_file
 from local.checking import buckets, expiry, looker, pigment
 from local.checking.finding import Finding, green, red, table, yellow
@@ -24,7 +24,7 @@ def every_finding(config_path: Path, instance: Instance) -> Iterator[Finding]:
     """One after the other, each as soon as it is made."""
     try:
         raw = bridge_file.read(config_path)
-        bridge = config.decode(raw)
+        bridge = bridge_yaml.decode(raw)
     except BridgeFileInvalid as error:
         yield from _faults(error)
         yield from buckets.findings(None, None, instance)
@@ -54,7 +54,7 @@ def _faults(error: BridgeFileInvalid) -> Iterator[Finding]:
         yield red(*_parts(line, error.next_step))
 
 
-def _said(bridge: config.Bridge) -> Iterator[Finding]:
+def _said(bridge: bridge_yaml.Bridge) -> Iterator[Finding]:
     yield green(_FILE, f"It says what it has to, of {_counted(bridge)}.")
     for line in bridge.warnings:
         yield yellow(*_parts(line, "Change it, unless it is meant."))
@@ -67,6 +67,6 @@ def _parts(line: str, next_step: str) -> tuple[str, str, str]:
     return where, f"{what[:1].upper()}{what[1:]}.", f"Write {instead}." if instead else next_step
 
 
-def _counted(bridge: config.Bridge) -> str:
+def _counted(bridge: bridge_yaml.Bridge) -> str:
     jobs = ((len(bridge.pulls), "pull"), (len(bridge.relays), "relay"), (len(bridge.exports), "export"))
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in jobs if count) or "no job"

@@ -4,17 +4,17 @@ import re
 import uuid
 from collections.abc import Iterator
 
-from common import config
-from common.errors import BridgeError
-from common.instance import CONFIG_PATH, Instance
-from common.store import Store
+from common import bridge_yaml
+from common.platform.errors import BridgeError
+from common.runs.instance import CONFIG_PATH, Instance
+from common.storage.store import Store
 from local.checking.finding import Finding, green, red, refused, yellow
 
 _OWN = "BRIDGE_BUCKET"
 _PROBES = "tmp/"
 
 
-def findings(bridge: config.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
+def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
     """Without a bridge.yaml that can be read, those of the bridge's own bucket."""
     try:
         store = instance.store
@@ -46,12 +46,12 @@ def _write(store: Store) -> None:
     store.delete(path, generation=generation)
 
 
-def _buckets_named(bridge: config.Bridge) -> Iterator[tuple[str, str]]:
+def _buckets_named(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
     for name, pull in bridge.pulls.items():
         if pull.target.bucket:
             yield f"pulls.{name}.target.bucket", pull.target.bucket
     for name, relay in bridge.relays.items():
-        if isinstance(relay, config.Relay) and relay.target.bucket:
+        if isinstance(relay, bridge_yaml.Relay) and relay.target.bucket:
             yield f"relays.{name}.target.bucket", relay.target.bucket
     for name, export in bridge.exports.items():
         if export.bucket:

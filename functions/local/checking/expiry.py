@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import date
 
-from common import config
-from common.watching import NEAR_DAYS, Ending, endings
+from common import bridge_yaml
+from common.flows.watch import NEAR_DAYS, Ending, endings
 from local.checking.finding import Finding, green, red, yellow
 
 
-def findings(bridge: config.Bridge, today: date) -> Iterator[Finding]:
+def findings(bridge: bridge_yaml.Bridge, today: date) -> Iterator[Finding]:
     """
     Args:
         today: in UTC.

@@ -1,12 +1,12 @@
 """The fields of explores, each explore read once, however many pulls use it."""
 
-from common.errors import BridgeError
-from common.explores import fields_of
-from common.looker import Looker, Query
+from common.looker.client import LookerClient, Query
+from common.looker.explore import fields_of
+from common.platform.errors import BridgeError
 
 
 class Explores:
-    def __init__(self, looker: Looker) -> None:
+    def __init__(self, looker: LookerClient) -> None:
         self._looker = looker
         self._known: dict[tuple[str, str], dict[str, str] | BridgeError] = {}
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from common import config
-from common.errors import BridgeError, PigmentKeyRefused
-from common.instance import Instance
+from common import bridge_yaml
+from common.platform.errors import BridgeError, PigmentKeyRefused
+from common.runs.instance import Instance
 from local import catalogue
 from local.catalogue import Catalogue
 from local.checking.finding import Finding, green, red, yellow
@@ -20,7 +20,7 @@ _KINDS = {
 "The key of a source for each type of block (Pigment's API description, `BlockMetadataType`)."
 
 
-def findings(bridge: config.Bridge, instance: Instance, keys: Collection[str]) -> Iterator[Finding]:
+def findings(bridge: bridge_yaml.Bridge, instance: Instance, keys: Collection[str]) -> Iterator[Finding]:
     """What came of each; the first of the keys that may look does.
 
     Args:
@@ -43,7 +43,7 @@ class _Source(msgspec.Struct, frozen=True):
     id: str
 
 
-def _sources(bridge: config.Bridge) -> Iterator[_Source]:
+def _sources(bridge: bridge_yaml.Bridge) -> Iterator[_Source]:
     for name, export in bridge.exports.items():
         for where, source in (("source", export.source), ("fallback", export.fallback)):
             if source is not None:
@@ -69,7 +69,7 @@ class _Seen(msgspec.Struct, frozen=True):
     "Why not all could be looked at."
 
 
-def _look_for(wanted: set[str], where: config.Pigment, instance: Instance, keys: Collection[str]) -> _Seen:
+def _look_for(wanted: set[str], where: bridge_yaml.PigmentSettings, instance: Instance, keys: Collection[str]) -> _Seen:
     places: dict[str, _Place] = {}
     try:
         with catalogue.opened(where, instance, keys) as (seen, key):

@@ -7,7 +7,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from common.errors import BridgeError
+from common.platform.errors import BridgeError
 
 _COLOUR_WIDTH = 6
 

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from common import config, resources
-from common.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
-from common.instance import Instance
+from common import bridge_yaml
 from common.loads import windows
-from common.loads.increments import GRAINS
-from common.looker import Looker, Query
-from common.reading import find_query
+from common.loads.incremental import GRAINS
+from common.loads.sources import find_query
+from common.looker import resources
+from common.looker.client import LookerClient, Query
+from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
+from common.runs.instance import Instance
 from local.checking import permission
 from local.checking.explores import Explores
 from local.checking.finding import Finding, green, red, refused, yellow
@@ -27,17 +28,17 @@ _COMPUTED_BY_LOOKER = {"percent_of_previous", "percent_of_total", "running_total
 "Measures that Looker computes from all rows, so that it cannot stream them (Looker docs, `Downloading content`)."
 
 
-_Asked = config.LookSource | config.QuerySource | config.ExploreSource
+_Asked = bridge_yaml.LookSource | bridge_yaml.QuerySource | bridge_yaml.ExploreSource
 
 
-def findings(bridge: config.Bridge, instance: Instance) -> Iterator[Finding]:
+def findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
     if not bridge.looker.credentials:
         return
     readable = try_secret(instance, _CREDENTIALS, bridge.looker.credentials)
     yield readable
     if readable.colour == "red":
         return
-    with Looker(bridge.looker, instance.secrets, Patience(instance.clock), instance.chance) as looker:
+    with LookerClient(bridge.looker, instance.secrets, Patience(instance.clock), instance.chance) as looker:
         address = "looker.url" if bridge.looker.url else "looker.host"
         try:
             user = looker.get_as(_User, "/user", "its own user", fields="display_name,role_ids")
@@ -64,9 +65,9 @@ class _Versions(msgspec.Struct, frozen=True):
     looker_release_version: str = "of an unknown release"
 
 
-def _pull_findings(pull: config.Pull, looker: Looker, explores: Explores, grant: Grant) -> Iterator[Finding]:
+def _pull_findings(pull: bridge_yaml.Pull, looker: LookerClient, explores: Explores, grant: Grant) -> Iterator[Finding]:
     subject = f"pulls.{pull.name}.source"
-    if isinstance(pull.source, config.ResourceSource):
+    if isinstance(pull.source, bridge_yaml.ResourceSource):
         yield _try_resource(f"{subject}.resource", pull.source.resource, looker, explores, grant)
         return
     subject = f"{subject}.{_kind_of(pull.source)}"
@@ -76,7 +77,7 @@ def _pull_findings(pull: config.Pull, looker: Looker, explores: Explores, grant:
         yield refused(subject, error)
         return
     types = explores.types(query)
-    if isinstance(types, BridgeError) and isinstance(pull.source, config.ExploreSource):
+    if isinstance(types, BridgeError) and isinstance(pull.source, bridge_yaml.ExploreSource):
         yield red(subject, types.cause, "Check model and view, and that the bridge's Looker user may see the model.")
         return
     yield _stream_finding(subject, query, types)
@@ -85,11 +86,11 @@ def _pull_findings(pull: config.Pull, looker: Looker, explores: Explores, grant:
         yield red(subject, what, permission.NEXT_STEP)
     for where, names in _fields_named(pull):
         yield from _field_findings(f"pulls.{pull.name}.{where}", names, query, types)
-    if isinstance(pull.load, config.Incremental) and not isinstance(types, BridgeError):
+    if isinstance(pull.load, bridge_yaml.Incremental) and not isinstance(types, BridgeError):
         yield from _cursor_findings(f"pulls.{pull.name}.load.incremental", pull.load, types)
 
 
-def _cursor_findings(subject: str, load: config.Incremental, types: dict[str, str]) -> Iterator[Finding]:
+def _cursor_findings(subject: str, load: bridge_yaml.Incremental, types: dict[str, str]) -> Iterator[Finding]:
     """Whether windows can be read along a cursor, where it is a field at all."""
     kind = types.get(load.cursor)
     if kind is None:
@@ -102,7 +103,7 @@ def _cursor_findings(subject: str, load: config.Incremental, types: dict[str, st
         yield red(f"{subject}.start", f"It is not of the type of {load.cursor}, {kind}.", CursorUnfit.next_step)
 
 
-def _try_resource(subject: str, resource: str, looker: Looker, explores: Explores, grant: Grant) -> Finding:
+def _try_resource(subject: str, resource: str, looker: LookerClient, explores: Explores, grant: Grant) -> Finding:
     query = resources.query_of(resource)
     if query is not None:
         return _activity_finding(subject, query, explores, grant)
@@ -161,16 +162,16 @@ def _stream_finding(subject: str, query: Query, types: dict[str, str] | BridgeEr
     return green(subject, f"Looker can stream all rows of {query.explore}{aside}.")
 
 
-def _fields_named(pull: config.Pull) -> Iterator[tuple[str, Collection[str]]]:
+def _fields_named(pull: bridge_yaml.Pull) -> Iterator[tuple[str, Collection[str]]]:
     """The fields that bridge.yaml itself names, and where."""
     source = pull.source
-    if isinstance(source, config.ExploreSource):
+    if isinstance(source, bridge_yaml.ExploreSource):
         yield "source.explore.fields", source.explore.fields
         yield "source.explore.filters", source.explore.filters
         yield "source.explore.sorts", [sort.partition(" ")[0] for sort in source.explore.sorts]
-    if not isinstance(source, config.ResourceSource):
+    if not isinstance(source, bridge_yaml.ResourceSource):
         yield "source.filters", source.filters
-    if isinstance(pull.load, config.Incremental):
+    if isinstance(pull.load, bridge_yaml.Incremental):
         yield "load.incremental.cursor", [pull.load.cursor]
 
 

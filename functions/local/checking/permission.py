@@ -2,8 +2,8 @@
 
 import msgspec
 
-from common.errors import BridgeError
-from common.looker import Looker
+from common.looker.client import LookerClient
+from common.platform.errors import BridgeError
 from local.checking.finding import Finding, green, red, yellow
 
 _PERMISSION = "download_without_limit"
@@ -67,7 +67,7 @@ class Grant(msgspec.Struct, frozen=True):
         )
 
 
-def find_grant(looker: Looker, role_ids: list[str]) -> Grant:
+def find_grant(looker: LookerClient, role_ids: list[str]) -> Grant:
     if not role_ids:
         return Grant([], certain=False)
     try:

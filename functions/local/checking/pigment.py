@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import msgspec
 import requests
 
-from common import config, http
-from common.errors import BridgeError, ImportConfigurationNotFound, PigmentKeyRefused
-from common.instance import Instance
-from common.pigment import Pigment
+from common import bridge_yaml
+from common.pigment.client import PigmentClient
+from common.platform import http
+from common.platform.errors import BridgeError, ImportConfigurationNotFound, PigmentKeyRefused
+from common.runs.instance import Instance
 from local.catalogue import MOST_BLOCKS, SCOPE, Catalogue
 from local.checking import exports
 from local.checking.finding import Finding, green, red, refused, yellow
@@ -22,7 +23,7 @@ _OLD_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECAS
 _RENEW = "add it as a new version of the secret"
 
 
-def findings(bridge: config.Bridge, instance: Instance) -> Iterator[Finding]:
+def findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
     where = bridge.pigment
     accepted = []
     if where.import_key:
@@ -43,7 +44,9 @@ def findings(bridge: config.Bridge, instance: Instance) -> Iterator[Finding]:
         yield from exports.findings(bridge, instance, accepted)
 
 
-def _try_key(instance: Instance, where: config.Pigment, name: str, scope: str, unknown: str) -> list[Finding]:
+def _try_key(
+    instance: Instance, where: bridge_yaml.PigmentSettings, name: str, scope: str, unknown: str
+) -> list[Finding]:
     """What came of its secret and, where that can be read, of the key."""
     subject, secret = f"pigment.{name}", where.import_key
     readable = try_secret(instance, subject, secret)
@@ -68,7 +71,7 @@ def _try_key(instance: Instance, where: config.Pigment, name: str, scope: str, u
     return [readable, green(subject, f"Pigment accepts the key in the secret {secret} for {scope}.")]
 
 
-def _asks_for_a_key(where: config.Pigment, unknown: str) -> bool:
+def _asks_for_a_key(where: bridge_yaml.PigmentSettings, unknown: str) -> bool:
     """Whether the same question without a key is refused: else an answer of 404 says nothing about the key."""
     with http.open_session() as session:
         try:
@@ -89,7 +92,7 @@ def _step_for_refused(scope: str, *, is_old: bool) -> str:
     )
 
 
-def _configuration_findings(bridge: config.Bridge, instance: Instance) -> Iterator[Finding]:
+def _configuration_findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
     targets = list(_targets(bridge))
     if not targets:
         return
@@ -99,11 +102,11 @@ def _configuration_findings(bridge: config.Bridge, instance: Instance) -> Iterat
         yield _configuration_finding(subject, target, seen)
 
 
-def _targets(bridge: config.Bridge) -> Iterator[tuple[str, config.Target]]:
+def _targets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, bridge_yaml.Target]]:
     for name, pull in bridge.pulls.items():
         yield f"pulls.{name}.target.configuration", pull.target
     for name, relay in bridge.relays.items():
-        if isinstance(relay, config.Relay):
+        if isinstance(relay, bridge_yaml.Relay):
             yield f"relays.{name}.target.configuration", relay.target
 
 
@@ -116,7 +119,7 @@ class _Seen(msgspec.Struct, frozen=True):
     "Why not all could be looked at; empty where every block was."
 
 
-def _look_for(wanted: set[str], pigment: Pigment) -> _Seen:
+def _look_for(wanted: set[str], pigment: PigmentClient) -> _Seen:
     """Look for import configurations block by block: Pigment has no way to ask for one by its id."""
     places: dict[str, str] = {}
     catalogue = Catalogue(pigment)
@@ -136,7 +139,7 @@ def _look_for(wanted: set[str], pigment: Pigment) -> _Seen:
     return _Seen(places, "" if is_whole else f"it is in none of the first {MOST_BLOCKS} blocks")
 
 
-def _configuration_finding(subject: str, target: config.Target, seen: _Seen) -> Finding:
+def _configuration_finding(subject: str, target: bridge_yaml.Target, seen: _Seen) -> Finding:
     place = seen.places.get(target.configuration)
     if place:
         return green(subject, f"It is {place}.")
@@ -154,5 +157,5 @@ def _configuration_finding(subject: str, target: config.Target, seen: _Seen) -> 
     return red(subject, what, ImportConfigurationNotFound.next_step)
 
 
-def _open(instance: Instance, where: config.Pigment) -> Pigment:
-    return Pigment(where, instance.secrets, Patience(instance.clock), instance.chance)
+def _open(instance: Instance, where: bridge_yaml.PigmentSettings) -> PigmentClient:
+    return PigmentClient(where, instance.secrets, Patience(instance.clock), instance.chance)

@@ -1,7 +1,7 @@
 """Whether a secret can be read; what it holds is tried where it is used."""
 
-from common.errors import BridgeError
-from common.instance import Instance
+from common.platform.errors import BridgeError
+from common.runs.instance import Instance
 from local.checking.finding import Finding, green, refused
 
 

@@ -38,7 +38,7 @@ class _Version:
         return "ENABLED" if self.enabled else "DISABLED"
 
 
-class Secrets:
+class SandboxSecrets:
     """A site of secrets, each with its versions from 1 on. The project's name is not checked."""
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """A Looker instance on this machine: API 4.0 over CSV files."""
 
 from local.sandbox.looker.explores import Explore
-from local.sandbox.looker.site import Looker
+from local.sandbox.looker.site import SandboxLooker
 
-__all__ = ["Explore", "Looker"]
+__all__ = ["Explore", "SandboxLooker"]

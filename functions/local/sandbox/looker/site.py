@@ -72,7 +72,7 @@ class Look:
     description: str | None = None
 
 
-class Looker:
+class SandboxLooker:
     """A site for `wire.Server`: one Looker instance with one API user.
 
     Attributes may be changed while it is served: a rotated `client_secret`, another set of `permissions`.

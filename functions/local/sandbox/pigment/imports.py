@@ -16,12 +16,12 @@ import msgspec
 from local.sandbox.pigment import records
 from local.sandbox.pigment.loading import DeliberateSkip, Load, read_header
 from local.sandbox.pigment.model import (
-    Column,
+    BlockColumn,
     Configuration,
     ErrorDetail,
-    Import,
     ImportFailed,
     ImportReport,
+    SandboxImport,
     SkipReason,
 )
 from local.sandbox.pigment.queue import ImportQueue
@@ -56,25 +56,27 @@ class ImportingWorkspace(Workspace):
         super().close()
 
     @property
-    def imports(self) -> list[Import]:
+    def imports(self) -> list[SandboxImport]:
         """Every import, in the order they were accepted."""
-        return self.records.every(Import)
+        return self.records.every(SandboxImport)
 
     def received(self, import_id: str) -> Path:
         """The CSV of an import, byte for byte."""
         return self.folder / "received" / f"{import_id}.csv"
 
-    def finished(self, import_id: str, timeout_s: float = 60) -> Import:
+    def finished(self, import_id: str, timeout_s: float = 60) -> SandboxImport:
         """The import, once it has ended.
 
         Raises:
             TimeoutError: it has not, in that time.
         """
-        if not self._queue.wait_for(lambda: self.records.get(Import, import_id).status != "InProgress", timeout_s):
+        if not self._queue.wait_for(
+            lambda: self.records.get(SandboxImport, import_id).status != "InProgress", timeout_s
+        ):
             raise TimeoutError(f"import {import_id} is still in progress")
-        return self.records.get(Import, import_id)
+        return self.records.get(SandboxImport, import_id)
 
-    def load(self, configuration: str, file: Path) -> Import:
+    def load(self, configuration: str, file: Path) -> SandboxImport:
         """Import a file as a person would in Pigment's screens, and wait for the end of it."""
         import_id = str(uuid4())
         shutil.copyfile(file, self.received(import_id))
@@ -108,12 +110,12 @@ class ImportingWorkspace(Workspace):
     def accept(self, configuration: str, import_id: str, sha256: str) -> None:
         """Queue a file that lies complete where `received` says."""
         size_bytes = self.received(import_id).stat().st_size
-        self.records.save(Import(import_id, configuration, self.clock(), size_bytes, sha256))
+        self.records.save(SandboxImport(import_id, configuration, self.clock(), size_bytes, sha256))
         self._queue.add(configuration, import_id)
 
     def report(self, import_id: str, *, detailed: bool) -> ImportReport | None:
         """What a status call answers; nothing where the import is unknown, or not known yet."""
-        found = self.records.find(Import, import_id)
+        found = self.records.find(SandboxImport, import_id)
         if found is None:
             return None
         pace = self._paces.get(found.configuration) or self._paces.get(None) or _Pace()
@@ -128,13 +130,13 @@ class ImportingWorkspace(Workspace):
         details = found.report if detailed and found.report else msgspec.UNSET
         return ImportReport(import_id, created_at, found.status, _timestamp(found.ended_s), found.errors, details)
 
-    def fail(self, accepted: Import, detail: ErrorDetail) -> None:
+    def fail(self, accepted: SandboxImport, detail: ErrorDetail) -> None:
         self.records.save(
             msgspec.structs.replace(accepted, status="Failed", ended_s=self.clock(), errors=[detail], report=None)
         )
 
     def _run(self, import_id: str) -> None:
-        accepted = self.records.get(Import, import_id)
+        accepted = self.records.get(SandboxImport, import_id)
         try:
             self._load(accepted)
         except ImportFailed as failure:
@@ -142,7 +144,7 @@ class ImportingWorkspace(Workspace):
         except duckdb.Error as error:
             self.fail(accepted, ErrorDetail("InvalidFile", str(error)))
 
-    def _load(self, accepted: Import) -> None:
+    def _load(self, accepted: SandboxImport) -> None:
         """Rows and report are committed together: a crash leaves both or neither, and the next life tries again."""
         file = self.received(accepted.id)
         configuration = self._learned(self.records.get(Configuration, accepted.configuration), file)
@@ -166,7 +168,7 @@ class ImportingWorkspace(Workspace):
         if not configuration.learn:
             return configuration
         declared = {column.header: column for column in configuration.columns}
-        columns = [declared.get(name, Column(name)) for name in read_header(file, configuration.delimiter)]
+        columns = [declared.get(name, BlockColumn(name)) for name in read_header(file, configuration.delimiter)]
         learned = msgspec.structs.replace(configuration, columns=tuple(columns), learn=False)
         try:
             self.complete(learned)

@@ -17,7 +17,7 @@ from local.sandbox.pigment.database import comparable, table
 from local.sandbox.pigment.model import (
     AutoCreated,
     Block,
-    Column,
+    BlockColumn,
     Configuration,
     DetailedReport,
     ImpactedBlock,
@@ -85,7 +85,7 @@ class Load:
         )
 
     @property
-    def _columns(self) -> Sequence[Column]:
+    def _columns(self) -> Sequence[BlockColumn]:
         return self.configuration.columns
 
     @property
@@ -112,7 +112,7 @@ class Load:
             f"delim = {literal(self.configuration.delimiter)}, quote = '\"', escape = '\"', store_rejects = true)"
         )
 
-    def _parsed(self, raw: str, column: Column) -> str:
+    def _parsed(self, raw: str, column: BlockColumn) -> str:
         """SQL for what is kept; NULL where the text is none. DuckDB alone would read 1.5 as the integer 2."""
         match column.type:
             case "number":
@@ -133,17 +133,17 @@ class Load:
             case _:
                 return raw
 
-    def _items(self, column: Column) -> str:
+    def _items(self, column: BlockColumn) -> str:
         return table(self.blocks[str(column.to)])
 
-    def _is_problem(self, n: int, column: Column) -> str:
+    def _is_problem(self, n: int, column: BlockColumn) -> str:
         if column.property in self._key:
             return f"v{n} IS NULL"
         if column.type == "dimension" and column.missing == "blank":
             return "false"
         return f"r{n} IS NOT NULL AND v{n} IS NULL"
 
-    def _blankable(self) -> Iterable[tuple[int, Column]]:
+    def _blankable(self) -> Iterable[tuple[int, BlockColumn]]:
         return [(n, column) for n, column in enumerate(self._columns) if column.missing == "blank"]
 
     def _malformed(self) -> list[SkippedData]:

@@ -66,7 +66,7 @@ class Scenario(msgspec.Struct, frozen=True, tag_field="record"):
     "Metrics whose values it does not share with the default scenario, and the blocks that hold them."
 
 
-class Column(msgspec.Struct, frozen=True):
+class BlockColumn(msgspec.Struct, frozen=True):
     """How one CSV column is read and which property it fills."""
 
     header: str
@@ -91,7 +91,7 @@ class Configuration(msgspec.Struct, frozen=True, tag_field="record"):
     id: str
     block: str
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[BlockColumn, ...]
     delimiter: str = ","
     unique: tuple[str, ...] = ()
     "Properties; rows with the same values are updated in place of appended."
@@ -154,7 +154,7 @@ class DetailedReport(msgspec.Struct, frozen=True, rename="camel"):
     auto_created_dimension_modalities: list[AutoCreated]
 
 
-class Import(msgspec.Struct, frozen=True, tag_field="record"):
+class SandboxImport(msgspec.Struct, frozen=True, tag_field="record"):
     """One accepted file and how its import ended."""
 
     id: str
@@ -218,7 +218,7 @@ def check(configuration: Configuration, block: Block) -> None:
         raise ValueError(f"Import configuration {configuration.name!r}: {'; '.join(found)}.")
 
 
-def shaped(block: Block, columns: Sequence[Column]) -> Block:
+def shaped(block: Block, columns: Sequence[BlockColumn]) -> Block:
     """The block with a property for every column.
 
     Raises:

@@ -7,10 +7,18 @@ import duckdb
 import msgspec
 
 from local.sandbox.pigment import database
-from local.sandbox.pigment.model import Application, Block, Configuration, Import, Key, Scenario, View
+from local.sandbox.pigment.model import (
+    Application,
+    Block,
+    Configuration,
+    Key,
+    SandboxImport,
+    Scenario,
+    View,
+)
 
-Record = Key | Application | Block | View | Scenario | Configuration | Import
-R = TypeVar("R", Key, Application, Block, View, Scenario, Configuration, Import)
+Record = Key | Application | Block | View | Scenario | Configuration | SandboxImport
+R = TypeVar("R", Key, Application, Block, View, Scenario, Configuration, SandboxImport)
 
 
 class Records:

@@ -31,7 +31,7 @@ from local.sandbox.pigment.model import (
     BlockType,
     Configuration,
     ErrorDetail,
-    Import,
+    SandboxImport,
     Scope,
     View,
 )
@@ -76,7 +76,7 @@ class _Delivery(msgspec.Struct):
     attachment: _Attachment
 
 
-class Pigment(ExportingWorkspace):
+class SandboxPigment(ExportingWorkspace):
     """Pigment on this machine; serve it with `wire.Server`."""
 
     def __init__(
@@ -168,7 +168,7 @@ class Pigment(ExportingWorkspace):
         return Response.of_json({"importId": import_id})
 
     def _accept_unreadable(self, configuration: Configuration, reason: str) -> Response:
-        accepted = Import(str(uuid4()), configuration.id, self.clock(), 0, hashlib.sha256().hexdigest())
+        accepted = SandboxImport(str(uuid4()), configuration.id, self.clock(), 0, hashlib.sha256().hexdigest())
         self.fail(accepted, ErrorDetail("SourceUnreadable", reason))
         return Response.of_json({"importId": accepted.id})
 

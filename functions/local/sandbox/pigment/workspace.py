@@ -17,9 +17,9 @@ from local.sandbox.pigment import database
 from local.sandbox.pigment.model import (
     Application,
     Block,
+    BlockColumn,
     BlockType,
     Clear,
-    Column,
     Configuration,
     Key,
     PropertyType,
@@ -94,7 +94,7 @@ class Workspace:
         known = next((one for one in self.blocks(application) if one.name == name), None)
         block_id = _id(uuid or (known.id if known else None))
         block = Block(block_id, application, name, kind, known.properties if known else {})
-        return self._save_block(shaped(block, [Column(each, to) for each, to in (properties or {}).items()]))
+        return self._save_block(shaped(block, [BlockColumn(each, to) for each, to in (properties or {}).items()]))
 
     def table(self, application: str, name: str, metrics: Iterable[str], *, uuid: str | None = None) -> str:
         """A Table that shows metrics, by their blocks, side by side."""
@@ -134,7 +134,7 @@ class Workspace:
     def configuration(
         self,
         block: str,
-        columns: Iterable[Column | str] = (),
+        columns: Iterable[BlockColumn | str] = (),
         *,
         name: str | None = None,
         uuid: str | None = None,
@@ -154,7 +154,7 @@ class Workspace:
             _id(uuid),
             block,
             name or f"{self.records.get(Block, block).name} import",
-            tuple(Column(column) if isinstance(column, str) else column for column in columns),
+            tuple(BlockColumn(column) if isinstance(column, str) else column for column in columns),
             delimiter,
             tuple(unique or ()),
             clear,
@@ -169,7 +169,7 @@ class Workspace:
         self, block: str, header: Sequence[str], types: Mapping[str, PropertyType] | None = None, **options: Any
     ) -> str:
         """One property per column, text where `types` says nothing."""
-        columns = [Column(name, (types or {}).get(name, "text")) for name in header]
+        columns = [BlockColumn(name, (types or {}).get(name, "text")) for name in header]
         return self.configuration(block, columns, **options)
 
     def complete(self, configuration: Configuration) -> str:

@@ -6,6 +6,6 @@ XML API.
 """
 
 from local.sandbox.storage.object import Notice
-from local.sandbox.storage.site import Storage
+from local.sandbox.storage.site import SandboxStorage
 
-__all__ = ["Notice", "Storage"]
+__all__ = ["Notice", "SandboxStorage"]

@@ -28,7 +28,7 @@ def _routes(*routes: tuple[str, str, Callable[..., Response]]) -> list[tuple[str
     return [(method, re.compile(path.replace("{}", "([^/]+)")), handle) for method, path, handle in routes]
 
 
-class Storage:
+class SandboxStorage:
     """A site over one folder, which no other process may use at the same time."""
 
     def __init__(self, root: Path) -> None:

@@ -8,7 +8,7 @@ from local.sandbox.pigment.exporting import grid, listing, names
 from local.sandbox.pigment.exporting.asked import GridRequest, ListRequest, TableRequest, Unanswerable
 from local.sandbox.pigment.exporting.text import Extract, Style
 from local.sandbox.pigment.imports import ImportingWorkspace
-from local.sandbox.pigment.model import Block, Column, Scenario, View
+from local.sandbox.pigment.model import Block, BlockColumn, Scenario, View
 
 __all__ = ["ExportingWorkspace", "Unanswerable"]
 
@@ -25,7 +25,7 @@ class ExportingWorkspace(ImportingWorkspace):
         """A Table as a flat file shows it: a list for each dimension, a metric of numbers for every other column."""
         header = file.read_text(encoding="utf-8").partition("\n")[0].split(delimiter)
         columns = {
-            each: Column(each, "dimension", to=self._list_of_names(application, each), missing="create")
+            each: BlockColumn(each, "dimension", to=self._list_of_names(application, each), missing="create")
             for each in dimensions
         }
         metrics = []
@@ -33,7 +33,8 @@ class ExportingWorkspace(ImportingWorkspace):
             if each not in columns:
                 metric = self.block(application, each, "Metric")
                 self.load(
-                    self.configuration(metric, [*columns.values(), Column(each, "number")], delimiter=delimiter), file
+                    self.configuration(metric, [*columns.values(), BlockColumn(each, "number")], delimiter=delimiter),
+                    file,
                 )
                 metrics.append(metric)
         return self.table(application, name, metrics)

@@ -1,5 +1,0 @@
-"""What Looker's webhooks deliver: `read` takes a request's body, whatever its shape, and gives a `Delivery`."""
-
-from common.deliveries.delivery import Delivery, read
-
-__all__ = ["Delivery", "read"]

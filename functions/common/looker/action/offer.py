@@ -1,0 +1,132 @@
+"""What Looker is offered: the list of destinations, and the form that its user fills in for one of them."""
+
+import base64
+import re
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+from common import bridge_yaml
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#3b2a8c"/>'
+    '<path d="M5 16h10m-4-5 5 5-5 5" fill="none" stroke="#fff" stroke-width="2.5"/>'
+    '<path d="M20 8h7v7h-7zM20 17h7v7h-7z" fill="#ffb627"/></svg>'
+)
+_ICON_DATA_URI = f"data:image/svg+xml;base64,{base64.b64encode(_ICON.encode()).decode()}"
+
+_STEP = re.compile(r"/actions/([^/]+)/(form|execute)")
+
+_Relay = bridge_yaml.Relay | bridge_yaml.Signal
+
+
+class ActionCall(msgspec.Struct, frozen=True):
+    """One step of the Action API, and the relay that its path names."""
+
+    step: Literal["list", "form", "execute"]
+    relay: str = ""
+
+
+class Integration(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination, as docs/action_api.md defines `ActionDefinition`."""
+
+    name: str
+    label: str
+    description: str
+    url: str
+    form_url: str
+    supported_action_types: tuple[str, ...]
+    supported_formats: tuple[str, ...]
+    supported_formattings: tuple[str, ...] = ("unformatted",)
+    supported_visualization_formattings: tuple[str, ...] = ("noapply",)
+    supported_download_settings: tuple[str, ...] = ("url",)
+    "Not the rows but an address to fetch them from: `All Results` pass that way, a push is cut at 5,000 rows."
+    icon_data_uri: str = _ICON_DATA_URI
+    params: tuple[()] = ()
+    required_fields: tuple[()] = ()
+    uses_oauth: bool = False
+
+
+class ActionListing(msgspec.Struct, frozen=True):
+    """The hub, as Looker's page Admin > Actions shows it."""
+
+    label: str
+    integrations: list[Integration]
+
+
+class Option(msgspec.Struct, frozen=True):
+    name: str
+    label: str
+
+
+class FormField(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One input of a form."""
+
+    name: str
+    label: str
+    description: str
+    type: str
+    options: list[Option]
+    required: bool
+    default: str = ""
+
+
+class Form(msgspec.Struct, frozen=True):
+    fields: list[FormField]
+
+
+def called(path: str) -> ActionCall | None:
+    """The step that a path stands for; None where it is a webhook's."""
+    if path == "/":
+        return ActionCall("list")
+    found = _STEP.fullmatch(path)
+    if found is None:
+        return None
+    return ActionCall("form" if found[2] == "form" else "execute", found[1])
+
+
+def listing(bridge: bridge_yaml.Bridge, base_url: str) -> ActionListing:
+    """Every relay as a destination.
+
+    Args:
+        base_url: where Looker found this list; the addresses in it have to be absolute.
+    """
+    return ActionListing("Pigment", [_integration(relay, bridge, base_url) for relay in bridge.relays.values()])
+
+
+def form(bridge: bridge_yaml.Bridge, relay: str) -> Form:
+    """The choice among all relays; the one that the path names comes first to mind."""
+    options = [Option(each.name, f"{each.name}: {_what(each, bridge)}") for each in bridge.relays.values()]
+    choice = FormField(
+        name="relay",
+        label="Relay",
+        description="Where in Pigment the rows land. Choose All Results as the limit, so that none stays behind.",
+        type="select",
+        options=options,
+        required=True,
+        default=relay if relay in bridge.relays else "",
+    )
+    return Form([choice])
+
+
+def _integration(relay: _Relay, bridge: bridge_yaml.Bridge, base_url: str) -> Integration:
+    address = f"{base_url}/actions/{quote(relay.name, safe='')}"
+    is_signal = isinstance(relay, bridge_yaml.Signal)
+    return Integration(
+        name=relay.name,
+        label=f"Pigment: {relay.name}",
+        description=f"Looker to Pigment: {_what(relay, bridge)}.",
+        url=f"{address}/execute",
+        form_url=f"{address}/form",
+        # A dashboard holds no rows that could land, but it may well say that it is time to pull.
+        supported_action_types=("query", "dashboard") if is_signal else ("query",),
+        supported_formats=("csv", "csv_zip") if is_signal else ("csv",),
+    )
+
+
+def _what(relay: _Relay, bridge: bridge_yaml.Bridge) -> str:
+    if isinstance(relay, bridge_yaml.Signal):
+        configuration = bridge.pulls[relay.start].target.configuration
+        return f"only a signal, which starts the pull {relay.start} into the import configuration {configuration}"
+    return f"into the import configuration {relay.target.configuration}"

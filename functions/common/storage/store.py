@@ -1,0 +1,358 @@
+"""The bucket: every shared state of the bridge is one object in it, changed under a generation precondition.
+
+Google's client retries an upload whose answer was lost, so a 412 may speak of our own first write: before it is
+believed, what lies there is compared with what was to be written.
+"""
+
+import base64
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import requests
+from google.api_core import exceptions as google_errors
+from google.auth import exceptions as auth_errors
+from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from common.platform.errors import StorageBusy, StorageRefused
+
+CHUNK_BYTES = 4 * 1024 * 1024
+"What a stream holds in memory at a time, each way; Cloud Storage wants multiples of 256 KiB."
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_TIMEOUT_S = 30
+_RETRY = DEFAULT_RETRY.with_timeout(40)
+
+T = TypeVar("T")
+
+
+class Stale(Exception):  # a signal between modules, not an error anyone is shown
+    """The object is not at the generation expected: somebody else was first."""
+
+
+class Stored(msgspec.Struct, Generic[T], frozen=True):
+    """An object's value and the generation it had when it was read or written."""
+
+    value: T
+    generation: int
+
+
+class ListedObject(msgspec.Struct, frozen=True):
+    """An object as a listing shows it."""
+
+    name: str
+    size_bytes: int
+    metadata: dict[str, str]
+    content_type: str
+    created_at: datetime
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """What lies under a name now."""
+
+    generation: int
+    size_bytes: int
+    crc32c: str
+    "As Cloud Storage writes it: base64 of the big-endian bytes."
+    metadata: dict[str, str]
+
+
+class Store:
+    """The bridge's bucket, or one of the user's. Safe to share across threads, as Google's client is."""
+
+    def __init__(self, bucket: str, client: Any = None) -> None:
+        self.name = bucket
+        self._client = client or open_client()
+        self._bucket = self._client.bucket(bucket)
+
+    def beside(self, bucket: str) -> "Store":
+        """Another bucket, reached through the same client."""
+        return Store(bucket, self._client)
+
+    def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
+        """The object at a path, or None where there is none.
+
+        Raises:
+            StorageRefused: it is not what the bridge writes there.
+        """
+        blob = self._bucket.blob(path)
+        with _google(f"read {path}"):
+            try:
+                content = blob.download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY)
+            except google_errors.NotFound:
+                # A missing bucket answers 404 as well, and is no empty bucket.
+                self._expect_bucket()
+                return None
+        try:
+            return Stored(msgspec.json.decode(content, type=kind), int(blob.generation))
+        except msgspec.DecodeError as error:
+            raise StorageRefused(f"The object {path} in {self.name} is not as the bridge writes it: {error}.") from None
+
+    def write_json(self, path: str, value: object, *, over: int | None) -> int:
+        """Put an object where the generation `over` lies (0: where none does; None: whatever does).
+
+        Returns:
+            its generation.
+
+        Raises:
+            Stale: another writer was first.
+        """
+        content = msgspec.json.format(msgspec.json.encode(value), indent=1)
+        blob = self._bucket.blob(path)
+        with _google(f"write {path}"):
+            try:
+                blob.upload_from_string(
+                    content,
+                    content_type="application/json",
+                    if_generation_match=over,
+                    timeout=_TIMEOUT_S,
+                    retry=_RETRY,
+                )
+            except google_errors.PreconditionFailed:
+                return self._own_generation(path, content)
+        return int(blob.generation)
+
+    def _own_generation(self, path: str, content: bytes) -> int:
+        blob = self._bucket.blob(path)
+        try:
+            if blob.download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY) == content:
+                return int(blob.generation)
+        except google_errors.NotFound:
+            pass
+        raise Stale(path)
+
+    def delete(self, path: str, *, generation: int | None = None) -> None:
+        """Take an object away; one that is gone, or is no longer this generation, is left as it is."""
+        with (
+            _google(f"delete {path}"),
+            contextlib.suppress(google_errors.NotFound, google_errors.PreconditionFailed),
+        ):
+            self._bucket.blob(path).delete(if_generation_match=generation, timeout=_TIMEOUT_S, retry=_RETRY)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names under a prefix, in order."""
+        with _google(f"list {prefix}"):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
+                yield blob.name
+
+    def entries(self, prefix: str) -> Iterator[ListedObject]:
+        """The objects under a prefix, in the order of their names."""
+        with _google(f"list {prefix}"):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
+                yield ListedObject(
+                    blob.name, blob.size, blob.metadata or {}, blob.content_type or "", blob.time_created or _LONG_AGO
+                )
+
+    def read(self, path: str) -> bytes:
+        """An object's content.
+
+        Raises:
+            StorageRefused: there is none.
+        """
+        with _google(f"read {path}"):
+            return bytes(self._bucket.blob(path).download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY))
+
+    def exists(self, path: str) -> bool:
+        with _google(f"look for {path}"):
+            return bool(self._bucket.blob(path).exists(timeout=_TIMEOUT_S, retry=_RETRY))
+
+    def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
+        """Put an object where none is; False where the very same one lies already.
+
+        Raises:
+            Stale: another one lies there.
+        """
+        blob = self._bucket.blob(path)
+        blob.metadata = metadata
+        with _google(f"write {path}"):
+            try:
+                blob.upload_from_string(
+                    content, content_type=content_type, if_generation_match=0, timeout=_TIMEOUT_S, retry=_RETRY
+                )
+            except google_errors.PreconditionFailed:
+                there = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
+                if there is None or there.md5_hash != base64.b64encode(hashlib.md5(content).digest()).decode():  # noqa: S324  # the digest Cloud Storage keeps
+                    raise Stale(path) from None
+                return False
+        return True
+
+    def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
+        """A copy under another name, with more metadata; one that is there already stays as it is.
+
+        Returns:
+            whether there is a copy: not where the object itself is gone.
+        """
+        source, target = self._bucket.blob(path), self._bucket.blob(to_path)
+        with _google(f"copy {path} to {to_path}"):
+            try:
+                source.reload(timeout=_TIMEOUT_S, retry=_RETRY)
+                target.metadata = {**(source.metadata or {}), **metadata}
+                target.content_type = source.content_type
+                _rewrite(source, target, over=0)
+            except google_errors.PreconditionFailed:
+                return True
+            except google_errors.NotFound:
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def writing(
+        self, path: str, metadata: dict[str, str] | None = None, *, content_type: str = "text/csv"
+    ) -> Iterator["ObjectStream"]:
+        """A stream into a new object, which comes into being whole at the end, or, after an exception, not at all."""
+        blob = self._bucket.blob(path)
+        blob.metadata = metadata
+        writer = _google_call(
+            f"write {path}",
+            lambda: blob.open(
+                "wb",
+                chunk_size=CHUNK_BYTES,
+                ignore_flush=True,
+                if_generation_match=0,
+                content_type=content_type,
+                timeout=_TIMEOUT_S,
+                retry=_RETRY,
+            ),
+        )
+        try:
+            yield ObjectStream(writer, path)
+        except BaseException:
+            # Not closed, so never finalised: the resumable upload lapses by itself within a week.
+            with contextlib.suppress(Exception):
+                writer.terminate()
+            raise
+        _google_call(f"write {path}", writer.close)
+
+    def reading(self, path: str) -> "ObjectStream":
+        """A stream out of an object, one chunk at a time."""
+        blob = self._bucket.blob(path)
+        reader = _google_call(
+            f"read {path}", lambda: blob.open("rb", chunk_size=CHUNK_BYTES, timeout=_TIMEOUT_S, retry=_RETRY)
+        )
+        return ObjectStream(reader, path)
+
+    def look_at(self, path: str) -> StoredObject | None:
+        """What lies there; None where nothing does."""
+        with _google(f"look at {path}"):
+            blob = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
+        return None if blob is None else _object(blob)
+
+    def publish(
+        self, path: str, to: "Store", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
+    ) -> StoredObject:
+        """Put an object under its public name, whole: a reader finds what was there before, or all of this.
+
+        Args:
+            metadata: of the new object, in place of the old one's.
+            over: the generation that it may replace; 0: none.
+
+        Raises:
+            Stale: another generation lies there.
+        """
+        source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
+        target.metadata = metadata
+        target.content_type = content_type
+        with _google(f"publish {to.name}/{to_path}"):
+            try:
+                _rewrite(source, target, over=over)
+            except google_errors.PreconditionFailed:
+                there = to.look_at(to_path)
+                if there is not None and there.metadata == metadata:
+                    return there
+                raise Stale(to_path) from None
+        return _object(target)
+
+    def copy(self, path: str, to: "Store", to_path: str) -> None:
+        """A copy of an object under a name in another bucket, made within Cloud Storage."""
+        with _google(f"copy {path} to {to.name}/{to_path}"):
+            source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
+            _rewrite(source, target, over=None)
+
+    def _expect_bucket(self) -> None:
+        # Listing asks for no more than the permission on objects that the functions have.
+        next(iter(self._client.list_blobs(self._bucket, max_results=1, timeout=_TIMEOUT_S, retry=_RETRY)), None)
+
+
+def open_client() -> Any:
+    """Google's client; the usual `STORAGE_EMULATOR_HOST` points it at a stand-in."""
+    with _google("open a client"):
+        if os.environ.get("STORAGE_EMULATOR_HOST"):
+            from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  # on a developer's machine alone
+
+            return storage.Client(
+                project=os.environ.get("GOOGLE_CLOUD_PROJECT", "local"), credentials=AnonymousCredentials()
+            )
+        return storage.Client()
+
+
+class ObjectStream:
+    """A blob's reader or writer whose errors are the bridge's."""
+
+    def __init__(self, stream: Any, path: str) -> None:
+        self._stream = stream
+        self._path = path
+
+    def write(self, content: bytes) -> int:
+        with _google(f"write {self._path}"):
+            return int(self._stream.write(content))
+
+    def read(self, size: int = -1) -> bytes:
+        with _google(f"read {self._path}"):
+            return bytes(self._stream.read(size))
+
+    def blocks(self) -> Iterator[bytes]:
+        """The rest of it, one chunk at a time."""
+        while block := self.read(CHUNK_BYTES):
+            yield block
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
+    """A large object, or one on its way to another place, takes several calls."""
+    token = None
+    while True:
+        token, _, _ = target.rewrite(source, token=token, if_generation_match=over, timeout=_TIMEOUT_S, retry=_RETRY)
+        if token is None:
+            return
+
+
+def _object(blob: Any) -> StoredObject:
+    return StoredObject(int(blob.generation), int(blob.size), blob.crc32c or "", dict(blob.metadata or {}))
+
+
+def _google_call(doing: str, call: Any) -> Any:
+    with _google(doing):
+        return call()
+
+
+@contextlib.contextmanager
+def _google(doing: str) -> Iterator[None]:
+    """Google's errors, and those of what it is built on, end here."""
+    try:
+        yield
+    except InvalidResponse as error:
+        status = error.response.status_code
+        kind = (
+            StorageBusy if status == requests.codes.too_many_requests or status >= requests.codes.server_error else None
+        )
+        raise (kind or StorageRefused)(f"Cloud Storage answered {status} when asked to {doing}.") from error
+    except DataCorruption as error:
+        raise StorageBusy(f"What went over the wire did not match its checksum when asked to {doing}.") from error
+    except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
+        raise StorageBusy(f"Cloud Storage could not {doing}: {type(error).__name__}.") from error
+    except google_errors.GoogleAPIError as error:
+        raise StorageRefused(f"Cloud Storage refused to {doing}: {type(error).__name__}.") from error
+    except auth_errors.TransportError as error:
+        raise StorageBusy(f"Google's sign-in could not be reached to {doing}.") from error
+    except auth_errors.GoogleAuthError as error:
+        raise StorageRefused(f"There are no usable Google credentials to {doing}: {type(error).__name__}.") from error
+    except (requests.RequestException, ConnectionError) as error:
+        raise StorageBusy(f"Cloud Storage could not be reached to {doing}: {type(error).__name__}.") from error

@@ -1,0 +1,382 @@
+"""CSV becomes Parquet with real types: looked at while it streams in, written in a second reading, in bounded memory.
+
+A column's type is one that says every cell of it:
+
+- whole numbers are int64 if they are written the way numbers are: 007 is text, and so are 19 digits;
+- numbers with decimals are float64; with an integer among them that a float64 cannot hold, or with more than 15 digits
+  before the decimals, the column is text, so that no digit of an integer is ever lost;
+- 2024-11-21, 10/25/2024 and 10/25/2024 00:00:00 +00:00 are dates, with any other time timestamps, if such a day exists;
+- TRUE and FALSE are booleans;
+- everything else, a mixture too, is text exactly as it came.
+
+An empty cell is null, and a column of nothing else is text. The two ways to write dates are those of Pigment's export
+guide, which pads days and months with zeros: 1/2/2024 is text.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
+
+from common.platform.errors import Internal, RowsMalformed
+from common.tables.csv import end_of_complete_records
+
+_AT_ONCE_BYTES = 1024 * 1024
+
+# A row group lies in memory while it is written; the footer, which names every column of every group, until the end.
+_LEAST_ROW_GROUP_BYTES = 4 * 1024 * 1024
+_MOST_ROW_GROUP_BYTES = 32 * 1024 * 1024
+_ROW_GROUP_BYTES_PER_COLUMN = 512 * 1024
+
+# A column of more different values is smaller, and written in less memory, without a dictionary.
+_DICTIONARY_BYTES = 64 * 1024
+
+_MOST_EXACT_IN_FLOAT64 = 2**53
+
+_UTC_TIME = pa.timestamp("us", tz="UTC")
+_LOCAL_TIME = pa.timestamp("us")
+_DAY_US = 24 * 60 * 60 * 1_000_000
+
+# Days since 1970 of the years 1 to 9999, all that BigQuery, DuckDB and Python know.
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+
+
+class Writable(Protocol):
+    def write(self, content: bytes, /) -> object: ...
+
+
+class _Form(msgspec.Struct, frozen=True, eq=False):
+    """One way to write values."""
+
+    pattern: str
+    "Means the same to Python's `re` and to Arrow's RE2."
+    type: Any
+    iso: tuple[str, str] | None = None
+    "What is replaced, and by what, before Arrow can read it."
+
+    def fits(self, cell: str) -> bool:
+        return re.fullmatch(self.pattern, cell, re.ASCII) is not None
+
+    def fits_each(self, cells: Any) -> Any:
+        return pc.match_substring_regex(cells, f"^(?:{self.pattern})$")
+
+    def values(self, cells: Any) -> Any:
+        """The values that cells of this form mean.
+
+        Raises:
+            pyarrow.ArrowInvalid: there is no such value, as on the 30th of February.
+        """
+        if self.iso is not None:
+            cells = pc.replace_substring_regex(cells, *self.iso)
+        return cells.cast(self.type)
+
+
+_TEXT = _Form(r"(?s:.*)", pa.string())
+# RE2 would take the long s for an s if it were told to ignore case.
+_BOOLEAN = _Form(r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]", pa.bool_())
+_INTEGER = _Form(r"-?(?:0|[1-9]\d{0,17})", pa.int64())
+_DECIMAL = {
+    separator: _Form(rf"-?(?:0|[1-9]\d{{0,14}})(?:{re.escape(separator)}\d+)?(?:[eE][+-]?0*\d{{1,2}})?", pa.float64())
+    for separator in ".,"
+}
+
+_ISO_DATE = _Form(r"\d{4}-\d\d-\d\d", pa.date32())
+_CLOCK = r"\d\d:\d\d(?::\d\d(?:\.\d{1,6}0*)?)?"
+_BEYOND_MICROSECONDS = (r"(\.\d{6})0+", r"\1")
+_ISO_LOCAL_TIME = _Form(rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}", _LOCAL_TIME, _BEYOND_MICROSECONDS)
+_ISO_TIME = _Form(rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:Z|[+-]\d\d:?\d\d)", _UTC_TIME, _BEYOND_MICROSECONDS)
+
+_AS_ISO_DATE = (r"^(..)/(..)/(....).*", r"\3-\1-\2")
+_AS_ISO_TIME = (r"^(..)/(..)/(....) (.{8}) ", r"\3-\1-\2T\4")
+_LEGACY_DATE = _Form(r"\d\d/\d\d/\d{4}", pa.date32(), _AS_ISO_DATE)
+_LEGACY_MIDNIGHT = _Form(r"\d\d/\d\d/\d{4} 00:00:00 \+00:00", pa.date32(), _AS_ISO_DATE)
+_LEGACY_TIME = _Form(r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d [+-]\d\d:\d\d", _UTC_TIME, _AS_ISO_TIME)
+
+# Forms that may stand in one column, and the one that reads them both.
+_TOGETHER = {
+    **{frozenset([_INTEGER, decimal]): decimal for decimal in _DECIMAL.values()},
+    frozenset([_LEGACY_DATE, _LEGACY_MIDNIGHT]): _LEGACY_DATE,
+    frozenset([_LEGACY_MIDNIGHT, _LEGACY_TIME]): _LEGACY_TIME,
+}
+
+_TRUE, _FALSE = (
+    ["".join(letters) for letters in itertools.product(*zip(word, word.upper(), strict=True))]
+    for word in ("true", "false")
+)
+
+
+class Types:
+    """Show it every record as it streams in; then it knows each column's type."""
+
+    def __init__(self, header: Sequence[str], delimiter: str = ",", decimal_separator: str = ".") -> None:
+        self.delimiter = delimiter
+        self.decimal_separator = decimal_separator
+        self.names, self.warnings = _distinct(header)
+        self._columns = [_Column(decimal_separator) for _ in header]
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+
+    def look_at(self, records: bytes) -> None:
+        """Take whole records, any number of them, without the header.
+
+        Raises:
+            RowsMalformed: they are no CSV of the header's width.
+        """
+        self._waiting.append(records)
+        self._waiting_bytes += len(records)
+        if self._waiting_bytes >= _AT_ONCE_BYTES:
+            self._look()
+
+    def schema(self) -> Any:
+        """The Arrow schema that every record so far fits."""
+        self._look()
+        return pa.schema([(name, column.form.type) for name, column in zip(self.names, self._columns, strict=True)])
+
+    def values(self, records: bytes, *, with_header: bool = False) -> Any:
+        """Whole records as a table of this schema.
+
+        Raises:
+            pyarrow.ArrowInvalid: they are not records that it was shown.
+        """
+        schema = self.schema()
+        forms = [column.form for column in self._columns]
+        readable = [form.type if form.iso is None else pa.string() for form in forms]
+        cells = self._read(records, readable, with_header=with_header).columns
+        columns = [each if form.iso is None else form.values(each) for form, each in zip(forms, cells, strict=True)]
+        return pa.table(columns, schema=schema)
+
+    def _look(self) -> None:
+        records = b"".join(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+        open_places = [place for place, column in enumerate(self._columns) if not column.is_text]
+        if not records or not open_places:
+            return
+        try:
+            table = self._read(records, [pa.string()] * len(self._columns), only=open_places)
+        except pa.ArrowInvalid:
+            # Arrow quotes the record.
+            raise RowsMalformed("Pigment's file holds a record that Arrow cannot read as CSV.") from None
+        for place, column in zip(open_places, table.columns, strict=True):
+            self._columns[place].look_at(column.combine_chunks())
+
+    def _read(
+        self, records: bytes, types: Sequence[Any], *, only: Sequence[int] | None = None, with_header: bool = False
+    ) -> Any:
+        # By number: a header may repeat a name.
+        numbers = [str(place) for place in range(len(types))]
+        # Arrow takes away a byte order mark, and here one is the content of a cell.
+        content = b"\xef\xbb\xbf" + records if records.startswith(b"\xef\xbb\xbf") and not with_header else records
+        return arrow_csv.read_csv(
+            pa.BufferReader(content),
+            arrow_csv.ReadOptions(
+                use_threads=False,
+                block_size=max(len(content), 1),
+                column_names=numbers,
+                skip_rows_after_names=int(with_header),
+            ),
+            arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=False),
+            arrow_csv.ConvertOptions(
+                column_types=dict(zip(numbers, types, strict=True)),
+                include_columns=None if only is None else [numbers[place] for place in only],
+                null_values=[""],
+                true_values=_TRUE,
+                false_values=_FALSE,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                decimal_point=self.decimal_separator,
+            ),
+        )
+
+
+class _Column:
+    def __init__(self, decimal_separator: str) -> None:
+        # An integer is a decimal too, and a midnight a time: the narrower form comes first.
+        self._forms = [
+            _INTEGER,
+            _DECIMAL[decimal_separator],
+            _ISO_DATE,
+            _LEGACY_DATE,
+            _LEGACY_MIDNIGHT,
+            _LEGACY_TIME,
+            _ISO_TIME,
+            _ISO_LOCAL_TIME,
+            _BOOLEAN,
+        ]
+        self._seen: set[_Form] = set()
+        self._is_exact_in_float64 = True
+
+    @property
+    def form(self) -> _Form:
+        if len(self._seen) == 1:
+            return next(iter(self._seen))
+        together = _TOGETHER.get(frozenset(self._seen), _TEXT)
+        return together if together.type != pa.float64() or self._is_exact_in_float64 else _TEXT
+
+    @property
+    def is_text(self) -> bool:
+        """Nothing that may still come changes this."""
+        return bool(self._seen) and self.form is _TEXT
+
+    def look_at(self, cells: Any) -> None:
+        cells = cells.drop_null()
+        while len(cells) and not self.is_text:
+            first = cells[0].as_py()
+            form = next((form for form in self._forms if form.fits(first)), _TEXT)
+            fits = form.fits_each(cells)
+            self._add(form, cells.filter(fits))
+            cells = cells.filter(pc.invert(fits))
+
+    def _add(self, form: _Form, cells: Any) -> None:
+        if form is _INTEGER:
+            self._is_exact_in_float64 = self._is_exact_in_float64 and _are_exact_in_float64(cells)
+        elif pa.types.is_temporal(form.type) and not _are_in_the_calendar(form, cells):
+            form = _TEXT
+        if form not in self._seen:
+            self._seen.add(form)
+            # Most columns go on as they began.
+            self._forms.sort(key=lambda known: known is not form)
+
+
+def write(blocks: Iterable[bytes], to: Writable, types: Types, *, metadata: Mapping[str, str] | None = None) -> int:
+    """Write a CSV file, header included and cut into blocks anywhere, as Parquet.
+
+    Args:
+        metadata: what else readers shall find in the file.
+
+    Returns:
+        the number of rows.
+
+    Raises:
+        Internal: it is not the file that `types` was shown.
+    """
+    schema = types.schema().with_metadata(metadata)
+    sink = _Sink(to)
+    writer = pq.ParquetWriter(
+        pa.PythonFile(sink, mode="w"), schema, compression="zstd", dictionary_pagesize_limit=_DICTIONARY_BYTES
+    )
+    rows = 0
+    try:
+        for group in _row_groups(_tables(blocks, types), _row_group_bytes(columns=len(schema))):
+            writer.write_table(group, row_group_size=len(group))
+            rows += len(group)
+        writer.close()
+    except BaseException:
+        # Arrow would end the file as if it were whole, now or when it collects its garbage.
+        sink.is_abandoned = True
+        writer.close()
+        raise
+    return rows
+
+
+class _Sink:
+    """What Arrow writes to: it asks for more than `write`."""
+
+    closed = False
+    is_abandoned = False
+
+    def __init__(self, to: Writable) -> None:
+        self._to = to
+        self._position = 0
+
+    def write(self, content: bytes) -> int:
+        if not self.is_abandoned:
+            try:
+                self._to.write(bytes(content))
+            except BaseException:
+                # Arrow still writes what it holds before the exception gets out.
+                self.is_abandoned = True
+                raise
+        self._position += len(content)
+        return len(content)
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _tables(blocks: Iterable[bytes], types: Types) -> Iterator[Any]:
+    with_header = True
+    for records in _whole_records(blocks):
+        try:
+            table = types.values(records, with_header=with_header)
+        except pa.ArrowInvalid:
+            # Arrow quotes the cell.
+            raise Internal("The CSV that was to become Parquet is not the one that was checked.") from None
+        with_header = False
+        if len(table):
+            yield table
+
+
+def _row_group_bytes(columns: int) -> int:
+    return min(max(_LEAST_ROW_GROUP_BYTES, columns * _ROW_GROUP_BYTES_PER_COLUMN), _MOST_ROW_GROUP_BYTES)
+
+
+def _row_groups(tables: Iterable[Any], group_bytes: int) -> Iterator[Any]:
+    waiting: list[Any] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(each.nbytes for each in waiting) >= group_bytes:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _whole_records(blocks: Iterable[bytes], at_once_bytes: int = _AT_ONCE_BYTES) -> Iterator[bytes]:
+    """The same pieces of whole records however the blocks are cut, so that the same file comes out."""
+    pending = bytearray()
+    wanted_bytes = at_once_bytes
+    for block in blocks:
+        pending += block
+        while len(pending) >= wanted_bytes:
+            end = end_of_complete_records(bytes(pending[:wanted_bytes]))
+            if end == 0:
+                wanted_bytes *= 2
+                continue
+            yield bytes(pending[:end])
+            del pending[:end]
+            wanted_bytes = at_once_bytes
+    if pending:
+        yield bytes(pending)
+
+
+def _are_exact_in_float64(integers: Any) -> bool:
+    least, most = pc.min_max(integers.cast(pa.int64())).values()
+    return bool(least.as_py() >= -_MOST_EXACT_IN_FLOAT64 and most.as_py() <= _MOST_EXACT_IN_FLOAT64)
+
+
+def _are_in_the_calendar(form: _Form, cells: Any) -> bool:
+    try:
+        first, last = pc.min_max(form.values(cells)).values()
+    except pa.ArrowInvalid:
+        return False
+    day = 1 if form.type == pa.date32() else _DAY_US
+    return bool(first.value // day >= _FIRST_DAY and last.value // day <= _LAST_DAY)
+
+
+def _distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names of which none is another, by upper or lower case either: BigQuery would refuse the file."""
+    taken = {name.casefold() for name in header}
+    names: list[str] = []
+    warnings: list[str] = []
+    used: set[str] = set()
+    for name in header:
+        new = name
+        if name.casefold() in used:
+            new = next(other for turn in itertools.count(2) if (other := f"{name} ({turn})").casefold() not in taken)
+            warnings.append(f"The header names {name} more than once: in the Parquet file one of them is {new}.")
+            taken.add(new.casefold())
+        used.add(new.casefold())
+        names.append(new)
+    return names, warnings

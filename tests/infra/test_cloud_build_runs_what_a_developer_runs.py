@@ -1,0 +1,164 @@
+"""cloudbuild.yaml, .ci/run and the Makefile: the same commands, in an order that lets nothing untested through."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+BUILD: dict[str, Any] = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text(encoding="utf-8"))
+STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}
+
+# A program in Terraform's place, which says how it was called.
+TERRAFORM = '#!/bin/sh\necho "$@" >> "$CALLS"\n'
+
+
+def targets() -> dict[str, list[str]]:
+    """Each target with what it needs."""
+    found = re.findall(r"^([a-z]+):([^\n#]*)", MAKEFILE, re.MULTILINE)
+    return {name: needs.split() for name, needs in found}
+
+
+def made(step: dict[str, Any]) -> set[str]:
+    """The targets that a step makes."""
+    words = " ".join(step["args"])
+    return set(step["args"]) if step["entrypoint"] == "make" else set(re.findall(r"\bmake (\w+)", words))
+
+
+def test_every_target_is_phony() -> None:
+    phony = re.findall(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)[0].split()
+
+    assert set(phony) == set(targets())
+
+
+def test_every_command_of_the_build_is_a_target() -> None:
+    ran = set().union(*(made(step) for step in BUILD["steps"]))
+
+    assert ran == {"lint", "test", "deployed", "infra", "scan", "plan", "apply"}
+    assert ran <= set(targets())
+
+
+def test_the_build_plans_after_everything_was_tried_and_applies_what_it_planned() -> None:
+    order = list(STEPS)
+
+    assert order[-2:] == ["plan", "apply"]
+    assert not [step for step in BUILD["steps"] if "waitFor" in step]
+
+
+def test_ci_runs_what_the_build_runs_up_to_the_plan() -> None:
+    ran = set(re.findall(r"\bmake (\w+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8")))
+
+    assert set().union(*(made(step) for step in BUILD["steps"])) - {"plan", "apply"} <= ran
+
+
+def test_every_image_is_pinned() -> None:
+    assert {step["name"] for step in BUILD["steps"]} == {"python:3.13", "hashicorp/terraform:1.11.4"}
+
+
+def test_the_build_runs_on_the_python_of_the_functions() -> None:
+    runtime = re.search(r'runtime += "python3(\d+)"', (ROOT / "infra" / "functions.tf").read_text(encoding="utf-8"))
+
+    assert runtime
+    assert f"python:3.{runtime[1]}" in {step["name"] for step in BUILD["steps"]}
+
+
+def test_every_substitution_is_used_and_every_one_used_has_a_default() -> None:
+    text = yaml.safe_dump({"steps": BUILD["steps"], "env": BUILD["options"]["env"]})
+
+    assert set(re.findall(r"\$(_[A-Z_]+)", text)) == set(BUILD["substitutions"])
+
+
+@pytest.mark.parametrize(
+    ("substitutions", "ran"),
+    [
+        ({}, []),
+        ({"_STATE_BUCKET": "states"}, ["plan"]),
+        ({"_STATE_BUCKET": "states", "_APPLY": "yes"}, ["plan"]),
+        ({"_STATE_BUCKET": "states", "_APPLY": "true"}, ["plan", "apply"]),
+    ],
+)
+def test_nothing_is_changed_unless_the_build_is_told_to(
+    substitutions: dict[str, str], ran: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "make").write_text('#!/bin/sh\necho "$1" >> made\n')
+    (tmp_path / "make").chmod(0o755)
+    given = BUILD["substitutions"] | substitutions
+
+    for step in (STEPS["plan"], STEPS["apply"]):
+        # Cloud Build puts a substitution's value in its place before the step begins.
+        arguments = [re.sub(r"\$(_[A-Z_]+)", lambda found: given[found[1]], text) for text in step["args"]]
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        subprocess.run([step["entrypoint"], *arguments], cwd=tmp_path, env={"PATH": path}, check=True)
+
+    made_file = tmp_path / "made"
+    assert (made_file.read_text().split() if made_file.exists() else []) == ran
+
+
+def make(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run `make` with that program in Terraform's place; how it was called."""
+    program, calls = tmp_path / "terraform", tmp_path / "calls"
+    program.write_text(TERRAFORM)
+    program.chmod(0o755)
+    calls.unlink(missing_ok=True)
+    ran = subprocess.run(
+        # The environment that the tests run in is as it is, however old its files look.
+        ["make", "--assume-old=.venv/ready", *arguments, f"TERRAFORM={program}"],
+        cwd=ROOT,
+        env={**os.environ, "CALLS": str(calls)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return ran, calls.read_text().splitlines() if calls.exists() else []
+
+
+needs_make = pytest.mark.skipif(
+    not shutil.which("make") or not (ROOT / ".venv" / "ready").exists(), reason="there is no make, or no .venv/ready"
+)
+
+
+@needs_make
+def test_a_plan_is_kept_and_nothing_else_is_applied(tmp_path: Path) -> None:
+    _, planned = make(tmp_path, "plan", "STATE_BUCKET=states")
+    _, applied = make(tmp_path, "apply")
+
+    assert planned[0] == "-chdir=infra init -input=false -backend-config=bucket=states"
+    assert planned[1].startswith(
+        f"-chdir=infra plan -input=false -var=bridge_file={ROOT / 'infra' / 'bridge.yaml'} -out="
+    )
+    assert applied == [f"-chdir=infra apply -input=false {planned[1].partition('-out=')[2]}"]
+
+
+@needs_make
+def test_no_plan_is_made_of_a_bridge_yaml_that_the_functions_would_not_take(tmp_path: Path) -> None:
+    (tmp_path / "bridge.yaml").write_text("pulls: {a: {}}")
+
+    ran, called = make(tmp_path, "plan", "STATE_BUCKET=states", f"BRIDGE={tmp_path / 'bridge.yaml'}")
+
+    assert ran.returncode != 0
+    assert "pulls.a.source" in ran.stdout
+    assert called == []
+
+
+@needs_make
+def test_no_plan_is_made_without_a_bucket_for_the_state(tmp_path: Path) -> None:
+    ran, called = make(tmp_path, "plan", "STATE_BUCKET=")
+
+    assert ran.returncode != 0
+    assert "make plan STATE_BUCKET=" in ran.stderr
+    assert called == []
+
+
+def test_a_build_is_sent_all_that_git_keeps() -> None:
+    """The archive leaves out what is not deployed; what a build is sent must not, for it tests that too."""
+    lines = (ROOT / ".gcloudignore").read_text(encoding="utf-8").splitlines()
+    ignored = {line for line in lines if line and not line.startswith("# ")}
+
+    assert ignored == {".git/", "#!include:.gitignore"}

@@ -1,0 +1,102 @@
+"""`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: is any delivery lost, or landed twice?
+
+A Looker posts to the functions in processes of their own while Pigment and Cloud Storage fail now and then and
+processes are killed. Then all faults end, what waits is landed, and every acknowledged delivery is looked for.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from common.platform import log
+
+from . import show
+from .audit import judge
+from .cloud import Cloud, Process
+from .looker import Looker
+from .people import Chaos, Job, Operator, Waker
+
+_MOST_WAITING = 200
+_LONGEST_STANDSTILL_S = 60
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(prog="python -m tests.proofs.load", description=__doc__)
+    asked.add_argument("--deliveries", type=int, default=10_000)
+    asked.add_argument("--relays", type=int, default=20)
+    asked.add_argument("--deliverers", type=int, default=2, help="processes that land, beside the one that receives")
+    asked.add_argument("--kill-every", type=float, default=10, metavar="SECONDS")
+    asked.add_argument("--seed", type=int, default=None)
+    given = asked.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
+    show.console.print(f"{given.deliveries:,} deliveries to {given.relays} relays, seed {seed}")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        cloud = Cloud(Path(folder))
+        stack.enter_context(cloud.running())
+        log.configure()
+        relays = cloud.relays(given.relays)
+        processes = [Process(cloud.environment()) for _ in range(1 + given.deliverers)]
+        for process in processes:
+            stack.callback(process.stop)
+        receiver, *deliverers = processes
+        waker = Waker(deliverers, relays, random.Random(f"{seed} waker"))
+        cloud.storage.on_finalize.append(waker.notice)
+        chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"))
+        operator = Operator(cloud)
+        looker = Looker(relays, given.deliveries, random.Random(seed))
+        steady = [*waker.jobs(), Job(2, waker.sweep), Job(0.5, operator.look)]
+        trouble = [Job(given.kill_every, chaos.kill), Job(given.kill_every / 2, chaos.spoil)]
+        with _progress(cloud, given.deliveries):
+            for job in (*steady, *trouble):
+                job.start()
+            cloud.misbehave(random.Random(f"{seed} faults"))
+            began_s = time.monotonic()
+            looker.post_all(lambda: receiver.address("receive"), lambda: cloud.waiting() < _MOST_WAITING)
+            for job in trouble:
+                job.stop()
+            cloud.heal()
+            drained = _drain(cloud)
+            took_s = time.monotonic() - began_s
+            for job in steady:
+                job.stop()
+        verdict = judge(cloud, looker.posted)
+        show.verdict(verdict, seed, took_s, sum(process.kills for process in processes), operator.settled)
+    if not drained:
+        show.console.print(f"[red]{cloud.waiting()} deliveries still wait.")
+    return 0 if drained and verdict.is_clean else 1
+
+
+def _drain(cloud: Cloud) -> bool:
+    """Whether the inbox came to be empty and every configuration free."""
+    pause = threading.Event()
+    moved_s, ended = time.monotonic(), cloud.ended
+    while cloud.waiting() or cloud.holds():
+        if cloud.ended != ended:
+            moved_s, ended = time.monotonic(), cloud.ended
+        if time.monotonic() - moved_s > _LONGEST_STANDSTILL_S:
+            return False
+        pause.wait(0.1)
+    return True
+
+
+def _progress(cloud: Cloud, total: int) -> ExitStack:
+    """A bar, where somebody is watching."""
+    stack = ExitStack()
+    if sys.stderr.isatty():
+        columns = (TextColumn("landed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        bar = stack.enter_context(Progress(*columns, console=show.bar_console, transient=True))
+        task = bar.add_task("", total=total)
+        job = Job(0.2, lambda: bar.update(task, completed=cloud.ended))
+        job.start()
+        stack.callback(job.stop)
+    return stack
+
+
+sys.exit(main())

@@ -1,0 +1,126 @@
+"""Who else acts while deliveries come in: Pub/Sub, the schedule, an operator, and whoever kills processes."""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+import requests
+
+from common.platform.clock import SystemClock
+from common.platform.errors import BridgeError
+from common.runs import landing
+from common.runs.leases import Journal
+from local.sandbox.storage import Notice
+
+from .cloud import Cloud, Process
+
+
+class Waker:
+    """Pub/Sub: a relay's deliverer is called, somewhere, until it says that nothing waits."""
+
+    def __init__(self, processes: Sequence[Process], relays: Sequence[str], chance: random.Random) -> None:
+        self._processes = processes
+        self._chance = chance
+        self._news = {relay: threading.Event() for relay in relays}
+
+    def notice(self, notice: Notice) -> None:
+        folder, _, rest = notice.name.partition("/")
+        if folder == "inbox":
+            self._news[rest.partition("/")[0]].set()
+
+    def jobs(self) -> "list[Job]":
+        return [Job(0.01, lambda relay=relay: self._wake(relay)) for relay in self._news]  # type: ignore[misc]
+
+    def sweep(self) -> None:
+        """The schedule: every relay, whatever was heard of it."""
+        self._call({})
+
+    def _wake(self, relay: str) -> None:
+        news = self._news[relay]
+        if not news.wait(0.2):
+            return
+        news.clear()
+        if not self._call({"message": {"attributes": {"objectId": f"inbox/{relay}/x"}}}):
+            news.set()
+
+    def _call(self, envelope: dict[str, object]) -> bool:
+        process = self._chance.choice(self._processes)
+        try:
+            return requests.post(process.address("deliver"), json=envelope, timeout=120).ok
+        except requests.RequestException:
+            return False
+
+
+class Job:
+    """Something done over and over on a thread of its own."""
+
+    def __init__(self, every_s: float, act: Callable[[], None]) -> None:
+        self._every_s = every_s
+        self._act = act
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self._act()
+
+
+class Operator:
+    """Settles what nobody else can know, by Pigment's import history."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self.settled = 0
+
+    def look(self) -> None:
+        for path in self._cloud.holds():
+            try:
+                flight = msgspec.json.decode(path.read_bytes(), type=Journal)
+            except (OSError, msgspec.DecodeError):
+                continue
+            if flight.step == "unknown":
+                self._settle(flight)
+
+    def _settle(self, flight: Journal) -> None:
+        receipt = flight.receipt
+        found = [
+            each.status
+            for each in self._cloud.pigment.imports
+            if (each.configuration, each.sha256) == (receipt.configuration, receipt.sha256)
+        ]
+        if "InProgress" in found:
+            return
+        verdict: Literal["landed", "not landed"] = "landed" if "Completed" in found else "not landed"
+        try:
+            landing.settle_by_hand(self._cloud.store, SystemClock(), receipt.run, verdict)
+        except BridgeError:
+            return
+        self.settled += 1
+
+
+class Chaos:
+    """Kills processes and lets imports fail."""
+
+    def __init__(self, cloud: Cloud, processes: Sequence[Process], chance: random.Random) -> None:
+        self._cloud = cloud
+        self._processes = processes
+        self._chance = chance
+
+    def kill(self) -> None:
+        self._chance.choice(self._processes).kill()
+
+    def spoil(self) -> None:
+        configuration = self._chance.choice(list(self._cloud.configurations.values()))
+        if self._chance.random() < 0.5:
+            self._cloud.pigment.fail_next(configuration, "Broken", "No")
+        else:
+            self._cloud.pigment.skip_next(configuration, 1)

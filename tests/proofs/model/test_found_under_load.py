@@ -1,0 +1,69 @@
+"""What the model and the load run found, each as the shortest sequence that shows it."""
+
+from typing import Literal
+
+import pytest
+
+from common.runs import landing
+from common.runs.leases import LIFETIME_S
+from local.sandbox.wire import Response
+from tests.support.world import PUSH, World, delivery
+
+_WRITES = r"(POST|PUT|DELETE) /"
+_REFUSED = Response(403, b"{}", {"Content-Type": "application/json"})
+
+
+@pytest.fixture
+def sales(world: World) -> World:
+    world.relay("sales")
+    world.post("sales", delivery(("1", "10")))
+    return world
+
+
+def landed(world: World) -> list[str]:
+    return [row["Id"] for row in world.pigment.rows(world.raw["relays"]["sales"]["target"]["configuration"])]
+
+
+@pytest.mark.parametrize(("verdict", "accepted"), [("landed", True), ("not landed", False)])
+def test_a_verdict_holds_that_is_given_while_a_deliverer_looks(
+    sales: World, verdict: Literal["landed", "not landed"], accepted: bool
+) -> None:
+    sales.pigment_server.fault(PUSH, reset_after=accepted, reset_before=not accepted)
+    assert sales.call("deliver").code == "landing_unknown"
+    run = next(receipt["run"] for receipt in sales.receipts("sales") if receipt["outcome"] == "unknown")
+    sales.storage_server.fault(_WRITES, act=lambda: sales.call("deliver"))
+
+    landing.settle_by_hand(sales.store, sales.clock, run, verdict)
+
+    assert sales.call("deliver").status == 200
+    assert landed(sales) == ["1"]
+    assert sales.objects("inbox/") == sales.objects("leases/") == []
+
+
+def test_a_delivery_that_a_receiver_writes_again_after_it_landed_is_not_landed_again(sales: World) -> None:
+    """A receiver that had no answer to its first write tries again, while one deliverer lands it and one looks on."""
+    (path,) = sales.objects("inbox/sales/")
+    content = sales.store.read(path)
+
+    def land_and_write_again() -> None:
+        assert sales.call("deliver").body["delivered"] == 1
+        sales.store.create(path, content, {"received-at": "2026-03-01T06:15:00.000Z"}, content_type="application/json")
+
+    sales.storage_server.fault(_WRITES, act=land_and_write_again)
+    sales.call("deliver")
+
+    assert landed(sales) == ["1"]
+    assert sales.objects("inbox/") == sales.objects("leases/") == []
+
+
+def test_a_hold_whose_run_was_killed_at_its_very_end_goes(sales: World) -> None:
+    left = [sales.raw["relays"]["sales"]["target"]["configuration"]]
+    sales.storage_server.fault(rf"DELETE /storage/v1/b/bucket/o/leases/{left[0]}", times=-1, refuse=_REFUSED)
+    sales.call("deliver")
+    sales.storage_server.heal()
+    assert len(sales.objects("leases/")) == 1
+    sales.clock.advance(LIFETIME_S + 1)
+
+    assert sales.call("deliver").status == 200
+    assert sales.objects("leases/") == []
+    assert landed(sales) == ["1"]

@@ -1,0 +1,341 @@
+"""Whatever happens to the relay, in whatever order: what was acknowledged lands once, or lies dead with its reason."""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import flask
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from werkzeug.test import create_environ
+
+import webhook_receive
+from common.flows import deliver as delivering
+from common.platform.errors import BridgeError, ConfigurationOccupied
+from common.runs import landing, leases, receipts
+from common.runs.instance import CONFIG_PATH
+from common.runs.leases import LIFETIME_S, Journal
+from common.storage import inbox
+from common.storage.store import ListedObject
+from local.sandbox.pigment import SandboxImport
+from local.sandbox.wire import Request, Response
+from tests.proofs.model import troubles
+from tests.proofs.model.proof import prove
+from tests.proofs.model.troubles import Trouble
+from tests.support.world import WEBHOOK_TOKEN, World, delivery
+
+RELAYS: dict[str, dict[str, Any]] = {
+    "append": {},
+    "repeatable": {"target": {"repeatable": True}},
+    "latest": {"keep": "latest"},
+    "twin-a": {},
+    "twin-b": {},
+}
+"Both twins land in one configuration."
+
+_serials = itertools.count()
+
+# Google's client leaves connections that broke to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@dataclasses.dataclass
+class Posted:
+    """A delivery as Looker knows it."""
+
+    relay: str
+    id: str
+    body: bytes
+    headers: dict[str, str]
+    first_at: datetime
+    acknowledged_at: datetime | None = None
+
+    def may_come_again(self, now: datetime) -> bool:
+        """The same content counts as the same delivery for an hour; an id does for ever."""
+        return "X-Looker-Webhook-Id" in self.headers or now - self.first_at < timedelta(minutes=59)
+
+
+class Watched:
+    """Pigment, with an eye on who pushes."""
+
+    def __init__(self, machine: "Relay") -> None:
+        self._machine = machine
+
+    def answer(self, request: Request) -> Response:
+        if request.path.endswith("/push/csv"):
+            self._machine.see_push(request.argument("configurationId") or "")
+        return self._machine.world.pigment.answer(request)
+
+
+class Relay(RuleBasedStateMachine):
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.posted: list[Posted] = []
+        self.ended: dict[str, bytes] = {}
+        self.seen: list[str] = []
+        self.stalled = False
+        serial = next(_serials)
+        self.names = {kind: f"{kind}-{serial}" for kind in RELAYS}
+        self.configurations = self._configurations()
+        world.raw["webhook"] = {"token": "looker-webhook-token"}
+        world.raw["relays"] = {
+            name: {"guards": {"min_rows": 2}, **RELAYS[kind], "target": self._target(kind)}
+            for kind, name in self.names.items()
+        }
+        world.store.write_json(CONFIG_PATH, world.raw, over=None)
+        world.pigment_server.site = Watched(self)
+
+    def _target(self, kind: str) -> dict[str, Any]:
+        return {**RELAYS[kind].get("target", {}), "configuration": self.configurations[self.names[kind]]}
+
+    def _configurations(self) -> dict[str, str]:
+        lists = {kind: self.world.list_for(self.names[kind]) for kind in ("append", "latest", "twin-a")}
+        lists["repeatable"] = self.world.list_for(self.names["repeatable"], unique=["Id"])
+        lists["twin-b"] = lists["twin-a"]
+        return {self.names[kind]: configuration for kind, configuration in lists.items()}
+
+    # What happens
+
+    @rule(kind=st.sampled_from(list(RELAYS)), by_id=st.booleans(), usable=st.sampled_from([True] * 5 + [False]))
+    def deliver(self, kind: str, by_id: bool, usable: bool) -> None:
+        self._deliver(kind, [], by_id=by_id, usable=usable)
+
+    @rule(kind=st.sampled_from(list(RELAYS)), by_id=st.booleans(), what=troubles.storage())
+    def deliver_in_trouble(self, kind: str, by_id: bool, what: Trouble) -> None:
+        self._deliver(kind, [dataclasses.replace(what, nth=what.nth % 4)], by_id=by_id, usable=True)
+
+    @rule(which=st.integers(0, 5), what=st.lists(troubles.storage(), max_size=1))
+    def deliver_again(self, which: int, what: list[Trouble]) -> None:
+        known = [each for each in self.posted if each.may_come_again(self.world.clock.now())]
+        if known:
+            with self._trouble([dataclasses.replace(each, nth=each.nth % 4) for each in what]):
+                self._post(known[-1 - which % len(known)])
+
+    @rule(hint=st.sampled_from([None, *RELAYS]))
+    def wake(self, hint: str | None) -> None:
+        self._wake(hint)
+
+    @rule(hint=st.sampled_from([None, *RELAYS]), what=st.lists(troubles.storage() | troubles.pigment(), min_size=1))
+    def wake_in_trouble(self, hint: str | None, what: list[Trouble]) -> None:
+        with self._trouble(what[:2]):
+            self._wake(hint)
+
+    @rule(seconds=st.sampled_from([1, LIFETIME_S + 1, 3600]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.clock.advance(seconds)
+
+    @rule(kind=st.sampled_from(list(RELAYS)))
+    def next_import_fails(self, kind: str) -> None:
+        self.world.pigment.fail_next(self.configurations[self.names[kind]], "Broken", "No")
+
+    @rule(kind=st.sampled_from(list(RELAYS)))
+    def next_import_skips_a_row(self, kind: str) -> None:
+        self.world.pigment.skip_next(self.configurations[self.names[kind]], 1)
+
+    @rule()
+    def imports_are_slow(self) -> None:
+        self.world.hold_pigment()
+
+    @rule()
+    def imports_are_fast(self) -> None:
+        self._let_imports_end()
+
+    @rule()
+    def a_person_settles(self) -> None:
+        self._settle()
+
+    @rule(which=st.integers(0, 5))
+    def a_person_replays(self, which: int) -> None:
+        dead = self._entries("dead")
+        if dead:
+            _, relay, name = dead[which % len(dead)].name.split("/")
+            self.world.clock.advance(1)
+            assert inbox.replay(self.world.store, "dead", relay, name, self.world.clock.now())
+
+    def _deliver(self, kind: str, what: list[Trouble], *, by_id: bool, usable: bool) -> None:
+        self.world.clock.advance(1)
+        number = len(self.posted)
+        rows = [(f"{number}/first", "1"), (f"{number}/last", "2")]
+        headers = {"X-Looker-Webhook-Token": WEBHOOK_TOKEN}
+        relay = self.names[kind]
+        if by_id:
+            headers["X-Looker-Webhook-Id"] = f"{relay} {number}"
+        # One row is refused for good by the guard of every relay here.
+        body = delivery(*(rows if usable else rows[1:]))
+        self.posted.append(Posted(relay, str(number), body, headers, self.world.clock.now()))
+        with self._trouble(what):
+            self._post(self.posted[-1])
+
+    def _post(self, posted: Posted) -> None:
+        request = flask.Request(
+            create_environ(f"/{posted.relay}", method="POST", data=posted.body, headers=posted.headers)
+        )
+        with contextlib.suppress(BridgeError):
+            webhook_receive.receive(request, self.world.instance)
+            posted.acknowledged_at = posted.acknowledged_at or self.world.clock.now()
+
+    def _wake(self, hint: str | None = None) -> None:
+        here = self.world.instance
+        with contextlib.suppress(BridgeError):
+            delivering.deliver(here, here.config(), self.names[hint] if hint else None)
+
+    @contextlib.contextmanager
+    def _trouble(self, what: list[Trouble]) -> Iterator[None]:
+        self.stalled = any(each.stalls for each in what)
+        for each in what:
+            troubles.strike(self.world, each, self._wake)
+        yield
+        self.stalled = False
+        self.world.storage_server.heal()
+        self.world.pigment_server.heal()
+
+    def _let_imports_end(self) -> None:
+        self.world.release_pigment()
+        for each in self._imports():
+            self.world.pigment.finished(each.id)
+
+    def _settle(self) -> None:
+        """As a person would who looks at Pigment's import history."""
+        for configuration in set(self.configurations.values()):
+            stored = self.world.store.read_json(leases.path_of(configuration), Journal)
+            if stored is None or stored.value.step != "unknown":
+                continue
+            found = self._unclaimed(stored.value)
+            if any(each.status == "InProgress" for each in found):
+                continue
+            verdict: Literal["landed", "not landed"] = (
+                "landed" if any(each.status == "Completed" for each in found) else "not landed"
+            )
+            with contextlib.suppress(ConfigurationOccupied):
+                landing.settle_by_hand(self.world.store, self.world.clock, stored.value.receipt.run, verdict)
+
+    def _unclaimed(self, flight: Journal) -> list[SandboxImport]:
+        """Imports of a flight's file that no other run's receipt speaks of."""
+        claimed = {each["import_id"] for each in self._receipts() if each["run"] != flight.receipt.run}
+        return [
+            each
+            for each in self._imports(flight.receipt.configuration)
+            if each.sha256 == flight.receipt.sha256 and each.id not in claimed
+        ]
+
+    # What must hold
+
+    def see_push(self, configuration: str) -> None:
+        """Only who holds the configuration pushes, and not while another file of an append is on its way."""
+        if self.stalled:
+            return
+        journal = self.world.folder / "state" / "bucket" / leases.path_of(configuration)
+        step = json.loads(journal.read_bytes())["step"] if journal.exists() else "free"
+        under_way = [each.id for each in self._imports(configuration) if each.status == "InProgress"]
+        repeatable = configuration == self.configurations[self.names["repeatable"]]
+        if step != "pushing" or (under_way and not repeatable):
+            self.seen.append(f"a push while the journal says {step} and {len(under_way)} imports are under way")
+
+    @invariant()
+    def there_is_one_flight_at_a_time(self) -> None:
+        assert self.seen == []
+
+    @invariant()
+    def a_receipt_that_has_ended_never_changes(self) -> None:
+        for name in self.names.values():
+            for path in (self.world.folder / "state" / "bucket" / "receipts" / name).glob("*/*.json"):
+                content = path.read_bytes()
+                assert self.ended.get(path.name, content) == content
+                if json.loads(content)["outcome"] not in receipts.OPEN:
+                    self.ended[path.name] = content
+
+    def teardown(self) -> None:
+        self._drain()
+        self.a_receipt_that_has_ended_never_changes()
+        self._expect_every_acknowledged_delivery_at_its_end()
+        for name in self.names.values():
+            self._expect_order(name)
+
+    def _drain(self) -> None:
+        """All faults are over; time passes, the schedule wakes, a person settles."""
+        for _ in range(4 + len(self.posted)):
+            self._let_imports_end()
+            self.world.clock.advance(LIFETIME_S + 1)
+            self._wake()
+            self._settle()
+            if not self._entries("inbox") and not self._open_leases():
+                return
+        raise AssertionError((self._entries("inbox"), self._open_leases()))
+
+    def _expect_every_acknowledged_delivery_at_its_end(self) -> None:
+        entries = collections.defaultdict(list)
+        for place in ("delivered", "dead"):
+            for entry in self._entries(place):
+                relay, number = entry.name.split("/")[1], self._number(entry)
+                entries[relay, number].append((place, entry.metadata))
+        for posted in self.posted:
+            ends = entries[posted.relay, posted.id]
+            landings = sum(_has_landed(place, how) for place, how in ends)
+            rows = self._landed(posted.relay)[f"{posted.id}/last"]
+            first_lives = sum("replay-of" not in how for _, how in ends)
+            assert first_lives == 1 or (first_lives == 0 and posted.acknowledged_at is None), (posted, ends)
+            assert all(how.get("reason") for place, how in ends if place == "dead"), ends
+            if posted.relay == self.names["repeatable"]:
+                # Sent again where its end was not known: the rows are there once all the same.
+                assert rows <= 1, (posted, ends)
+                assert rows == 1 or not landings, (posted, ends)
+            else:
+                assert rows == landings, (posted, ends, rows)
+
+    def _expect_order(self, relay: str) -> None:
+        """What was acknowledged before another one was first sent has landed before it."""
+        by_id = {f"{each.id}/last": each for each in self.posted if each.relay == relay}
+        counts = self._landed(relay)
+        order = [by_id[row] for row in counts if row in by_id and counts[row] == 1]
+        replayed = {self._number(entry) for entry in self._entries("delivered") if "replay-of" in entry.metadata}
+        order = [each for each in order if each.id not in replayed]
+        for earlier, later in itertools.combinations(order, 2):
+            assert later.acknowledged_at is None or later.acknowledged_at >= earlier.first_at, (earlier, later)
+
+    # What there is
+
+    def _entries(self, place: str) -> list[ListedObject]:
+        return [each for name in self.names.values() for each in inbox.every(self.world.store, place, name)]
+
+    def _number(self, entry: ListedObject) -> str:
+        data: str = json.loads(self.world.store.read(entry.name))["attachment"]["data"]
+        return data.splitlines()[1].partition("/")[0]
+
+    def _open_leases(self) -> list[str]:
+        paths = {leases.path_of(each) for each in self.configurations.values()}
+        return [path for path in self.world.store.names("leases/") if path in paths]
+
+    def _imports(self, configuration: str | None = None) -> list[SandboxImport]:
+        mine = {configuration} if configuration else set(self.configurations.values())
+        return [each for each in self.world.imports if each.configuration in mine]
+
+    def _receipts(self) -> list[dict[str, Any]]:
+        return [receipt for name in self.names.values() for receipt in self.world.receipts(name)]
+
+    def _landed(self, relay: str) -> collections.Counter[str]:
+        """How often each row is in the list, in the order they came."""
+        return collections.Counter(row["Id"] for row in self.world.pigment.rows(self.configurations[relay]))
+
+
+def _has_landed(place: str, how: dict[str, str]) -> bool:
+    if place == "dead":
+        return how["code"] == "too_many_skipped"
+    return how["outcome"] != "replaced"
+
+
+def test_no_sequence_loses_a_delivery_or_lands_it_twice(patient: World) -> None:
+    prove(lambda: Relay(patient), examples=12, steps=12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", range(20))
+def test_no_long_sequence_loses_a_delivery_or_lands_it_twice(patient: World, batch: int) -> None:
+    assert batch >= 0
+    prove(lambda: Relay(patient), examples=100, steps=30)

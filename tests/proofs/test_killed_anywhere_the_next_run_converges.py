@@ -1,0 +1,77 @@
+"""A process killed before or after any of its side effects: the next run finds out, and an append never doubles."""
+
+import os
+
+import pytest
+
+from common.runs import landing
+from common.runs.leases import LIFETIME_S
+from tests.support.killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
+from tests.support.world import HEADER, PUSH, ROWS, World
+
+TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+PULL = f"""
+import looker_pull
+receipt = looker_pull.act(looker_pull.Call("flights"), Headers({TICK!r}))
+sys.exit(0 if receipt.outcome == "landed" else 3)
+"""
+
+
+def converge(world: World) -> list[int]:
+    """The statuses of the runs that follow, as Cloud Scheduler and a person would have them."""
+    world.clock.advance(LIFETIME_S + 1)
+    statuses = []
+    for _ in range(3):
+        answer = world.call(job="flights", headers=TICK)
+        statuses.append(answer.status)
+        if answer.status == 200:
+            return statuses
+        assert answer.code == "landing_unknown", answer.body
+        run = next(receipt["run"] for receipt in world.receipts() if receipt["outcome"] == "unknown")
+        landing.settle_by_hand(world.store, world.clock, run, "landed" if landed(world) else "not landed")
+    raise AssertionError(statuses)
+
+
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
+@pytest.mark.parametrize("after_effect", AT_EVERY_WRITE)
+def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, repeatable: bool) -> None:
+    steps = 0
+    while True:
+        fresh(world, repeatable)
+        if not run_until_killed(PULL, world.storage_server, STORAGE_WRITES, steps, after_effect=after_effect):
+            break
+        statuses = converge(world)
+        assert landed(world) == len(ROWS), (steps, statuses)
+        assert world.objects("leases/") == [], steps
+        assert {receipt["outcome"] for receipt in world.receipts()} <= {"landed", "failed"}, steps
+        steps += 1
+    # lease, staged file, intent, import id, receipt, cursor, lease away
+    assert steps >= 7
+
+
+@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
+def test_killed_at_the_push(world: World, after_effect: bool, repeatable: bool) -> None:
+    fresh(world, repeatable)
+    assert run_until_killed(PULL, world.pigment_server, PUSH, 0, after_effect=after_effect)
+
+    statuses = converge(world)
+
+    assert statuses == ([200] if repeatable else [500, 200])
+    assert landed(world) == len(ROWS)
+
+
+def fresh(world: World, repeatable: bool) -> None:
+    """An empty bucket, an empty list, and the same day again."""
+    for name in world.objects(""):
+        world.store.delete(name)
+    application = world.pigment.application("Planning")
+    block = world.pigment.block(application, f"Flights {len(world.imports)} {os.urandom(4).hex()}")
+    configuration = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
+    world.pull("flights", target={"repeatable": repeatable, "configuration": configuration})
+
+
+def landed(world: World) -> int:
+    return world.pigment.count(world.raw["pulls"]["flights"]["target"]["configuration"])

@@ -1,0 +1,36 @@
+"""A small load run, by the command that makes the large one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_acknowledged_delivery_is_lost_or_landed_twice_under_faults_and_kills() -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.proofs.load",
+            "--deliveries",
+            "100",
+            "--relays",
+            "5",
+            "--seed",
+            "1",
+            "--kill-every",
+            "2",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    figures = {line[:36].strip(): line[36:].strip() for line in run.stdout.splitlines()}
+    assert (figures["lost"], figures["doubled"]) == ("0", "0")
+    assert int(figures["acknowledged"]) > 60
+    assert int(figures["processes killed"]) >= 1

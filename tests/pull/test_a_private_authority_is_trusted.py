@@ -1,0 +1,44 @@
+"""Vendors behind a private certificate authority: trusted where the usual variables name it, refused elsewhere."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from local.sandbox.wire import Server
+from tests.support.certificates import certificate
+from tests.support.world import World
+
+
+@pytest.fixture
+def behind_tls(world: World, tmp_path: Path) -> Path:
+    """Both vendors speak TLS; the file of their authority."""
+    pem = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    for name, section in (("looker", "looker"), ("pigment", "pigment")):
+        getattr(world, f"{name}_server").stop()
+        server = Server(getattr(world, name))
+        server._http.socket = context.wrap_socket(server._http.socket, server_side=True)
+        setattr(world, f"{name}_server", server.start())
+        world.raw[section]["url"] = server.url.replace("http:", "https:")
+    world.install()
+    return pem
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_the_usual_variables_name_it(
+    world: World, behind_tls: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(behind_tls))
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+
+
+@pytest.mark.usefixtures("behind_tls")
+def test_without_them_nothing_is_sent(world: World) -> None:
+    answer = world.call(job="flights")
+
+    assert (answer.status, answer.code) == (503, "looker_busy")
+    assert "Certificate" in answer.error["message"] or "SSL" in answer.error["message"]
+    assert world.imports == []

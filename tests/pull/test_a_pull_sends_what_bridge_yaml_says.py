@@ -1,0 +1,206 @@
+"""Sources, filters, columns, delimiters and ways: what Looker is asked and what Pigment gets."""
+
+import csv
+import json
+
+from tests.support.world import (
+    CONFIGURATION,
+    FIELDS,
+    HEADER,
+    PULL_RUN,
+    ROWS,
+    World,
+)
+
+
+def posted(world: World) -> dict[str, object]:
+    """The query that Looker was asked to run."""
+    body = next(each.body for each in world.looker_server.exchanges if each.path.endswith("/queries/run/csv"))
+    query: dict[str, object] = json.loads(body)
+    return query
+
+
+def received(world: World) -> str:
+    return world.pigment.received(world.imports[-1].id).read_text()
+
+
+def test_filters_are_merged_over_the_looks_own(world: World) -> None:
+    world.flights(ROWS, filters={"flights.carrier": "UA", "flights.day": "2013-01-01"}, query_timezone="Asia/Tokyo")
+    world.pull("flights", source={"look": "12", "filters": {"flights.day": "2013-01-03"}})
+
+    assert world.call(job="flights").body["rows"]["sent"] == 1
+    assert posted(world)["filters"] == {"flights.carrier": "UA", "flights.day": "2013-01-03"}
+    assert posted(world)["query_timezone"] == "Asia/Tokyo"
+
+
+def test_the_query_keeps_what_decides_its_rows_and_asks_for_all_of_them(world: World) -> None:
+    world.flights(ROWS, limit="3", sorts=["flights.delay desc"], query_timezone="UTC")
+
+    assert world.call(job="flights").body["rows"]["sent"] == len(ROWS)
+    query = posted(world)
+    assert query["sorts"] == ["flights.delay desc"]
+    assert query["limit"] == "-1"
+    assert query["filter_config"] is None
+    exchange = next(each for each in world.looker_server.exchanges if each.path.endswith("/queries/run/csv"))
+    assert exchange.query["limit"] == ["-1"]
+    assert exchange.query["apply_formatting"] == ["false"]
+
+
+def test_totals_are_left_out_with_a_warning(world: World) -> None:
+    world.flights(ROWS, total=True)
+
+    answer = world.call(job="flights")
+
+    assert answer.body["rows"]["sent"] == len(ROWS)
+    assert "totals" in "".join(answer.body["warnings"])
+
+
+def test_a_query_is_found_by_its_slug(world: World) -> None:
+    slug = world.looker.looks["12"].query.slug
+    world.pull("flights", source={"query": slug})
+
+    assert world.call(job="flights").body["rows"]["sent"] == len(ROWS)
+
+
+def test_an_explore_is_asked_as_bridge_yaml_writes_it(world: World) -> None:
+    explore = {
+        "model": "nyc",
+        "view": "flights",
+        "fields": list(FIELDS),
+        "filters": {"flights.carrier": "UA"},
+        "sorts": ["flights.day desc"],
+    }
+    world.pull("flights", source={"explore": explore, "query_timezone": "UTC"})
+
+    assert world.call(job="flights").body["rows"]["sent"] == 2
+    assert received(world).splitlines()[1].startswith("2013-01-03")
+
+
+def test_columns_rename_choose_and_order(world: World) -> None:
+    block = world.pigment.block(world.pigment.application("Planning"), "Short")
+    short = world.pigment.configuration(block, ["origin", "day"])
+    columns = [{"Flights Origin": "origin"}, {"Flights Day": "day"}]
+    world.pull("flights", target={"configuration": short, "columns": columns})
+
+    answer = world.call(job="flights")
+
+    assert answer.body["outcome"] == "landed"
+    assert "Flights Carrier, Flights Delay" in "".join(answer.body["warnings"])
+    records = list(csv.reader(received(world).splitlines(keepends=True)))
+    assert records[0] == ["origin", "day"]
+    assert sorted(records[1:]) == sorted([row[2], row[0]] for row in ROWS)
+
+
+def test_a_semicolon_is_the_delimiter_where_the_target_wants_one(world: World) -> None:
+    block = world.pigment.block(world.pigment.application("Planning"), "Semicolons")
+    configuration = world.pigment.configuration(block, HEADER, delimiter=";")
+    world.flights([*ROWS, ["2013-01-04", "semi;colon", "EWR", "1"]])
+    world.pull("flights", target={"configuration": configuration, "delimiter": ";"})
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+    assert received(world).startswith("Flights Day;Flights Carrier;")
+    carriers = {row["Flights Carrier"] for row in world.pigment.rows(configuration)}
+    assert "semi;colon" in carriers
+
+
+def test_quoted_newlines_and_quotes_arrive_as_they_were(world: World) -> None:
+    world.call(job="flights")
+
+    assert sorted(world.landed_rows()) == sorted(ROWS)
+
+
+def test_via_storage_leaves_a_dated_file_and_triggers_the_import(world: World) -> None:
+    world.storage.create_bucket("landing-zone")
+    folder = world.folder / "state" / "landing-zone" / "flights"
+    block = world.pigment.block(world.pigment.application("Planning"), "Connector")
+    configuration = world.pigment.configuration(block, HEADER, source=lambda: max(folder.iterdir()))
+    target = {
+        "configuration": configuration,
+        "via": "storage",
+        "bucket": "landing-zone",
+        "path": "flights/flights-{date}.csv",
+    }
+    world.pull("flights", target=target)
+
+    answer = world.call(job="flights")
+
+    assert answer.body["outcome"] == "landed", answer.body
+    assert answer.body["rows"]["inserted"] == len(ROWS)
+    assert [path.name for path in folder.iterdir()] == ["flights-2026-03-01.csv"]
+    assert not any(each.path.endswith("/push/csv") for each in world.pigment_server.exchanges)
+
+
+def test_a_preview_shows_what_would_be_sent_and_sends_nothing(world: World) -> None:
+    answer = world.call(job="flights", preview=True)
+
+    assert (answer.status, answer.body["outcome"]) == (200, "previewed")
+    assert answer.body["rows"] | {} == {**dict.fromkeys(answer.body["rows"]), "read": len(ROWS)}
+    assert answer.body["preview"]["header"] == HEADER
+    assert sorted(answer.body["preview"]["first_rows"]) == sorted(ROWS)
+    assert world.pigment_server.exchanges == []
+    assert world.objects("staged/") == world.objects("leases/") == []
+    assert "preview" not in world.receipts()[0]
+
+
+def test_a_preview_is_refused_by_the_same_guards(world: World) -> None:
+    world.pull("flights", guards={"min_rows": 100})
+
+    answer = world.call(job="flights", preview=True)
+
+    assert (answer.status, answer.code) == (422, "too_few_rows")
+
+
+def test_an_empty_result_that_is_allowed_is_nothing_new_and_never_pushed(world: World) -> None:
+    world.flights([])
+    world.pull("flights", guards={"min_rows": 0})
+
+    answer = world.call(job="flights")
+
+    assert (answer.status, answer.body["outcome"]) == (200, "nothing_new")
+    assert world.imports == []
+
+
+def test_a_cap_that_is_a_coincidence_can_be_accepted(world: World) -> None:
+    world.flights([["2013-01-01", "UA", "EWR", str(n)] for n in range(500)])
+    world.pull("flights", guards={"accept_cap": True})
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+
+
+def test_a_fall_within_the_guard_lands(world: World) -> None:
+    world.pull("flights", guards={"max_shrink": "50%"})
+    world.call(job="flights")
+    world.flights(ROWS[:3])
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+
+
+def test_a_refused_run_does_not_become_what_the_next_is_compared_with(world: World) -> None:
+    world.pull("flights", guards={"max_shrink": "50%"})
+    world.call(job="flights")
+    world.flights(ROWS[:1])
+    assert world.call(job="flights").code == "shrunk"
+    assert world.call(job="flights").code == "shrunk"
+
+
+def test_a_changed_header_without_a_contract_is_a_warning(world: World) -> None:
+    world.call(job="flights")
+    block = world.pigment.block(world.pigment.application("Planning"), "Learning")
+    world.looker.look(12, "Flights", "nyc", "flights", FIELDS[:3])
+    world.pull("flights", target={"configuration": world.pigment.configuration(block, learn=True)})
+
+    answer = world.call(job="flights")
+
+    assert answer.body["outcome"] == "landed"
+    assert "The header changed" in "".join(answer.body["warnings"])
+
+
+def test_a_slow_looker_ends_as_out_of_time_and_sends_nothing(world: World) -> None:
+    world.flights([["2013-01-01", "UA", "EWR", str(n)] for n in range(60_000)])
+    world.looker_server.fault(PULL_RUN, act=lambda: world.clock.advance(3600))
+
+    answer = world.call(job="flights")
+
+    assert (answer.status, answer.code) == (503, "out_of_time")
+    assert world.imports == []
+    assert CONFIGURATION in answer.receipt["configuration"]

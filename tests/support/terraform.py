@@ -1,0 +1,196 @@
+"""Terraform over a copy of `infra/`, against the google provider's real schema: its plans as data.
+
+Neither `terraform` nor that schema is part of this project: `BRIDGE_REFERENCE` names a folder whose `terraform/` holds
+a provider that knows a schema and reaches nothing. Where either is missing, the test is skipped and says so.
+"""
+
+import dataclasses
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+INFRA = Path(__file__).parents[2] / "infra"
+
+PROJECT_ID = "acme-planning"
+_VARIABLES = {"project_id": PROJECT_ID, "region": "europe-west1"}
+_PATIENCE_S = 120
+_STATE_ON_DISK = 'terraform {\n  backend "local" {}\n}\n'
+
+BridgeYaml = Path | Mapping[str, Any]
+
+
+class Refused(Exception):
+    """Terraform said no; the text holds all it said."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What Terraform would do."""
+
+    resources: dict[str, dict[str, Any]]
+    "Planned values by address; what only Google knows is missing, and nulls too."
+    actions: dict[str, str]
+    "By address: create, update, replace or delete; what stays as it is, is missing."
+    outputs: dict[str, Any]
+    "What is known of them before anything is made."
+    raw: dict[str, Any]
+    "As `terraform show -json` has it."
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of one type, by their address without it: `jobs["flights"]`."""
+        prefix = f"{kind}."
+        return {
+            address.removeprefix(prefix): values
+            for address, values in self.resources.items()
+            if address.startswith(prefix)
+        }
+
+
+class Workspace:
+    """A copy of `infra/` with a state of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stub = _stub()
+        self.folder = folder / "infra"
+        shutil.copytree(INFRA, self.folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
+        (self.folder / "backend_override.tf").write_text(_STATE_ON_DISK, encoding="utf-8")
+        self._archive = folder / "functions.zip"
+        self._archive.write_bytes(b"an archive")
+        self._run("terraform init -input=false -no-color")
+
+    def plan(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Plan:
+        """
+        Args:
+            bridge_yaml: a file, or what one holds; without it, `infra/bridge.yaml`.
+
+        Raises:
+            Refused: Terraform does not plan this.
+        """
+        self._set(bridge_yaml, variables)
+        *_, shown = self._run("terraform plan -json -input=false -out=plan && terraform show -json plan").splitlines()
+        return _plan(json.loads(shown))
+
+    def apply(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Plan:
+        """Do what was planned; a later plan starts from there."""
+        planned = self.plan(bridge_yaml, **variables)
+        self._run("terraform apply -json -input=false plan")
+        return planned
+
+    def evaluate(self, expression: str, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Any:
+        """What an expression, such as `local.pulls`, is worth; nothing in it may be known only after an apply."""
+        self._set(bridge_yaml, variables)
+        shown = self._run("terraform console", f"jsonencode({expression})\n")
+        return json.loads(json.loads(shown))
+
+    def run(self, *arguments: str) -> str:
+        """Any other command of Terraform's; what it prints.
+
+        Raises:
+            Refused: it failed.
+        """
+        return self._run(shlex.join(["terraform", *arguments]))
+
+    def _set(self, bridge_yaml: BridgeYaml | None, variables: Mapping[str, Any]) -> None:
+        file = self.folder / "bridge.yaml" if bridge_yaml is None else bridge_yaml
+        if isinstance(file, Mapping):
+            written = yaml.safe_dump(dict(file), sort_keys=False, allow_unicode=True)
+            file = self.folder / "given.yaml"
+            file.write_text(written, encoding="utf-8")
+        own = {"bridge_file": str(file), "source_archive": str(self._archive)}
+        text = json.dumps(_VARIABLES | own | dict(variables))
+        (self.folder / "test.auto.tfvars.json").write_text(text, encoding="utf-8")
+
+    def _run(self, command: str, stdin: str = "") -> str:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("TF_")},
+            "PYTHON": sys.executable,
+            "TF_CLI_CONFIG_FILE": os.devnull,
+            "CHECKPOINT_DISABLE": "1",
+        }
+        process = subprocess.Popen(
+            [*self._stub, "sh", "-c", command],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, complaints = process.communicate(stdin, timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            # The provider and Terraform are children of what was started.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        if process.returncode:
+            raise Refused(_said(output) + complaints)
+        return output
+
+
+def plan(bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Plan:
+    """What Terraform would make where nothing is yet.
+
+    Raises:
+        Refused: Terraform does not plan this.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return Workspace(Path(folder)).plan(bridge_yaml, **variables)
+
+
+def _stub() -> list[str]:
+    """The command that runs another one with the provider at hand."""
+    reference = os.environ.get("BRIDGE_REFERENCE")
+    if not reference:
+        pytest.skip("BRIDGE_REFERENCE names no folder with terraform/with_stub.sh")
+    if not shutil.which("terraform"):
+        pytest.skip("there is no terraform on the path")
+    folder = Path(reference, "terraform").resolve()
+    schemas = sorted(folder.glob("google-*.json.gz"))
+    if not schemas:
+        pytest.skip(f"{folder} holds no schema of the google provider")
+    return [str(folder / "with_stub.sh"), str(schemas[-1])]
+
+
+def _said(output: str) -> str:
+    """The diagnostics among the lines of `-json`, or all of it where these are none."""
+    words = []
+    for line in output.splitlines():
+        try:
+            diagnostic = json.loads(line).get("diagnostic")
+        except (ValueError, AttributeError):
+            words.append(line)
+        else:
+            if diagnostic:
+                words += [diagnostic["summary"], diagnostic["detail"]]
+    return "\n".join(words) + "\n"
+
+
+def _plan(raw: dict[str, Any]) -> Plan:
+    # A module of this size has no child modules.
+    planned = raw["planned_values"]
+    resources = {
+        each["address"]: {name: value for name, value in each["values"].items() if value is not None}
+        for each in planned["root_module"].get("resources", [])
+        if each["mode"] == "managed"
+    }
+    actions = {each["address"]: _action(each["change"]["actions"]) for each in raw.get("resource_changes", [])}
+    actions = {address: action for address, action in actions.items() if action not in ("no-op", "read")}
+    outputs = {name: output.get("value") for name, output in planned.get("outputs", {}).items()}
+    return Plan(resources, actions, outputs, raw)
+
+
+def _action(actions: list[str]) -> str:
+    return actions[0] if len(actions) == 1 else "replace"
