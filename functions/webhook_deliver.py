@@ -64,7 +64,7 @@ def _hint(body: bytes | None) -> str | None:
 
 def _tell(here: Instance, tally: DeliveryCounts, *, sweep: bool) -> None:
     log.log.info(
-        "inbox looked through",
+        "inbox processed",
         delivered=tally.delivered,
         waiting=tally.waiting,
         dead=tally.dead,

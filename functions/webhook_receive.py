@@ -105,7 +105,9 @@ def keep(here: Instance, relay: _Relay, body: bytes, event: str | None) -> str:
     """Make a delivery durable; what to tell Looker."""
     identity = _identity(relay, body, event)
     new = inbox.put(here.store, relay.name, identity, body, here.clock.now(), by_id=bool(event))
-    log.log.info("delivery kept" if new else "delivery known", job=relay.name, delivery=identity, bytes=len(body))
+    log.log.info(
+        "delivery stored" if new else "delivery already received", job=relay.name, delivery=identity, bytes=len(body)
+    )
     return _SAFE if new else _KNOWN
 
 
@@ -118,7 +120,7 @@ def fetch(here: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Relay, 
     # Looker makes each address for one event, and so it can stand for the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
     new = inbox.put_rows(here.store, relay.name, identity, begin, here.clock.now())
-    log.log.info("delivery kept" if new else "delivery known", job=relay.name, delivery=identity)
+    log.log.info("delivery stored" if new else "delivery already received", job=relay.name, delivery=identity)
     return _SAFE if new else _KNOWN
 
 

@@ -22,7 +22,7 @@ locals {
   _log_alerts = {
     call_refused = {
       every    = 3600
-      filter   = "${local._from_functions} AND jsonPayload.message=\"call refused\" AND jsonPayload.error.code=(${join(" OR ", local._server_codes)})"
+      filter   = "${local._from_functions} AND jsonPayload.message=\"request refused\" AND jsonPayload.error.code=(${join(" OR ", local._server_codes)})"
       labels   = { code = "error.code", next_step = "error.next_step" }
       says     = "A call came to no run and leaves no receipt: $${log.extracted_label.code}. $${log.extracted_label.next_step}\n\nIf it was a delivery (${local._functions["webhook_receive"].name}), Looker shows it as failed and will not send it again: once this is mended, send it again from the Look's schedule."
       severity = "ERROR"
@@ -30,7 +30,7 @@ locals {
     }
     delivery_dead = {
       every    = 300
-      filter   = "${local._from_functions} AND jsonPayload.message=\"inbox looked through\" AND jsonPayload.dead>0"
+      filter   = "${local._from_functions} AND jsonPayload.message=\"inbox processed\" AND jsonPayload.dead>0"
       labels   = {}
       says     = "A webhook delivery was refused for good and lies under gs://${local._bucket}/dead/, with the reason in its metadata. `bridge deliveries` shows it; when the cause is mended, `bridge deliveries replay ID` lands it. Its receipt lies under gs://${local._bucket}/receipts/RELAY/."
       severity = "ERROR"
@@ -78,7 +78,7 @@ locals {
     }
     secret_ending = {
       every    = 86400
-      filter   = "${local._from_functions} AND jsonPayload.message=\"secret near its end\""
+      filter   = "${local._from_functions} AND jsonPayload.message=\"secret expires soon\""
       labels   = { expires = "expires", secret = "secret" }
       says     = "The key in the secret $${log.extracted_label.secret} works for the last time on the day before $${log.extracted_label.expires}. Make a new key with the vendor, add it as a version (`gcloud secrets versions add $${log.extracted_label.secret} --data-file=-`), which the functions find by themselves, and write its day under `secrets:` in bridge.yaml. From that day on, receipts under gs://${local._bucket}/receipts/ say that the key was refused."
       severity = "WARNING"
@@ -86,7 +86,7 @@ locals {
     }
     watch_blind = {
       every    = 21600
-      filter   = "${local._from_functions} AND jsonPayload.message=\"landings not looked for\" AND NOT jsonPayload.code=\"storage_busy\""
+      filter   = "${local._from_functions} AND jsonPayload.message=\"overdue check failed\" AND NOT jsonPayload.code=\"storage_busy\""
       labels   = { code = "code" }
       says     = "A sweep could not see what has landed ($${log.extracted_label.code}), so nobody is told of a landing that is overdue. The log of ${local._functions["webhook_deliver"].name} says why; receipts lie under gs://${local._bucket}/receipts/."
       severity = "ERROR"

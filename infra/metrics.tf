@@ -3,7 +3,7 @@
 locals {
   _from_functions = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(${join(" OR ", [for function in local._functions : "\"${function.name}\""])})"
   _run_ended      = "${local._from_functions} AND jsonPayload.message=\"run ended\""
-  _looked_through = "${local._from_functions} AND jsonPayload.message=\"inbox looked through\" AND jsonPayload.sweep=true"
+  _looked_through = "${local._from_functions} AND jsonPayload.message=\"inbox processed\" AND jsonPayload.sweep=true"
 
   _metric_prefix = replace(var.prefix, "-", "_")
 

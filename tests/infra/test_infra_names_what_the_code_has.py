@@ -147,7 +147,7 @@ def pulls(here: Observed) -> None:
     assert here.pull(preview=True)["outcome"] == "previewed"
     world.pull("few", guards={"min_rows": 99})
     assert here.pull("few")["outcome"] == "refused"
-    assert here.pull("nobody").get("outcome") is None  # a call refused
+    assert here.pull("nobody").get("outcome") is None  # a request refused
     trips = Trips(world, repeatable=True)
     trips.put([Trip(1, world.clock.now().replace(tzinfo=None) - timedelta(minutes=15))])
     assert here.pull("trips")["outcome"] == "landed"

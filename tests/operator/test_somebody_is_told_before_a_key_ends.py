@@ -17,7 +17,7 @@ def told(world: World, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]
     caplog.clear()
     assert world.call("deliver").status == 200
     said = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
-    return [line for line in said if line["event"] == "secret near its end"]
+    return [line for line in said if line["event"] == "secret expires soon"]
 
 
 def ends_in(world: World, days: int) -> None:
@@ -55,7 +55,7 @@ def test_a_push_of_pub_sub_tells_of_none(world: World, caplog: pytest.LogCapture
     ends_in(world, 0)
     world.call("deliver", message={"attributes": {"objectId": "inbox/sales/x"}})
 
-    assert "secret near its end" not in caplog.text
+    assert "secret expires soon" not in caplog.text
 
 
 @pytest.mark.parametrize(

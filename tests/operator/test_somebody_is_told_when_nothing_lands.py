@@ -266,7 +266,7 @@ def test_a_watch_that_fails_says_so_and_the_deliveries_are_answered(watched: Wor
     answer = watched.call("deliver")
 
     assert (answer.status, answer.body["delivered"]) == (200, 1)
-    (line,) = lines("landings not looked for")
+    (line,) = lines("overdue check failed")
     assert (line["level"], line["code"]) == ("error", "storage_refused")
 
 
@@ -315,7 +315,7 @@ def test_a_fault_of_our_own_is_logged_and_goes_no_further(world: World, lines: L
 
     watching.watch(Broken(world.clock), world.instance.config())
 
-    (line,) = lines("landings not looked for")
+    (line,) = lines("overdue check failed")
     assert line["code"] == "internal"
 
 
@@ -328,13 +328,13 @@ def test_how_long_the_oldest_delivery_has_waited_is_told(world: World, lines: Li
     world.clock.advance(100)
     world.pigment_server.fault(PUSH, times=-1, refuse=Response(429, b"{}", {"Retry-After": "9999"}))
     world.call("deliver")
-    (line,) = lines("inbox looked through")
+    (line,) = lines("inbox processed")
     assert (line["waiting"], line["delivered"], line["sweep"]) == (2, 0, True)
     assert line["oldest_waiting_s"] == 200
 
     world.pigment_server.heal()
     world.call("deliver")
-    (line,) = lines("inbox looked through")
+    (line,) = lines("inbox processed")
     assert (line["waiting"], line["delivered"], line["dead"], line["oldest_waiting_s"]) == (0, 2, 0, 0)
 
 
@@ -343,7 +343,7 @@ def test_what_somebody_else_put_into_the_inbox_has_no_age(world: World, lines: L
 
     world.call("deliver")
 
-    (line,) = lines("inbox looked through")
+    (line,) = lines("inbox processed")
     assert (line["waiting"], line["oldest_waiting_s"]) == (1, 0)
 
 
@@ -354,7 +354,7 @@ def test_an_age_that_cannot_be_told_leaves_the_answer_as_it_is(world: World, lin
     world.storage_server.fault("GET /storage/v1/b/bucket/o$", after=1, times=-1, refuse=refuse)
 
     assert world.call("deliver").body == answer.body
-    assert [line["oldest_waiting_s"] for line in lines("inbox looked through")] == [0, None]
+    assert [line["oldest_waiting_s"] for line in lines("inbox processed")] == [0, None]
 
 
 def test_the_line_of_a_call_names_no_run_of_it(watched: World, lines: Lines) -> None:
@@ -363,7 +363,7 @@ def test_the_line_of_a_call_names_no_run_of_it(watched: World, lines: Lines) -> 
     watched.clock.advance(2 * HOUR_S)
     watched.call("deliver", message={"attributes": {"objectId": "inbox/sales/x"}})
 
-    (line,) = lines("inbox looked through")
+    (line,) = lines("inbox processed")
     assert (line["delivered"], line["sweep"]) == (1, False)
     assert "run" not in line
     assert "job" not in line

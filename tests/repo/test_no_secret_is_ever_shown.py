@@ -37,7 +37,7 @@ LOGIN, LOOK = r"POST /api/4\.0/login", r"GET /api/4\.0/looks/"
 
 _LISTENING = re.compile(r"\[INFO\] Listening at: (http://\S+)")
 _OF_THE_SERVER = re.compile(r'\[[^\]]+\] \[\d+\] \[INFO\] |.*"message": "Using selector: ')
-_LAST_WORDS = {"run ended", "call refused"}
+_LAST_WORDS = {"run ended", "request refused"}
 
 
 class Function:
@@ -312,7 +312,7 @@ FAILURES: dict[str, tuple[int, Callable[[Theatre], None]]] = {
     "a redirect of the Look": (502, redirect("looker", LOOK)),
     "a redirect of the run": (502, redirect("looker", PULL_RUN)),
     "a redirect of the push": (502, redirect("pigment", PUSH)),
-    "an internal fault": (500, lapse_strangely),
+    "an internal error": (500, lapse_strangely),
     "a broken cursor": (500, put("cursors/flights.json", b"{")),
     "a broken lease": (500, put(f"leases/{CONFIGURATION}.json", b"[]")),
     "a broken bridge.yaml": (500, put("config/bridge.json", b'{"pulls": 5}')),

@@ -178,7 +178,7 @@ def _end(run: Run, lease: Lease) -> Receipt:
         export_file.discard(run.instance.store, receipt.run)
         lease.free()
     except BridgeError as error:
-        log.warning("export not closed", code=error.code, cause=error.cause)
+        log.warning("run not finalized", code=error.code, cause=error.cause)
     return receipt
 
 
@@ -195,7 +195,7 @@ def _end_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
         lease.free()
     except BridgeError as failure:
         # The hold lapses by itself, and what is under `tmp/` goes within a day.
-        log.warning("export not closed", code=failure.code, cause=failure.cause)
+        log.warning("run not finalized", code=failure.code, cause=failure.cause)
     return receipt
 
 

@@ -87,7 +87,7 @@ def endings(secrets: Mapping[str, bridge_yaml.SecretCare], today: date) -> Itera
 def _tell_of(ending: Ending) -> None:
     say = log.warning if ending.days_left > 0 else log.error
     say(
-        "secret near its end",
+        "secret expires soon",
         secret=ending.secret,
         expires=ending.expires.isoformat(),
         days_left=ending.days_left,
@@ -102,7 +102,7 @@ def _look_for_landings(here: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
     # In any order, so that where time is short no job is always the one left out.
     for place, job in enumerate(here.chance.sample(jobs, len(jobs))):
         if not deadline.allows(0):
-            log.warning("landings not all looked for", left=len(jobs) - place)
+            log.warning("overdue check incomplete", left=len(jobs) - place)
             return
         due = _due(schedules[job.name], now)
         if due is None:
@@ -114,7 +114,7 @@ def _look_for_landings(here: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
 
 
 def _give_up(error: BridgeError, **of: str) -> None:
-    log.error("landings not looked for", code=error.code, cause=error.cause, **of)
+    log.error("overdue check failed", code=error.code, cause=error.cause, **of)
 
 
 def _in_force(store: Store, jobs: list[Scheduled], now: datetime) -> dict[str, Schedule]:

@@ -42,7 +42,7 @@ def refusal(error: BridgeError, **more: Any) -> flask.Response:
 def tell(error: BridgeError) -> ErrorReport:
     """Say in the log that a call was refused, and why."""
     trouble = ErrorReport.of(error)
-    log.log.error("call refused", error=msgspec.structs.asdict(trouble))
+    log.log.error("request refused", error=msgspec.structs.asdict(trouble))
     return trouble
 
 

@@ -74,7 +74,7 @@ def land(run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged:
         lease.note(flight)
     except Busy as busy:
         # This process still knows the id and carries on; only if it dies as well is the landing unknown.
-        log.warning("import id not noted", cause=busy.cause)
+        log.warning("import id not recorded", cause=busy.cause)
         lease.flight = flight
     return _see_through(run, lease, pigment)
 
@@ -102,7 +102,7 @@ def end_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
             lease.leave_open(flight)
     except BridgeError as failure:
         # The hold lapses by itself.
-        log.warning("lease not let go", code=failure.code, cause=failure.cause)
+        log.warning("lease not released", code=failure.code, cause=failure.cause)
     return receipt
 
 

@@ -80,7 +80,7 @@ def keep(store: Store, receipt: Receipt) -> Receipt:
     try:
         receipt = receipts.file(store, receipt)
     except BridgeError as error:
-        log.error("receipt not kept", code=error.code, cause=error.cause)
+        log.error("receipt not saved", code=error.code, cause=error.cause)
         said = [*receipt.warnings, f"This receipt could not be kept: {error.cause}"]
         receipt = msgspec.structs.replace(receipt, warnings=said)
     tell(receipt)
@@ -91,7 +91,7 @@ def as_bridge_error(error: Exception) -> BridgeError:
     """Any exception as one of the bridge's; a fault of our own leaves its trace in the log, not in the answer."""
     if isinstance(error, BridgeError):
         return error
-    log.exception("internal fault", exc_info=error)
+    log.exception("internal error", exc_info=error)
     return Internal(f"The bridge failed with {type(error).__name__}.")
 
 
