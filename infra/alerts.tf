@@ -10,7 +10,7 @@ locals {
   # Of a call that came to no run: at webhook-receive, a delivery that Looker will not send again.
   _server_codes = [
     "answer_not_understood", "block_not_found", "bridge_file_invalid", "file_too_big", "import_configuration_not_found",
-    "import_failed", "internal", "landing_unknown", "lease_lost", "look_not_found", "looker_busy", "looker_login_refused",
+    "import_failed", "internal", "landing_unconfirmed", "landing_unknown", "lease_lost", "look_not_found", "looker_busy", "looker_login_refused",
     "looker_refused", "out_of_time", "pigment_busy", "pigment_key_refused", "pigment_refused", "query_failed",
     "rows_malformed", "run_interrupted", "secret_unreadable", "setting_missing", "storage_busy", "storage_refused",
     "stream_cut", "view_not_supported", "view_too_big",

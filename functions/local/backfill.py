@@ -13,11 +13,11 @@ import requests
 
 from common.loads import windows
 from common.platform import http
-from common.platform.errors import Internal, MalformedRequest, SettingMissing, code_of, every_error
-from common.runs.receipts import ErrorReport, Progress, Receipt
-from looker_pull import Call
+from common.platform.errors import ErrorReport, Internal, MalformedRequest, SettingMissing, code_of, every_error
+from common.runs.receipts import Progress, Receipt
+from looker_pull import PullCall
 
-Function = Callable[[Call], Receipt]
+Function = Callable[[PullCall], Receipt]
 "The function `looker_pull`, wherever it runs."
 
 _SHOWN_EVERY_S = 15.0
@@ -38,7 +38,7 @@ class Landed(msgspec.Struct, frozen=True):
     "Read so far, in all calls."
 
 
-def drive(function: Function, call: Call, wait: Callable[[float], None] = time.sleep) -> Iterator[Landed | Receipt]:
+def drive(function: Function, call: PullCall, wait: Callable[[float], None] = time.sleep) -> Iterator[Landed | Receipt]:
     """Call until everything has landed; a receipt alone is one that has not, and the last.
 
     Args:
@@ -54,7 +54,7 @@ def drive(function: Function, call: Call, wait: Callable[[float], None] = time.s
             yield Landed(receipt, progress, rows)
             if progress.done:
                 return
-            each_s = (time.monotonic() - began_s) / max(1, progress.flights)
+            each_s = (time.monotonic() - began_s) / max(1, progress.windows)
             most = min(_MOST_WINDOWS, max(1, int(_SHOWN_EVERY_S / max(each_s, 0.01))))
             patience = _PATIENCE
         wait_s = _wait_s(receipt)
@@ -66,7 +66,7 @@ def drive(function: Function, call: Call, wait: Callable[[float], None] = time.s
             wait(wait_s)
 
 
-def foresee(function: Function, call: Call) -> Iterator[Receipt]:
+def foresee(function: Function, call: PullCall) -> Iterator[Receipt]:
     """Every window with its rows, read and checked and not sent."""
     begin: str | int | None = call.from_
     end: str | int | None = call.to
@@ -88,7 +88,7 @@ def share(progress: Progress, since: str) -> float:
 def deployed(url: str) -> Function:
     """The function at an address, called as whoever is logged in to Google Cloud here."""
 
-    def ask(call: Call) -> Receipt:
+    def ask(call: PullCall) -> Receipt:
         headers = {} if url.startswith("http://") else {"Authorization": f"Bearer {_identity_token(url)}"}
         body = msgspec.json.encode(call)
         try:

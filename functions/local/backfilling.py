@@ -12,11 +12,11 @@ import looker_pull
 from common.runs.receipts import Receipt
 from local import backfill, show
 from local.backfill import Function, Landed
-from looker_pull import Call
+from looker_pull import PullCall
 
 
-def call(job: str, begin: str, end: str) -> Call:
-    return Call(job, from_=begin or None, to=end or None)
+def call(job: str, begin: str, end: str) -> PullCall:
+    return PullCall(job, from_=begin or None, to=end or None)
 
 
 def work(url: str) -> Function:
@@ -24,7 +24,7 @@ def work(url: str) -> Function:
     return backfill.deployed(url) if url else lambda asked: looker_pull.act(asked, Headers())
 
 
-def load(function: Function, asked: Call, as_json: bool) -> bool:
+def load(function: Function, asked: PullCall, as_json: bool) -> bool:
     """Land every window; whether all of them have landed."""
     steps = backfill.drive(function, asked)
     if as_json:
@@ -68,7 +68,7 @@ def _shown(steps: Iterator[Landed | Receipt], bar: Progress, task: TaskID) -> La
     return step
 
 
-def preview(function: Function, asked: Call, as_json: bool) -> bool:
+def preview(function: Function, asked: PullCall, as_json: bool) -> bool:
     """Show every window and how many rows it has; whether all of them could be read."""
     console = show.console()
     rows = windows = 0

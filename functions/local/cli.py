@@ -11,8 +11,8 @@ import typer
 
 from common.platform import log
 from common.platform.errors import BridgeError, MalformedRequest
-from common.runs import instance, landing
-from common.runs.receipts import OPEN, Receipt
+from common.runs import instance, settling
+from common.runs.receipts import Receipt
 from local import catalogue, show
 
 app = typer.Typer(
@@ -79,7 +79,7 @@ def pull(
     import looker_pull  # noqa: PLC0415  # the function itself
 
     with _bridge(config, env_file, state) as files, _progress(job, "asking Looker"):
-        receipt = looker_pull.act(looker_pull.Call(job, preview), Headers())
+        receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
     _print_and_exit(receipt, as_json, files)
 
 
@@ -129,7 +129,7 @@ def export(
     import pigment_export  # noqa: PLC0415  # the function itself
 
     with _bridge(config, env_file, state) as files, _progress(job, "asking Pigment"):
-        receipt = pigment_export.act(pigment_export.Call(job, preview), Headers())
+        receipt = pigment_export.act(pigment_export.ExportCall(job, preview), Headers())
     _print_and_exit(receipt, as_json, files)
 
 
@@ -171,7 +171,7 @@ def settle(
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
     with _bridge(None, env_file, state, looking=True) as files:
-        receipt = landing.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
+        receipt = settling.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
     _print(receipt, as_json, files)
 
 
@@ -461,7 +461,7 @@ def _progress(job: str, first: str) -> Iterator[None]:
 def _print_and_exit(receipt: Receipt, as_json: bool, files: Path | None) -> NoReturn:
     """A run that has not ended well fails the command."""
     _print(receipt, as_json, files)
-    raise typer.Exit(1 if receipt.error or receipt.outcome in OPEN else 0)
+    raise typer.Exit(1 if receipt.error or not receipt.is_final else 0)
 
 
 def _print(receipt: Receipt, as_json: bool, files: Path | None) -> None:

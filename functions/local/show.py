@@ -50,7 +50,7 @@ def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
     if not isinstance(receipt.progress, msgspec.UnsetType) and receipt.outcome != "previewed":
         read = receipt.progress.rows.read or 0
         left = "nothing is left" if receipt.progress.done else f"up to {receipt.progress.until} is left"
-        table.add_row("all windows", f"{receipt.progress.flights:,} in this call, {read:,} rows read; {left}")
+        table.add_row("all windows", f"{receipt.progress.windows:,} in this call, {read:,} rows read; {left}")
     _add(table, "bytes", f"{receipt.bytes:,}" if receipt.bytes is not None else None)
     _add(table, "sha256", receipt.sha256)
     _add(table, "configuration", receipt.configuration)

@@ -79,7 +79,7 @@ def test_a_name_that_is_no_export_is_told_with_those_there_are(prepared: World) 
     status, output, errors = bridge(prepared, "export", "flights")
 
     assert (status, output) == (1, "")
-    assert errors.startswith("error: no_such_job\nThe job flights is a pull, no export. Exports: revenue.\n")
+    assert errors.startswith("error: no_such_job\nThe job flights is of kind pull, not export. Exports: revenue.\n")
 
 
 def test_its_runs_are_listed_with_the_others(prepared: World) -> None:

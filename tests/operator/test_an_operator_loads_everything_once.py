@@ -16,7 +16,7 @@ from common.runs.receipts import Receipt
 from local import backfill
 from local.backfill import Landed
 from local.sandbox.wire import Response
-from looker_pull import Call
+from looker_pull import PullCall
 from tests.support.settling import let_holds_lapse
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import PULL_RUN, PUSH, World
@@ -160,7 +160,7 @@ class TestTheDriver:
             for each in world.imports:
                 world.pigment.finished(each.id)
 
-        steps = list(backfill.drive(act, Call("trips"), wait))
+        steps = list(backfill.drive(act, PullCall("trips"), wait))
 
         assert isinstance(steps[-1], Landed)
         assert waited == [5.0]
@@ -176,9 +176,9 @@ class TestTheDriver:
         assert trips.landed() == told(ROWS)
 
 
-def act(call: Call) -> Receipt:
+def act(call: PullCall) -> Receipt:
     return looker_pull.act(call, Headers())
 
 
 def drive(waited: list[float]) -> Iterator[Landed | Receipt]:
-    return backfill.drive(act, Call("trips"), waited.append)
+    return backfill.drive(act, PullCall("trips"), waited.append)

@@ -275,7 +275,7 @@ CASES = {
         "red",
         load_along("flights.delay", "2013-01-01", "1 day"),
         "not of the type of flights.delay",
-        "of its kind",
+        "of the same kind",
     ),
     "windows without a time zone": Case(
         "pulls.flights.source.query_timezone",

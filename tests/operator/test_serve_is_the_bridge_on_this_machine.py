@@ -139,5 +139,5 @@ def test_a_pull_that_fails_exits_1_and_says_what_to_do(prepared: World) -> None:
 
     assert process.returncode == 1
     assert "looker_login_refused" in output
-    assert "Make a new API key" in output
+    assert "Create a new API key" in output
     assert errors == ""

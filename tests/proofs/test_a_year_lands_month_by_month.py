@@ -22,7 +22,7 @@ FULL, WINDOWS = "full-load", "by-month"
 def pull(until: str) -> str:
     return f"""
 import looker_pull
-receipt = looker_pull.act(looker_pull.Call({WINDOWS!r}, to={until!r}), Headers())
+receipt = looker_pull.act(looker_pull.PullCall({WINDOWS!r}, to={until!r}), Headers())
 sys.exit(0 if receipt.error is None else 3)
 """
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from common.platform.errors import NoSuchJob
-from common.runs import landing
+from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
 from common.storage import store
 from tests.support.killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
@@ -13,7 +13,7 @@ from tests.support.world import World
 
 EXPORT = """
 import pigment_export
-receipt = pigment_export.act(pigment_export.Call("revenue"), Headers())
+receipt = pigment_export.act(pigment_export.ExportCall("revenue"), Headers())
 sys.exit(0 if receipt.outcome == "published" else 3)
 """
 
@@ -81,4 +81,4 @@ def test_an_export_is_not_settled_by_hand(world: World) -> None:
     assert flight is not None
 
     with pytest.raises(NoSuchJob, match="is an export"):
-        landing.settle_by_hand(world.store, world.clock, flight.value.receipt.run, "not landed")
+        settling.settle_by_hand(world.store, world.clock, flight.value.receipt.run, "not landed")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 
-from common.runs import landing
+from common.runs import settling
 from common.runs.instance import CONFIG_PATH
 from common.runs.leases import LIFETIME_S, Journal
 from local.sandbox.wire import Server
@@ -34,7 +34,7 @@ class Fixed(clock.SystemClock):
 def act(what, now, token):
     here = instance.Instance(Fixed(now))
     if what == "deliver":
-        tally = webhook_deliver.delivering.deliver(here, here.config())
+        tally = webhook_deliver.deliver(here, here.config())
         return 3 if tally.error else 0
     relay, _, body = what.partition("/")
     headers = {"X-Looker-Webhook-Token": token}
@@ -144,7 +144,7 @@ def converge(world: World, relay: str) -> None:
         _, row = delivered["attachment"]["data"].split()
         is_there = row.partition(",")[0] in landed(world, relay)
         verdict: Literal["landed", "not landed"] = "landed" if is_there else "not landed"
-        landing.settle_by_hand(world.store, world.clock, flight.value.receipt.run, verdict)
+        settling.settle_by_hand(world.store, world.clock, flight.value.receipt.run, verdict)
 
 
 def expect_converged(world: World, relay: str, where: object) -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from common.runs import landing
+from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from tests.support.killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
 from tests.support.world import HEADER, PUSH, ROWS, World
@@ -12,7 +12,7 @@ from tests.support.world import HEADER, PUSH, ROWS, World
 TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 PULL = f"""
 import looker_pull
-receipt = looker_pull.act(looker_pull.Call("flights"), Headers({TICK!r}))
+receipt = looker_pull.act(looker_pull.PullCall("flights"), Headers({TICK!r}))
 sys.exit(0 if receipt.outcome == "landed" else 3)
 """
 
@@ -28,7 +28,7 @@ def converge(world: World) -> list[int]:
             return statuses
         assert answer.code == "landing_unknown", answer.body
         run = next(receipt["run"] for receipt in world.receipts() if receipt["outcome"] == "unknown")
-        landing.settle_by_hand(world.store, world.clock, run, "landed" if landed(world) else "not landed")
+        settling.settle_by_hand(world.store, world.clock, run, "landed" if landed(world) else "not landed")
     raise AssertionError(statuses)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from common.platform.errors import every_error, status_of
+from common.platform.errors import class_of, every_error
 from local.sandbox.wire import Response
 from tests.support.world import (
     LOOKER_SECRET,
@@ -239,7 +239,7 @@ def test_the_run_fails_loudly_and_the_next_lands(world: World, case: Case) -> No
     answer = world.call(job="flights")
 
     assert answer.code == case.code, answer.body
-    assert answer.status == status_of(case.code)
+    assert answer.status == class_of(case.code).status
     assert case.words in answer.error["message"]
     assert answer.error["next_step"]
     assert answer.receipt["outcome"] == case.outcome
@@ -278,6 +278,7 @@ def test_every_failure_before_acceptance_is_tried_here() -> None:
     elsewhere = {
         "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
+        "LandingUnconfirmed",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.runs import landing
+from common.runs import settling
 from local.sandbox.wire import Response
 from tests.support.world import PUSH, ROWS, STATUS, World
 
@@ -33,7 +33,7 @@ def test_a_person_settles_it_as_landed_and_the_next_run_lands(world: World) -> N
     world.pigment_server.fault(PUSH, reset_after=True)
     run = world.call(job="flights").receipt["run"]
 
-    settled = landing.settle_by_hand(world.store, world.clock, run, "landed")
+    settled = settling.settle_by_hand(world.store, world.clock, run, "landed")
 
     assert settled.outcome == "landed"
     assert world.receipts()[0]["outcome"] == "landed"
@@ -45,7 +45,7 @@ def test_a_person_settles_it_as_not_landed_and_the_next_run_lands(world: World) 
     world.pigment_server.fault(PUSH, refuse=Response(502))
     run = world.call(job="flights").receipt["run"]
 
-    settled = landing.settle_by_hand(world.store, world.clock, run, "not landed")
+    settled = settling.settle_by_hand(world.store, world.clock, run, "not landed")
 
     assert (settled.outcome, settled.error and settled.error.code) == ("failed", "landing_unknown")
     assert world.call(job="flights").body["outcome"] == "landed"
@@ -69,7 +69,7 @@ def test_a_repeatable_target_stays_open_for_the_next_run_when_the_attempts_are_u
     world.pigment_server.heal()
     second = world.call(job="flights")
 
-    assert (first.status, first.code, first.receipt["outcome"]) == (503, "pigment_busy", "unknown")
+    assert (first.status, first.code, first.receipt["outcome"]) == (503, "landing_unconfirmed", "unknown")
     assert int(first.headers["Retry-After"]) > 0
     assert second.body["outcome"] == "landed"
     assert [receipt["outcome"] for receipt in world.receipts()] == ["failed", "landed"]

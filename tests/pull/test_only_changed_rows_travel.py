@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from common.loads import changes
-from common.runs import landing
+from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from common.runs.receipts import Receipt
 from local import show
@@ -146,7 +146,7 @@ def test_a_person_who_says_it_landed_makes_it_what_is_compared_with(prepared: Wo
     run = prepared.call(job="flights").receipt["run"]
     assert prepared.call(job="flights").code == "landing_unknown"
 
-    landing.settle_by_hand(prepared.store, prepared.clock, run, "landed")
+    settling.settle_by_hand(prepared.store, prepared.clock, run, "landed")
 
     assert cursor(prepared) == f"bases/flights/{run}.csv"
     assert prepared.call(job="flights").body["outcome"] == "nothing_new"
@@ -320,7 +320,7 @@ def test_a_file_that_no_run_names_is_taken_away_by_the_next_one(prepared: World)
 
 RUN = """
 import looker_pull
-receipt = looker_pull.act(looker_pull.Call("flights"), Headers())
+receipt = looker_pull.act(looker_pull.PullCall("flights"), Headers())
 sys.exit(0 if receipt.outcome == "landed" else 3)
 """
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from local.sandbox.wire import Response
 from tests.support.world import (
@@ -242,8 +243,6 @@ def test_what_waits_for_a_relay_that_is_gone_is_kept_and_said(sales: World) -> N
 
 
 def test_an_append_whose_push_was_lost_waits_for_a_person_and_never_doubles(sales: World) -> None:
-    from common.runs import landing
-
     sales.post("sales", delivery(("1", "1")))
     sales.pigment_server.fault(PUSH, reset_after=True)
     first = sales.call("deliver")
@@ -251,7 +250,7 @@ def test_an_append_whose_push_was_lost_waits_for_a_person_and_never_doubles(sale
 
     assert (first.status, first.code, again.code) == (500, "landing_unknown", "landing_unknown")
     run = next(receipt["run"] for receipt in sales.receipts("sales") if receipt["outcome"] == "unknown")
-    landing.settle_by_hand(sales.store, sales.clock, run, "landed")
+    settling.settle_by_hand(sales.store, sales.clock, run, "landed")
     assert sales.call("deliver").body["waiting"] == 0
     assert landed(sales) == [("1", "1")]
     assert len(sales.objects("delivered/sales/")) == 1

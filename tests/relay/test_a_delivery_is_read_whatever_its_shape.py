@@ -370,7 +370,7 @@ def test_what_holds_no_rows_is_refused_with_what_to_choose(extension: Any, mimet
 
     assert isinstance(refusal, DeliveryNotUsable)
     assert f"The attachment is {named}" in refusal.cause
-    assert "choose CSV" in refusal.next_step
+    assert "choose the format CSV" in refusal.next_step
 
 
 def test_a_dashboard_of_several_tiles_is_refused_with_the_way_round() -> None:

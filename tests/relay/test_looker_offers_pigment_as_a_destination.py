@@ -442,6 +442,7 @@ def test_what_was_fetched_can_be_replayed_and_keeps_its_kind(looker: LookerSide)
     looker.execute("sales", looker.offer([("1", "10")]))
     looker.world.call("deliver")
     (entry,) = looker.world.store.entries("delivered/sales/")
+    looker.world.clock.sleep(1)
     inbox.replay(looker.world.store, "delivered", "sales", entry.name.rpartition("/")[2], looker.world.clock.now())
 
     assert looker.world.call("deliver").body["delivered"] == 1

@@ -86,7 +86,7 @@ def test_every_code_is_snake_case_and_names_one_error() -> None:
 
     assert len(set(codes)) == len(codes)
     assert [code for code in codes if not re.fullmatch(r"[a-z]+(_[a-z]+)*", code)] == []
-    assert [errors.status_of(code) for code in codes] == [leaf.status for leaf in LEAVES]
+    assert [errors.class_of(code).status for code in codes] == [leaf.status for leaf in LEAVES]
 
 
 @pytest.mark.parametrize("file", DEPLOYED, ids=lambda file: str(file.relative_to(FUNCTIONS)))

@@ -3,7 +3,7 @@
 import contextlib
 
 from common.platform.errors import ConfigurationOccupied
-from common.runs import landing, leases
+from common.runs import leases, settling
 from common.runs.leases import Journal
 from tests.support.world import World
 
@@ -24,7 +24,7 @@ def settle(world: World, job: str, configuration: str) -> None:
         return
     has_landed = any(each.status == "Completed" for each in found)
     with contextlib.suppress(ConfigurationOccupied):
-        landing.settle_by_hand(world.store, world.clock, flight.run, "landed" if has_landed else "not landed")
+        settling.settle_by_hand(world.store, world.clock, flight.run, "landed" if has_landed else "not landed")
 
 
 def let_holds_lapse(world: World) -> None:

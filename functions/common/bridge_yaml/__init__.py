@@ -5,6 +5,7 @@ from common.bridge_yaml.decode import decode
 from common.bridge_yaml.model import (
     AllOf,
     AnyOf,
+    AnyRelay,
     Bridge,
     ByDimension,
     ByValue,
@@ -48,6 +49,7 @@ from common.bridge_yaml.values import Wrong, position
 __all__ = [
     "AllOf",
     "AnyOf",
+    "AnyRelay",
     "Bridge",
     "ByDimension",
     "ByValue",

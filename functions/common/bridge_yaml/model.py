@@ -6,9 +6,11 @@ A field is the key of the same name (`and_` is `and`, which Python keeps to itse
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Struct, field
+
+from common.platform.errors import NoSuchJob
 
 Uuid = Annotated[str, "Uuid"]
 SecretName = Annotated[str, "SecretName"]
@@ -431,7 +433,9 @@ class Export(Struct, frozen=True, kw_only=True):
     "What is refused."
 
 
-Job = Pull | Relay | Signal | Export
+AnyRelay = Relay | Signal
+Job = Pull | AnyRelay | Export
+J = TypeVar("J", Pull, Export)
 
 
 class Bridge(Struct, frozen=True, kw_only=True):
@@ -460,3 +464,16 @@ class Bridge(Struct, frozen=True, kw_only=True):
 
     def job(self, name: str) -> Job | None:
         return self.pulls.get(name) or self.relays.get(name) or self.exports.get(name)
+
+    def find(self, kind: type[J], name: str) -> J:
+        """Return the job of this kind and name.
+
+        Raises:
+            NoSuchJob: there is none; the message lists the names of this kind.
+        """
+        job = self.job(name)
+        if isinstance(job, kind):
+            return job
+        problem = f"is of kind {job.kind}, not {kind.kind}" if job else "does not exist"
+        known = ", ".join(sorted(each.name for each in self.jobs() if isinstance(each, kind))) or "none"
+        raise NoSuchJob(f"The job {name} {problem}. {kind.kind.capitalize()}s: {known}.")

@@ -1,9 +1,9 @@
-"""From the inbox into Pigment: the oldest delivery of a configuration first, one at a time.
+"""Delivering: webhook deliveries from the inbox into Pigment, the oldest of a configuration first, one at a time.
 
-    hold the configuration → settle what an earlier run left open → take the oldest delivery → stage while checking
-    → guards → intent → push → import id → follow → receipt → cursor → out of the inbox → free the configuration
+    take the lease → settle what an earlier run left → read the oldest delivery into a staged file, checked
+    → guards → push → follow the import → receipt → cursor → close the delivery → release the lease
 
-The inbox is the truth: what wakes this up is only a hint, and calling it once more does no harm.
+The inbox decides what is to be landed. The message that starts this flow is only a hint, and an extra call is harmless.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from common import bridge_yaml
+from common.flows.leased import run_leased
 from common.flows.pull import pull
 from common.looker import webhook
 from common.looker.client import CAPS
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, NoSuchJob, OutOfTime, PigmentBusy
-from common.runs import cursors, guards, landing, leases
-from common.runs import run as runs
+from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy, class_of
+from common.runs import cursors, guards, leases
+from common.runs.ends import End
 from common.runs.instance import Instance
-from common.runs.leases import Journal
-from common.runs.receipts import ErrorReport, Receipt, Rows
+from common.runs.landing import land
+from common.runs.leases import Journal, Lease
+from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import inbox
 from common.storage.inbox import Waiting
@@ -30,21 +32,24 @@ from common.tables import staging
 from common.tables.csv import Contract
 from common.tables.staging import Staged
 
-_FOR_CLOSING_S = 5.0
+_FOR_ENDING_S = 5.0
 _LEAST_SHARE_FOR_A_LANDING = 0.1
-_ADOPT = "Put the relays back into bridge.yaml until nothing waits for them: `bridge deliveries` shows what does."
-
-Relay = bridge_yaml.Relay | bridge_yaml.Signal
+_RESTORE_RELAYS = "Put the relays back into bridge.yaml until `bridge deliveries` lists no more deliveries for them."
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):
-    """What a call did: deliveries landed, still waiting, refused for good."""
+    """The result of a call: how many deliveries were landed, are waiting, and were refused permanently."""
 
     delivered: int = 0
     waiting: int = 0
     dead: int = 0
     error: ErrorReport | None = None
-    "Why the first of those that wait has to."
+    "Why the oldest of the waiting deliveries was not landed."
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return class_of(self.error.code).status if self.error else 200
 
     def plus(self, other: "DeliveryCounts") -> "DeliveryCounts":
         return DeliveryCounts(
@@ -55,163 +60,167 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
         )
 
 
-def deliver(here: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
-    """Land what waits.
+def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
+    """Land the deliveries that are waiting.
 
     Args:
-        hint: the relay whose delivery woke this up; without it, or with one that is unknown, every relay is looked at.
+        hint: the relay whose delivery caused this call; without it, or if it is unknown, every relay is processed.
     """
-    deadline = here.deadline()
-    tally = DeliveryCounts()
+    deadline = instance.deadline()
+    counts = DeliveryCounts()
     for relays in _by_configuration(bridge, hint):
-        tally = tally.plus(_empty(here, bridge, relays, deadline))
-    return tally if hint in bridge.relays else tally.plus(_orphaned(here, bridge))
+        counts = counts.plus(_deliver_all(instance, bridge, relays, deadline))
+    return counts if hint in bridge.relays else counts.plus(_orphaned(instance, bridge))
 
 
-def _orphaned(here: Instance, bridge: bridge_yaml.Bridge) -> DeliveryCounts:
-    """What was acknowledged for relays that bridge.yaml no longer names: it waits, and each sweep says so."""
-    orphans = [relay for relay in inbox.relays(here.store) if relay not in bridge.relays]
+def _orphaned(instance: Instance, bridge: bridge_yaml.Bridge) -> DeliveryCounts:
+    """Count the deliveries of relays that bridge.yaml no longer contains. They wait, and each sweep reports them."""
+    orphans = [relay for relay in inbox.relays(instance.store) if relay not in bridge.relays]
     if not orphans:
         return DeliveryCounts()
     names = ", ".join(sorted(set(orphans)))
-    gone = NoSuchJob(f"Deliveries wait for relays that bridge.yaml does not name: {names}.", next_step=_ADOPT)
-    return DeliveryCounts(waiting=len(orphans), error=ErrorReport.of(gone))
+    error = NoSuchJob(f"Deliveries wait for relays that bridge.yaml does not have: {names}.", next_step=_RESTORE_RELAYS)
+    return DeliveryCounts(waiting=len(orphans), error=ErrorReport.of(error))
 
 
-def _by_configuration(bridge: bridge_yaml.Bridge, hint: str | None) -> list[list[Relay]]:
-    """Relays that land in the same place, and so one after the other."""
-    groups: dict[str, list[Relay]] = {}
+def _by_configuration(bridge: bridge_yaml.Bridge, hint: str | None) -> list[list[bridge_yaml.AnyRelay]]:
+    """Group the relays by the configuration into which they land: its deliveries are landed one after the other."""
+    groups: dict[str, list[bridge_yaml.AnyRelay]] = {}
     for relay in bridge.relays.values():
         groups.setdefault(_configuration(bridge, relay), []).append(relay)
     hinted = [group for group in groups.values() if hint in [relay.name for relay in group]]
     return hinted or list(groups.values())
 
 
-def _configuration(bridge: bridge_yaml.Bridge, relay: Relay) -> str:
+def _configuration(bridge: bridge_yaml.Bridge, relay: bridge_yaml.AnyRelay) -> str:
     target = relay.target if isinstance(relay, bridge_yaml.Relay) else bridge.pulls[relay.start].target
     return target.configuration
 
 
-def _empty(here: Instance, bridge: bridge_yaml.Bridge, relays: Sequence[Relay], deadline: Deadline) -> DeliveryCounts:
-    """Land the deliveries of one configuration, oldest first, until one has to wait."""
+def _deliver_all(
+    instance: Instance, bridge: bridge_yaml.Bridge, relays: Sequence[bridge_yaml.AnyRelay], deadline: Deadline
+) -> DeliveryCounts:
+    """Land the deliveries of one configuration, the oldest first, until one of them has to wait."""
     by_name = {relay.name: relay for relay in relays}
     least_s = deadline.remaining_s() * _LEAST_SHARE_FOR_A_LANDING
-    tally = DeliveryCounts()
-    while (oldest := _oldest(here, relays)) is not None:
+    counts = DeliveryCounts()
+    while (oldest := _oldest(instance, relays)) is not None:
         if not deadline.allows(least_s):
             late = OutOfTime("The time budget ended while deliveries were waiting.")
-            return tally.plus(_left(here, relays, ErrorReport.of(late)))
+            return counts.plus(_waiting(instance, relays, ErrorReport.of(late)))
         try:
-            receipt = _land(here, bridge, by_name[oldest.relay], oldest, deadline)
+            receipt = _deliver_one(instance, bridge, by_name[oldest.relay], oldest, deadline)
         except BridgeError as error:
-            return tally.plus(_left(here, relays, ErrorReport.of(error)))
+            return counts.plus(_waiting(instance, relays, ErrorReport.of(error)))
         if receipt is None:
             continue
-        if here.store.exists(oldest.path):
-            return tally.plus(_left(here, relays, receipt.error or ErrorReport.of(_not_through(receipt))))
-        tally = tally.plus(DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1))
-    leases.forget(here.store, _configuration(bridge, relays[0]), here.clock)
-    return tally
+        if instance.store.exists(oldest.path):
+            return counts.plus(_waiting(instance, relays, receipt.error or ErrorReport.of(_incomplete(receipt))))
+        counts = counts.plus(DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1))
+    leases.forget(instance.store, _configuration(bridge, relays[0]), instance.clock)
+    return counts
 
 
-def _not_through(receipt: Receipt) -> BridgeError:
-    """Why a run that landed well leaves its delivery waiting."""
+def _incomplete(receipt: Receipt) -> BridgeError:
+    """Return why a delivery is still in the inbox after a run without an error."""
     if receipt.outcome == "importing":
-        return PigmentBusy(f"Pigment is still at the import {receipt.import_id} of run {receipt.run}.")
-    return OutOfTime(f"The time budget ended before {receipt.job} had landed all its windows: the next call goes on.")
+        return PigmentBusy(f"Pigment is still importing {receipt.import_id}, run {receipt.run}.")
+    return OutOfTime(f"The time budget ended before {receipt.job} landed all its windows; the next call continues.")
 
 
-def _oldest(here: Instance, relays: Sequence[Relay]) -> Waiting | None:
-    firsts = [next(inbox.waiting(here.store, relay.name), None) for relay in relays]
+def _oldest(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay]) -> Waiting | None:
+    firsts = [next(inbox.waiting(instance.store, relay.name), None) for relay in relays]
     return min((first for first in firsts if first), key=lambda each: each.name, default=None)
 
 
-def _left(here: Instance, relays: Sequence[Relay], why: ErrorReport | None) -> DeliveryCounts:
-    return DeliveryCounts(waiting=sum(1 for relay in relays for _ in inbox.waiting(here.store, relay.name)), error=why)
+def _waiting(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay], error: ErrorReport | None) -> DeliveryCounts:
+    waiting = sum(1 for relay in relays for _ in inbox.waiting(instance.store, relay.name))
+    return DeliveryCounts(waiting=waiting, error=error)
 
 
-def _land(
-    here: Instance, bridge: bridge_yaml.Bridge, relay: Relay, oldest: Waiting, deadline: Deadline
+def _deliver_one(
+    instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.AnyRelay, oldest: Waiting, deadline: Deadline
 ) -> Receipt | None:
-    """One delivery; None where it turned out to have come to its end before.
+    """Land one delivery; return None if it had already been closed.
 
     Raises:
-        ConfigurationOccupied: another run is at it.
+        ConfigurationOccupied: another run has the lease.
     """
     if isinstance(relay, bridge_yaml.Relay):
-        return _fly(here, bridge, relay, oldest, deadline)
-    if inbox.closed(here.store, relay.name, oldest.name):
-        here.store.delete(oldest.path)
+        return _land_oldest(instance, bridge, relay, oldest, deadline)
+    if inbox.closed(instance.store, relay.name, oldest.name):
+        instance.store.delete(oldest.path)
         return None
-    return _start(here, bridge, relay, deadline)
+    return _start_pull(instance, bridge, relay, deadline)
 
 
-def _start(here: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Signal, deadline: Deadline) -> Receipt:
-    """Pull once for all the signals that are waiting: each of them came before the pull, which reads everything."""
-    signals = list(inbox.waiting(here.store, relay.name))
-    tick = f"delivery {signals[-1].name}" if signals else None
-    receipt = pull(here, bridge, bridge.pulls[relay.start], tick=tick, deadline=deadline)
-    through = receipt.progress is msgspec.UNSET or receipt.progress.done
-    if receipt.error is None and receipt.outcome != "importing" and through:
+def _start_pull(
+    instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Signal, deadline: Deadline
+) -> Receipt:
+    """Pull once for all waiting signals: all of them arrived before the pull, which reads everything."""
+    signals = list(inbox.waiting(instance.store, relay.name))
+    call_id = f"delivery {signals[-1].name}" if signals else None
+    receipt = pull(instance, bridge, bridge.pulls[relay.start], call_id=call_id, deadline=deadline)
+    is_complete = receipt.progress is msgspec.UNSET or receipt.progress.done
+    if receipt.error is None and receipt.outcome != "importing" and is_complete:
         for signal in signals:
-            end = {"outcome": receipt.outcome, "run": receipt.run}
-            inbox.close(here.store, relay.name, signal.name, "delivered", end)
+            metadata = {"outcome": receipt.outcome, "run": receipt.run}
+            inbox.close(instance.store, relay.name, signal.name, "delivered", metadata)
     return receipt
 
 
-def _fly(
-    here: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Relay, oldest: Waiting, deadline: Deadline
+def _land_oldest(
+    instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Relay, oldest: Waiting, deadline: Deadline
 ) -> Receipt | None:
-    store, target = here.store, relay.target
-    run = Run(here, relay.name, relay.kind, deadline=deadline)
-    run.note(configuration=target.configuration)
-    flight = Journal(
-        "reading", run.receipt, target.repeatable, relay.guards.max_skipped, expires_at="", delivery=oldest.name
-    )
-    pigment = PigmentClient(bridge.pigment, here.secrets, run.keep_back(0.1, _FOR_CLOSING_S), here.chance)
-    with leases.take(store, target.configuration, here.clock, flight) as lease, pigment:
-        try:
-            if lease.flight.receipt.run != run.receipt.run:
-                landing.settle(run, lease, pigment)
-                lease.note(flight)
-            if not store.exists(oldest.path):
-                lease.free()
-                return None
-            if inbox.closed(store, relay.name, oldest.name):
-                # Killed while it was taken out of the inbox, or put there again by a receiver that had no answer to
-                # its first write: asked under the hold, for while another run lands it the answer would be no.
-                store.delete(oldest.path)
-                lease.free()
-                return None
-            if relay.keep == "latest" and _replace_older(here, relay, oldest):
-                lease.free()
-                return None
-            staged = _stage(run, relay, oldest)
-            run.note(rows=Rows(sent=staged.checked.rows))
-            lease.flight = msgspec.structs.replace(flight, landed=cursors.of(staged, run.receipt.run, oldest.name))
-            return landing.land(run, lease, pigment, target, staged)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the hold must not outlive the run
-            return landing.end_by_error(run, lease, runs.as_bridge_error(error))
+    run = Run(instance, relay.name, relay.kind, deadline=deadline)
+    run.note_configuration(relay.target.configuration)
+    pigment = PigmentClient(bridge.pigment, instance.secrets, run.keep_back(0.1, _FOR_ENDING_S), instance.chance)
+
+    def work(lease: Lease) -> End | None:
+        if _is_closed(instance.store, relay, oldest):
+            return None
+        if relay.keep == "latest" and _replace_older(instance, relay, oldest):
+            return None
+        staged = _stage(run, relay, oldest)
+        return land(run, lease, pigment, relay.target, staged, cursors.of(staged, run.id, oldest.name))
+
+    journal = Journal("reading", run.receipt, relay.target.repeatable, relay.guards.max_skipped, delivery=oldest.name)
+    with pigment:
+        return run_leased(run, relay.target.configuration, journal, pigment, work)
 
 
-def _replace_older(here: Instance, relay: bridge_yaml.Relay, oldest: Waiting) -> bool:
-    """Close every delivery but the newest; whether the oldest was among them."""
-    *older, newest = inbox.waiting(here.store, relay.name)
+def _is_closed(store: Store, relay: bridge_yaml.Relay, oldest: Waiting) -> bool:
+    """Whether the delivery has been closed before; if it is still in the inbox, it is deleted there.
+
+    It can be in both places after a kill, or when a receiver without an answer to its first write wrote it again. This
+    is only known with the lease: while another run lands the delivery, the answer would be no.
+    """
+    if not store.exists(oldest.path):
+        return True
+    if not inbox.closed(store, relay.name, oldest.name):
+        return False
+    store.delete(oldest.path)
+    return True
+
+
+def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: Waiting) -> bool:
+    """Close every delivery except the newest, and return whether the oldest was closed."""
+    *older, newest = inbox.waiting(instance.store, relay.name)
     for each in older:
-        inbox.close(here.store, relay.name, each.name, "delivered", {"outcome": "replaced", "by": newest.name})
+        metadata = {"outcome": "replaced", "by": newest.name}
+        inbox.close(instance.store, relay.name, each.name, "delivered", metadata)
     return newest.name != oldest.name
 
 
 def _stage(run: Run, relay: bridge_yaml.Relay, oldest: Waiting) -> Staged:
-    """A delivery's rows as a staged file that the guards let pass."""
+    """Write a delivery's rows to a staged file, and check them against the guards."""
     store = run.instance.store
     blocks, warnings = _open(store, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
-    path = staging.path_of(relay.name, run.receipt.run)
+    path = staging.path_of(relay.name, run.id)
     staged = staging.stage(store, path, blocks, contract, run.instance.progress)
+    run.note_read(staged, warnings)
     rows, previous = staged.checked.rows, cursors.read(store, relay.name)
-    said = [*warnings, *staged.checked.warnings]
-    run.note(rows=Rows(read=rows), bytes=staged.bytes, sha256=staged.sha256, warnings=said)
     guards.expect_rows(rows, max(1, relay.guards.min_rows))
     if not relay.guards.accept_cap:
         guards.expect_no_cap(rows, CAPS, None)
@@ -220,7 +229,7 @@ def _stage(run: Run, relay: bridge_yaml.Relay, oldest: Waiting) -> Staged:
 
 
 def _open(store: Store, oldest: Waiting) -> tuple[Iterator[bytes], list[str]]:
-    """A delivery's rows as CSV, and what is to be said of them."""
+    """Open a delivery's rows as CSV, with the warnings about them."""
     if oldest.content_type == "text/csv":
         warning = oldest.metadata.get("warnings")
         return store.reading(oldest.path).blocks(), [warning] if warning else []

@@ -1,15 +1,16 @@
 """A pull: Looker's rows into a Pigment import.
 
-hold the configuration → settle what an earlier run left open → read the Look → stage while checking → guards
-→ note the intent → push → note the import id → follow the import → receipt → cursor → free the configuration
+    take the lease → settle what an earlier run left → read from Looker into a staged file, checked → guards
+    → push → follow the import → receipt → cursor → release the lease
 
-What one flight takes depends on the job's `load` (`common.loads`): all rows, a window of them, or those that are
-new or changed. A load of several windows is one flight after another, each with a receipt of its own.
+The job's `load` decides which rows one run takes (`common.loads`): all of them, those of a window, or those that are
+new or changed. A load in windows is a series of runs, each with a receipt of its own.
 """
 
 import msgspec
 
 from common import bridge_yaml
+from common.flows.leased import run_leased
 from common.loads.changes import ChangesLoad
 from common.loads.full import FullLoad
 from common.loads.incremental import IncrementalLoad, RequestedRange
@@ -17,85 +18,91 @@ from common.loads.load import FOR_LANDING_S, Loader
 from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
-from common.platform.errors import ConfigurationOccupied, MalformedRequest
-from common.runs import cursors, landing, leases, receipts
-from common.runs import run as runs
+from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
+from common.runs import cursors, receipts
 from common.runs.cursors import LastLanding
+from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
-from common.runs.leases import Journal
+from common.runs.landing import land
+from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
 
-_FOR_CLOSING_S = 5.0
+_FOR_ENDING_S = 5.0
 _SPARE = 1.5
-"How much longer than the longest flight so far the next one may take."
+"How much longer than the longest window so far the next one may take."
 
 
 def pull(
-    here: Instance,
+    instance: Instance,
     bridge: bridge_yaml.Bridge,
     job: bridge_yaml.Pull,
     *,
     preview: bool = False,
-    tick: str | None = None,
-    stretch: RequestedRange | None = None,
+    call_id: str | None = None,
+    requested: RequestedRange | None = None,
     deadline: Deadline | None = None,
 ) -> Receipt:
-    """Run a pull once, and file a receipt whatever comes of it.
+    """Run a pull and return its receipt; there is a receipt whether it succeeds or fails.
 
     Args:
-        tick: what the run answers, such as a time of Cloud Scheduler: an append lands once for it, however often it is
-            called.
-        stretch: of an incremental load, what to load again, or how far to go.
+        preview: read and check, but send nothing.
+        call_id: identifies the call, such as the time of a Cloud Scheduler job. If the target is not repeatable, calls
+            with the same id land once.
+        requested: for an incremental load, the range to load again, or the limit for this call.
+        deadline: the end of the time budget, if it is not that of a call that begins now.
 
     Returns:
-        the receipt, of a load in windows the last one's.
+        the receipt; for a load in windows, the last window's.
     """
-    run = _begin(here, job, deadline or here.deadline())
-    looker = LookerClient(bridge.looker, here.secrets, run.keep_back(0.2, FOR_LANDING_S), here.chance)
-    pigment = PigmentClient(bridge.pigment, here.secrets, run.keep_back(0.1, _FOR_CLOSING_S), here.chance)
+    run = _begin(instance, job, deadline or instance.deadline())
+    looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
+    pigment = PigmentClient(bridge.pigment, instance.secrets, run.keep_back(0.1, _FOR_ENDING_S), instance.chance)
     try:
         with looker, pigment:
-            load = _load_of(job, looker, stretch)
-            return _preview(run, load) if preview else _fly_on(run, job, load, pigment, tick)
-    except Exception as error:  # noqa: BLE001  # a receipt for every run, also for one that fails unforeseen
-        return run.end(run.failed(runs.as_bridge_error(error)))
+            load = _loader(job, looker, requested)
+            return _preview(run, load) if preview else _pull_windows(run, job, load, pigment, call_id)
+    except Exception as error:  # noqa: BLE001  # every run ends by a receipt
+        return run.end(Failed(as_bridge_error(error)))
 
 
-def _begin(here: Instance, job: bridge_yaml.Pull, deadline: Deadline) -> Run:
-    run = Run(here, job.name, job.kind, job.time_zone, deadline)
-    run.note(configuration=job.target.configuration)
+def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline) -> Run:
+    run = Run(instance, job.name, job.kind, job.time_zone, deadline)
+    run.note_configuration(job.target.configuration)
     return run
 
 
-def _load_of(job: bridge_yaml.Pull, looker: LookerClient, stretch: RequestedRange | None) -> Loader:
+def _loader(job: bridge_yaml.Pull, looker: LookerClient, requested: RequestedRange | None) -> Loader:
     if isinstance(job.load, bridge_yaml.Incremental):
-        return IncrementalLoad(job, job.load, looker, stretch)
-    if stretch is not None:
-        raise MalformedRequest(f"`from`, `to` and `windows` are for incremental pulls, and {job.name} is none.")
+        return IncrementalLoad(job, job.load, looker, requested)
+    if requested is not None:
+        raise MalformedRequest(f"`from`, `to` and `windows` are for incremental pulls; {job.name} is not one.")
     if isinstance(job.load, bridge_yaml.Changes):
         return ChangesLoad(job, job.load, looker)
     return FullLoad(job, looker)
 
 
-def _fly_on(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, tick: str | None) -> Receipt:
-    """Flight after flight, until nothing is left to read, one has not landed, or the next might not end in time."""
-    receipt = _fly(run, job, load, pigment, tick)
-    flights, sums, longest_s = 0, Rows(), 0.0
+def _pull_windows(
+    run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None
+) -> Receipt:
+    """Pull until nothing is left, a window does not land, or the next window might not end in time."""
+    receipt = _pull_once(run, job, load, pigment, call_id)
+    windows, sums, longest_s = 0, Rows(), 0.0
     while _has_landed(receipt) and (progress := load.progress()) is not None:
-        flights, sums, longest_s = flights + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
-        told = msgspec.structs.replace(progress, flights=flights, rows=sums)
-        receipt = msgspec.structs.replace(receipt, progress=told)
+        windows, sums, longest_s = windows + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
+        progress = msgspec.structs.replace(progress, windows=windows, rows=sums)
+        receipt = msgspec.structs.replace(receipt, progress=progress)
         if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + FOR_LANDING_S):
             break
         run = _begin(run.instance, job, run.deadline)
         try:
-            receipt = msgspec.structs.replace(_fly(run, job, load, pigment, tick), progress=told)
+            receipt = _pull_once(run, job, load, pigment, call_id)
         except ConfigurationOccupied:
-            # Another run came between two flights; the next call reads on from where that one has landed.
+            # Another run took the lease between two windows. The next call continues where that run has landed.
             break
-        except Exception as error:  # noqa: BLE001  # of this flight; those before it have landed and say so
-            receipt = run.end(run.failed(runs.as_bridge_error(error)))
+        except Exception as error:  # noqa: BLE001  # of this window; the windows before it have receipts
+            receipt = run.end(Failed(as_bridge_error(error)))
+        receipt = msgspec.structs.replace(receipt, progress=progress)
     return receipt
 
 
@@ -103,54 +110,48 @@ def _has_landed(receipt: Receipt) -> bool:
     return receipt.error is None and receipt.outcome != "importing"
 
 
-def _fly(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, tick: str | None) -> Receipt:
+def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None) -> Receipt:
+    """Load and land what one run takes."""
     store, target = run.instance.store, job.target
-    flight = Journal("reading", run.receipt, target.repeatable, job.guards.max_skipped, expires_at="")
-    with leases.take(store, target.configuration, run.instance.clock, flight) as lease:
-        try:
-            if lease.flight.receipt.run != run.receipt.run:
-                landing.settle(run, lease, pigment)
-                lease.note(flight)
-            previous = cursors.read(store, job.name)
-            answered = _answered(run, job, previous, tick)
-            if answered is not None:
-                lease.free()
-                return answered
-            cargo = load.stage(run, previous, preview=False)
-            if cargo is None:
-                return landing.end_without(run, lease)
-            landed = msgspec.structs.replace(cargo.landed, tick=tick, configuration=target.configuration)
-            if cargo.staged.checked.rows == 0:
-                if cargo.moves_without_rows:
-                    # Killed before this: the same nothing is read again.
-                    cursors.move(store, job.name, landed)
-                return landing.end_without(run, lease)
-            run.note(rows=Rows(sent=cargo.staged.checked.rows))
-            lease.flight = msgspec.structs.replace(flight, landed=landed)
-            return landing.land(run, lease, pigment, target, cargo.staged)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the hold must not outlive the run
-            return landing.end_by_error(run, lease, runs.as_bridge_error(error))
+
+    def work(lease: Lease) -> End | Receipt:
+        previous = cursors.read(store, job.name)
+        answered = _answered_before(run, job, previous, call_id)
+        if answered is not None:
+            return answered
+        batch = load.stage(run, previous, preview=False)
+        if batch is None:
+            return NothingNew()
+        landed = msgspec.structs.replace(batch.landed, tick=call_id, configuration=target.configuration)
+        if batch.staged.checked.rows == 0:
+            return NothingNew(landed if batch.moves_without_rows else None)
+        return land(run, lease, pigment, target, batch.staged, landed)
+
+    journal = Journal("reading", run.receipt, target.repeatable, job.guards.max_skipped)
+    return run_leased(run, target.configuration, journal, pigment, work)
 
 
-def _answered(run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, tick: str | None) -> Receipt | None:
-    """The receipt of the run that answered this tick before, where landing again would double.
+def _answered_before(
+    run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None
+) -> Receipt | None:
+    """Return the receipt of the run that already answered this call, if landing again would double the rows.
 
-    Cloud Scheduler and Pub/Sub call at least once, and again when an answer is lost. What reads on from a cursor, or
-    compares with what has landed, sends nothing twice by itself.
+    Cloud Scheduler and Pub/Sub call at least once, and again when an answer is lost. An incremental load continues from
+    its cursor, and a changes load compares with what has landed, so that neither sends rows twice.
     """
-    if job.load != "full" or job.target.repeatable or not tick or previous is None or previous.tick != tick:
+    if job.load != "full" or job.target.repeatable or not call_id or previous is None or previous.tick != call_id:
         return None
     return receipts.read(run.instance.store, job.name, previous.run)
 
 
 def _preview(run: Run, load: Loader) -> Receipt:
-    """The same path up to the push, without holding the configuration; what was staged is taken away again."""
+    """Do everything up to the push, without the lease, and delete the staged files."""
     store = run.instance.store
-    cargo = load.stage(run, cursors.read(store, run.receipt.job), preview=True)
-    receipt = run.end(msgspec.structs.replace(run.receipt, outcome="previewed"))
-    if cargo is not None:
-        for path in (cargo.staged.path, *cargo.scratch):
+    batch = load.stage(run, cursors.read(store, run.receipt.job), preview=True)
+    receipt = run.end(Previewed())
+    if batch is not None:
+        for path in (batch.staged.path, *batch.scratch):
             store.delete(path)
-        receipt = msgspec.structs.replace(receipt, preview=cargo.staged.sample)
+        receipt = msgspec.structs.replace(receipt, preview=batch.staged.sample)
     progress = load.progress()
     return msgspec.structs.replace(receipt, progress=progress) if progress else receipt

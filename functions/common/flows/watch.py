@@ -16,10 +16,9 @@ import msgspec
 from common import bridge_yaml
 from common.bridge_yaml.cron import last_due
 from common.platform.clock import Deadline, stamp
-from common.platform.errors import BridgeError
+from common.platform.errors import BridgeError, as_bridge_error
 from common.platform.log import log
 from common.runs import cursors, receipts
-from common.runs import run as runs
 from common.runs.cursors import LastLanding
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome, Receipt
@@ -71,7 +70,7 @@ def watch(here: Instance, bridge: bridge_yaml.Bridge) -> None:
     try:
         _look_for_landings(here, bridge, Deadline.after(here.clock, _AT_MOST_S))
     except Exception as error:  # noqa: BLE001  # whatever it is, the deliveries that were made are answered
-        _give_up(runs.as_bridge_error(error))
+        _give_up(as_bridge_error(error))
 
 
 def endings(secrets: Mapping[str, bridge_yaml.SecretCare], today: date) -> Iterator[Ending]:

@@ -58,16 +58,17 @@ class ChangesLoad:
         found = compare.compare(
             here.store, base, whole.path, key, target.delimiter, rows, here.progress, samples=samples
         )
-        run.note(diff=found.diff)
+        run.note_diff(found.diff)
         if isinstance(found, BadKeys):
             here.store.delete(whole.path)
             raise found.refusal()
-        run.note(changes=found.counts, warnings=found.warnings)
+        run.note_changes(found.counts)
+        run.warn(*found.warnings)
         if not any(found.is_sent):
             here.store.delete(whole.path)
             return None
         delta = compare.write_delta(here.store, whole.path, found, path, target.delimiter, here.progress)
-        run.note(bytes=delta.bytes, sha256=delta.sha256)
+        run.note_file(delta)
         return Batch(delta, cursors.of(whole, run.receipt.run), scratch=(whole.path,))
 
     def _base(self, run: Run, previous: LastLanding | None) -> str | None:
@@ -78,7 +79,7 @@ class ChangesLoad:
         if obstacle is None:
             return previous.staged
         if self._job.target.repeatable:
-            run.note(warnings=[f"{obstacle}: there is nothing to compare with, and every row is sent."])
+            run.warn(f"{obstacle}: there is nothing to compare with, and every row is sent.")
             return None
         raise StorageRefused(
             f"{obstacle}, so that nothing tells which rows an append has already.",

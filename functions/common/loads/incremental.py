@@ -101,7 +101,7 @@ class IncrementalLoad:
         self._tell(window.end, end, column.grain)
         landed = self._landed(run, previous, staged, column, window, end)
         before = previous.value if previous else None
-        run.note(window=window.texts(), cursor=CursorMove(before, landed.value))
+        run.note_window(window.texts(), CursorMove(before, landed.value))
         return Batch(staged, landed, moves_without_rows=True)
 
     def _window_after(
@@ -184,7 +184,7 @@ class IncrementalLoad:
         before, value = previous.column, windows.read(previous.value)
         if previous.configuration not in (None, self._job.target.configuration):
             said = f"Rows before {previous.value} landed through another configuration, {previous.configuration}, and"
-            run.note(warnings=[f"{said} are not sent again: `bridge backfill {self._job.name} --from …` does that."])
+            run.warn(f"{said} are not sent again: `bridge backfill {self._job.name} --from …` does that.")
         if before.field != column.field or not windows.fits(value, column.grain):
             self._expect_restart(run, previous, f"its cursor was {before.field}, and is {column.field}")
             return None
@@ -197,7 +197,7 @@ class IncrementalLoad:
     def _expect_restart(self, run: Run, previous: LastLanding, why: str) -> None:
         """See that beginning again from the start does no harm."""
         if self._job.target.repeatable:
-            run.note(warnings=[f"The load begins again from its start: {why}."])
+            run.warn(f"The load begins again from its start: {why}.")
             return
         raise CursorUnfit(
             f"This load stands at {previous.value}, and {why}: an append cannot go on from there.",

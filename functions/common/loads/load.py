@@ -49,4 +49,4 @@ def note_header(run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, h
     """Warn of a header that changed, where no contract would have refused it."""
     if previous is not None and not job.target.columns and previous.header and previous.header != header:
         said = f"The header changed since run {previous.run}: {', '.join(previous.header)} became "
-        run.note(warnings=[f"{said}{', '.join(header)}."])
+        run.warn(f"{said}{', '.join(header)}.")

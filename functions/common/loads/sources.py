@@ -5,7 +5,6 @@ from common.looker import resources
 from common.looker.client import CAPS, LookerClient, Query
 from common.platform.errors import CannotStream
 from common.runs import guards
-from common.runs.receipts import Rows
 from common.runs.run import Run
 from common.tables import staging
 from common.tables.csv import Contract
@@ -60,15 +59,13 @@ def read(run: Run, looker: LookerClient, asked: Asked, contract: Contract, path:
     """
     here = run.instance
     if isinstance(asked, Query) and (asked.total or asked.subtotals):
-        run.note(warnings=["The query's totals were left out: they are rows that are not data."])
+        run.warn("The query's totals were left out: they are rows that are not data.")
     with (
         run.timed("looker"),
         looker.run(asked) if isinstance(asked, Query) else resources.listed(looker, asked) as stream,
     ):
         staged = staging.stage(here.store, path, stream.blocks(), contract, here.progress)
-    rows = staged.checked.rows
-    said = [*stream.warnings, *staged.checked.warnings]
-    run.note(rows=Rows(read=rows), bytes=staged.bytes, sha256=staged.sha256, warnings=said)
+    run.note_read(staged, stream.warnings)
     if isinstance(asked, Query) and not accept_cap:
-        guards.expect_no_cap(rows, CAPS, asked.own_limit())
+        guards.expect_no_cap(staged.checked.rows, CAPS, asked.own_limit())
     return staged

@@ -1,8 +1,8 @@
-"""Pigment's export API: ask for a view or a block, and read the answer as it comes.
+"""Pigment's export API: request a view or a block, and read the answer as a stream.
 
-Over HTTP/2 wherever the server speaks it: "HTTP/1.0 and HTTP/1.1 don't have the mechanism to report streaming errors,
+It uses HTTP/2 if the server supports it: "HTTP/1.0 and HTTP/1.1 don't have the mechanism to report streaming errors,
 so if an error occurs during your API call, your response is truncated without error notification" (Pigment community,
-"Export raw data from a Pigment Block"). `requests` knows HTTP/1.1 alone.
+"Export raw data from a Pigment Block"). `requests` supports only HTTP/1.1.
 """
 
 import contextlib
@@ -17,27 +17,18 @@ import httpx
 import msgspec
 
 from common import bridge_yaml
+from common.pigment.refusals import PigmentRequest, error_of
 from common.platform import http
 from common.platform.clock import Deadline
-from common.platform.errors import (
-    AnswerNotUnderstood,
-    BlockNotFound,
-    BridgeError,
-    PigmentBusy,
-    PigmentKeyRefused,
-    PigmentRefused,
-    StreamCut,
-    ViewNotSupported,
-    ViewTooBig,
-)
-from common.platform.retry import retry, retry_after_s
+from common.platform.errors import AnswerNotUnderstood, PigmentBusy, StreamCut
+from common.platform.retry import retry
 from common.platform.secrets import Secrets
 
 _LATE = "Pigment was still sending rows when the time budget ended; nothing was published."
 _DELIMITERS = {",": "Comma", ";": "Semicolon"}
 
 
-class Question(msgspec.Struct, frozen=True):
+class ExportRequest(msgspec.Struct, frozen=True):
     """A request to the export API."""
 
     method: str
@@ -49,7 +40,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class ExportAnswer:
-    """A file on its way."""
+    """An export that is being received."""
 
     def __init__(self, response: httpx.Response, deadline: Deadline) -> None:
         self._response = response
@@ -58,29 +49,29 @@ class ExportAnswer:
         self.warnings: list[str] = []
         if not self._is_http2:
             self.warnings.append(
-                f"Pigment answered over {response.http_version}, where it cuts a broken export short without a word: "
-                "a cut at the end of a record would show only in guards.max_shrink."
+                f"Pigment answered over {response.http_version}, where it truncates a failed export without an "
+                "error. Only guards.max_shrink detects a truncation at the end of a record."
             )
 
     @property
     def proves_its_end(self) -> bool:
-        """Whether the last byte is known to be the last: by HTTP/2's end of stream, or by a length announced before."""
+        """Whether a truncation would be noticed: by HTTP/2's end of stream, or by a Content-Length."""
         return self._is_http2 or "Content-Length" in self._response.headers
 
     def blocks(self) -> Iterator[bytes]:
-        """Its bytes, in blocks of about a megabyte.
+        """Yield the bytes in blocks of about a megabyte.
 
         Raises:
-            StreamCut: it ended before its end, or went silent.
-            OutOfTime: the budget did.
+            StreamCut: the answer ended too early, or stopped.
+            OutOfTime: the time budget ended.
         """
         if not self.proves_its_end and "chunked" not in self._response.headers.get("Transfer-Encoding", "").lower():
             raise StreamCut(
-                "Pigment's answer announced no end, so that a cut could not be told from it.",
-                next_step="Let the function reach Pigment without the proxy that takes the answer's framing away.",
+                "Pigment's answer has no length and no chunks, so a truncated answer could not be detected.",
+                next_step="Connect the function to Pigment without the proxy that removes the answer's framing.",
             )
         try:
-            # In its own pieces: httpx would make blocks of a size by growing them, which copies twice.
+            # In the pieces that arrive: httpx would build blocks of a fixed size by copying twice.
             yield from http.blocks_of(self._response.iter_bytes(), self._deadline, _LATE)
         except (httpx.TransportError, httpx.StreamError) as error:
             raise StreamCut(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
@@ -88,14 +79,18 @@ class ExportAnswer:
 
 @contextlib.contextmanager
 def ask(
-    question: Question, where: bridge_yaml.PigmentSettings, secrets: Secrets, deadline: Deadline, chance: random.Random
+    request: ExportRequest,
+    settings: bridge_yaml.PigmentSettings,
+    secrets: Secrets,
+    deadline: Deadline,
+    chance: random.Random,
 ) -> Iterator[ExportAnswer]:
-    """Begin an export.
+    """Start an export.
 
     Raises:
         PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused, AnswerNotUnderstood: Pigment
-            does not give it.
-        PigmentBusy: not now.
+            does not return it.
+        PigmentBusy: Pigment does not return it now.
     """
     timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
     headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -103,19 +98,19 @@ def ask(
     with httpx.Client(http2=True, verify=trust, timeout=timeout, headers=headers) as client:
 
         def begin() -> httpx.Response:
-            return _begin(client, question, where, secrets, deadline)
+            return _begin(client, request, settings, secrets, deadline)
 
         response = retry(begin, deadline, chance)
         with contextlib.closing(response):
             yield ExportAnswer(response, deadline)
 
 
-def question_for(source: bridge_yaml.ExportSource, date_format: str) -> Question:
-    """How Pigment is asked for a source (Pigment's external API)."""
+def request_for(source: bridge_yaml.ExportSource, date_format: str) -> ExportRequest:
+    """Build the request for a source (Pigment's external API)."""
     if isinstance(source, bridge_yaml.ViewSource):
-        # The newer address of views, /api/v1, knows no date format.
+        # The newer address of views, under /api/v1, has no date format.
         parameters = {"dateFormat": date_format, "fieldDelimiter": _DELIMITERS[source.delimiter]}
-        return Question("GET", f"/api/export/view/{source.view}", f"the view {source.view}", parameters)
+        return ExportRequest("GET", f"/api/export/view/{source.view}", f"the view {source.view}", parameters)
     options = msgspec.to_builtins(source)
     kind = next(kind for kind in ("list", "metric", "table") if kind in options)
     block = options.pop(kind)
@@ -123,13 +118,14 @@ def question_for(source: bridge_yaml.ExportSource, date_format: str) -> Question
         # Required, and null for a column of scenarios (Pigment's external API, `ExportField`).
         column.setdefault("sourceId", None)
     options |= {"dateFormat": date_format, "fieldDelimiter": _DELIMITERS[source.delimiter]}
-    return Question("POST", f"/api/v1/export/{kind}/{block}", f"the {kind} {block}", body=options)
+    return ExportRequest("POST", f"/api/v1/export/{kind}/{block}", f"the {kind} {block}", body=options)
 
 
 @functools.cache
 def _trust(_cert_file: str | None, bundle: str | None) -> ssl.SSLContext:
-    """Once per process and files: reading the authorities takes some 40 ms. Not the context of `requests`, which knows
-    no HTTP/2 and would come to offer it.
+    """Load the certificate authorities once per process and file, which takes about 40 ms.
+
+    The context of `requests` is not used: httpx would offer HTTP/2 in it, which `requests` does not support.
     """
     trust = ssl.create_default_context()
     if bundle:
@@ -138,23 +134,32 @@ def _trust(_cert_file: str | None, bundle: str | None) -> ssl.SSLContext:
 
 
 def _begin(
-    client: httpx.Client, question: Question, where: bridge_yaml.PigmentSettings, secrets: Secrets, deadline: Deadline
+    client: httpx.Client,
+    request: ExportRequest,
+    settings: bridge_yaml.PigmentSettings,
+    secrets: Secrets,
+    deadline: Deadline,
 ) -> httpx.Response:
-    """One request; a 401 is tried once more if the secret has a newer version by now."""
-    key = secrets.read(where.export_key)
+    """Send one request; a 401 is retried if the secret now has a newer version."""
+    key = secrets.read(settings.export_key)
     try:
-        request = client.build_request(
-            question.method, where.url + question.path, params=question.parameters, json=question.body
+        prepared = client.build_request(
+            request.method, settings.url + request.path, params=request.parameters, json=request.body
         )
-        response = client.send(request, auth=_Bearer(key.reveal()), stream=True)
+        response = client.send(prepared, auth=_Bearer(key.reveal()), stream=True)
     except httpx.TransportError as error:
         raise PigmentBusy(f"Pigment cannot be reached: {http.kind_of(error)}.") from error
     if response.status_code == httpx.codes.OK:
         return _expect_csv(response)
     with contextlib.closing(response):
-        if response.status_code == httpx.codes.UNAUTHORIZED and secrets.read_again(where.export_key, key) is not None:
+        if (
+            response.status_code == httpx.codes.UNAUTHORIZED
+            and secrets.read_again(settings.export_key, key) is not None
+        ):
             raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
-        raise _refusal(response, question, where.export_key, key.reveal(), deadline)
+        refused = PigmentRequest("export", request.what, settings.export_key)
+        words, now = _words_of(response, key.reveal()), deadline.clock.now()
+        raise error_of(refused, response.status_code, response.headers, words, key.reveal(), now)
 
 
 class _Bearer(httpx.Auth):
@@ -167,35 +172,11 @@ class _Bearer(httpx.Auth):
 
 
 def _expect_csv(response: httpx.Response) -> httpx.Response:
-    """The content type alone decides nothing but this: what calls itself a page is none of Pigment's files."""
+    """Refuse a web page; Pigment's exports never have that content type."""
     if "html" in response.headers.get("Content-Type", "").lower():
         response.close()
-        raise AnswerNotUnderstood("A web page came in place of Pigment's export.")
+        raise AnswerNotUnderstood("The answer is a web page, not Pigment's export.")
     return response
-
-
-def _refusal(response: httpx.Response, question: Question, key_name: str, key: str, deadline: Deadline) -> BridgeError:
-    status = response.status_code
-    if status == httpx.codes.UNAUTHORIZED:
-        old = _OLD_KEY if key.count("-") == _DASHES_OF_AN_OLD_KEY else None
-        return PigmentKeyRefused(f"Pigment answered 401 to the key in the secret {key_name}.", next_step=old)
-    if status == httpx.codes.NOT_FOUND:
-        return BlockNotFound(f"Pigment knows nothing of {question.what}, or the key's owner may not see it.")
-    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-        return ViewTooBig(f"Pigment says that {question.what} is too big to be exported.")
-    if status == httpx.codes.UNPROCESSABLE_ENTITY:
-        return ViewNotSupported(f"Pigment does not export {question.what}: it is of no list, metric or table.")
-    said = f"Pigment answered {status} when asked for {question.what}. {_words_of(response, key)}".strip()
-    if status in http.BUSY_STATUSES:
-        return PigmentBusy(said, retry_after_s=retry_after_s(response.headers.get("Retry-After"), deadline.clock.now()))
-    return PigmentRefused(said)
-
-
-_DASHES_OF_AN_OLD_KEY = 4
-_OLD_KEY = (
-    "The key has the old format, with dashes, which exports do not take: make a new key with the scope Export in "
-    "Pigment and add it as a new version of the secret."
-)
 
 
 def _words_of(response: httpx.Response, key: str) -> str:

@@ -1,12 +1,12 @@
-"""Every way a run can go wrong, with what the person who reads the message can do about it.
+"""Every way a run can fail, and what the person who reads the message can do about it.
 
     BridgeError
     ├── MalformedRequest           400  the call itself
     ├── TokenRefused               401
     ├── NoSuchJob                  404
-    ├── ConfigurationOccupied      409  one flight per configuration
+    ├── ConfigurationOccupied      409  one run per configuration
     ├── BodyTooLong                413
-    ├── Refused                    422  a guard or the column contract said no
+    ├── Refused                    422  a guard or the column contract refused the data
     │   ├── CannotStream
     │   ├── TruncatedAtLimit
     │   ├── TooFewRows
@@ -26,7 +26,7 @@
     │   ├── RunInterrupted
     │   ├── LandingUnknown
     │   └── Internal
-    ├── VendorRefused              502  Looker or Pigment said no, or said something broken
+    ├── VendorRefused              502  Looker or Pigment refused, or sent an invalid answer
     │   ├── LookerLoginRefused
     │   ├── LookNotFound
     │   ├── LookerRefused
@@ -42,26 +42,35 @@
     │   ├── FileTooBig
     │   ├── PigmentRefused
     │   └── ImportFailed
-    └── Busy                       503  worth trying again, and when
+    └── Busy                       503  temporary: a later attempt can succeed
         ├── LookerBusy
         ├── PigmentBusy
+        ├── LandingUnconfirmed
         ├── StorageBusy
         └── OutOfTime
 
-An error's code is its class name in snake case and never changes; its docstring is its meaning, `next_step` what to do.
-The cause is given where it is raised, and never holds a secret or the content of a row.
+An error's code is its class name in snake case and never changes. Its docstring is its meaning, `next_step` is what to
+do. The cause is given where the error is raised; it never holds a secret or the content of a row.
 """
 
 import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+import msgspec
+
+from common.platform.log import log
+
+_DEFAULT_RETRY_AFTER_S = 60.0
+
 
 class BridgeError(Exception):
-    """Anything a run can end with that is not a landing."""
+    """The base of every error that a run can end with."""
 
     status: ClassVar[int]
-    "The HTTP status it is answered with."
+    "The HTTP status of the answer."
+    concerns_content: ClassVar[bool] = False
+    "Whether the same content fails again at every attempt. A webhook delivery that fails so goes to `dead/`."
     next_step: str
 
     def __init__(self, cause: str, *, next_step: str | None = None) -> None:
@@ -75,19 +84,45 @@ class BridgeError(Exception):
         return code_of(type(self))
 
 
+class ErrorReport(msgspec.Struct, frozen=True):
+    """An error as it is answered and stored in a receipt."""
+
+    code: str
+    message: str
+    next_step: str
+    retry_after_s: float | None = None
+    "After how many seconds a new attempt makes sense; only for temporary errors."
+
+    @classmethod
+    def of(cls, error: BridgeError) -> "ErrorReport":
+        wait_s = (error.retry_after_s or _DEFAULT_RETRY_AFTER_S) if isinstance(error, Busy) else None
+        return cls(error.code, error.cause, error.next_step, wait_s)
+
+
+def as_bridge_error(error: Exception) -> BridgeError:
+    """Return any exception as a `BridgeError`. The trace of an unexpected one goes to the log, not into the answer."""
+    if isinstance(error, BridgeError):
+        return error
+    log.exception("internal error", exc_info=error)
+    return Internal(f"The bridge failed with {type(error).__name__}.")
+
+
 def code_of(kind: type[BridgeError]) -> str:
-    """`LookNotFound` is `look_not_found`; a module's private kind goes by the name of its public one."""
+    """Return the code of an error class: `LookNotFound` is `look_not_found`.
+
+    A private subclass of another module has the code of its public base.
+    """
     kind = next(public for public in kind.__mro__ if not public.__name__.startswith("_"))
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def status_of(code: str) -> int:
-    """The HTTP status of an error that was kept by its code; 500 for one this version does not know."""
-    return next((kind.status for kind in every_error() if code_of(kind) == code), 500)
+def class_of(code: str) -> type[BridgeError]:
+    """Return the error class of a stored code; `Internal` for a code that this version does not have."""
+    return next((kind for kind in every_error() if code_of(kind) == code), Internal)
 
 
 def every_error(kind: type[BridgeError] | None = None) -> Iterator[type[BridgeError]]:
-    """The leaves of the tree, in the order they are drawn."""
+    """Yield the leaves of the tree, in the order of the drawing."""
     kind = kind or BridgeError
     children = [child for child in kind.__subclasses__() if not child.__name__.startswith("_")]
     if not children:
@@ -97,56 +132,57 @@ def every_error(kind: type[BridgeError] | None = None) -> Iterator[type[BridgeEr
 
 
 class MalformedRequest(BridgeError):
-    """The request is not one this function takes."""
+    """The request is not valid for this function."""
 
     status = 400
     next_step = 'Send POST with a JSON object such as {"job": "flights"}.'
 
 
 class TokenRefused(BridgeError):
-    """The call does not bear the webhook token."""
+    """The request does not carry the webhook token."""
 
     status = 401
-    next_step = "In Looker: Admin > Webhooks shows the token; add it as a version of the secret webhook.token names."
+    next_step = (
+        "In Looker: Admin > Webhooks shows the token. Add it as a version of the secret that webhook.token names."
+    )
 
 
 class NoSuchJob(BridgeError):
     """bridge.yaml names no such job."""
 
     status = 404
-    next_step = (
-        "Check the name against bridge.yaml; after a change, run Terraform so that the bucket holds the new file."
-    )
+    next_step = "Check the name in bridge.yaml. After a change, run Terraform, which copies the file into the bucket."
 
 
 class ConfigurationOccupied(BridgeError):
-    """Another run holds this import configuration, or this export."""
+    """Another run uses this import configuration, or this export."""
 
     status = 409
-    next_step = "Wait for that run to end; if it was killed, its hold lapses by itself at the time given."
+    next_step = "Wait for that run to end. If it was killed, its lease expires at the time given."
 
 
 class BodyTooLong(BridgeError):
     """The delivery is longer than 32 MiB, the most that Cloud Run takes."""
 
     status = 413
-    next_step = "Let the relay start a pull instead (start: JOB), which reads all rows through Looker's API."
+    next_step = "Change the relay to start a pull (start: JOB), which reads all rows through Looker's API."
 
 
 class Refused(BridgeError):
-    """A guard or the column contract said no."""
+    """A guard or the column contract refused the data."""
 
     status = 422
+    concerns_content = True
 
 
 class CannotStream(Refused):
-    """Looker cannot stream this query, so it would come cut short or with rows that are not data."""
+    """Looker cannot stream this query: the result would be truncated or contain rows that are not data."""
 
-    next_step = "Save a copy of the Look without what is named here, and name the copy in bridge.yaml."
+    next_step = "Save a copy of the Look without the parts named here, and use the copy in bridge.yaml."
 
 
 class TruncatedAtLimit(Refused):
-    """The number of rows is exactly one of Looker's caps, though all rows were asked for."""
+    """The number of rows equals one of Looker's row limits, although all rows were requested."""
 
     next_step = (
         "Give the Looker user the permission download_without_limit and make sure the Look can stream. "
@@ -158,7 +194,7 @@ class TooFewRows(Refused):
     """Fewer rows than guards.min_rows; nothing was sent or published."""
 
     next_step = (
-        "Open the Look or the view: if so few rows are right, lower guards.min_rows; if not, mend the source and run "
+        "Open the Look or the view. If so few rows are correct, lower guards.min_rows. If not, fix the source and run "
         "again."
     )
 
@@ -167,70 +203,70 @@ class Shrunk(Refused):
     """Far fewer rows than the last run landed or published; nothing was sent or published."""
 
     next_step = (
-        "Open the Look or the view: if the fall is right, raise guards.max_shrink for one run; if not, mend the source."
+        "Open the Look or the view. If the decrease is correct, raise guards.max_shrink for one run. If not, fix the "
+        "source."
     )
 
 
 class ColumnsChanged(Refused):
-    """The header is not what `columns` in bridge.yaml promises Pigment; nothing was sent."""
+    """The header does not match target.columns in bridge.yaml; nothing was sent."""
 
-    next_step = (
-        "Bring target.columns and the Look's fields together again, then check the Pigment import configuration."
-    )
+    next_step = "Make target.columns and the Look's fields match, then check the import configuration in Pigment."
 
 
 class CursorUnfit(Refused):
-    """The cursor of an incremental load is not what rows can be read in windows of."""
+    """Rows cannot be loaded in windows over this cursor."""
 
     next_step = (
-        "Name a dimension of the explore under load.incremental.cursor: a date, a time, or a number that grows; and a "
-        "start, window and overlap of its kind."
+        "Set load.incremental.cursor to a dimension of the explore: a date, a time, or a number that increases. Give "
+        "start, window and overlap values of the same kind."
     )
 
 
 class WindowIgnored(Refused):
-    """Looker sent rows from outside the window it was asked for; nothing was sent."""
+    """Looker returned rows outside the requested window; nothing was sent."""
 
     next_step = (
-        "Run the Look in Looker with a filter on the cursor: if that is ignored there too, name another field under "
-        "load.incremental.cursor; if dates are hours off, set source.query_timezone to the zone they are shown in."
+        "Run the Look in Looker with a filter on the cursor. If Looker ignores the filter there too, set "
+        "load.incremental.cursor to another field. If dates are hours off, set source.query_timezone to the zone in "
+        "which they are shown."
     )
 
 
 class KeysNotUnique(Refused):
-    """`load.changes.key` does not tell rows apart: some keys are empty or there twice; nothing was sent."""
+    """load.changes.key does not identify rows: some keys are empty or occur twice; nothing was sent."""
 
     next_step = (
-        "`bridge pull JOB --preview` shows some of these keys: mend them at their source, or name more columns under "
+        "`bridge pull JOB --preview` shows some of these keys. Fix them at their source, or add columns to "
         "load.changes.key."
     )
 
 
 class TooManySkipped(Refused):
-    """Pigment skipped more rows than guards.max_skipped; the rest has landed."""
+    """Pigment skipped more rows than guards.max_skipped allows; the other rows have landed."""
 
     next_step = (
-        "The receipt's skips name the reason and the column: add the missing items to their dimension in Pigment or "
-        "mend the values, then run again."
+        "The receipt's skips list reasons and columns. Add the missing items to their dimension in Pigment or fix the "
+        "values, then run again."
     )
 
 
 class DeliveryNotUsable(Refused):
-    """Looker's webhook delivery holds nothing that can be landed as rows."""
+    """Looker's webhook delivery contains no rows that can be landed."""
 
-    next_step = "In Looker, edit the schedule: deliver the Look itself, not a dashboard, and choose CSV as its format."
+    next_step = "In Looker, edit the schedule: deliver the Look, not a dashboard, and choose the format CSV."
 
 
 class OurFault(BridgeError):
-    """This deployment."""
+    """This deployment has a fault."""
 
     status = 500
 
 
 class BridgeFileInvalid(OurFault):
-    """bridge.yaml does not say what it has to."""
+    """bridge.yaml is not valid."""
 
-    next_step = "Mend each line named, then run `bridge check`."
+    next_step = "Fix each line named here, then run `bridge check`."
 
 
 class SettingMissing(OurFault):
@@ -240,115 +276,119 @@ class SettingMissing(OurFault):
 
 
 class SecretUnreadable(OurFault):
-    """A secret cannot be read, or does not hold what it has to."""
+    """A secret cannot be read, or its content is not valid."""
 
-    next_step = "Add a version to the secret named here, and let this function's service account read it."
+    next_step = "Add a version to the secret named here, and allow this function's service account to read it."
 
 
 class StorageRefused(OurFault):
-    """Cloud Storage refused or does not have what the bridge keeps there."""
+    """Cloud Storage refused a request, or an object that the bridge needs is missing."""
 
     next_step = "Check that the bucket exists and that this function's service account may read and write its objects."
 
 
 class LeaseLost(OurFault):
-    """This run was silent for so long that another one took its place; it stopped before sending."""
+    """This run did not renew its lease in time and another run took it; this run stopped before sending."""
 
-    next_step = "Nothing to do: the other run carries on. If it happens often, give the function more memory and CPU."
+    next_step = "No action needed: the other run continues. If it happens often, give the function more memory and CPU."
 
 
 class RunInterrupted(OurFault):
-    """The run ended without a word before anything was sent: killed, or silent for too long."""
+    """The run was killed, or did not renew its lease, before it sent anything."""
 
     next_step = (
-        "Nothing to do: the next run starts afresh. If it happens often, raise the function's memory or timeout."
+        "No action needed: the next run starts from the beginning. If it happens often, raise the function's memory or "
+        "timeout."
     )
 
 
 class LandingUnknown(OurFault):
-    """Pigment may have taken the file, and gave no word of it; sending again could double the rows."""
+    """Pigment may have accepted the file but did not confirm it; sending it again could double the rows."""
 
     next_step = (
         "Look at the import history of the block in Pigment, then run `bridge settle RUN --landed` or "
-        "`bridge settle RUN --not-landed`. If sending twice does no harm, set target.repeatable: true."
+        "`bridge settle RUN --not-landed`. If sending a file twice is safe, set target.repeatable: true."
     )
 
 
 class Internal(OurFault):
-    """A fault in the bridge itself."""
+    """The bridge itself has a fault."""
 
-    next_step = "Look up the run in the logs, where the whole trace is, and report it."
+    next_step = "Find the run in the logs, which contain the full trace, and report it."
 
 
 class VendorRefused(BridgeError):
-    """Looker or Pigment said no, or said something broken."""
+    """Looker or Pigment refused, or sent an invalid answer."""
 
     status = 502
 
 
 class LookerLoginRefused(VendorRefused):
-    """Looker does not accept the client id and secret (it answers 404 to a wrong pair)."""
+    """Looker did not accept the client id and secret (it answers 404 to a wrong pair)."""
 
-    next_step = "Make a new API key for the bridge's Looker user, add it as a new version of the secret, and run again."
+    next_step = "Create a new API key for the bridge's Looker user, add it as a version of the secret, and run again."
 
 
 class LookNotFound(VendorRefused):
-    """Looker has no such Look or query, or its user may not see it (Looker answers 404 to both)."""
+    """Looker has no such Look or query, or the bridge's user may not see it (Looker answers 404 in both cases)."""
 
-    next_step = "Check the id in bridge.yaml, and that the bridge's Looker user may see the Look and its model."
+    next_step = "Check the id in bridge.yaml, and that the bridge's Looker user has access to the Look and its model."
 
 
 class LookerRefused(VendorRefused):
     """Looker refused a request."""
 
-    next_step = "Read Looker's own words above; `bridge check` tries every permission the job needs."
+    next_step = "Read Looker's explanation in the message. `bridge check` tests every permission that the job needs."
 
 
 class QueryFailed(VendorRefused):
-    """Looker's database failed, and Looker sent the error text in place of rows; nothing was sent."""
+    """Looker's database failed, and Looker returned the error text instead of rows; nothing was sent."""
 
-    next_step = "Run the Look in Looker: it shows the database's own message there."
+    concerns_content = True
+    next_step = "Run the Look in Looker, which shows the database's message."
 
 
 class StreamCut(VendorRefused):
-    """The answer ended before its end; nothing was sent or published."""
+    """The answer ended too early; nothing was sent or published."""
 
-    next_step = "Run again. If it happens every time, filter the source, or load a Look in windows."
+    concerns_content = True
+    next_step = "Run again. If it happens every time, filter the source, or load the Look in windows."
 
 
 class RowsMalformed(VendorRefused):
-    """The file from Looker or Pigment is not a whole, regular CSV; nothing was sent or published."""
+    """The file from Looker or Pigment is not a complete, regular CSV; nothing was sent or published."""
 
-    next_step = "Open the record named here at its source, and mend the field or leave it out."
+    concerns_content = True
+    next_step = "Open the record named here at its source, and fix the field or leave it out."
 
 
 class AnswerNotUnderstood(VendorRefused):
-    """A vendor's answer is not what its API description says."""
+    """A vendor's answer does not match its API description."""
 
-    next_step = "Check the address in bridge.yaml: a proxy or login page may answer in the vendor's place."
+    next_step = "Check the address in bridge.yaml: a proxy or a login page may answer instead of the vendor."
 
 
 class PigmentKeyRefused(VendorRefused):
     """Pigment answered 401 to the key."""
 
     next_step = (
-        "One of four: the key has expired (the expiry day itself no longer counts), lacks the scope (Import for pulls "
-        "and relays, Export for exports), is used from an address that its allow list lacks, or its owner was "
-        "deactivated. Add a new key as a new version of the secret."
+        "There are four possible reasons. The key has expired; it does not work on the expiry day itself. It lacks the "
+        "scope: Import for pulls and relays, Export for exports. Its allow list does not contain this address. Its "
+        "owner was deactivated. Add a new key as a new version of the secret."
     )
 
 
 class ImportConfigurationNotFound(VendorRefused):
     """Pigment has no import configuration with this id."""
 
-    next_step = "In Pigment: Block > Settings > Import configurations > … > Copy ID; put it into target.configuration."
+    next_step = "In Pigment: Block > Settings > Import configurations > … > Copy ID. Set target.configuration to it."
 
 
 class BlockNotFound(VendorRefused):
     """Pigment has no such view, list, metric or table, or the key's owner may not see it."""
 
     next_step = (
-        "`bridge views` and `bridge blocks` list the ids that the key's owner sees; put the right one into source."
+        "`bridge views` and `bridge blocks` list the ids that the key's owner can see. Put the right one into source."
     )
 
 
@@ -356,64 +396,79 @@ class ViewTooBig(VendorRefused):
     """Pigment does not export a view of this size (413)."""
 
     next_step = (
-        "Name the block behind the view, which Pigment exports whole: fallback: {table: ID}, or list or metric. "
-        "`bridge views` shows each view's block; the view's address in Pigment holds its id too (…/tables/ID?…)."
+        "Set a fallback to the block behind the view, which Pigment exports without this limit: "
+        "fallback: {table: ID}, or list or metric. `bridge views` shows the block of each view; the view's address in "
+        "Pigment also contains its id (…/tables/ID?…)."
     )
 
 
 class ViewNotSupported(VendorRefused):
-    """Pigment exports views of lists, metrics and tables alone (422)."""
+    """Pigment exports only views of lists, metrics and tables (422)."""
 
-    next_step = "Make a view of a list, metric or table for the export, and put its id into source.view."
+    next_step = "Create a view of a list, metric or table for the export, and set source.view to its id."
 
 
 class FileTooBig(VendorRefused):
-    """Pigment refused the file for its size."""
+    """Pigment refused the file because of its size."""
 
+    concerns_content = True
     next_step = "Set target.via: storage (Pigment's own Cloud Storage connector), or load incrementally in windows."
 
 
 class PigmentRefused(VendorRefused):
     """Pigment refused a request."""
 
+    concerns_content = True
     next_step = (
-        "Read Pigment's own words above; check that header and delimiter match the import configuration's sample."
+        "Read Pigment's explanation in the message. Check that header and delimiter match the import configuration's "
+        "sample."
     )
 
 
 class ImportFailed(VendorRefused):
-    """Pigment took the file and its import failed."""
+    """Pigment accepted the file, but the import failed."""
 
-    next_step = "Read Pigment's reasons above, mend the file's source or the import configuration, and run again."
+    concerns_content = True
+    next_step = "Read Pigment's reasons in the message, fix the source or the import configuration, and run again."
 
 
 class Busy(BridgeError):
-    """Worth trying again, and when."""
+    """Temporary: a later attempt can succeed."""
 
     status = 503
 
     def __init__(self, cause: str, *, retry_after_s: float | None = None, next_step: str | None = None) -> None:
         super().__init__(cause, next_step=next_step)
         self.retry_after_s = retry_after_s
-        "What the vendor asked for; None where it asked for nothing."
+        "The wait that the vendor asked for; None if it asked for none."
 
 
 class LookerBusy(Busy):
     """Looker is busy or cannot be reached."""
 
-    next_step = "Nothing at once: the next run tries again. If it lasts, check Looker's status and its IP allow list."
+    next_step = (
+        "No action needed yet; the next run retries. If it continues, check Looker's status and its IP allow list."
+    )
 
 
 class PigmentBusy(Busy):
-    """Pigment is busy or cannot be reached; it has not taken the file."""
+    """Pigment is busy or cannot be reached; it has not accepted the file."""
 
-    next_step = "Nothing at once: the next run tries again. Pigment takes 500 requests per 5 minutes and address."
+    next_step = (
+        "No action needed yet; the next run retries. Pigment allows 500 requests per 5 minutes from one IP address."
+    )
+
+
+class LandingUnconfirmed(Busy):
+    """Pigment may have accepted the file but did not confirm it."""
+
+    next_step = "No action needed: the next run sends the file again, which is safe because the target is repeatable."
 
 
 class StorageBusy(Busy):
     """Cloud Storage is busy or cannot be reached."""
 
-    next_step = "Nothing at once: the next run tries again."
+    next_step = "No action needed yet; the next run retries."
 
 
 class OutOfTime(Busy):

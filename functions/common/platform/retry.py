@@ -1,7 +1,7 @@
-"""The one retry policy: only for what was not handed on, never longer than the budget, never sooner than asked.
+"""The one retry policy: retry temporary errors within the time budget, and never earlier than the vendor asked.
 
-A wait that does not fit into what is left of the budget is not slept: the error goes up as it is, with the time after
-which trying again makes sense, and becomes a 503 with `Retry-After`.
+If a wait does not fit into the remaining budget, the error is raised at once. It carries the time after which a new
+attempt makes sense, and becomes a 503 with `Retry-After`.
 """
 
 import email.utils
@@ -16,13 +16,18 @@ from common.platform.errors import Busy
 ATTEMPTS = 7
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
-"One more doubling would pass Pigment's window of 5 minutes together with the waits before it."
+"With the waits before it, one more doubling would exceed Pigment's rate limit window of 5 minutes."
 
 T = TypeVar("T")
 
 
-def retry(act: Callable[[], T], deadline: Deadline, chance: random.Random) -> T:
-    """What `act` returns, once it does not raise `Busy`.
+def retry(
+    act: Callable[[], T], deadline: Deadline, chance: random.Random, *, but_not: type[Busy] | tuple[()] = ()
+) -> T:
+    """Call `act` until it does not raise `Busy`, and return its result.
+
+    Args:
+        but_not: temporary errors after which a second attempt could do harm; they are raised at once.
 
     Raises:
         Busy: the last one, when the attempts or the time are used up.
@@ -33,21 +38,21 @@ def retry(act: Callable[[], T], deadline: Deadline, chance: random.Random) -> T:
             return act()
         except Busy as busy:
             wait_s = wait_before_next_s(attempt, busy.retry_after_s, chance.random())
-            if attempt == ATTEMPTS or not deadline.allows(wait_s):
+            if isinstance(busy, but_not) or attempt == ATTEMPTS or not deadline.allows(wait_s):
                 raise
         deadline.clock.sleep(wait_s)
         attempt += 1
 
 
 def wait_before_next_s(attempt: int, retry_after_s: float | None, chance: float) -> float:
-    """Doubling waits with jitter in their upper half; what the vendor asked for is a floor, never shortened."""
+    """Return a wait that doubles with each attempt, with jitter in its upper half; never shorter than asked for."""
     full_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1))
     backoff_s = full_s * (0.5 + chance / 2)
     return backoff_s if retry_after_s is None else max(backoff_s, retry_after_s)
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds from a `Retry-After` of either form: a number, or a date (RFC 9110, 10.2.3); None for neither."""
+    """Parse a `Retry-After` header in either form, a number or a date (RFC 9110, 10.2.3); None if it is neither."""
     if header is None:
         return None
     text = header.strip()
@@ -57,6 +62,6 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         moment = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
-    # A date without a zone is read as UTC, which is what HTTP dates are in.
+    # HTTP dates are in UTC, also when they name no zone.
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())

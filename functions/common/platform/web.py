@@ -1,18 +1,16 @@
-"""The thin edge over HTTP: a request becomes a typed call, a receipt or an error becomes an answer."""
+"""HTTP: decode a request into a typed call, and encode a result or an error as the answer."""
 
 import contextvars
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import flask
 import msgspec
 from werkzeug.datastructures import Headers
 
 from common.platform import log
-from common.platform.errors import BridgeError, MalformedRequest
-from common.runs.receipts import ErrorReport, Receipt
-from common.runs.run import as_bridge_error, status_of_receipt
+from common.platform.errors import BridgeError, ErrorReport, MalformedRequest, as_bridge_error
 
 _LONGEST_REQUEST_BYTES = 64 * 1024
 _BLOCK_BYTES = 1024 * 1024
@@ -21,44 +19,56 @@ _LINE_END_EVERY_S = 30.0
 C = TypeVar("C", bound=msgspec.Struct)
 
 
-def answer(request: flask.Request, kind: type[C], act: Callable[[C, Headers], Receipt]) -> flask.Response:
-    """Decode the call, act on it, answer with the receipt it ended in, or the error before it came to one."""
+class Result(Protocol):
+    """The result of a call, such as a receipt."""
+
+    @property
+    def error(self) -> ErrorReport | None: ...
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        ...
+
+
+def answer(request: flask.Request, kind: type[C], act: Callable[[C, Headers], Result]) -> flask.Response:
+    """Decode the call, run it, and answer with its receipt, or with the error that prevented a receipt."""
     log.begin(request.headers)
     try:
-        receipt = act(_decode(request, kind), request.headers)
-    except Exception as error:  # noqa: BLE001  # the edge: nothing may leave it but an answer
-        return refusal(as_bridge_error(error))
-    if receipt.error is None:
-        return respond(receipt, status_of_receipt(receipt))
-    return respond({"error": receipt.error, "receipt": receipt}, status_of_receipt(receipt), receipt.error)
+        result = act(_decode(request, kind), request.headers)
+    except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
+        return refuse(as_bridge_error(error))
+    if result.error is None:
+        return respond(result, result.status)
+    return respond({"error": result.error, "receipt": result}, result.status, result.error)
 
 
-def refusal(error: BridgeError, **more: Any) -> flask.Response:
-    """An error that came before there was a receipt."""
-    trouble = tell(error)
-    return respond({"error": trouble, **more}, error.status, trouble)
+def refuse(error: BridgeError, **more: Any) -> flask.Response:
+    """Answer with an error that occurred before there was a receipt."""
+    report = log_refusal(error)
+    return respond({"error": report, **more}, error.status, report)
 
 
-def tell(error: BridgeError) -> ErrorReport:
-    """Say in the log that a call was refused, and why."""
-    trouble = ErrorReport.of(error)
-    log.log.error("request refused", error=msgspec.structs.asdict(trouble))
-    return trouble
+def log_refusal(error: BridgeError) -> ErrorReport:
+    """Write to the log that a request was refused, and why."""
+    report = ErrorReport.of(error)
+    log.log.error("request refused", error=msgspec.structs.asdict(report))
+    return report
 
 
-def respond(value: Any, status: int, trouble: ErrorReport | None = None) -> flask.Response:
+def respond(value: Any, status: int, error: ErrorReport | None = None) -> flask.Response:
     response = flask.Response(msgspec.json.encode(value), status, mimetype="application/json")
-    if trouble is not None and trouble.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, round(trouble.retry_after_s)))
+    if error is not None and error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return response
 
 
 def respond_in_time(act: Callable[[], Any], line_end_every_s: float = _LINE_END_EVERY_S) -> flask.Response:
-    """A 200 with the JSON of what `act` returns, and line ends until it does.
+    """Answer 200 with the JSON of the result of `act`; send line ends until `act` returns.
 
-    A connection that is silent for minutes may be cut on its way; Looker's own hub keeps it alive like this
-    (looker-open-source/actions, src/server/server.ts, `jsonKeepAlive`). `act` goes on to its end even if the caller
-    leaves, and turns its errors into what it returns.
+    A connection that is silent for minutes may be closed on its way. Looker's own hub keeps it open like this
+    (looker-open-source/actions, src/server/server.ts, `jsonKeepAlive`). `act` runs to its end even if the caller
+    disconnects, and returns its errors as part of its result.
     """
     context = contextvars.copy_context()
 
@@ -73,14 +83,14 @@ def respond_in_time(act: Callable[[], Any], line_end_every_s: float = _LINE_END_
 
 
 def base_url(request: flask.Request) -> str:
-    """The function's own address as its caller sees it: TLS ends before it, and a proxy may have a name of its own."""
+    """Return the function's address as its caller sees it: a proxy terminates TLS and may have another host name."""
     forwarded = {name: request.headers.get(f"X-Forwarded-{name}", "").partition(",")[0] for name in ("Proto", "Host")}
     scheme, host = forwarded["Proto"].strip() or request.scheme, forwarded["Host"].strip() or request.host
     return f"{scheme}://{host}{request.script_root}"
 
 
 def read_body(request: flask.Request, longest_bytes: int) -> bytes | None:
-    """The request's body, announced or not, in blocks; None where it is longer."""
+    """Read the request's body in blocks, with or without a Content-Length; return None if it is longer than allowed."""
     parts: list[bytes] = []
     left = longest_bytes + 1
     while left and (part := request.stream.read(min(left, _BLOCK_BYTES))):
@@ -91,11 +101,11 @@ def read_body(request: flask.Request, longest_bytes: int) -> bytes | None:
 
 def _decode(request: flask.Request, kind: type[C]) -> C:
     if request.method != "POST":
-        raise MalformedRequest(f"{request.method} is not a method this function takes.")
+        raise MalformedRequest(f"This function does not accept {request.method}.")
     body = read_body(request, _LONGEST_REQUEST_BYTES)
     if body is None:
         raise MalformedRequest(f"The request is longer than {_LONGEST_REQUEST_BYTES} bytes.")
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRequest(f"The request's body is not a call: {error}.") from None
+        raise MalformedRequest(f"The request's body is not a valid call: {error}.") from None

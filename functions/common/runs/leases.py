@@ -1,15 +1,15 @@
-"""One flight per import configuration, and its journal: `leases/<configuration>.json`.
+"""The lease on an import configuration, which allows one run at a time, and its journal: `leases/<configuration>.json`.
 
-The lease and the journal are one object on purpose. Whoever writes the next step must still hold the lease, because
-both are the same generation precondition: a run that was silent too long cannot push after another took its place.
+The lease and the journal are the same object on purpose. A run can write the next step only while it has the lease,
+because both depend on the same generation precondition: a run that lost its lease cannot begin to push.
 
-A lease lapses by itself a short while after its run stopped renewing it. What it says then is what its run was doing:
+A lease expires shortly after its run stopped renewing it. The journal then says what the run was doing:
 
-    reading     nothing was sent; the next run starts afresh
-    pushing     the file may have been accepted, nobody noted an import id
-    importing   accepted; the import's status tells the rest
-    unknown     a person has to say what became of it (`bridge settle`)
-    publishing  of an export: the object may have been published, and says itself by which run
+    reading     nothing was sent; the next run starts from the beginning
+    pushing     Pigment may have accepted the file; there is no import id
+    importing   Pigment accepted the file; the import's status says how it ended
+    unknown     a person has to decide whether the file has landed (`bridge settle`)
+    publishing  an export's object may have been published; its metadata names the run that did so
 """
 
 import contextvars
@@ -20,7 +20,7 @@ from typing import Literal, Self
 import msgspec
 
 from common.platform.clock import Clock, stamp
-from common.platform.errors import BridgeError, ConfigurationOccupied, LeaseLost
+from common.platform.errors import BridgeError, Busy, ConfigurationOccupied, LeaseLost
 from common.platform.log import log
 from common.runs.cursors import LastLanding
 from common.runs.receipts import Receipt
@@ -34,138 +34,159 @@ JournalStep = Literal["reading", "pushing", "importing", "unknown", "publishing"
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """What is under way for a configuration, or for an export."""
+    """The state of the run that has, or had, the lease."""
 
     step: JournalStep
     receipt: Receipt
-    "As it stands: a later run completes it if this one cannot."
+    "The receipt so far: a later run completes it if this run cannot."
     repeatable: bool
-    "Whether sending the same file again does no harm."
+    "Whether the same file may be sent twice."
     max_skipped: int
-    expires_at: str
+    expires_at: str = ""
     delivery: str | None = None
-    "The webhook delivery that is landed, by its name in the inbox."
+    "The name in the inbox of the webhook delivery that is being landed."
     landed: LastLanding | None = None
-    "What to note as the job's last landing once the import has ended well."
+    "The job's last landing, to be stored once the import has ended well."
 
 
 class Lease:
-    """The hold of one run on a configuration, kept alive by a thread of its own until it is let go."""
+    """The lease of one run on a configuration. A thread renews it until it is released."""
 
-    def __init__(self, store: Store, configuration: str, clock: Clock, flight: Journal, generation: int) -> None:
+    def __init__(self, store: Store, configuration: str, clock: Clock, journal: Journal, generation: int) -> None:
         self._store = store
         self._path = path_of(configuration)
         self._clock = clock
+        self._journal = journal
         self._generation = generation
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._lost = False
-        self.flight = flight
+        self._is_lost = False
+
+    @property
+    def journal(self) -> Journal:
+        """The journal as it stands; after `take` this may be the one that an earlier run left."""
+        return self._journal
 
     def __enter__(self) -> Self:
-        # Within the run's context, so that a warning bears its run and trace.
+        # With the run's log context, so that a warning of the thread carries its run and trace.
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._keep_alive,), name="lease", daemon=True).start()
+        threading.Thread(target=context.run, args=(self._renew_until_ended,), name="lease", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
 
-    def note(self, flight: Journal) -> None:
+    def note(self, journal: Journal) -> None:
         """Write the next step of the journal.
 
         Raises:
-            LeaseLost: another run holds the configuration by now.
+            LeaseLost: another run has taken the lease.
+            StorageBusy, StorageRefused: the step was not written.
         """
-        self._write(flight, LIFETIME_S)
+        with self._lock:
+            self._write(journal, LIFETIME_S)
 
-    def leave_open(self, flight: Journal) -> None:
-        """Let go of a flight that has not ended: the next run may take it up at once."""
+    def note_or_remember(self, journal: Journal) -> None:
+        """Write a step that has already happened. If storage is busy, the next renewal writes it.
+
+        Raises:
+            LeaseLost, StorageRefused: as `note` does.
+        """
+        with self._lock:
+            try:
+                self._write(journal, LIFETIME_S)
+            except Busy as busy:
+                # This run continues. The step is lost only if the process is killed before the next renewal.
+                self._journal = journal
+                log.warning("import id not recorded", cause=busy.cause)
+
+    def leave_open(self, journal: Journal) -> None:
+        """Give up the lease of a run that has not ended: the next run may take it immediately, and settles this one."""
         self._ended.set()
-        self._write(flight, 0)
+        with self._lock:
+            self._write(journal, 0)
 
     def free(self) -> None:
-        """The flight has ended and is on record; the configuration is free."""
+        """Delete the lease of a run that has ended."""
         self._ended.set()
         with self._lock:
             self._store.delete(self._path, generation=self._generation)
 
-    def _write(self, flight: Journal, lifetime_s: float) -> None:
-        with self._lock:
-            if self._lost:
-                raise LeaseLost(f"The hold of run {flight.receipt.run} on its configuration had lapsed.")
-            flight = msgspec.structs.replace(flight, expires_at=_in(self._clock, lifetime_s))
-            try:
-                self._generation = self._store.write_json(self._path, flight, over=self._generation)
-            except Stale:
-                self._lost = True
-                raise LeaseLost(f"Another run took the configuration of run {flight.receipt.run}.") from None
-            self.flight = flight
+    def _write(self, journal: Journal, lifetime_s: float) -> None:
+        if self._is_lost:
+            raise LeaseLost(f"The lease of run {journal.receipt.run} had expired.")
+        journal = msgspec.structs.replace(journal, expires_at=_after(self._clock, lifetime_s))
+        try:
+            self._generation = self._store.write_json(self._path, journal, over=self._generation)
+        except Stale:
+            self._is_lost = True
+            raise LeaseLost(f"Another run took the lease of run {journal.receipt.run}.") from None
+        self._journal = journal
 
-    def _keep_alive(self) -> None:
-        # Real time on purpose: it guards against a process that is really gone.
+    def _renew_until_ended(self) -> None:
+        # In real time, not the run's clock: the lease must expire when the process no longer exists.
         while not self._ended.wait(RENEWAL_S):
-            try:
-                with self._lock:
-                    if self._ended.is_set() or self._lost:
-                        return
-                    renewed = msgspec.structs.replace(self.flight, expires_at=_in(self._clock, LIFETIME_S))
-                    self._generation = self._store.write_json(self._path, renewed, over=self._generation)
-                    self.flight = renewed
-            except Stale:
-                self._lost = True
-            except BridgeError as error:
-                log.warning("lease not renewed", code=error.code, cause=error.cause)
+            with self._lock:
+                if self._ended.is_set() or self._is_lost:
+                    return
+                try:
+                    self._write(self._journal, LIFETIME_S)
+                except LeaseLost:
+                    return
+                except BridgeError as error:
+                    log.warning("lease not renewed", code=error.code, cause=error.cause)
 
 
-def take(store: Store, configuration: str, clock: Clock, flight: Journal) -> Lease:
-    """Hold a configuration. If a flight was left open there, the lease still carries that one, to be settled first.
+def take(store: Store, configuration: str, clock: Clock, journal: Journal) -> Lease:
+    """Take the lease on a configuration.
+
+    If an earlier run left its journal there, the lease still has that one: it has to be settled first.
 
     Raises:
-        ConfigurationOccupied: a run that is alive holds it.
+        ConfigurationOccupied: another run has the lease.
     """
-    flight = msgspec.structs.replace(flight, expires_at=_in(clock, LIFETIME_S))
-    there = store.read_json(path_of(configuration), Journal)
-    if there is not None:
-        expect_lapsed(there.value, clock)
-        # Still the old flight, under a new hold: if this run dies while settling it, the next one finds it again.
-        flight = msgspec.structs.replace(there.value, expires_at=flight.expires_at)
+    stored = store.read_json(path_of(configuration), Journal)
+    if stored is not None:
+        expect_expired(stored.value, clock)
+        # If this run dies while it settles the earlier journal, the next run finds that journal again.
+        journal = stored.value
+    journal = msgspec.structs.replace(journal, expires_at=_after(clock, LIFETIME_S))
     try:
-        generation = store.write_json(path_of(configuration), flight, over=there.generation if there else 0)
+        generation = store.write_json(path_of(configuration), journal, over=stored.generation if stored else 0)
     except Stale:
         raise ConfigurationOccupied(f"Another run took {path_of(configuration)} at the same moment.") from None
-    return Lease(store, configuration, clock, flight, generation)
+    return Lease(store, configuration, clock, journal, generation)
 
 
 def forget(store: Store, configuration: str, clock: Clock) -> None:
-    """Take away what a run left that was killed when all but this was done: its delivery is no longer in the inbox."""
-    there = store.read_json(path_of(configuration), Journal)
-    if there is None or not _has_lapsed(there.value, clock):
+    """Delete the lease of a run that was killed after its last step, when its delivery had left the inbox."""
+    stored = store.read_json(path_of(configuration), Journal)
+    if stored is None or not _has_expired(stored.value, clock):
         return
-    job, delivery = there.value.receipt.job, there.value.delivery
+    job, delivery = stored.value.receipt.job, stored.value.delivery
     if delivery and inbox.closed(store, job, delivery):
-        store.delete(path_of(configuration), generation=there.generation)
+        store.delete(path_of(configuration), generation=stored.generation)
 
 
 def path_of(configuration: str) -> str:
     return f"leases/{configuration}.json"
 
 
-def expect_lapsed(flight: Journal, clock: Clock) -> None:
+def expect_expired(journal: Journal, clock: Clock) -> None:
     """
     Raises:
-        ConfigurationOccupied: the flight's run is alive, as far as anyone can tell.
+        ConfigurationOccupied: the run of this journal still has the lease.
     """
-    if not _has_lapsed(flight, clock):
+    if not _has_expired(journal, clock):
         raise ConfigurationOccupied(
-            f"Run {flight.receipt.run} of {flight.receipt.job} is under way; "
-            f"unless it renews its hold, that lapses at {flight.expires_at}."
+            f"Run {journal.receipt.run} of {journal.receipt.job} is in progress. "
+            f"Its lease expires at {journal.expires_at} unless the run renews it."
         )
 
 
-def _has_lapsed(flight: Journal, clock: Clock) -> bool:
-    return datetime.fromisoformat(flight.expires_at) <= clock.now()
+def _has_expired(journal: Journal, clock: Clock) -> bool:
+    return datetime.fromisoformat(journal.expires_at) <= clock.now()
 
 
-def _in(clock: Clock, seconds: float) -> str:
+def _after(clock: Clock, seconds: float) -> str:
     return stamp(clock.now() + timedelta(seconds=seconds))

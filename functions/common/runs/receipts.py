@@ -1,7 +1,7 @@
-"""Landing receipts: what one run read, sent, landed and left out, and why.
+"""Landing receipts: what one run read, sent, landed and skipped, and why.
 
-A receipt is written once, when its run has ended. Two outcomes are not an end, `importing` and `unknown`: theirs is
-replaced, once, by what the import is found (or settled by a person) to have become.
+A receipt is written once, when its run has ended. The outcomes `importing` and `unknown` are not final: a receipt with
+one of them is replaced once, when a later run or a person has settled how the import ended.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from common.platform.clock import stamp
-from common.platform.errors import BridgeError, Busy
+from common.platform.errors import ErrorReport, class_of
 from common.storage.store import Stale, Store
 
 Outcome = Literal[
@@ -25,13 +25,9 @@ Outcome = Literal[
     "unknown",
 ]
 
-_COME_BACK_S = 60.0
-
-OPEN: frozenset[Outcome] = frozenset({"importing", "unknown"})
-
 
 class Rows(msgspec.Struct, frozen=True):
-    """Counts of records, headers not counted; None: not known, or not come to."""
+    """Numbers of records without headers; None if a number is not known, or not yet."""
 
     read: int | None = None
     sent: int | None = None
@@ -40,8 +36,13 @@ class Rows(msgspec.Struct, frozen=True):
     deleted: int | None = None
     skipped: int | None = None
 
+    def joined(self, other: "Rows") -> "Rows":
+        """Return these numbers, replaced by those that `other` knows."""
+        known = {name: number for name, number in msgspec.structs.asdict(other).items() if number is not None}
+        return msgspec.structs.replace(self, **known)
+
     def plus(self, other: "Rows") -> "Rows":
-        """The sum, of what is known on either side."""
+        """Return the sums of the numbers that are known on either side."""
         mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
         known = {name: (mine[name], theirs[name]) for name in mine}
         return Rows(
@@ -50,7 +51,7 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class Skip(msgspec.Struct, frozen=True):
-    """Rows that Pigment left out for one reason."""
+    """Rows that Pigment skipped for one reason."""
 
     reason: str
     column: str | None
@@ -58,33 +59,18 @@ class Skip(msgspec.Struct, frozen=True):
 
 
 class CursorMove(msgspec.Struct, frozen=True):
-    """How far the job had landed before the run and after it."""
+    """The job's cursor before the run and after it."""
 
     before: str | None = None
     after: str | None = None
 
 
 class Seconds(msgspec.Struct, frozen=True):
-    """Where the time went."""
+    """The time spent waiting for each vendor, and in all."""
 
     looker: float = 0
     pigment: float = 0
     total: float = 0
-
-
-class ErrorReport(msgspec.Struct, frozen=True):
-    """An error, as it is answered and kept."""
-
-    code: str
-    message: str
-    next_step: str
-    retry_after_s: float | None = None
-    "When trying again makes sense; only for what is busy."
-
-    @classmethod
-    def of(cls, error: BridgeError) -> "ErrorReport":
-        wait_s = (error.retry_after_s or _COME_BACK_S) if isinstance(error, Busy) else None
-        return cls(error.code, error.cause, error.next_step, wait_s)
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -95,17 +81,17 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a load in windows has come; answered, never kept: each window has a receipt of its own."""
+    """The progress of a load in windows. It is part of the answer only: each window has a receipt of its own."""
 
     reached: str
-    "Where the next window begins."
+    "The beginning of the next window."
     until: str
-    "Where the last one will end."
+    "The end of the last one."
     done: bool
-    flights: int = 0
-    "Windows of this call."
+    windows: int = 0
+    "The number of windows that this call has landed."
     rows: Rows = Rows()
-    "Of all of them."
+    "Their sum."
 
 
 class ChangeCounts(msgspec.Struct, frozen=True):
@@ -161,7 +147,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     configuration: str | None = None
     import_id: str | None = None
     object: str | None = None
-    "What an export published: `gs://bucket/name`."
+    "The object of an export: `gs://bucket/name`."
     window: list[str] | None = None
     cursor: CursorMove = CursorMove()
     seconds: Seconds = Seconds()
@@ -172,9 +158,20 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
     progress: Progress | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def is_final(self) -> bool:
+        return self.outcome not in ("importing", "unknown")
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        if self.error is not None:
+            return class_of(self.error.code).status
+        return 202 if self.outcome == "importing" else 200
+
 
 def run_id(now: datetime, chance: float) -> str:
-    """Ids sort by time, and name no two runs alike: `20260301T061503-1f0c9a2b`."""
+    """Return a unique id that sorts by time: `20260301T061503-1f0c9a2b`."""
     return f"{now:%Y%m%dT%H%M%S}-{int(chance * 2**32):08x}"
 
 
@@ -183,7 +180,7 @@ def begin(run: str, job: str, kind: str, now: datetime) -> Receipt:
 
 
 def path_of(job: str, run: str) -> str:
-    """`receipts/<job>/<date>/<run>.json`; the date is the run's start, in UTC."""
+    """Return `receipts/<job>/<date>/<run>.json`; the date is the day in UTC on which the run began."""
     return f"receipts/{job}/{run[:4]}-{run[4:6]}-{run[6:8]}/{run}.json"
 
 
@@ -193,20 +190,20 @@ def read(store: Store, job: str, run: str) -> Receipt | None:
 
 
 def file(store: Store, receipt: Receipt) -> Receipt:
-    """Keep a receipt; one that has already ended stays as it was and is given back.
+    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned.
 
     Raises:
-        StorageRefused, StorageBusy: it could not be kept.
+        StorageRefused, StorageBusy: it could not be written.
     """
     path = path_of(receipt.job, receipt.run)
-    kept = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
+    stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
     over = 0
     while True:
         try:
-            store.write_json(path, kept, over=over)
+            store.write_json(path, stored, over=over)
         except Stale:
             there = store.read_json(path, Receipt)
-            if there is not None and there.value.outcome not in OPEN:
+            if there is not None and there.value.is_final:
                 return there.value
             over = there.generation if there else 0
         else:

@@ -1,30 +1,45 @@
-"""One run of a job: its receipt as it grows, its time budget, and how it ends."""
+"""A run of a job: its receipt, which grows step by step, and its time budget."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, Internal, Refused, status_of
+from common.platform.errors import BridgeError
 from common.platform.log import bind, log
 from common.runs import receipts
+from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
-from common.runs.receipts import ErrorReport, Receipt, Rows, Seconds
+from common.runs.receipts import ChangeCounts, CursorMove, Diff, Receipt, Rows, Seconds
 from common.storage.store import Store
+from common.tables.csv import Checked
+
+
+class CheckedFile(Protocol):
+    """A file that was read from a vendor and checked."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def checked(self) -> Checked: ...
 
 
 class Run:
-    """A run under way."""
+    """A run that is in progress."""
 
     def __init__(
         self, instance: Instance, job: str, kind: str, time_zone: str = "UTC", deadline: Deadline | None = None
     ) -> None:
         self.instance = instance
         self.started_at = instance.clock.now().astimezone(ZoneInfo(time_zone))
-        "In the job's own time zone: that is the day its files are named for."
+        "In the job's own time zone, which decides the date in the names of its files."
         self.deadline = deadline or instance.deadline()
         self._budget_s = self.deadline.remaining_s()
         self._began_s = instance.clock.monotonic_s()
@@ -33,77 +48,87 @@ class Run:
         self.receipt = receipts.begin(run, job, kind, self.started_at)
         bind(run=self.receipt.run, job=job)
 
+    @property
+    def id(self) -> str:
+        return self.receipt.run
+
     def keep_back(self, share: float, at_most_s: float) -> Deadline:
-        """The run's deadline, less a part of its budget for what comes after."""
+        """Return the run's deadline, less a share of its budget that is reserved for the steps that follow."""
         return self.deadline.earlier(min(at_most_s, self._budget_s * share))
 
     @contextlib.contextmanager
     def timed(self, vendor: Literal["looker", "pigment"]) -> Iterator[None]:
-        """Time spent with a vendor, which the receipt shows."""
+        """Add the time that the block takes to the vendor's time on the receipt."""
         began_s = self.instance.clock.monotonic_s()
         try:
             yield
         finally:
             self._seconds[vendor] += self.instance.clock.monotonic_s() - began_s
 
-    def note(self, *, rows: Rows | None = None, warnings: list[str] | None = None, **fields: Any) -> None:
-        """Add to the receipt; of `rows`, what is known now joins what was known before."""
-        if rows is not None:
-            known = {name: value for name, value in msgspec.structs.asdict(rows).items() if value is not None}
-            fields["rows"] = msgspec.structs.replace(self.receipt.rows, **known)
-        if warnings:
-            said = self.receipt.warnings
-            fields["warnings"] = [*said, *(warning for warning in warnings if warning not in said)]
-        self.receipt = msgspec.structs.replace(self.receipt, **fields)
+    def warn(self, *warnings: str) -> None:
+        """Add warnings to the receipt, each of them once."""
+        known = self.receipt.warnings
+        self._replace(warnings=[*known, *(warning for warning in dict.fromkeys(warnings) if warning not in known)])
 
-    def clocked(self, receipt: Receipt) -> Receipt:
-        """A receipt with the time as far as it has gone."""
+    def note_configuration(self, configuration: str) -> None:
+        self._replace(configuration=configuration)
+
+    def note_object(self, name: str) -> None:
+        self._replace(object=name)
+
+    def note_read(self, file: CheckedFile, warnings: Sequence[str] = ()) -> None:
+        """Note a file that was read completely, and the warnings about it."""
+        self._replace(rows=self.receipt.rows.joined(Rows(read=file.checked.rows)))
+        self.note_file(file)
+        self.warn(*warnings, *file.checked.warnings)
+
+    def note_file(self, file: CheckedFile) -> None:
+        """Note the size and the digest of the file that will be sent."""
+        self._replace(bytes=file.bytes, sha256=file.sha256)
+
+    def note_window(self, window: list[str], cursor: CursorMove) -> None:
+        self._replace(window=window, cursor=cursor)
+
+    def note_changes(self, changes: ChangeCounts) -> None:
+        self._replace(changes=changes)
+
+    def note_diff(self, diff: Diff | msgspec.UnsetType) -> None:
+        self._replace(diff=diff)
+
+    def note_sent(self, rows: int) -> None:
+        self._replace(rows=self.receipt.rows.joined(Rows(sent=rows)))
+
+    def note_import(self, import_id: str) -> None:
+        self._replace(import_id=import_id)
+
+    def end(self, end: End) -> Receipt:
+        """Write this run's receipt and log how the run ended."""
         total_s = self.instance.clock.monotonic_s() - self._began_s
         spent = {name: round(seconds, 3) for name, seconds in self._seconds.items()}
-        return msgspec.structs.replace(receipt, seconds=Seconds(**spent, total=round(total_s, 3)))
+        self._replace(seconds=Seconds(**spent, total=round(total_s, 3)))
+        return save(self.instance.store, receipt_of(end, self.receipt))
 
-    def end(self, receipt: Receipt) -> Receipt:
-        """File this run's receipt and say in the log how it ended."""
-        return keep(self.instance.store, self.clocked(receipt))
-
-    def failed(self, error: BridgeError) -> Receipt:
-        """The receipt of a run that an error ended before anything was accepted."""
-        outcome: receipts.Outcome = "refused" if isinstance(error, Refused) else "failed"
-        return msgspec.structs.replace(self.receipt, outcome=outcome, error=ErrorReport.of(error))
+    def _replace(self, **fields: Any) -> None:
+        self.receipt = msgspec.structs.replace(self.receipt, **fields)
 
 
-def keep(store: Store, receipt: Receipt) -> Receipt:
-    """File a receipt and log it.
+def save(store: Store, receipt: Receipt) -> Receipt:
+    """Write a receipt and log it.
 
-    A bucket that cannot keep it does not turn a landing into a failure: the receipt is answered, and says so.
+    If the bucket cannot store it, the run has not failed: the receipt is answered all the same, with a warning.
     """
     try:
         receipt = receipts.file(store, receipt)
     except BridgeError as error:
         log.error("receipt not saved", code=error.code, cause=error.cause)
-        said = [*receipt.warnings, f"This receipt could not be kept: {error.cause}"]
-        receipt = msgspec.structs.replace(receipt, warnings=said)
-    tell(receipt)
+        warning = f"This receipt could not be saved: {error.cause}"
+        receipt = msgspec.structs.replace(receipt, warnings=[*receipt.warnings, warning])
+    _log(receipt)
     return receipt
 
 
-def as_bridge_error(error: Exception) -> BridgeError:
-    """Any exception as one of the bridge's; a fault of our own leaves its trace in the log, not in the answer."""
-    if isinstance(error, BridgeError):
-        return error
-    log.exception("internal error", exc_info=error)
-    return Internal(f"The bridge failed with {type(error).__name__}.")
-
-
-def status_of_receipt(receipt: Receipt) -> int:
-    """The HTTP status a receipt is answered with."""
-    if receipt.error is not None:
-        return status_of(receipt.error.code)
-    return 202 if receipt.outcome == "importing" else 200
-
-
-def tell(receipt: Receipt) -> None:
-    """One line per run: the metrics and alerts read its fields."""
+def _log(receipt: Receipt) -> None:
+    """Write one line for each run; metrics and alerts read its fields."""
     fields: dict[str, Any] = {
         "job": receipt.job,
         "run": receipt.run,

@@ -13,3 +13,8 @@ def filled(template: str, moment: datetime, run: str) -> str:
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
     return template
+
+
+def temporary(run: str) -> str:
+    """Return the name of the file that an export writes before it is published."""
+    return f"tmp/{run}"

@@ -87,12 +87,6 @@ def path_of(run: str) -> str:
     return f"tmp/{run}"
 
 
-def discard(store: Store, run: str) -> None:
-    """Take away what a run has under `tmp/`."""
-    for name in list(store.names(path_of(run))):
-        store.delete(name)
-
-
 def sweep(store: Store, now: datetime) -> None:
     """Take away what killed runs left, once it is a day old; a run that is alive is younger."""
     for entry in list(store.entries("tmp/")):

@@ -10,7 +10,7 @@ import requests
 
 from common.platform.clock import SystemClock
 from common.platform.errors import BridgeError
-from common.runs import landing
+from common.runs import settling
 from common.runs.leases import Journal
 from local.sandbox.storage import Notice
 
@@ -101,7 +101,7 @@ class Operator:
             return
         verdict: Literal["landed", "not landed"] = "landed" if "Completed" in found else "not landed"
         try:
-            landing.settle_by_hand(self._cloud.store, SystemClock(), receipt.run, verdict)
+            settling.settle_by_hand(self._cloud.store, SystemClock(), receipt.run, verdict)
         except BridgeError:
             return
         self.settled += 1

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from common.runs import landing
+from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from local.sandbox.wire import Response
 from tests.support.world import PUSH, World, delivery
@@ -33,7 +33,7 @@ def test_a_verdict_holds_that_is_given_while_a_deliverer_looks(
     run = next(receipt["run"] for receipt in sales.receipts("sales") if receipt["outcome"] == "unknown")
     sales.storage_server.fault(_WRITES, act=lambda: sales.call("deliver"))
 
-    landing.settle_by_hand(sales.store, sales.clock, run, verdict)
+    settling.settle_by_hand(sales.store, sales.clock, run, verdict)
 
     assert sales.call("deliver").status == 200
     assert landed(sales) == ["1"]

@@ -171,7 +171,7 @@ class Source(RuleBasedStateMachine):
         self.trips.put(self.rows.values())
 
     def _run(self, begin: str | int | None = None) -> Any:
-        call = looker_pull.Call(self.trips.name, from_=begin)
+        call = looker_pull.PullCall(self.trips.name, from_=begin)
         with contextlib.suppress(BridgeError):
             return looker_pull.act(call, Headers())
         return None

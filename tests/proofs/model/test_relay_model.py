@@ -18,7 +18,7 @@ from werkzeug.test import create_environ
 import webhook_receive
 from common.flows import deliver as delivering
 from common.platform.errors import BridgeError, ConfigurationOccupied
-from common.runs import landing, leases, receipts
+from common.runs import leases, settling
 from common.runs.instance import CONFIG_PATH
 from common.runs.leases import LIFETIME_S, Journal
 from common.storage import inbox
@@ -214,7 +214,7 @@ class Relay(RuleBasedStateMachine):
                 "landed" if any(each.status == "Completed" for each in found) else "not landed"
             )
             with contextlib.suppress(ConfigurationOccupied):
-                landing.settle_by_hand(self.world.store, self.world.clock, stored.value.receipt.run, verdict)
+                settling.settle_by_hand(self.world.store, self.world.clock, stored.value.receipt.run, verdict)
 
     def _unclaimed(self, flight: Journal) -> list[SandboxImport]:
         """Imports of a flight's file that no other run's receipt speaks of."""
@@ -248,7 +248,7 @@ class Relay(RuleBasedStateMachine):
             for path in (self.world.folder / "state" / "bucket" / "receipts" / name).glob("*/*.json"):
                 content = path.read_bytes()
                 assert self.ended.get(path.name, content) == content
-                if json.loads(content)["outcome"] not in receipts.OPEN:
+                if json.loads(content)["outcome"] not in ("importing", "unknown"):
                     self.ended[path.name] = content
 
     def teardown(self) -> None:

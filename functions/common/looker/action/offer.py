@@ -18,8 +18,6 @@ _ICON_DATA_URI = f"data:image/svg+xml;base64,{base64.b64encode(_ICON.encode()).d
 
 _STEP = re.compile(r"/actions/([^/]+)/(form|execute)")
 
-_Relay = bridge_yaml.Relay | bridge_yaml.Signal
-
 
 class ActionCall(msgspec.Struct, frozen=True):
     """One step of the Action API, and the relay that its path names."""
@@ -110,7 +108,7 @@ def form(bridge: bridge_yaml.Bridge, relay: str) -> Form:
     return Form([choice])
 
 
-def _integration(relay: _Relay, bridge: bridge_yaml.Bridge, base_url: str) -> Integration:
+def _integration(relay: bridge_yaml.AnyRelay, bridge: bridge_yaml.Bridge, base_url: str) -> Integration:
     address = f"{base_url}/actions/{quote(relay.name, safe='')}"
     is_signal = isinstance(relay, bridge_yaml.Signal)
     return Integration(
@@ -125,7 +123,7 @@ def _integration(relay: _Relay, bridge: bridge_yaml.Bridge, base_url: str) -> In
     )
 
 
-def _what(relay: _Relay, bridge: bridge_yaml.Bridge) -> str:
+def _what(relay: bridge_yaml.AnyRelay, bridge: bridge_yaml.Bridge) -> str:
     if isinstance(relay, bridge_yaml.Signal):
         configuration = bridge.pulls[relay.start].target.configuration
         return f"only a signal, which starts the pull {relay.start} into the import configuration {configuration}"

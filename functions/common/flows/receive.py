@@ -1,0 +1,141 @@
+"""Receiving: Looker's deliveries into the inbox, acknowledged once they are stored.
+
+a webhook              token → relay → body, at most 32 MiB → is it rows? → stored in the inbox
+the action "Pigment"   token → relay → all rows, fetched from Looker → stored in the inbox
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from werkzeug.datastructures import Headers
+
+from common import bridge_yaml
+from common.looker import action, webhook
+from common.platform import log
+from common.platform.errors import NoSuchJob, TokenRefused
+from common.platform.secrets import Secrets
+from common.runs.instance import Instance
+from common.storage import inbox
+from common.storage.inbox import Arriving
+
+_DROP_IN_PATHS = ("/api/import/push/looker", "/api/v1/import/push/looker")
+"Pigment's own paths: a user replaces the host in Looker's webhook and removes the key."
+
+_ACTION_TOKEN = re.compile(r'[Tt]oken token="(.*)"')
+
+
+def expect_token(headers: Headers, secrets: Secrets, settings: bridge_yaml.WebhookSettings) -> None:
+    """
+    Raises:
+        TokenRefused: the request does not carry one of the newest versions of the webhook token.
+        SecretUnreadable: the token cannot be read.
+    """
+    given = [token.encode() for token in _tokens(headers)]
+
+    def matches(token: bytes) -> bool:
+        # Each is compared, so that the time does not depend on which one matches.
+        found = [hmac.compare_digest(token, each) for each in given]
+        return any(found)
+
+    if not settings.token or not secrets.is_one_of_the_newest(settings.token, matches):
+        raise TokenRefused("Neither X-Looker-Webhook-Token nor Authorization contains the webhook token.")
+
+
+def find_relay(bridge: bridge_yaml.Bridge, path: str, configuration: str) -> bridge_yaml.AnyRelay:
+    """Find the relay of a webhook delivery.
+
+    Args:
+        path: the request's path, `/RELAY` or one of Pigment's own.
+        configuration: the parameter `configurationId`, which Pigment's own paths have.
+
+    Raises:
+        NoSuchJob: bridge.yaml has no such relay.
+    """
+    if path not in _DROP_IN_PATHS:
+        return relay_named(bridge, path.removeprefix("/"))
+    for relay in bridge.relays.values():
+        if isinstance(relay, bridge_yaml.Relay) and relay.target.configuration == configuration.lower():
+            return relay
+    raise NoSuchJob("No relay has this configurationId as its target.")
+
+
+def relay_named(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyRelay:
+    """
+    Raises:
+        NoSuchJob: bridge.yaml has no relay with this name.
+    """
+    found = bridge.relays.get(name)
+    if found is None:
+        raise NoSuchJob("There is no relay with this name.")
+    return found
+
+
+def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
+    """Store a delivery in the inbox, and return the message for Looker.
+
+    Args:
+        event: Looker's id of the delivery, if it sent one.
+
+    Raises:
+        DeliveryNotUsable, MalformedRequest, …: the delivery contains no rows that can be landed.
+        StorageBusy, StorageRefused: it is not stored.
+    """
+    identity = _identity(relay, body, event)
+    is_new = inbox.put(instance.store, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
+    return _acknowledge(relay, identity, is_new=is_new)
+
+
+def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
+    """Store the rows of an action in the inbox, and return the message for Looker.
+
+    Raises:
+        NoSuchJob, DeliveryNotUsable, LookerRefused, …: the rows cannot be had.
+        StorageBusy, StorageRefused: they are not stored.
+    """
+    execution = action.read(body)
+    relay = relay_named(bridge, execution.relay or relay_name)
+    log.bind(job=relay.name)
+    if not execution.download_url or not isinstance(relay, bridge_yaml.Relay):
+        return receive(instance, relay, body, event)
+    url = execution.download_url
+
+    def begin() -> AbstractContextManager[Arriving]:
+        return action.fetch(url, bridge.looker, instance.deadline(), instance.chance)
+
+    # Looker creates each address for one event, so that it can replace the event's id.
+    identity = _digest(f"id {event}" if event else f"address {url}")
+    is_new = inbox.put_rows(instance.store, relay.name, identity, begin, instance.clock.now())
+    return _acknowledge(relay, identity, is_new=is_new)
+
+
+def _acknowledge(relay: bridge_yaml.AnyRelay, identity: str, *, is_new: bool) -> str:
+    log.log.info("delivery stored" if is_new else "delivery already received", job=relay.name, delivery=identity)
+    return "Received." if is_new else "Already received."
+
+
+def _tokens(headers: Headers) -> Iterator[str]:
+    """Yield the token of a webhook and of an action (docs/action_api.md, "Authentication")."""
+    yield headers.get("X-Looker-Webhook-Token", "")
+    # A gateway in front of the function replaces the first header, and copies Looker's into the second.
+    for header in ("Authorization", "X-Forwarded-Authorization"):
+        found = _ACTION_TOKEN.fullmatch(headers.get(header, ""))
+        yield found[1] if found else ""
+
+
+def _identity(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
+    """Return a digest of the event's id or, if Looker sent none, of plan and rows.
+
+    Raises:
+        DeliveryNotUsable, MalformedRequest, …: the body contains no rows. The body of a signal may be anything.
+    """
+    digest = webhook.read(body).content_digest if isinstance(relay, bridge_yaml.Relay) else None
+    if event:
+        return _digest(f"id {event}")
+    return (digest or hashlib.sha256(body).hexdigest())[:32]
+
+
+def _digest(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -1,0 +1,217 @@
+"""Pigment's import API: push a file or trigger an import, and ask how the import ended.
+
+The answer 200 to a push means *queued*; only the import's status, with its detailed report, says what landed. Pigment
+has no idempotency key, so a push without an answer is `LandingUnconfirmed`, and is retried only where that is safe.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+import requests
+
+from common.pigment.client import PigmentClient, Unreachable, convert, decode_json
+from common.platform import http
+from common.platform.errors import LandingUnconfirmed
+from common.platform.retry import retry, retry_after_s
+
+_SHORTEST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 30.0
+_UNKNOWN_IMPORT_GRACE_S = 60.0
+"How long a 404 for an import that was just accepted means: not yet."
+
+
+class SkippedRows(msgspec.Struct, frozen=True, rename="camel"):
+    """Rows that Pigment skipped for one reason (`ApiSkippedDataDto`). Its samples contain data and are not read."""
+
+    count: int = 0
+    reason: str = ""
+    source_column_name: str | None = None
+
+
+class ImpactedBlock(msgspec.Struct, frozen=True, rename="camel"):
+    skipped_data: list[SkippedRows] | None = None
+
+
+class ImportSummary(msgspec.Struct, frozen=True, rename="camel"):
+    inserted_count: int = 0
+    updated_count: int = 0
+    deleted_count: int = 0
+    skipped_count: int = 0
+
+
+class ImportReport(msgspec.Struct, frozen=True, rename="camel"):
+    """The numbers of an import."""
+
+    summary: ImportSummary | None = None
+    impacted_blocks: list[ImpactedBlock] | None = None
+
+    def skips(self) -> list[SkippedRows]:
+        return [skip for block in self.impacted_blocks or [] for skip in block.skipped_data or []]
+
+
+class ImportErrorDetail(msgspec.Struct, frozen=True):
+    name: str | None = None
+    description: str | None = None
+
+
+class ImportState(msgspec.Struct, frozen=True, rename="camel"):
+    """The state of an import. An unknown status counts as still in progress."""
+
+    import_status: str
+    errors_details: list[ImportErrorDetail] | None = None
+    detailed_report: ImportReport | None = None
+
+    @property
+    def ended(self) -> Literal["completed", "failed"] | None:
+        return {"Completed": "completed", "Failed": "failed"}.get(self.import_status)  # type: ignore[return-value]
+
+    def reasons(self) -> str:
+        """Pigment's explanation of a failure."""
+        words = [
+            f"{detail.name or 'Error'}: {detail.description or ''}".strip() for detail in self.errors_details or []
+        ]
+        return http.redacted("; ".join(words)) or "Pigment gave no reason."
+
+
+class UploadBody:
+    """A file to upload, read block by block. Its length is known, because Pigment documents no chunked uploads."""
+
+    def __init__(self, blocks: Iterable[bytes], size_bytes: int) -> None:
+        self._blocks = iter(blocks)
+        self._rest = memoryview(b"")
+        self._left = size_bytes
+        self._size_bytes = size_bytes
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        piece = self._rest if size < 0 else self._rest[:size]
+        self._rest = self._rest[len(piece) :]
+        self._left -= len(piece)
+        return bytes(piece)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the last byte was read. Before that Pigment cannot have a complete request to accept."""
+        return self._left <= 0
+
+
+class _NoImportId(LandingUnconfirmed):
+    """Pigment accepted the file, so that another attempt would only import it again."""
+
+
+class _Started(msgspec.Struct, frozen=True, rename="camel"):
+    import_id: str
+
+
+def push(pigment: PigmentClient, configuration: str, open_body: Callable[[], UploadBody], *, repeatable: bool) -> str:
+    """Push a file to an import configuration and return the id of the import that it started.
+
+    Args:
+        configuration: the import configuration's id.
+        open_body: opens the file from its beginning, once per attempt.
+        repeatable: whether to retry a push that Pigment may have accepted.
+
+    Raises:
+        LandingUnconfirmed: Pigment may have accepted it.
+        PigmentBusy: Pigment did not accept it, and the time or the attempts are used up.
+        PigmentKeyRefused, ImportConfigurationNotFound, FileTooBig, PigmentRefused: Pigment did not accept it.
+    """
+
+    def push_once() -> str:
+        body = open_body()
+        headers = {"Content-Type": "text/csv"}
+        return _start(pigment, "/import/push/csv", configuration, lambda: body.is_sent, data=body, headers=headers)
+
+    return retry(push_once, pigment.deadline, pigment.chance, but_not=_harmful(repeatable=repeatable))
+
+
+def trigger(pigment: PigmentClient, configuration: str, *, repeatable: bool) -> str:
+    """Start the import of a configuration that reads its own source. Returns and raises as `push` does."""
+
+    def trigger_once() -> str:
+        return _start(pigment, "/import/trigger", configuration, lambda: True)
+
+    return retry(trigger_once, pigment.deadline, pigment.chance, but_not=_harmful(repeatable=repeatable))
+
+
+def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
+    """Wait until an import has ended and return its state; None if it is still in progress when the time is up.
+
+    Raises:
+        LandingUnconfirmed: Pigment no longer knows the import.
+        PigmentKeyRefused, PigmentRefused, AnswerNotUnderstood, PigmentBusy: the state is not available now.
+    """
+    clock = pigment.deadline.clock
+    began_s = clock.monotonic_s()
+    while True:
+        state = _state(pigment, import_id)
+        elapsed_s = clock.monotonic_s() - began_s
+        if state is None and elapsed_s > _UNKNOWN_IMPORT_GRACE_S:
+            raise LandingUnconfirmed(f"Pigment no longer knows the import {import_id} that it had accepted.")
+        if state is not None and state.ended:
+            return state
+        # The end is noticed late by at most a quarter of the import's time; a long import costs about forty requests.
+        wait_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, elapsed_s / 4))
+        if not pigment.deadline.allows(wait_s):
+            return None
+        clock.sleep(wait_s)
+
+
+def _state(pigment: PigmentClient, import_id: str) -> ImportState | None:
+    """Return an import's state; None if Pigment does not know it (yet)."""
+    what = f"the import {import_id}"
+    # The spelling of this parameter is Pigment's (external API, GET /api/v1/import/{importId}/status).
+    parameters = {"includedDetailedReport": "true"}
+
+    def request() -> ImportState | None:
+        try:
+            with pigment.send("GET", f"/import/{import_id}/status", params=parameters) as response:
+                if response.status_code == requests.codes.not_found:
+                    return None
+                if not http.accepted(response):
+                    raise pigment.refusal(response, what)
+                return convert(decode_json(response, what), ImportState, what)
+        except Unreachable as error:
+            raise error.as_busy() from error
+
+    return retry(request, pigment.deadline, pigment.chance)
+
+
+def _harmful(*, repeatable: bool) -> type[LandingUnconfirmed]:
+    """Return the error after which a push must not be retried."""
+    return _NoImportId if repeatable else LandingUnconfirmed
+
+
+def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Callable[[], bool], **options: Any) -> str:
+    """Make one attempt to start an import.
+
+    429 and every other 4xx mean that nothing was accepted. A lost connection means that only before the last byte was
+    sent. A 5xx may come from a gateway behind which the push succeeded.
+    """
+    what = f"an import by the configuration {configuration}"
+    try:
+        with pigment.send("POST", path, params={"configurationId": configuration}, **options) as response:
+            if http.accepted(response):
+                return _import_id(response, what)
+            if response.status_code < requests.codes.server_error:
+                raise pigment.refusal(response, what)
+            wait_s = retry_after_s(response.headers.get("Retry-After"), pigment.deadline.clock.now())
+            raise LandingUnconfirmed(
+                f"Pigment answered {response.status_code} when asked for {what}.", retry_after_s=wait_s
+            )
+    except Unreachable as error:
+        if error.was_never_sent or not is_sent():
+            raise error.as_busy() from error
+        raise LandingUnconfirmed(f"The connection to Pigment broke ({error.kind}) after the file was sent.") from error
+
+
+def _import_id(response: requests.Response, what: str) -> str:
+    try:
+        return msgspec.json.decode(response.content, type=_Started).import_id
+    except (msgspec.DecodeError, requests.RequestException):
+        raise _NoImportId(f"Pigment answered {response.status_code} to {what} without an import id.") from None

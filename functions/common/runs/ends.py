@@ -1,0 +1,170 @@
+"""The ends of a run: one type for each, and the receipt of each.
+
+    Landed             Pigment imported the file; some rows may have been skipped
+    LandedInPart       it did, and skipped more rows than the job allows
+    Published          an export's object has its public name
+    NothingNew         there was nothing to send
+    Previewed          a preview ran up to the push or the publication
+    Failed             an error; Pigment has nothing of this file
+    StillImporting     Pigment accepted the file and is importing it
+    Unconfirmed        Pigment may have accepted the file, or an object may have been published
+    ToBeSentAgain      an unconfirmed run, once it is settled: a later run sends its rows again
+
+`StillImporting` and `Unconfirmed` are not final: the next run of the job, or a person, settles them.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import msgspec
+
+from common.platform.errors import (
+    BridgeError,
+    ErrorReport,
+    Internal,
+    LandingUnconfirmed,
+    LandingUnknown,
+    Refused,
+    TooManySkipped,
+    class_of,
+)
+from common.runs.cursors import LastLanding
+from common.runs.receipts import Outcome, Receipt, Rows, Skip
+
+
+@dataclass(frozen=True)
+class Landed:
+    counts: Rows = Rows()  # noqa: RUF009  # it is frozen
+    "What Pigment counted; empty if it sent no report."
+    skips: tuple[Skip, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LandedInPart:
+    error: BridgeError
+    counts: Rows
+    skips: tuple[Skip, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Published:
+    pass
+
+
+@dataclass(frozen=True)
+class NothingNew:
+    landed: LastLanding | None = None
+    "The cursor to store, if the run moves it without rows."
+
+
+@dataclass(frozen=True)
+class Previewed:
+    pass
+
+
+@dataclass(frozen=True)
+class Failed:
+    error: BridgeError
+
+
+@dataclass(frozen=True)
+class StillImporting:
+    error: BridgeError | None = None
+    "Why Pigment's state is not known now."
+
+
+@dataclass(frozen=True)
+class Unconfirmed:
+    error: BridgeError
+
+
+@dataclass(frozen=True)
+class ToBeSentAgain:
+    error: BridgeError
+
+
+End = Landed | LandedInPart | Published | NothingNew | Previewed | Failed | StillImporting | Unconfirmed | ToBeSentAgain
+
+
+def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one return for each end
+    """Return the receipt of a run that ended so.
+
+    Args:
+        begun: the run's receipt as it stood before its end.
+    """
+    match end:
+        case Landed():
+            outcome: Outcome = "landed_with_skips" if end.counts.skipped else "landed"
+            return _counted(begun, outcome, end)
+        case LandedInPart():
+            return msgspec.structs.replace(_counted(begun, "failed", end), error=ErrorReport.of(end.error))
+        case Published():
+            return msgspec.structs.replace(begun, outcome="published", error=None)
+        case NothingNew():
+            return msgspec.structs.replace(begun, outcome="nothing_new")
+        case Previewed():
+            return msgspec.structs.replace(begun, outcome="previewed")
+        case Failed(error):
+            return _with_error(begun, "refused" if isinstance(error, Refused) else "failed", error)
+        case StillImporting(error):
+            return _with_error(begun, "importing", error)
+        case Unconfirmed(error):
+            return _with_error(begun, "unknown", error)
+        case ToBeSentAgain(error):
+            return _with_error(begun, "failed", error)
+        case _:
+            assert_never(end)
+
+
+def end_of(receipt: Receipt) -> End:  # noqa: PLR0911  # one return for each outcome
+    """Return the end that a stored receipt records."""
+    error = _stored_error(receipt)
+    match receipt.outcome:
+        case "landed" | "landed_with_skips":
+            return Landed(receipt.rows, tuple(receipt.skips))
+        case "published":
+            return Published()
+        case "nothing_new":
+            return NothingNew()
+        case "previewed":
+            return Previewed()
+        case "importing":
+            return StillImporting(error)
+        case "unknown":
+            return Unconfirmed(error or Internal("The stored receipt has no error."))
+        case "failed" | "refused":
+            return _failure(error or Internal("The stored receipt has no error."), receipt)
+        case _:
+            assert_never(receipt.outcome)
+
+
+def _failure(error: BridgeError, receipt: Receipt) -> End:
+    match error:
+        case TooManySkipped():
+            return LandedInPart(error, receipt.rows, tuple(receipt.skips))
+        case LandingUnknown() | LandingUnconfirmed():
+            return ToBeSentAgain(error)
+        case _:
+            return Failed(error)
+
+
+def _stored_error(receipt: Receipt) -> BridgeError | None:
+    report = receipt.error
+    return class_of(report.code)(report.message, next_step=report.next_step) if report else None
+
+
+def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:
+    return msgspec.structs.replace(
+        begun,
+        outcome=outcome,
+        rows=begun.rows.joined(end.counts),
+        skips=list(end.skips),
+        warnings=[*begun.warnings, *end.warnings],
+        error=None,
+    )
+
+
+def _with_error(begun: Receipt, outcome: Outcome, error: BridgeError | None) -> Receipt:
+    return msgspec.structs.replace(begun, outcome=outcome, error=ErrorReport.of(error) if error else None)

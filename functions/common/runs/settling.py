@@ -1,0 +1,199 @@
+"""Settling: bring a run that was killed, or that did not learn how it ended, to its end.
+
+The journal that the run left decides what happened:
+
+    reading     nothing was sent
+    publishing  the object's metadata names the run that published it
+    importing   Pigment says how the import ended
+    pushing     nobody can tell: the rows are sent again if that is safe, otherwise a person decides
+    unknown     a person has to decide
+
+Everything here can be repeated: a receipt that is final stays as it is, and a cursor moves once for each run.
+"""
+
+from typing import Literal, assert_never
+
+import msgspec
+
+from common.pigment.client import PigmentClient
+from common.platform.clock import Clock, stamp
+from common.platform.errors import ConfigurationOccupied, LandingUnconfirmed, LandingUnknown, NoSuchJob, RunInterrupted
+from common.runs import cursors, landing, leases, publication, receipts
+from common.runs.cursors import LastLanding
+from common.runs.ends import (
+    End,
+    Failed,
+    Landed,
+    LandedInPart,
+    NothingNew,
+    Previewed,
+    Published,
+    StillImporting,
+    ToBeSentAgain,
+    Unconfirmed,
+    end_of,
+    receipt_of,
+)
+from common.runs.leases import Journal, Lease
+from common.runs.receipts import Receipt
+from common.runs.run import Run, save
+from common.storage import inbox
+from common.storage.store import Store
+
+
+def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
+    """Settle the run whose journal this run found with its lease.
+
+    Args:
+        pigment: to ask how an import ended; not needed for exports.
+
+    Raises:
+        LandingUnknown: a person has to decide.
+        ConfigurationOccupied: Pigment is still importing.
+    """
+    journal, store = lease.journal, run.instance.store
+    stored = receipts.read(store, journal.receipt.job, journal.receipt.run)
+    if stored is not None and stored.is_final:
+        # The run was killed after it wrote its receipt, or a person settled it while another run had the lease.
+        finish(store, run.instance.clock, journal, end_of(stored), stored)
+        return
+    end = _end_of_journal(run, journal, pigment)
+    if isinstance(end, StillImporting):
+        raise ConfigurationOccupied(
+            f"Pigment is still importing {journal.receipt.import_id}, run {journal.receipt.run} of "
+            f"{journal.receipt.job}."
+        )
+    receipt = receipt_of(end, journal.receipt)
+    if isinstance(end, Unconfirmed):
+        if journal.step != "unknown":
+            lease.note(msgspec.structs.replace(journal, step="unknown", receipt=save(store, receipt)))
+        earlier = journal.receipt
+        raise landing.unknown(f"Run {earlier.run} of {earlier.job} is not settled. {end.error.cause}", earlier.run)
+    finish(store, run.instance.clock, journal, end, save(store, receipt))
+
+
+def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
+    """Settle a run by a person's decision.
+
+    Raises:
+        NoSuchJob: there is no open landing of that run.
+        ConfigurationOccupied: the run is still in progress.
+    """
+    path, journal, generation = _open_journal(store, run_id)
+    leases.expect_expired(journal, clock)
+    end: Landed | ToBeSentAgain
+    if verdict == "landed":
+        end = Landed(warnings=("Settled by hand: a person found in Pigment that the rows had landed.",))
+    else:
+        error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
+        end = ToBeSentAgain(error)
+    receipt = save(store, receipt_of(end, journal.receipt))
+    finish(store, clock, journal, end, receipt)
+    store.delete(path, generation=generation)
+    return receipt
+
+
+def finish(store: Store, clock: Clock, journal: Journal, end: End, receipt: Receipt) -> None:
+    """Do what follows from a final end, after its receipt: move the cursor, close the delivery, delete files in `tmp/`.
+
+    Repeated, it does what is left to do.
+    """
+    if journal.receipt.kind == "export":
+        publication.discard(store, receipt.run)
+    landed = landing_after(end, journal, stamp(clock.now()))
+    if landed is not None:
+        cursors.move(store, receipt.job, landed)
+    place = place_after(end)
+    if place is not None and journal.delivery is not None:
+        inbox.close(store, receipt.job, journal.delivery, place, _metadata(receipt))
+
+
+def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
+    """Return what the job's cursor says after an end; None if it does not move."""
+    match end:
+        case Landed():
+            return msgspec.structs.replace(journal.landed, landed_at=now) if journal.landed else None
+        case LandedInPart():
+            # The rows that were not skipped are in Pigment. Sent again, they would double at an append; at a repeatable
+            # target they are sent again together with the others.
+            return None if journal.repeatable else landing_after(Landed(), journal, now)
+        case Published():
+            return journal.landed
+        case NothingNew(landed):
+            return landed
+        case Failed() | ToBeSentAgain() | StillImporting() | Unconfirmed() | Previewed():
+            return None
+        case _:
+            assert_never(end)
+
+
+def place_after(end: End) -> Literal["delivered", "dead"] | None:
+    """Return the folder to which an end moves the webhook delivery; None if the delivery waits for the next run."""
+    match end:
+        case Landed():
+            return "delivered"
+        case LandedInPart():
+            return "dead"
+        case Failed(error):
+            return "dead" if error.concerns_content else None
+        case Published() | NothingNew() | ToBeSentAgain() | StillImporting() | Unconfirmed() | Previewed():
+            return None
+        case _:
+            assert_never(end)
+
+
+def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -> End:
+    earlier = journal.receipt
+    match journal.step:
+        case "reading":
+            return Failed(RunInterrupted(f"Run {earlier.run} was interrupted before it sent anything."))
+        case "publishing":
+            if publication.is_published(run.instance.store, earlier):
+                return Published()
+            return Failed(RunInterrupted(f"Run {earlier.run} was interrupted and published nothing."))
+        case "importing" if pigment is not None:
+            try:
+                return landing.follow(run, journal, pigment)
+            except LandingUnconfirmed as error:
+                return _unconfirmed(run, journal, error.cause)
+        case _:
+            return _unconfirmed(run, journal, _cause(earlier))
+
+
+def _cause(earlier: Receipt) -> str:
+    """Return why it is not known whether a run's file has landed."""
+    match end_of(earlier):
+        case Unconfirmed(LandingUnknown() | LandingUnconfirmed() as error):
+            return error.cause
+        case _:
+            return "The run was interrupted while it sent its file."
+
+
+def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSentAgain:
+    if journal.repeatable:
+        next_step = f"No action needed: run {run.id} sends the rows again, which is safe."
+        return ToBeSentAgain(LandingUnknown(cause, next_step=next_step))
+    return Unconfirmed(landing.unknown(cause, journal.receipt.run))
+
+
+def _open_journal(store: Store, run_id: str) -> tuple[str, Journal, int]:
+    """Find the lease that a run left open: its path, its journal and its generation."""
+    for path in store.names("leases/"):
+        stored = store.read_json(path, Journal)
+        if stored is None or stored.value.receipt.run != run_id:
+            continue
+        if stored.value.receipt.kind == "export":
+            raise NoSuchJob(
+                f"Run {run_id} is an export, whose object shows how it ended.",
+                next_step=f"Run `bridge export {stored.value.receipt.job}`: that run settles this one.",
+            )
+        return path, stored.value, stored.generation
+    raise NoSuchJob(f"Run {run_id} is not open.", next_step="`bridge runs` shows which runs are open.")
+
+
+def _metadata(receipt: Receipt) -> dict[str, str]:
+    """Return the metadata of a closed delivery: its run and, if it was refused, the reason."""
+    metadata = {"outcome": receipt.outcome, "run": receipt.run}
+    if receipt.error is not None:
+        metadata |= {"code": receipt.error.code, "reason": receipt.error.message}
+    return metadata
