@@ -1,9 +1,8 @@
-"""What should have happened and has not: a scheduled job without a landing, a secret about to end.
+"""Watching: report scheduled jobs that have not landed in time, and secrets that expire soon.
 
-since when each schedule is in force → when it last came round → whether a run since then ended well → if not, a line
+    for each job: when was it last due → has a run since then ended well → if not, write a line to the log
 
-Each look says what is so at the time, and alerts read the lines. It is part of the sweep: that is the one call whose
-absence is an alert by itself, so that somebody watches the watch.
+Alerts read these lines. The watch is part of the sweep, because a missing sweep causes an alert of its own.
 """
 
 import contextlib
@@ -25,81 +24,81 @@ from common.runs.receipts import Outcome, Receipt
 from common.storage.store import Stale, Store
 
 ENDED_WELL: frozenset[Outcome] = frozenset({"landed", "landed_with_skips", "nothing_new", "published"})
-"A preview sends nothing, and what is still importing has not landed."
+"Without previews, which send nothing, and without runs that are still importing."
 NEAR_DAYS = 30
-"How long before its end a secret is spoken of: new keys take some people weeks to get."
+"How many days before its expiry a secret is reported: some people need weeks to get a new key."
 SCHEDULES_PATH = "watch/schedules.json"
 
 _GRACE = timedelta(hours=1)
-"""Twice the half hour that Cloud Scheduler waits for a run at most: for one that is still under way when the schedule
-comes round, and for the one after it."""
+"""Twice the half hour that Cloud Scheduler waits for a run: one for a run that is in progress when the job is due,
+and one for the run after it."""
 _SKEW = timedelta(minutes=1)
-"By how much a run may seem to have begun before it was called."
+"How much earlier than its call a run may seem to have begun."
 _AT_MOST_S = 10.0
-"Within what every call keeps back from its timeout: deliveries may have taken all the rest."
+"It fits into the margin that every call keeps: deliveries may have used the rest of the time."
 _FEW_RUNS = 20
 _FEW_DAYS = 31
-"How many receipts, and of how many days, are looked at for a run that had nothing to land."
+"How many receipts of how many days are read to find a run that had nothing to land."
 
-Scheduled = bridge_yaml.Pull | bridge_yaml.Export
+ScheduledJob = bridge_yaml.Pull | bridge_yaml.Export
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """When a job runs, and since when that is known here."""
+    """The schedule of a job, and since when it applies."""
 
     schedule: str
     time_zone: str
     since: str
 
 
-class Ending(msgspec.Struct, frozen=True):
-    """How long a secret still works."""
+class SecretExpiry(msgspec.Struct, frozen=True):
+    """The remaining lifetime of a secret."""
 
     secret: str
     expires: date
-    "The first day on which it does not."
+    "The first day on which it no longer works."
     days_left: int
-    "Today included; nothing is left at 0."
+    "Including today; 0 or less if it no longer works."
 
 
-def watch(here: Instance, bridge: bridge_yaml.Bridge) -> None:
-    """Say in the log which jobs are overdue and which secrets end. Raises nothing: it comes along with other work."""
-    for ending in endings(bridge.secrets, here.clock.now().date()):
-        if ending.days_left <= NEAR_DAYS:
-            _tell_of(ending)
+def watch(instance: Instance, bridge: bridge_yaml.Bridge) -> None:
+    """Log which jobs are overdue and which secrets expire soon. It raises nothing, because it follows other work."""
+    for expiry in expiries(bridge.secrets, instance.clock.now().date()):
+        if expiry.days_left <= NEAR_DAYS:
+            _log_expiry(expiry)
     try:
-        _look_for_landings(here, bridge, Deadline.after(here.clock, _AT_MOST_S))
-    except Exception as error:  # noqa: BLE001  # whatever it is, the deliveries that were made are answered
-        _give_up(as_bridge_error(error))
+        _check_jobs(instance, bridge, Deadline.after(instance.clock, _AT_MOST_S))
+    except Exception as error:  # noqa: BLE001  # the deliveries that were landed are answered all the same
+        _log_failure(as_bridge_error(error))
 
 
-def endings(secrets: Mapping[str, bridge_yaml.SecretCare], today: date) -> Iterator[Ending]:
-    """For each secret of which an end is known.
+def expiries(secrets: Mapping[str, bridge_yaml.SecretCare], today: date) -> Iterator[SecretExpiry]:
+    """Yield the expiry of each secret for which bridge.yaml gives one.
 
     Args:
-        today: in UTC; Pigment does not say by whose clocks its days end.
+        today: in UTC; Pigment does not say in which time zone its days end.
     """
     for name, care in secrets.items():
-        yield Ending(name, care.expires, (care.expires - today).days)
+        yield SecretExpiry(name, care.expires, (care.expires - today).days)
 
 
-def _tell_of(ending: Ending) -> None:
-    say = log.warning if ending.days_left > 0 else log.error
-    say(
+def _log_expiry(expiry: SecretExpiry) -> None:
+    write = log.warning if expiry.days_left > 0 else log.error
+    write(
         "secret expires soon",
-        secret=ending.secret,
-        expires=ending.expires.isoformat(),
-        days_left=ending.days_left,
+        secret=expiry.secret,
+        expires=expiry.expires.isoformat(),
+        days_left=expiry.days_left,
     )
 
 
-def _look_for_landings(here: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
-    store, now = here.store, here.clock.now()
-    jobs: list[Scheduled] = [job for job in bridge.pulls.values() if job.schedule]
+def _check_jobs(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
+    store, now = instance.store, instance.clock.now()
+    jobs: list[ScheduledJob] = [job for job in bridge.pulls.values() if job.schedule]
     jobs += [job for job in bridge.exports.values() if job.schedule]
     schedules = _in_force(store, jobs, now)
-    # In any order, so that where time is short no job is always the one left out.
-    for place, job in enumerate(here.chance.sample(jobs, len(jobs))):
+    # In random order, so that it is not always the same job that is left out when time is short.
+    for place, job in enumerate(instance.chance.sample(jobs, len(jobs))):
         if not deadline.allows(0):
             log.warning("overdue check incomplete", left=len(jobs) - place)
             return
@@ -107,32 +106,31 @@ def _look_for_landings(here: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
         if due is None:
             continue
         try:
-            _look_for_landing(store, job, due, now)
+            _check_job(store, job, due, now)
         except BridgeError as error:
-            _give_up(error, job=job.name)
+            _log_failure(error, job=job.name)
 
 
-def _give_up(error: BridgeError, **of: str) -> None:
-    log.error("overdue check failed", code=error.code, cause=error.cause, **of)
+def _log_failure(error: BridgeError, **fields: str) -> None:
+    log.error("overdue check failed", code=error.code, cause=error.cause, **fields)
 
 
-def _in_force(store: Store, jobs: list[Scheduled], now: datetime) -> dict[str, Schedule]:
-    """By job, the schedules of bridge.yaml: one that is new, or another than before, counts from now on.
+def _in_force(store: Store, jobs: list[ScheduledJob], now: datetime) -> dict[str, Schedule]:
+    """Return the schedule of each job: a new or changed schedule applies from now on.
 
-    The bucket keeps them, since a receipt does not say by which schedule its run came, nor the lack of one since when
-    there should be some.
+    They are stored in the bucket, because receipts do not show since when a schedule applies.
     """
     stored = store.read_json(SCHEDULES_PATH, dict[str, Schedule])
     before = stored.value if stored else {}
-    schedules = {job.name: _kept(before.get(job.name), job, now) for job in jobs}
+    schedules = {job.name: _schedule_of(job, before.get(job.name), now) for job in jobs}
     if schedules != before:
-        # Killed before this, or overtaken by another sweep: the next one finds the same and notes it.
+        # After a kill before this line, or if another sweep was faster, the next sweep stores the same.
         with contextlib.suppress(Stale):
             store.write_json(SCHEDULES_PATH, schedules, over=stored.generation if stored else 0)
     return schedules
 
 
-def _kept(before: Schedule | None, job: Scheduled, now: datetime) -> Schedule:
+def _schedule_of(job: ScheduledJob, before: Schedule | None, now: datetime) -> Schedule:
     fresh = Schedule(job.schedule or "", job.time_zone, stamp(now))
     if before is None or msgspec.structs.replace(before, since=fresh.since) != fresh:
         return fresh
@@ -140,12 +138,12 @@ def _kept(before: Schedule | None, job: Scheduled, now: datetime) -> Schedule:
 
 
 def _due(schedule: Schedule, now: datetime) -> datetime | None:
-    """Since when a run should have ended well; None where none should yet."""
+    """Return the time after which a run should have ended well; None if the job was not due yet."""
     due = last_due(schedule.schedule, schedule.time_zone, now - _GRACE)
     return due if due is not None and due > datetime.fromisoformat(schedule.since) else None
 
 
-def _look_for_landing(store: Store, job: Scheduled, due: datetime, now: datetime) -> None:
+def _check_job(store: Store, job: ScheduledJob, due: datetime, now: datetime) -> None:
     landed = cursors.read(store, job.name)
     if any(receipt.outcome in ENDED_WELL for receipt in _receipts_since(store, job.name, landed, due - _SKEW, now)):
         return
@@ -156,10 +154,10 @@ def _look_for_landing(store: Store, job: Scheduled, due: datetime, now: datetime
 def _receipts_since(
     store: Store, job: str, landed: LastLanding | None, begin: datetime, now: datetime
 ) -> Iterator[Receipt]:
-    """Of runs that began since a moment.
+    """Yield receipts of runs that began since a moment.
 
-    First the one that landed last, which is one read; then a few of all, for a run that had nothing to land moves no
-    cursor.
+    The first is that of the last landing, which costs one read. A few others follow, because a run that had nothing to
+    land does not move the cursor.
     """
     latest = [landed.run] if landed and landed.run >= _first_run(begin) else []
     for run in chain(latest, islice(_runs_since(store, job, begin, now), _FEW_RUNS)):
@@ -169,7 +167,7 @@ def _receipts_since(
 
 
 def _runs_since(store: Store, job: str, begin: datetime, now: datetime) -> Iterator[str]:
-    """The first day first, on which the schedule called; of each day the newest first, which is the last try."""
+    """Yield runs, beginning with the day on which the job was due; of each day, the newest run first."""
     days = (now.date() - begin.date()).days
     for day in range(min(days, _FEW_DAYS) + 1):
         folder, _, _ = receipts.path_of(job, _first_run(begin + timedelta(day))).rpartition("/")
@@ -178,5 +176,5 @@ def _runs_since(store: Store, job: str, begin: datetime, now: datetime) -> Itera
 
 
 def _first_run(moment: datetime) -> str:
-    """No run that began later has an id that sorts before this one."""
+    """Return an id that sorts before the ids of all runs that began later."""
     return receipts.run_id(moment, 0)

@@ -1,4 +1,4 @@
-"""How far a job has landed: one object per job, moved only after a landing, under a generation precondition."""
+"""The cursor of a job: its last landing. It moves only after a landing, under a generation precondition."""
 
 import msgspec
 
@@ -9,20 +9,20 @@ from common.tables.staging import Staged
 
 
 class CursorColumn(msgspec.Struct, frozen=True):
-    """What an incremental pull has learnt of its cursor, so that not every run has to ask for it."""
+    """The column of an incremental pull's cursor, as a run found it in Looker; later runs need not ask again."""
 
     field: str
     header: str
-    "As a CSV heads it."
+    "Its name in the header of a CSV."
     grain: Grain
     time_zone: str
-    "Whose clocks `value` and `backfill` are by."
+    "The time zone of `value` and `backfill`."
     asked: str
-    "Of which query it was learnt."
+    "A digest of the query for which it was found."
 
 
 class Backfill(msgspec.Struct, frozen=True):
-    """A stretch that is loaded again, beside the cursor: how far that has come."""
+    """A range that is being loaded again; it does not move the cursor."""
 
     begin: str
     end: str
@@ -30,7 +30,7 @@ class Backfill(msgspec.Struct, frozen=True):
 
 
 class LastLanding(msgspec.Struct, frozen=True):
-    """The last landing of a job: what the next run is compared with."""
+    """The last landing of a job, with which the next run is compared."""
 
     run: str
     landed_at: str
@@ -38,19 +38,19 @@ class LastLanding(msgspec.Struct, frozen=True):
     sha256: str
     header: list[str]
     staged: str
-    "Where the file lies that Pigment got."
+    "The path of the file that was sent to Pigment."
     value: str | None = None
-    "The cursor of an incremental pull: up to where rows have landed."
+    "The cursor of an incremental pull: rows before it have landed."
     column: CursorColumn | None = None
     backfill: Backfill | None = None
     tick: str | None = None
-    "What the run answered: a time of Cloud Scheduler, or a delivery."
+    "The call that the run answered: a time of Cloud Scheduler, or a delivery."
     configuration: str | None = None
-    "Where it landed."
+    "The import configuration through which it landed."
 
 
 def of(staged: Staged, run: str, tick: str | None = None) -> LastLanding:
-    """What the cursor will say once a staged file has landed."""
+    """Return the cursor as it will be once a staged file has landed."""
     checked = staged.checked
     return LastLanding(run, "", checked.rows, staged.sha256, checked.header, staged.path, tick=tick)
 
@@ -65,10 +65,10 @@ def read(store: Store, job: str) -> LastLanding | None:
 
 
 def move(store: Store, job: str, landed: LastLanding) -> None:
-    """Note a landing; one that was noted before stays as it is.
+    """Store a landing, unless it is already stored.
 
     Raises:
-        LeaseLost: another run moved it meanwhile.
+        LeaseLost: another run moved the cursor at the same time.
     """
     before = store.read_json(path_of(job), LastLanding)
     if before is not None and before.value.run == landed.run:

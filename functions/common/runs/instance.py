@@ -1,7 +1,7 @@
-"""What one process of a function shares among its calls: made on first use, since the server forks after importing.
+"""The objects that all calls of one process share, created on first use: the server forks after the import.
 
-Everything a flow touches outside itself comes from here, so that a test or the command line can put its own clock,
-chance, bucket or secrets in the place of `current`.
+Everything that a flow uses from outside comes from here, so that a test or the command line can replace `current` by an
+instance with its own clock, random numbers, bucket or secrets.
 """
 
 import os
@@ -20,18 +20,18 @@ CONFIG_PATH = "config/bridge.json"
 
 _DEFAULT_TIMEOUT_S = 540
 _MARGIN_S = 15
-"Kept back from the function's timeout, so that it can still answer."
+"Subtracted from the function's timeout, so that it can still answer."
 
 
 class Instance:
-    """One deployment of the bridge, as a process of it sees it."""
+    """A deployment of the bridge, as one of its processes sees it."""
 
     def __init__(self, clock: Clock | None = None, chance: random.Random | None = None) -> None:
         self.clock = clock or SystemClock()
         self.chance = chance or random.SystemRandom()
         self._config: tuple[float, bridge_yaml.Bridge | None] = (0.0, None)
         self.progress: Callable[[str, int], None] = lambda _what, _count: None
-        "Told how many rows or bytes have come by; somebody may be watching."
+        "Called with the number of rows or bytes so far, to show progress."
 
     @cached_property
     def store(self) -> Store:
@@ -43,13 +43,13 @@ class Instance:
         return Secrets(_setting("GOOGLE_CLOUD_PROJECT"), secrets.open_client)
 
     def config(self, at_most_old_s: float = 0) -> bridge_yaml.Bridge:
-        """bridge.yaml as the bucket holds it: a changed job needs no new deployment.
+        """Return bridge.yaml from the bucket: a changed job needs no new deployment.
 
         Args:
-            at_most_old_s: how old what is in memory may be; 0 reads it now.
+            at_most_old_s: the maximum age of a copy in memory; 0 reads the bucket.
 
         Raises:
-            StorageRefused: the bucket does not hold it.
+            StorageRefused: the bucket does not contain it.
             BridgeFileInvalid: it is not valid.
         """
         read_at_s, known = self._config
@@ -58,20 +58,20 @@ class Instance:
         stored = self.store.read_json(CONFIG_PATH, object)
         if stored is None:
             raise StorageRefused(
-                f"The bucket {self.store.name} holds no {CONFIG_PATH}.",
-                next_step="Run Terraform: it writes bridge.yaml there.",
+                f"The bucket {self.store.name} does not contain {CONFIG_PATH}.",
+                next_step="Run Terraform, which writes bridge.yaml there.",
             )
         bridge = bridge_yaml.decode(stored.value)
         self._config = (self.clock.monotonic_s(), bridge)
         return bridge
 
     def deadline(self) -> Deadline:
-        """What a call that begins now may take."""
+        """Return the deadline of a call that begins now."""
         return Deadline.after(self.clock, _budget_s())
 
 
 def _budget_s() -> float:
-    """`BRIDGE_DEADLINE_S`, or the function's own timeout less a margin."""
+    """Return `BRIDGE_DEADLINE_S`, or the function's timeout less a margin."""
     given = os.environ.get("BRIDGE_DEADLINE_S")
     if not given:
         return float(os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", _DEFAULT_TIMEOUT_S)) - _MARGIN_S

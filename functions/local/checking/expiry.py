@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from common import bridge_yaml
-from common.flows.watch import NEAR_DAYS, Ending, endings
+from common.flows.watch import NEAR_DAYS, SecretExpiry, expiries
 from local.checking.finding import Finding, green, red, yellow
 
 
@@ -13,11 +13,11 @@ def findings(bridge: bridge_yaml.Bridge, today: date) -> Iterator[Finding]:
     Args:
         today: in UTC.
     """
-    for ending in endings(bridge.secrets, today):
+    for ending in expiries(bridge.secrets, today):
         yield _finding(ending)
 
 
-def _finding(ending: Ending) -> Finding:
+def _finding(ending: SecretExpiry) -> Finding:
     subject, secret, day = f"secrets.{ending.secret}.expires", ending.secret, ending.expires.isoformat()
     next_step = (
         f"Make a new one where this one came from, add it as a new version of the secret {secret}, and write its own "
@@ -32,5 +32,5 @@ def _finding(ending: Ending) -> Finding:
     return green(subject, f"The secret {secret} works for now: it ends on {day}. {_left(ending)}")
 
 
-def _left(ending: Ending) -> str:
+def _left(ending: SecretExpiry) -> str:
     return "Today is its last day." if ending.days_left == 1 else f"{ending.days_left} days are left."
