@@ -21,7 +21,6 @@ import msgspec
 from common.platform.errors import (
     BridgeError,
     ErrorReport,
-    Internal,
     LandingUnconfirmed,
     LandingUnknown,
     Refused,
@@ -43,8 +42,8 @@ class Landed:
 @dataclass(frozen=True)
 class LandedInPart:
     error: BridgeError
-    counts: Rows
-    skips: tuple[Skip, ...]
+    counts: Rows = Rows()  # noqa: RUF009  # it is frozen
+    skips: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -118,41 +117,19 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
             assert_never(end)
 
 
-def end_of(receipt: Receipt) -> End:  # noqa: PLR0911  # one return for each outcome
-    """Return the end that a stored receipt records."""
-    error = _stored_error(receipt)
-    match receipt.outcome:
-        case "landed" | "landed_with_skips":
-            return Landed(receipt.rows, tuple(receipt.skips))
-        case "published":
-            return Published()
-        case "nothing_new":
-            return NothingNew()
-        case "previewed":
-            return Previewed()
-        case "importing":
-            return StillImporting(error)
-        case "unknown":
-            return Unconfirmed(error or Internal("The stored receipt has no error."))
-        case "failed" | "refused":
-            return _failure(error or Internal("The stored receipt has no error."), receipt)
-        case _:
-            assert_never(receipt.outcome)
-
-
-def _failure(error: BridgeError, receipt: Receipt) -> End:
+def end_of(receipt: Receipt) -> End:
+    """Return the end that a stored, final receipt records; the numbers are in the receipt."""
+    if receipt.error is None:
+        ends: dict[str, End] = {"published": Published(), "nothing_new": NothingNew()}
+        return ends.get(receipt.outcome, Landed())
+    error = class_of(receipt.error.code)(receipt.error.message)
     match error:
         case TooManySkipped():
-            return LandedInPart(error, receipt.rows, tuple(receipt.skips))
+            return LandedInPart(error)
         case LandingUnknown() | LandingUnconfirmed():
             return ToBeSentAgain(error)
         case _:
             return Failed(error)
-
-
-def _stored_error(receipt: Receipt) -> BridgeError | None:
-    report = receipt.error
-    return class_of(report.code)(report.message, next_step=report.next_step) if report else None
 
 
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:

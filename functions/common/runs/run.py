@@ -17,6 +17,8 @@ from common.runs.receipts import ChangeCounts, CursorMove, Diff, Receipt, Rows, 
 from common.storage.store import Store
 from common.tables.csv import Checked
 
+_NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
+
 
 class CheckedFile(Protocol):
     """A file that was read from a vendor and checked."""
@@ -129,20 +131,8 @@ def save(store: Store, receipt: Receipt) -> Receipt:
 
 def _log(receipt: Receipt) -> None:
     """Write one line for each run; metrics and alerts read its fields."""
-    fields: dict[str, Any] = {
-        "job": receipt.job,
-        "run": receipt.run,
-        "kind": receipt.kind,
-        "outcome": receipt.outcome,
-        "rows": msgspec.structs.asdict(receipt.rows),
-        "bytes": receipt.bytes,
-        "configuration": receipt.configuration,
-        "import_id": receipt.import_id,
-        "object": receipt.object,
-        "seconds": msgspec.structs.asdict(receipt.seconds),
-        "warnings": receipt.warnings,
-    }
+    fields = {name: value for name, value in msgspec.to_builtins(receipt).items() if name not in _NOT_LOGGED}
     if receipt.error is None:
         log.info("run ended", **fields)
     else:
-        log.error("run ended", **fields, error=msgspec.structs.asdict(receipt.error))
+        log.error("run ended", **fields, error=msgspec.to_builtins(receipt.error))

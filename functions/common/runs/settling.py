@@ -17,7 +17,14 @@ import msgspec
 
 from common.pigment.client import PigmentClient
 from common.platform.clock import Clock, stamp
-from common.platform.errors import ConfigurationOccupied, LandingUnconfirmed, LandingUnknown, NoSuchJob, RunInterrupted
+from common.platform.errors import (
+    ConfigurationOccupied,
+    LandingUnconfirmed,
+    LandingUnknown,
+    NoSuchJob,
+    RunInterrupted,
+    class_of,
+)
 from common.runs import cursors, landing, leases, publication, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import (
@@ -162,11 +169,9 @@ def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -
 
 def _cause(earlier: Receipt) -> str:
     """Return why it is not known whether a run's file has landed."""
-    match end_of(earlier):
-        case Unconfirmed(LandingUnknown() | LandingUnconfirmed() as error):
-            return error.cause
-        case _:
-            return "The run was interrupted while it sent its file."
+    if earlier.error is not None and issubclass(class_of(earlier.error.code), LandingUnknown | LandingUnconfirmed):
+        return earlier.error.message
+    return "The run was interrupted while it sent its file."
 
 
 def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSentAgain:
