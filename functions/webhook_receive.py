@@ -46,7 +46,7 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
     if request.method != "POST":
         raise MalformedRequest(f"{request.method} is not a method for deliveries.")
     event = request.headers.get("X-Looker-Webhook-Id")
-    call = action.called(request.path)
+    call = action.parse_path(request.path)
     if call is None:
         relay = _find_relay(request, here, recent)
         log.bind(job=relay.name)

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 import requests
 
-from common.loads import windows
+from common.loads import positions
 from common.platform import http
 from common.platform.errors import ErrorReport, Internal, MalformedRequest, SettingMissing, code_of, every_error
 from common.runs.receipts import Progress, Receipt
@@ -168,5 +168,5 @@ def _wait_s(receipt: Receipt) -> float | None:
 
 
 def _number(text: str) -> float:
-    position = windows.read(text)
+    position = positions.parse_value(text)
     return position.timestamp() if isinstance(position, datetime) else float(position)

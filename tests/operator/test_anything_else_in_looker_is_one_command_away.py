@@ -189,7 +189,7 @@ def test_a_write_that_looker_may_have_taken_is_not_sent_again(world: World, trou
         send(world, "POST", "/users", {"first_name": "Ada"})
 
     assert "Looker may have acted on it" in unsure.value.cause
-    assert "Look in Looker" in unsure.value.next_step
+    assert "Check in Looker" in unsure.value.next_step
     assert len(world.looker.people.users) == 2
     assert world.clock.slept == []
 

@@ -37,7 +37,7 @@ def looker_of(world: World) -> LookerClient:
 
 def read(world: World, resource: str) -> tuple[Rows, list[str]]:
     """The rows as a landing would find them, and the warnings."""
-    with looker_of(world) as looker, resources.listed(looker, resource) as listing:
+    with looker_of(world) as looker, resources.ResourceListing(looker, resource) as listing:
         return rows_of(b"".join(listing.blocks())), listing.warnings
 
 
@@ -172,7 +172,7 @@ def test_an_empty_list_is_a_header_which_the_guards_refuse(world: World) -> None
 def test_a_long_list_comes_in_blocks(world: World) -> None:
     answers(world, "looks", [{"id": str(number), "description": "x" * 1000} for number in range(2_500)])
 
-    with looker_of(world) as looker, resources.listed(looker, "looks") as listing:
+    with looker_of(world) as looker, resources.ResourceListing(looker, "looks") as listing:
         sizes = [len(block) for block in listing.blocks()]
 
     assert len(sizes) == 3
@@ -216,7 +216,7 @@ def test_a_user_who_goes_meanwhile_takes_nobody_along(crowd: World) -> None:
     rows, warnings = read(crowd, "users")
 
     assert sorted(ids(rows), key=int) == [str(number) for number in range(1, 12)]
-    assert warnings == ["The list of users changed while it was read; what came twice counts once."]
+    assert warnings == ["The list of users changed while it was read. Repeated rows count once."]
 
 
 def test_a_user_who_comes_meanwhile_makes_nobody_come_twice(crowd: World) -> None:

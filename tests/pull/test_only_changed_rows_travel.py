@@ -282,7 +282,7 @@ def test_without_the_file_that_landed_a_repeatable_target_gets_every_row(prepare
     answer = prepared.call(job="flights")
 
     assert answer.body["rows"]["sent"] == 5
-    assert any("is gone" in warning for warning in answer.body["warnings"])
+    assert any("is missing" in warning for warning in answer.body["warnings"])
     assert prepared.call(job="flights").body["outcome"] == "nothing_new"
 
 

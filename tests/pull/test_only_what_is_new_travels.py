@@ -4,9 +4,12 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from common.bridge_yaml import Grain
+from common.loads.positions import Moment, Number
 from common.loads.windows import Window
 from common.platform.errors import WindowIgnored
 from local.sandbox.wire import Response
@@ -16,6 +19,10 @@ from tests.support.world import PULL_RUN, PUSH, World
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def window_of_times(begin: str, end: str, grain: Grain) -> Window:
+    return Window(*(Moment(at(text), grain, ZoneInfo("UTC")) for text in (begin, end)))
 
 
 JANUARY = [Trip(1, at("2026-01-01T00:00:00")), Trip(2, at("2026-01-31T23:59:59"))]
@@ -331,26 +338,30 @@ def test_a_filter_that_looker_ignores_is_seen_before_anything_is_sent(world: Wor
     ("window", "good", "bad"),
     [
         (
-            Window(at("2026-01-01"), at("2026-02-01"), "second"),
+            window_of_times("2026-01-01", "2026-02-01", "second"),
             ["2026-01-01 00:00:00", "2026-01-31 23:59:59", "2026-01-31T23:59:59.999Z"],
             ["2025-12-31 23:59:59", "2026-02-01 00:00:00", "", "soon", "2026-01-32x"],
         ),
         (
-            Window(at("2026-01-01"), at("2026-01-02"), "day"),
+            window_of_times("2026-01-01", "2026-01-02", "day"),
             ["2026-01-01"],
             ["2025-12-31", "2026-01-02", "1", "2026-1-1"],
         ),
         (
-            Window(at("2026-01-01T05:00"), at("2026-01-01T07:00"), "hour"),
+            window_of_times("2026-01-01T05:00", "2026-01-01T07:00", "hour"),
             ["2026-01-01 05", "2026-01-01 06"],
             ["2026-01-01 04", "2026-01-01 07"],
         ),
         (
-            Window(at("2026-01-01T05:00"), at("2026-01-01T05:02"), "minute"),
+            window_of_times("2026-01-01T05:00", "2026-01-01T05:02", "minute"),
             ["2026-01-01 05:00", "2026-01-01 05:01"],
             ["2026-01-01 04:59", "2026-01-01 05:02"],
         ),
-        (Window(9, 100, "number"), ["9", "10", "99", "9.5", "99.9"], ["8", "100", "100.0", "8.9", "", "x", "NaN"]),
+        (
+            Window(Number(9), Number(100)),
+            ["9", "10", "99", "9.5", "99.9"],
+            ["8", "100", "100.0", "8.9", "", "x", "NaN"],
+        ),
     ],
 )
 def test_what_lies_in_a_window_and_what_does_not(window: Window, good: list[str], bad: list[str]) -> None:
@@ -363,11 +374,11 @@ def test_what_lies_in_a_window_and_what_does_not(window: Window, good: list[str]
 @pytest.mark.parametrize(
     ("load", "words"),
     [
-        ({"cursor": "trips.note"}, "of the type string"),
+        ({"cursor": "trips.note"}, "has the type string"),
         ({"cursor": "trips.count"}, "There is no dimension trips.count"),
         ({"cursor": "trips.updatd"}, "no dimension trips.updatd"),
-        ({"cursor": "trips.id"}, "of the type number, and its start is not"),
-        ({"start": 5, "window": 10}, "of the type date_time, and its start is not"),
+        ({"cursor": "trips.id"}, "has the type number; `start` has another type"),
+        ({"start": 5, "window": 10}, "has the type date_time; `start` has another type"),
         ({"cursor": "trips.day", "window": "6 hours"}, "shorter than the day"),
     ],
 )

@@ -250,7 +250,7 @@ def test_every_list_of_lookers_own_objects_is_asked_for_as_described(world: Worl
 
     with LookerClient(where, world.instance.secrets, Deadline.after(world.clock, 300), random.Random(1)) as looker:
         for resource in resources.RESOURCES:
-            with resources.listed(looker, resource) as listing:
+            with resources.ResourceListing(looker, resource) as listing:
                 assert b"".join(listing.blocks()).count(b"\n") == 2
         with looker.run(query) as stream:
             list(stream.blocks())

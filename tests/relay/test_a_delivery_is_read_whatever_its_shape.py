@@ -131,7 +131,7 @@ def test_a_dashboard_of_one_tile_is_read_with_a_warning() -> None:
     delivery = webhook.read(posted(dashboard))
 
     assert (delivery.kind, delivery.format) == ("dashboard", "csv_zip")
-    assert "deliver the Look itself" in delivery.warnings[0]
+    assert "Deliver the Look instead" in delivery.warnings[0]
     assert csv_of(delivery) == SALES
 
 
@@ -361,8 +361,8 @@ def test_a_header_without_rows_is_a_delivery() -> None:
         ("html", "text/html", "a web page"),
         ("md", "text/markdown", "Markdown"),
         ("txt", "text/plain", "tab-separated text"),
-        ("exe", "application/octet-stream;base64", "of a kind"),
-        (None, None, "of a kind"),
+        ("exe", "application/octet-stream;base64", "of a type"),
+        (None, None, "of a type"),
     ],
 )
 def test_what_holds_no_rows_is_refused_with_what_to_choose(extension: Any, mimetype: Any, named: str) -> None:
@@ -417,20 +417,20 @@ def test_an_error_text_in_place_of_rows_is_refused_without_its_words(body: bytes
         ('[{"a":1,"b":2},{"a":1}]', "Row 2 lacks b, compared with the first row."),
         ('[{"a":1},{"a":1,"b":2}]', "Row 2 adds b, compared with the first row."),
         ('[{"a":1,"b":2},{"a":1,"c":"secret"}]', "Row 2 lacks b and adds c, compared with the first row."),
-        ('[{"a":1,"b":2},{"a":1,"b":2,"b":3}]', "Row 2 names a column twice, compared with the first row."),
-        ('[{"a":1,"a":2}]', "The first row names a more than once; only CSV keeps both."),
-        ('[{"a":{"value":"secret"}}]', "Row 1 holds more than one value in the column a, as pivots"),
-        ('[{"a":1},{"a":["secret"]}]', "Row 2 holds more than one value in the column a, as pivots"),
-        ('{"fields":{},"data":[{"a":{"value":"secret"}}]}', "The delivery holds one JSON object, as json_detail is"),
-        ('["secret"]', "Row 1 is no JSON object."),
-        ('[{"a":1},null]', "Row 2 is no JSON object."),
+        ('[{"a":1,"b":2},{"a":1,"b":2,"b":3}]', "Row 2 has a column twice, compared with the first row."),
+        ('[{"a":1,"a":2}]', "The first row has a more than once."),
+        ('[{"a":{"value":"secret"}}]', "Row 1 has more than one value in the column a, as in pivots"),
+        ('[{"a":1},{"a":["secret"]}]', "Row 2 has more than one value in the column a, as in pivots"),
+        ('{"fields":{},"data":[{"a":{"value":"secret"}}]}', "The delivery is one JSON object, as in json_detail"),
+        ('["secret"]', "Row 1 is not a JSON object."),
+        ('[{"a":1},null]', "Row 2 is not a JSON object."),
         ("[{}]", "The first row is empty"),
-        ('"secret"', "The delivery should hold JSON rows, and holds none."),
-        ('[{"a":1},{"a":"secret', "Row 2 breaks off"),
-        ('[{"a":1}', "After row 1 the JSON breaks off."),
-        ('[{"a":1},]', "Row 2 breaks off"),
-        ('[{"a":1}] Error: secret', "Something else follows after the last row, row 1."),
-        ('[{"a":NaN}]', "There is a NaN among the numbers."),
+        ('"secret"', "The delivery is not a list of JSON rows."),
+        ('[{"a":1},{"a":"secret', "Row 2 is cut"),
+        ('[{"a":1}', "The JSON is cut after row 1."),
+        ('[{"a":1},]', "Row 2 is cut"),
+        ('[{"a":1}] Error: secret', "There is other text after the last row, row 1."),
+        ('[{"a":NaN}]', "A number is NaN."),
     ],
 )
 def test_rows_that_are_no_table_are_refused_by_place_and_without_their_content(rows: str, said: str) -> None:

@@ -69,7 +69,7 @@ def test_a_zip_of_ten_gigabytes_is_refused_by_the_size_it_announces(announced: i
     body = attached_zip(bomb(10_000, announced))
 
     with memory_within(40):
-        refuse(body, DeliveryNotUsable, saying="the most is")
+        refuse(body, DeliveryNotUsable, saying="the maximum is")
 
 
 def test_a_zip_that_announces_less_than_it_inflates_to_is_refused_all_the_same() -> None:
@@ -104,7 +104,7 @@ def test_a_zip_of_very_many_files_is_refused_before_they_are_listed() -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_compression_that_takes_memory_as_it_likes_is_refused(method: int) -> None:
-    refuse(attached_zip(zipped(method=method)), DeliveryNotUsable, saying="compressed in a way")
+    refuse(attached_zip(zipped(method=method)), DeliveryNotUsable, saying="uses a compression")
 
 
 def test_an_encrypted_file_is_refused() -> None:
@@ -116,7 +116,7 @@ def test_an_encrypted_file_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["a.exe", "a.csv.zip", "a", "../../etc/passwd"])
 def test_a_file_that_is_no_csv_is_refused(name: str) -> None:
-    refuse(attached_zip(zipped(b"a,b\n1,2\n", name)), DeliveryNotUsable, saying="no CSV")
+    refuse(attached_zip(zipped(b"a,b\n1,2\n", name)), DeliveryNotUsable, saying="not a CSV")
 
 
 def test_a_files_name_leads_nowhere() -> None:

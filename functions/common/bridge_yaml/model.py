@@ -34,6 +34,8 @@ Share = Annotated[float, "Share"]
 Day = Annotated[dt.date, "Day"]
 Position = dt.datetime | int
 "Where a cursor stands: a wall-clock time in the query's time zone, or a number."
+Grain = Literal["number", "second", "minute", "hour", "day"]
+"The smallest step between two values of a cursor."
 Scalar = str | int | float | bool
 Delimiter = Literal[",", ";"]
 Unit = Literal["number", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]

@@ -1,1 +1,1 @@
-"""How much of its source a pull takes in one flight: all rows, a window of them, or those that are new or changed."""
+"""The loads of a pull: all rows (full), a window of them (incremental), or those that are new or changed (changes)."""

@@ -1,4 +1,4 @@
-"""What one flight carries, and what a load is to the flow that flies it."""
+"""The protocol of the three loads, and the batch that a load hands to the pull."""
 
 from typing import Protocol
 
@@ -11,42 +11,43 @@ from common.runs.run import Run
 from common.tables.staging import Staged
 
 FOR_LANDING_S = 30.0
-"Kept back from the reading, for what comes after it."
+"The part of the time budget that reading leaves for landing."
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A file for Pigment, and what is known once it has landed."""
+    """A staged file for Pigment."""
 
     staged: Staged
     landed: LastLanding
+    "What the job's cursor stores once the file has landed."
     moves_without_rows: bool = False
-    "Whether the cursor moves as well where there is no row to land."
+    "The cursor moves even if the file has no rows to land."
     scratch: tuple[str, ...] = ()
-    "Other files that were written for it, which are of no use unless it lands."
+    "Paths of other files that a preview deletes."
 
 
 class Loader(Protocol):
-    """How much of its source a job takes in one flight."""
+    """A load: which rows of its source a job sends to Pigment."""
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch | None:
-        """The next flight's file; None where there is nothing to read.
+        """Read, check and stage the next batch. Return None if there is nothing to send.
 
         Args:
-            preview: nothing will be landed, and the configuration is not held.
+            preview: nothing will land, and the run has no lease.
         """
         ...
 
     def progress(self) -> Progress | None:
-        """How far it has come, if it may take several flights."""
-        ...
+        """Return how far a load of several batches has come."""
+        return None
 
     def may_go_on(self) -> bool:
-        """Whether another flight is left, of those that this call may take."""
-        ...
+        """Tell if this call may stage another batch."""
+        return False
 
 
 def note_header(run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, header: list[str]) -> None:
-    """Warn of a header that changed, where no contract would have refused it."""
+    """Warn of a changed header. With `target.columns`, the contract refuses it instead."""
     if previous is not None and not job.target.columns and previous.header and previous.header != header:
-        said = f"The header changed since run {previous.run}: {', '.join(previous.header)} became "
-        run.warn(f"{said}{', '.join(header)}.")
+        before, after = ", ".join(previous.header), ", ".join(header)
+        run.warn(f"The header changed since run {previous.run}: {before} became {after}.")

@@ -1,8 +1,9 @@
-"""From a job's source to a file in the bucket: whole, checked, and no more than that."""
+"""From a job's source in Looker to a checked file in the bucket."""
 
 from common import bridge_yaml
 from common.looker import resources
-from common.looker.client import CAPS, LookerClient, Query
+from common.looker.client import CAPS, LookerClient
+from common.looker.query import LookerQuery
 from common.platform.errors import CannotStream
 from common.runs import guards
 from common.runs.run import Run
@@ -10,16 +11,20 @@ from common.tables import staging
 from common.tables.csv import Contract
 from common.tables.staging import Staged
 
-Asked = Query | str
-"A query, or the resource of Looker's own that is listed."
+
+def read_all(run: Run, looker: LookerClient, job: bridge_yaml.Pull, path: str) -> Staged:
+    """Stage all rows of a job's source. Raises as `resolve` and `stage` do."""
+    contract = Contract(job.target.columns or None, job.target.delimiter)
+    accept_cap = job.guards.accept_cap
+    return stage(run, looker, resolve(run, looker, job.source), contract, path, accept_cap=accept_cap)
 
 
-def find(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> Asked:
-    """What a source comes to, with the job's filters merged over its own.
+def resolve(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> LookerQuery | str:
+    """Return a source's query with the job's filters, or the name of the Looker resource to list.
 
     Raises:
-        LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood: Looker does not say.
-        CannotStream: it says that not all rows can be had.
+        LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood: Looker does not return it.
+        CannotStream: Looker cannot send all its rows.
     """
     if isinstance(source, bridge_yaml.ResourceSource):
         return resources.query_of(source.resource) or source.resource
@@ -33,39 +38,42 @@ def find(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> Asked:
 
 def find_query(
     looker: LookerClient, source: bridge_yaml.LookSource | bridge_yaml.QuerySource | bridge_yaml.ExploreSource
-) -> Query:
+) -> LookerQuery:
+    """Return a source's query with the job's filters. Raises as `LookerClient.look_query` does."""
     match source:
         case bridge_yaml.LookSource():
             query = looker.look_query(source.look)
         case bridge_yaml.QuerySource():
             query = looker.slug_query(source.query)
-        case bridge_yaml.ExploreSource(explore=fields):
-            query = Query(
-                model=fields.model,
-                view=fields.view,
-                fields=list(fields.fields),
-                filters=dict(fields.filters),
-                sorts=list(fields.sorts) or None,
+        case bridge_yaml.ExploreSource(explore=inline):
+            query = LookerQuery(
+                model=inline.model,
+                view=inline.view,
+                fields=list(inline.fields),
+                filters=dict(inline.filters),
+                sorts=list(inline.sorts) or None,
             )
     return query.narrowed(source.filters, source.query_timezone)
 
 
-def read(run: Run, looker: LookerClient, asked: Asked, contract: Contract, path: str, *, accept_cap: bool) -> Staged:
-    """All that was asked for, checked while it comes, into a file of the bucket.
+def stage(
+    run: Run, looker: LookerClient, source: LookerQuery | str, contract: Contract, path: str, *, accept_cap: bool
+) -> Staged:
+    """Read all rows and check them while they stream into a file of the bucket.
 
     Raises:
-        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged, TruncatedAtLimit: it is not what may be sent on.
+        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged, TruncatedAtLimit: the rows must not be sent to Pigment.
         LookerRefused, LookNotFound, LookerBusy, LookerLoginRefused, StorageRefused, StorageBusy.
     """
-    here = run.instance
-    if isinstance(asked, Query) and (asked.total or asked.subtotals):
-        run.warn("The query's totals were left out: they are rows that are not data.")
+    query = source if isinstance(source, LookerQuery) else None
+    if query and (query.total or query.subtotals):
+        run.warn("The query's totals were left out, because they are not data rows.")
     with (
         run.timed("looker"),
-        looker.run(asked) if isinstance(asked, Query) else resources.listed(looker, asked) as stream,
+        looker.run(source) if isinstance(source, LookerQuery) else resources.ResourceListing(looker, source) as stream,
     ):
-        staged = staging.stage(here.store, path, stream.blocks(), contract, here.progress)
+        staged = staging.stage(run.instance.store, path, stream.blocks(), contract, run.instance.progress)
     run.note_read(staged, stream.warnings)
-    if isinstance(asked, Query) and not accept_cap:
-        guards.expect_no_cap(staged.checked.rows, CAPS, asked.own_limit())
+    if query and not accept_cap:
+        guards.expect_no_cap(staged.checked.rows, CAPS, query.own_limit())
     return staged

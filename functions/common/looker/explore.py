@@ -4,11 +4,12 @@ import urllib.parse
 
 import msgspec
 
-from common.looker.client import LookerClient, Query
+from common.looker.client import LookerClient
+from common.looker.query import LookerQuery
 
 
 class ExploreField(msgspec.Struct, frozen=True):
-    """A field, as far as the bridge asks for it."""
+    """The properties of a field that the bridge uses."""
 
     name: str
     type: str | None = None
@@ -16,7 +17,9 @@ class ExploreField(msgspec.Struct, frozen=True):
     "Its header in a CSV."
 
 
-class Fields(msgspec.Struct, frozen=True):
+class ExploreFields(msgspec.Struct, frozen=True):
+    """The fields of an explore by kind."""
+
     dimensions: list[ExploreField] | None = None
     measures: list[ExploreField] | None = None
     filters: list[ExploreField] | None = None
@@ -27,16 +30,16 @@ class Fields(msgspec.Struct, frozen=True):
         return {field.name: field for kind in kinds for field in kind or []}
 
 
-class _Explore(msgspec.Struct, frozen=True):
-    fields: Fields
+class _ExploreAnswer(msgspec.Struct, frozen=True):
+    fields: ExploreFields
 
 
-def fields_of(looker: LookerClient, query: Query) -> Fields:
-    """What there is to ask of a query's explore.
+def fields_of(looker: LookerClient, query: LookerQuery) -> ExploreFields:
+    """Return the fields of a query's explore.
 
     Raises:
         LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood.
     """
     model, view = (urllib.parse.quote(name, safe="") for name in (query.model, query.view))
     path = f"/lookml_models/{model}/explores/{view}"
-    return looker.get_as(_Explore, path, query.explore, fields="fields").fields
+    return looker.get_as(_ExploreAnswer, path, query.explore, fields="fields").fields

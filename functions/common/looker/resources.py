@@ -1,10 +1,10 @@
-"""What Looker holds itself, one row each: users, Looks, dashboards, folders and projects from its lists; and the
-queries that were run, from System Activity, since the API has no list of queries.
+"""Looker's own objects as rows: users, Looks, dashboards, folders and projects from its lists; queries that were run
+from System Activity, because the API has no list of queries.
 
-Users come by pages. The others come as one body each, which is what API 4.0 has, and the better way for a landing: one
-body is one moment, where pages shift under whoever reads them. `search_looks` and its like have pages, but say nothing
-of whether the deleted are among them, and leave out LookML dashboards (API 4.0, `all_looks`, `search_dashboards`). With
-only the fields that become columns, a hundred thousand Looks are some 40 MB.
+Users come in pages, everything else as one body each, as API 4.0 offers them. One body is better for a landing: it
+shows one moment, while pages shift as they are read. `search_looks` and similar calls have pages, but do not say if
+deleted objects are among them, and leave out LookML dashboards (API 4.0, `all_looks`, `search_dashboards`). With only
+the fields that become columns, a hundred thousand Looks are some 40 MB.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,36 +12,37 @@ from typing import Any, Self
 
 import msgspec
 
-from common.looker.client import LookerAnswer, LookerClient, Query
+from common.looker.client import LookerAnswer, LookerClient
+from common.looker.query import LookerQuery
 from common.platform.errors import AnswerNotUnderstood, LookerRefused, LookNotFound, StreamCut
 from common.platform.http import BLOCK_BYTES
 from common.tables.csv import written
 
 PAGE_ROWS = 1_000
-"Each page is a call, and licences count those."
+"Each page is a call, and licences count calls."
 
 LIST_SEPARATOR = "|"
-"Between the ids of one field."
+"Separates the ids of one field."
 
 _OVERLAP_AND_MORE = 2
 _MOST_STEPS_BACK = 20
-"A list that moves under every page would be asked for without end."
+"Otherwise a list that changes with every page would be read without end."
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """One of Looker's lists, and the rows it becomes."""
+    """One of Looker's lists, and the columns of its rows."""
 
     columns: tuple[str, ...]
-    "As the API names them; `folder.name` reaches into an object. None can hold a secret."
+    "By their names in the API; `folder.name` is a field of an object. No column can hold a secret."
     permission: str
-    "What Looker's user needs in order to see them."
+    "The permission that the Looker user needs to see them."
     is_paged: bool = False
-    telltale: str = ""
-    "A column that Looker's user sees in its own row alone, where it may not see all of the others."
+    restricted_column: str = ""
+    "Without full permission, the Looker user sees this column in its own row only."
 
     @property
     def fields(self) -> str:
-        """The API's `fields` that bring the columns and nothing else: `id,folder(id,name)`."""
+        """The API's `fields` parameter for exactly these columns: `id,folder(id,name)`."""
         inner: dict[str, list[str]] = {}
         for column in self.columns:
             outer, _, name = column.partition(".")
@@ -55,9 +56,9 @@ RESOURCES: Mapping[str, Resource] = {
             *("id", "first_name", "last_name", "display_name", "email", "is_disabled", "is_service_account"),
             *("role_ids", "group_ids", "locale", "home_folder_id", "personal_folder_id"),
         ),
-        "see_users (a user who is no admin is shown names alone)",
+        "see_users (a user who is not an admin sees names only)",
         is_paged=True,
-        telltale="email",
+        restricted_column="email",
     ),
     "looks": Resource(
         (
@@ -92,38 +93,29 @@ RESOURCES: Mapping[str, Resource] = {
 
 ACTIVITY_PERMISSION = "see_system_activity"
 
-_QUERIES = Query(
+_QUERIES = LookerQuery(
     model="system__activity",
     view="history",
-    # Only what a query has once: a Look, a dashboard or a user among them would make a row of each run's, as would
-    # query.link, which brings look.id along. The names are those of public LookML and dashboards on this explore.
+    # Only fields that a query has once: a Look, a dashboard or a user would make one row of each run, and so would
+    # query.link, which adds look.id. The names are those of public LookML and dashboards on this explore.
     fields=[
         *("query.id", "query.slug", "query.model", "query.view", "query.formatted_fields", "query.limit"),
         *("history.query_run_count", "user.count", "history.average_runtime", "history.max_runtime"),
         *("history.first_query_date", "history.most_recent_query_date"),
     ],
-    filters={"query.id": "NOT NULL"},  # SQL Runner's runs have no query
+    filters={"query.id": "NOT NULL"},  # runs of SQL Runner have no query
     sorts=["query.id"],
     query_timezone="UTC",
 )
 
 
-def query_of(resource: str) -> Query | None:
-    """The query whose rows are the resource, to be run as any other; None for what is listed."""
+def query_of(resource: str) -> LookerQuery | None:
+    """Return the query whose rows are the resource; None if Looker has a list of it."""
     return _QUERIES if resource == "queries" else None
 
 
-def listed(looker: LookerClient, resource: str) -> "ResourceListing":
-    """A resource that Looker lists, as CSV.
-
-    Args:
-        resource: one of `RESOURCES`.
-    """
-    return ResourceListing(looker, resource)
-
-
 class ResourceListing:
-    """A list as CSV on its way; to be used as `looker.Stream` is."""
+    """A list of `RESOURCES` as CSV, with the methods of a `LookerStream`."""
 
     def __init__(self, looker: LookerClient, resource: str) -> None:
         self._looker = looker
@@ -132,62 +124,62 @@ class ResourceListing:
         self._seen: set[str] = set()
         self._has_changed = False
         self._announced_rows = 0
-        self._telling_rows = 0
+        self._rows_with_restricted = 0
         self.warnings: list[str] = []
-        "Whole once the last block was taken."
+        "Complete after the last block."
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held: every answer was taken whole."""
+        """Nothing to close: every answer was read whole."""
 
     def first(self) -> list[msgspec.Raw]:
-        """The objects of one answer: a page, or all of them. Raises as `blocks` does."""
+        """Return the objects of the first answer: a page, or all of them. Raises as `blocks` does."""
         return self._objects(self._ask_page(0) if self._resource.is_paged else self._ask())
 
     def blocks(self) -> Iterator[bytes]:
-        """Header and rows as UTF-8, each row ended by LF, in blocks of about a megabyte.
+        """Yield header and rows as UTF-8 with LF line ends, in blocks of about a megabyte.
 
         Raises:
-            LookerRefused: the list is not for this user.
-            StreamCut: it changes faster than it can be read.
-            AnswerNotUnderstood: the answer is no list of objects with ids.
+            LookerRefused: the user may not see the list.
+            StreamCut: the list changes faster than it can be read.
+            AnswerNotUnderstood: the answer is not a list of objects with ids.
             LookerBusy, LookerLoginRefused, OutOfTime.
         """
-        waiting = [written([self._resource.columns])]
-        waiting_bytes = 0
+        buffered = [written([self._resource.columns])]
+        buffered_bytes = 0
         for page in self._pages():
             for row in self._rows(page):
-                waiting.append(row)
-                waiting_bytes += len(row)
-                if waiting_bytes >= BLOCK_BYTES:
-                    yield b"".join(waiting)
-                    waiting, waiting_bytes = [], 0
-        yield b"".join(waiting)
+                buffered.append(row)
+                buffered_bytes += len(row)
+                if buffered_bytes >= BLOCK_BYTES:
+                    yield b"".join(buffered)
+                    buffered, buffered_bytes = [], 0
+        yield b"".join(buffered)
         self._warn()
 
     def _pages(self) -> Iterator[list[msgspec.Raw]]:
         if not self._resource.is_paged:
             yield self.first()
             return
-        offset = went_back = 0
+        offset = steps_back = 0
         while True:
             answer = self._ask_page(offset)
             page = self._objects(answer)
-            # A page begins with the last row of the one before. Where it does not, rows before it were taken away, and
-            # as many may have slipped past: they are behind a row that has been seen.
+            # A page begins with the last row of the page before. If it does not, rows before it were deleted, and as
+            # many rows have moved into the part already read: go back to a row that has been seen.
             if offset and not (page and self._identity(page[0]) in self._seen):
                 self._has_changed = True
-                went_back += 1
-                if went_back > _MOST_STEPS_BACK:
+                steps_back += 1
+                if steps_back > _MOST_STEPS_BACK:
                     raise StreamCut(f"The list of {self._name} changed faster than it could be read.")
                 offset = max(0, offset - PAGE_ROWS)
                 continue
             yield page[1:] if offset else page
             self._announced_rows = _announced_rows(answer)
             offset += len(page) - 1
-            # Looker may have a longest page of its own, which no document names: a short page need not be the last.
+            # Looker may have an undocumented page limit: a short page need not be the last one.
             if len(page) < PAGE_ROWS and (len(page) < _OVERLAP_AND_MORE or self._announced_rows <= offset + 1):
                 return
 
@@ -199,15 +191,15 @@ class ResourceListing:
         try:
             return self._looker.send("GET", f"/{self._name}", what, None, fields=self._resource.fields, **paging)
         except (LookNotFound, LookerRefused) as error:
-            # Looker answers so to a user who may not see them; that there are none would be an empty list.
-            next_step = f"Give the bridge's Looker user what it needs to see {self._name}: {self._resource.permission}."
+            # Looker answers like this to a user without permission. A list without objects would be empty.
+            next_step = f"Give the bridge's Looker user permission to see {self._name}: {self._resource.permission}."
             raise LookerRefused(error.cause, next_step=next_step) from None
 
     def _objects(self, answer: LookerAnswer) -> list[msgspec.Raw]:
         try:
             return msgspec.json.decode(answer.body, type=list[msgspec.Raw])
         except msgspec.DecodeError:
-            raise AnswerNotUnderstood(f"Looker's answer about its {self._name} is no list.") from None
+            raise AnswerNotUnderstood(f"Looker's answer about its {self._name} is not a list.") from None
 
     def _rows(self, page: Iterable[msgspec.Raw]) -> Iterator[bytes]:
         for raw in page:
@@ -217,7 +209,7 @@ class ResourceListing:
                 self._has_changed = True
                 continue
             self._seen.add(identity)
-            self._telling_rows += row.get(self._resource.telltale) is not None
+            self._rows_with_restricted += row.get(self._resource.restricted_column) is not None
             yield written([[_text(_within(row, column)) for column in self._resource.columns]])
 
     def _identity(self, raw: msgspec.Raw) -> str:
@@ -233,22 +225,23 @@ class ResourceListing:
         return row
 
     def _warn(self) -> None:
+        name, seen, restricted = self._name, len(self._seen), self._resource.restricted_column
         if self._has_changed:
-            self.warnings.append(f"The list of {self._name} changed while it was read; what came twice counts once.")
-        if self._announced_rows > len(self._seen):
+            self.warnings.append(f"The list of {name} changed while it was read. Repeated rows count once.")
+        if self._announced_rows > seen:
             self.warnings.append(
-                f"Looker counts {self._announced_rows:,} {self._name} and showed {len(self._seen):,}: its user may not "
-                f"see all of them. It needs {self._resource.permission}."
+                f"Looker counts {self._announced_rows:,} {name} and showed {seen:,}. Its user may not see all of them; "
+                f"it needs {self._resource.permission}."
             )
-        if self._resource.telltale and self._telling_rows <= 1 < len(self._seen):
+        if restricted and self._rows_with_restricted <= 1 < seen:
             self.warnings.append(
-                f"Of {len(self._seen):,} {self._name}, {self._telling_rows} came with {self._resource.telltale}: the "
-                f"bridge's Looker user may not see all there is of the others. It needs {self._resource.permission}."
+                f"Of {seen:,} {name}, {self._rows_with_restricted} came with {restricted}. The bridge's Looker user "
+                f"may not see all fields of the others; it needs {self._resource.permission}."
             )
 
 
 def _announced_rows(answer: LookerAnswer) -> int:
-    """How many rows there are by Looker's own count, which comes only where it costs Looker little; else 0.
+    """Return Looker's own count of the rows, or 0. Looker sends it only if it is cheap.
 
     Source: sdk-codegen, `docs/paging.md`.
     """
@@ -265,7 +258,7 @@ def _within(row: Mapping[str, Any], column: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A value as a cell: nothing is empty, a list is its members."""
+    """Return a value as a cell: null as empty text, a list as its members."""
     match value:
         case None:
             return ""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from common.loads.windows import Grain
+from common.bridge_yaml import Grain
 from common.platform.errors import LeaseLost
 from common.storage.store import Stale, Store
 from common.tables.staging import Staged

@@ -1,7 +1,8 @@
 """The fields of explores, each explore read once, however many pulls use it."""
 
-from common.looker.client import LookerClient, Query
+from common.looker.client import LookerClient
 from common.looker.explore import fields_of
+from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError
 
 
@@ -10,7 +11,7 @@ class Explores:
         self._looker = looker
         self._known: dict[tuple[str, str], dict[str, str] | BridgeError] = {}
 
-    def types(self, query: Query) -> dict[str, str] | BridgeError:
+    def types(self, query: LookerQuery) -> dict[str, str] | BridgeError:
         """Of a query's explore, the types of the fields by their names, or why it cannot be read."""
         place = (query.model, query.view)
         if place not in self._known:

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from common import bridge_yaml
-from common.loads import windows
-from common.loads.incremental import GRAINS
+from common.loads import positions
+from common.loads.cursor_column import GRAINS
 from common.loads.sources import find_query
 from common.looker import resources
-from common.looker.client import LookerClient, Query
+from common.looker.client import LookerClient
+from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
 from local.checking import permission
@@ -99,7 +100,7 @@ def _cursor_findings(subject: str, load: bridge_yaml.Incremental, types: dict[st
     if grain is None:
         what = f"The field {load.cursor} is of the type {kind}: no date, time or number to read windows of."
         yield red(f"{subject}.cursor", what, CursorUnfit.next_step)
-    elif not windows.fits(load.start, grain):
+    elif not positions.fits(load.start, grain):
         yield red(f"{subject}.start", f"It is not of the type of {load.cursor}, {kind}.", CursorUnfit.next_step)
 
 
@@ -108,7 +109,7 @@ def _try_resource(subject: str, resource: str, looker: LookerClient, explores: E
     if query is not None:
         return _activity_finding(subject, query, explores, grant)
     try:
-        count = len(resources.listed(looker, resource).first())
+        count = len(resources.ResourceListing(looker, resource).first())
     except BridgeError as error:
         return refused(subject, error)
     if count:
@@ -121,7 +122,7 @@ def _try_resource(subject: str, resource: str, looker: LookerClient, explores: E
     )
 
 
-def _activity_finding(subject: str, query: Query, explores: Explores, grant: Grant) -> Finding:
+def _activity_finding(subject: str, query: LookerQuery, explores: Explores, grant: Grant) -> Finding:
     """Queries are rows of System Activity, read like those of any explore."""
     types = explores.types(query)
     if isinstance(types, BridgeError):
@@ -145,7 +146,7 @@ def _kind_of(source: _Asked) -> str:
     return type(source).__name__.removesuffix("Source").lower()
 
 
-def _stream_finding(subject: str, query: Query, types: dict[str, str] | BridgeError) -> Finding:
+def _stream_finding(subject: str, query: LookerQuery, types: dict[str, str] | BridgeError) -> Finding:
     obstacles = query.obstacles()
     if obstacles:
         return red(
@@ -176,7 +177,7 @@ def _fields_named(pull: bridge_yaml.Pull) -> Iterator[tuple[str, Collection[str]
 
 
 def _field_findings(
-    subject: str, names: Collection[str], query: Query, types: dict[str, str] | BridgeError
+    subject: str, names: Collection[str], query: LookerQuery, types: dict[str, str] | BridgeError
 ) -> Iterator[Finding]:
     if not names:
         return
@@ -199,7 +200,7 @@ class _CustomField(msgspec.Struct, frozen=True):
     measure: str | None = None
 
 
-def _custom_fields(query: Query) -> set[str]:
+def _custom_fields(query: LookerQuery) -> set[str]:
     """Names of fields that a query brings along itself."""
     try:
         brought = msgspec.json.decode(query.dynamic_fields or "[]", type=list[_CustomField])

@@ -1,24 +1,24 @@
-"""Looker's Action API: every relay is a destination in Looker's own Send and Schedule windows.
+"""Looker's Action API: every relay is a destination in Looker's Send and Schedule windows.
 
-`called` tells which of its three steps a path is; `listing` and `form` answer the first two, `read` and `fetch` serve
-the third, `succeeded` and `failed` are its answers.
+`parse_path` tells which of the three steps a path is. `listing` and `form` answer the first two; `read` and `fetch`
+handle the third, `succeeded` and `failed` are its answers.
 
-Source: looker-open-source/actions, docs/action_api.md, and for the shapes of the answers src/hub/*.ts.
+Source: looker-open-source/actions, docs/action_api.md; for the shapes of the answers, src/hub/*.ts.
 """
 
+from common.looker.action.destinations import ActionCall, form, listing, parse_path
 from common.looker.action.download import fetch
 from common.looker.action.execution import ActionOutcome, Execution, failed, read, succeeded
-from common.looker.action.offer import ActionCall, called, form, listing
 
 __all__ = [
     "ActionCall",
     "ActionOutcome",
     "Execution",
-    "called",
     "failed",
     "fetch",
     "form",
     "listing",
+    "parse_path",
     "read",
     "succeeded",
 ]

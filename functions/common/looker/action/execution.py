@@ -1,4 +1,4 @@
-"""What Looker posts to have an action executed, and what it is answered."""
+"""The request that executes an action, and its answer."""
 
 from collections.abc import Mapping
 
@@ -6,51 +6,51 @@ import msgspec
 
 from common.platform.errors import BridgeError, Busy, MalformedRequest, NoSuchJob, StreamCut
 
-_SEND_AGAIN = "Send it again in Looker, which repeats nothing by itself."
-_WHAT_LOOKER_SENDS = "Send what Looker sends to an action: a JSON object with scheduled_plan and form_params."
+_SEND_AGAIN = "Send it again in Looker. Looker does not repeat it by itself."
+_EXPECTED_BODY = "Send a JSON object with scheduled_plan and form_params, as Looker does."
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """What one execution asks for."""
+    """One execution of an action."""
 
     relay: str
-    "The form's choice; empty where there was none."
+    "The relay chosen in the form; empty if the request has no form."
     download_url: str
-    "Where the rows can be fetched, once and within 3,600 seconds; empty where they came along."
+    "The address of the rows, for one use within 3,600 seconds; empty if the request contains the rows."
 
 
 class ActionOutcome(msgspec.Struct, frozen=True):
-    """How it ended, as src/hub/action_response.ts writes it."""
+    """The result of an execution, in the shape of src/hub/action_response.ts."""
 
     success: bool
     message: str
     refresh_query: bool = False
     validation_errors: dict[str, str] = {}
-    "By the form's field."
+    "By form field."
 
 
-class _Plan(msgspec.Struct, frozen=True):
+class _DownloadPlan(msgspec.Struct, frozen=True):
     download_url: str | None = None
 
 
-class _Posted(msgspec.Struct, frozen=True):
-    scheduled_plan: _Plan | None = None
+class _ExecutionBody(msgspec.Struct, frozen=True):
+    scheduled_plan: _DownloadPlan | None = None
     form_params: Mapping[str, object] | None = None
 
 
 def read(body: bytes) -> Execution:
     """
     Raises:
-        MalformedRequest: it is not what Looker posts.
+        MalformedRequest: it is not an execution.
     """
     try:
-        posted = msgspec.json.decode(body, type=_Posted)
+        request = msgspec.json.decode(body, type=_ExecutionBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"The body is no execution: {error}.", next_step=_WHAT_LOOKER_SENDS) from None
+        raise MalformedRequest(f"The body is not an execution: {error}.", next_step=_EXPECTED_BODY) from None
     except RecursionError:
-        raise MalformedRequest("The body is nested too deeply.", next_step=_WHAT_LOOKER_SENDS) from None
-    plan = posted.scheduled_plan or _Plan()
-    relay = (posted.form_params or {}).get("relay")
+        raise MalformedRequest("The JSON of the body is nested too deeply.", next_step=_EXPECTED_BODY) from None
+    plan = request.scheduled_plan or _DownloadPlan()
+    relay = (request.form_params or {}).get("relay")
     return Execution(relay if isinstance(relay, str) else "", plan.download_url or "")
 
 
@@ -59,7 +59,7 @@ def succeeded(message: str) -> dict[str, ActionOutcome]:
 
 
 def failed(error: BridgeError) -> dict[str, ActionOutcome]:
-    """For the schedule's history: as Looker's own hub does, in the body of a 200 (src/server/server.ts)."""
+    """Return an error for the schedule's history, in a 200 as Looker's own hub does (src/server/server.ts)."""
     next_step = _SEND_AGAIN if isinstance(error, Busy | StreamCut) else error.next_step
     faults = {"relay": error.cause} if isinstance(error, NoSuchJob) else {}
     return {"looker": ActionOutcome(success=False, message=f"{error.cause} {next_step}", validation_errors=faults)}

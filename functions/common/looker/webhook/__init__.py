@@ -1,4 +1,4 @@
-"""What Looker's webhooks deliver: `read` takes a request's body, whatever its shape, and gives a `Delivery`."""
+"""Looker's webhook deliveries: `read` turns the body of a request into a `Delivery`, in every format that has rows."""
 
 from common.looker.webhook.delivery import Delivery, read
 

@@ -1,4 +1,4 @@
-"""A zip with one CSV in it, as Looker delivers a dashboard. Nothing is ever written by a name that stands in it."""
+"""A zip with one CSV, as Looker delivers a dashboard. File names in the zip are never used as paths."""
 
 import io
 import struct
@@ -6,36 +6,36 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 
-from common.looker.webhook.payload import WHAT_LOOKER_SENDS
+from common.looker.webhook.payload import EXPECTED_BODY
 from common.looker.webhook.text import BLOCK_BYTES
 from common.platform.errors import DeliveryNotUsable, MalformedRequest
 
 _MOST_FILES = 1_000
 _MOST_CSV_BYTES = 256 * 1024 * 1024
-_MOST_TIMES_SMALLER = 200
-"How far a CSV of any size shrinks; zeros alone shrink a thousand times."
-_ANY_SIZE_BYTES = 1024 * 1024
+_MOST_COMPRESSION = 200
+"The highest compression ratio of a real CSV. A file of zeros reaches a thousand."
+_ALWAYS_ALLOWED_BYTES = 1024 * 1024
 
 _ENCRYPTED = 0x1
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"Not LZMA, whose header chooses how much memory it takes."
+"Not LZMA: its header decides how much memory it takes."
 _DIRECTORY_ENTRY = b"PK\1\2"
 
-# What zipfile raises on a zip that is none, is damaged, or is of a kind it does not read.
+# The errors of zipfile for a file that is not a zip, is damaged, or is of an unsupported kind.
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OSError, ValueError)
 
 
 def only_csv(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The content of the only file in a zip.
+    """Yield the content of the only file in a zip.
 
     Raises:
-        DeliveryNotUsable: there are several, or none, or one that is no CSV, or one too big.
-        MalformedRequest: it is no zip, or a broken one.
+        DeliveryNotUsable: there is not exactly one file, or it is not a CSV, or it is too big.
+        MalformedRequest: the zip cannot be read.
     """
     packed = io.BytesIO()
     for block in blocks:
         packed.write(block)
-    # Counted before zipfile makes an object of each.
+    # Counted before zipfile makes an object of each one.
     if packed.getvalue().count(_DIRECTORY_ENTRY) > _MOST_FILES:
         raise DeliveryNotUsable(f"The delivery is a zip of more than {_MOST_FILES} files.")
     try:
@@ -45,9 +45,7 @@ def only_csv(blocks: Iterable[bytes]) -> Iterator[bytes]:
                 while block := file.read(BLOCK_BYTES):
                     yield block
     except _BROKEN as error:
-        raise MalformedRequest(
-            f"The zip cannot be read: {type(error).__name__}.", next_step=WHAT_LOOKER_SENDS
-        ) from None
+        raise MalformedRequest(f"The zip cannot be read: {type(error).__name__}.", next_step=EXPECTED_BODY) from None
 
 
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
@@ -59,19 +57,19 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         )
     (member,) = members
     if not member.filename.lower().endswith(".csv"):
-        raise DeliveryNotUsable("The only file in the zip is no CSV.")
+        raise DeliveryNotUsable("The only file in the zip is not a CSV.")
     if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
-        raise DeliveryNotUsable("The file in the zip is encrypted, or compressed in a way that Looker does not use.")
+        raise DeliveryNotUsable("The file in the zip is encrypted, or uses a compression that Looker does not use.")
     _expect_reasonable_size(member)
     return member
 
 
 def _expect_reasonable_size(member: zipfile.ZipInfo) -> None:
-    """By the size it announces: zipfile reads no more than that, and refuses a file that does not end there."""
+    """Check the announced size: zipfile reads no more than that, and refuses a file that does not end there."""
     size = member.file_size
     if size > _MOST_CSV_BYTES:
-        raise DeliveryNotUsable(f"The CSV in the zip has {size} bytes; the most is {_MOST_CSV_BYTES}.")
-    if size > max(_ANY_SIZE_BYTES, member.compress_size * _MOST_TIMES_SMALLER):
+        raise DeliveryNotUsable(f"The CSV in the zip has {size} bytes; the maximum is {_MOST_CSV_BYTES}.")
+    if size > max(_ALWAYS_ALLOWED_BYTES, member.compress_size * _MOST_COMPRESSION):
         raise DeliveryNotUsable(
-            f"The CSV in the zip is more than {_MOST_TIMES_SMALLER} times as big as the zip; no rows shrink so far."
+            f"The CSV in the zip is more than {_MOST_COMPRESSION} times as big as the zip: too much for rows."
         )

@@ -1,4 +1,4 @@
-"""From a webhook's body to rows as CSV."""
+"""A webhook delivery: from the request's body to rows as CSV."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,14 +7,14 @@ from typing import Literal, Protocol
 import msgspec
 
 from common.looker.webhook import archive, payload, rows, text
-from common.looker.webhook.payload import Attachment, DeliveryKind, Payload, text_of
+from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
 from common.tables.csv import Checker, Contract
 
 DeliveryFormat = Literal["csv", "csv_zip", "json", "inline_json"]
 
 _CHECKED_BYTES = 1024 * 1024
-"As much as is checked at once; a delivery of 5,000 rows is rarely more, and all of it is checked when it is staged."
+"The part that is checked on receipt. 5,000 rows are rarely more, and staging checks all of it again."
 
 _BY_EXTENSION: dict[str, DeliveryFormat] = {"csv": "csv", "json": "json", "zip": "csv_zip"}
 _BY_MIMETYPE: dict[str, DeliveryFormat] = {
@@ -24,7 +24,7 @@ _BY_MIMETYPE: dict[str, DeliveryFormat] = {
     "application/x-zip-compressed": "csv_zip",
 }
 
-# A tab or a line end within a cell of Looker's text format shifts the columns: how it is quoted is documented nowhere.
+# No document says how Looker's text format quotes a tab or a line end within a cell, which would shift the columns.
 _OTHER_FORMATS = {
     "txt": "tab-separated text",
     "xlsx": "an Excel workbook",
@@ -38,35 +38,35 @@ _OTHER_FORMATS = {
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What one webhook call brought, found to be rows."""
+    """The rows of one webhook call."""
 
     plan_id: str | None
     plan_title: str | None
     kind: DeliveryKind | None
     format: DeliveryFormat
     content_digest: str
-    "SHA-256 of the plan and its rows: the same plan with the same rows, in whatever bytes they came."
+    "SHA-256 of the plan and its rows, independent of the format they came in."
     warnings: list[str]
     _blocks: Callable[[], Iterator[bytes]]
 
     def csv_blocks(self) -> Iterator[bytes]:
-        """The rows, as CSV with commas that ends with a line feed. May be called again."""
+        """Yield the rows as CSV with commas and a final line feed. It can be called again."""
         return self._blocks()
 
 
 class Readable(Protocol):
-    """A file, or what passes for one."""
+    """A file-like object."""
 
     def read(self) -> bytes: ...
 
 
 def read(body: bytes | Readable) -> Delivery:
-    """A webhook's body, all of it gone through once.
+    """Read the whole body of a webhook once and describe it.
 
     Raises:
-        MalformedRequest: nothing that Looker posts.
-        DeliveryNotUsable: nothing that can be landed; the error says what to choose in Looker.
-        QueryFailed, RowsMalformed, StreamCut: no rows came, or no whole ones.
+        MalformedRequest: it is not the body of a webhook.
+        DeliveryNotUsable: it holds no rows that can land; the error says what to choose in Looker.
+        QueryFailed, RowsMalformed, StreamCut: the rows are not complete.
     """
     posted = payload.decode(body if isinstance(body, bytes) else body.read())
     content_format, blocks = _content(posted)
@@ -82,41 +82,41 @@ def read(body: bytes | Readable) -> Delivery:
     )
 
 
-def _content(posted: Payload) -> tuple[DeliveryFormat, Callable[[], Iterator[bytes]]]:
-    """The format, and how to get at the rows: again and again, for they are not kept."""
+def _content(posted: WebhookPayload) -> tuple[DeliveryFormat, Callable[[], Iterator[bytes]]]:
+    """Return the format, and a function that decodes the rows, which are not kept."""
     attachment = posted.attachment
     if attachment is None or text.is_empty(attachment.data):
         if text.is_empty(posted.data):
-            raise DeliveryNotUsable("The delivery is empty: neither its attachment nor its data holds anything.")
-        return "inline_json", _rows_in(posted.data)
+            raise DeliveryNotUsable("The delivery is empty: it has neither an attachment nor data.")
+        return "inline_json", _json_rows(posted.data)
     content_format, in_base64 = _format_of(attachment)
     if content_format == "json" and not in_base64:
-        return "json", _rows_in(attachment.data)
+        return "json", _json_rows(attachment.data)
     if not text.is_string(attachment.data):
-        raise DeliveryNotUsable("The attachment's data should be text, and is not.")
+        raise DeliveryNotUsable("The attachment's data is not text.")
     if content_format == "csv" and not in_base64:
-        return "csv", lambda: _as_csv(text.in_string(attachment.data))
+        return "csv", lambda: _as_csv(text.decode_string(attachment.data))
     return content_format, lambda: _from_bytes(content_format, attachment.data)
 
 
-def _rows_in(value: msgspec.Raw) -> Callable[[], Iterator[bytes]]:
-    """JSON rows, which come as themselves or as a string that holds them."""
+def _json_rows(value: msgspec.Raw) -> Callable[[], Iterator[bytes]]:
+    """JSON rows, either as JSON or as a string of JSON."""
     if text.is_string(value):
-        return lambda: rows.as_csv(text.in_string(value))
-    return lambda: rows.as_csv(text.in_value(value))
+        return lambda: rows.as_csv(text.decode_string(value))
+    return lambda: rows.as_csv(text.text_of_value(value))
 
 
 def _from_bytes(content_format: DeliveryFormat, value: msgspec.Raw) -> Iterator[bytes]:
-    content = text.from_base64(text.in_string(value))
+    content = text.decode_base64(text.decode_string(value))
     if content_format == "csv_zip":
-        return _as_csv(text.in_bytes(archive.only_csv(content)))
+        return _as_csv(text.decode_bytes(archive.only_csv(content)))
     if content_format == "json":
-        return rows.as_csv(text.in_bytes(content))
-    return _as_csv(text.in_bytes(content))
+        return rows.as_csv(text.decode_bytes(content))
+    return _as_csv(text.decode_bytes(content))
 
 
 def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
-    """CSV, ended with a line feed: old versions of Looker leave the last one out."""
+    """Yield CSV with a final line feed, which old versions of Looker leave out."""
     last = ""
     for piece in texts:
         last = piece[-1:] or last
@@ -125,22 +125,22 @@ def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _format_of(attachment: Attachment) -> tuple[DeliveryFormat, bool]:
-    """The format, and whether it comes in base64."""
+def _format_of(attachment: WebhookAttachment) -> tuple[DeliveryFormat, bool]:
+    """Return the format, and whether it is encoded in base64."""
     mimetype, *parameters = [part.strip().lower() for part in (text_of(attachment.mimetype) or "").split(";")]
     extension = (text_of(attachment.extension) or "").lower().removeprefix(".")
     found = _BY_EXTENSION.get(extension) or _BY_MIMETYPE.get(mimetype)
     if found is None:
-        what = _OTHER_FORMATS.get(extension, "of a kind that holds no rows")
+        what = _OTHER_FORMATS.get(extension, "of a type without rows")
         raise DeliveryNotUsable(f"The attachment is {what}.")
     return found, found == "csv_zip" or "base64" in parameters
 
 
 def _digest(plan: str, blocks: Iterator[bytes]) -> str:
-    """Of plan and rows; on the way there, the beginning is checked as all of it will be when it is staged.
+    """Return the digest of plan and rows, and check the beginning of the rows as staging will check all of them.
 
     Raises:
-        QueryFailed, RowsMalformed, StreamCut: it is no CSV.
+        QueryFailed, RowsMalformed, StreamCut: the rows are not CSV.
     """
     digest = hashlib.sha256(plan.encode() + b"\0")
     checker = Checker(Contract())
@@ -161,5 +161,5 @@ def _digest(plan: str, blocks: Iterator[bytes]) -> str:
 
 def _warnings(kind: DeliveryKind | None) -> list[str]:
     # Seen in a real delivery: "17,769,563" and "$" in cells, a totals row without a label, a column of row numbers.
-    said = "A dashboard's CSV has formatted values, row numbers, and totals among its rows: deliver the Look itself."
-    return [said] if kind == "dashboard" else []
+    warning = "A dashboard's CSV has formatted values, row numbers and totals among its rows. Deliver the Look instead."
+    return [warning] if kind == "dashboard" else []

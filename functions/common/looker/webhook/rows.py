@@ -1,6 +1,6 @@
-"""JSON rows as the CSV that Looker would have made of them, one row at a time.
+"""JSON rows as the CSV that Looker would write for them, one row at a time.
 
-Numbers stay as they are written: read as floats, 1.10 and 12345678901234567890 would change.
+Numbers stay as they are written: as floats, 1.10 and 12345678901234567890 would change.
 """
 
 import csv
@@ -21,43 +21,43 @@ _LONGEST_NAME_SHOWN = 60
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ERROR_OBJECT = re.compile(r'\{\s*"looker_error"')
 
-Pair = tuple[str, object]
+NamedValue = tuple[str, object]
 
 
 def as_csv(texts: Iterator[str]) -> Iterator[bytes]:
-    """A JSON list of rows as CSV; its header is the first row's keys, in their order.
+    """Yield a JSON list of rows as CSV. The header is the first row's keys, in their order.
 
     Raises:
-        QueryFailed: an error text stands where a row should.
-        DeliveryNotUsable: they are no rows, or rows that no table holds.
+        QueryFailed: Looker put an error text in place of a row.
+        DeliveryNotUsable: the text is not a list of rows, or they do not make a table.
     """
-    sheet = _Sheet()
+    buffer = _CsvBuffer()
     header: list[str] = []
     for number, row in enumerate(_rows(texts), 1):
         names = [name for name, _ in row]
         if number == 1:
             _expect_columns(names)
             header = names
-            sheet.add(header)
-        pairs: Sequence[Pair] = row if names == header else _in_order(header, row, number)
-        sheet.add([value if type(value) is str else _cell(name, value, number) for name, value in pairs])
-        if sheet.size >= BLOCK_BYTES:
-            yield sheet.take()
+            buffer.add(header)
+        pairs: Sequence[NamedValue] = row if names == header else _in_order(header, row, number)
+        buffer.add([value if type(value) is str else _cell(name, value, number) for name, value in pairs])
+        if buffer.size >= BLOCK_BYTES:
+            yield buffer.take()
     if not header:
         raise DeliveryNotUsable(
-            "The delivery holds no rows, and so names no columns.",
-            next_step="In Looker, edit the schedule: choose CSV, which has a header even without rows, or have it "
-            "deliver only if there are results.",
+            "The delivery has no rows, so it has no column names.",
+            next_step="In Looker, edit the schedule: choose CSV, which has a header even without rows, or deliver only "
+            "if there are results.",
         )
-    yield sheet.take()
+    yield buffer.take()
 
 
-class _Sheet:
-    """Records of a CSV, in memory until they are taken."""
+class _CsvBuffer:
+    """Records of a CSV, buffered until they are taken."""
 
     def __init__(self) -> None:
         self._records: list[str] = []
-        # Before Python 3.13 it quotes a field for a carriage return only if its own line end has one.
+        # Before Python 3.13, a field with a carriage return is quoted only if the line terminator has one.
         self._writer = csv.writer(self, lineterminator="\r\n")
         self.size = 0
 
@@ -73,11 +73,11 @@ class _Sheet:
         try:
             return "".join(records).encode()
         except UnicodeEncodeError:
-            raise DeliveryNotUsable("A row holds half a character: one escape of a pair.") from None
+            raise DeliveryNotUsable("A row contains half a character: one escape of a surrogate pair.") from None
 
 
-class _Window:
-    """The part of the text in which the next row lies, whole."""
+class _JsonReader:
+    """The part of the text that contains the whole next row."""
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts = texts
@@ -88,8 +88,8 @@ class _Window:
             object_pairs_hook=tuple, parse_int=_number, parse_float=_number, parse_constant=_refuse_constant
         )
 
-    def mark(self) -> str:
-        """The next character that is no white space; empty at the end."""
+    def peek(self) -> str:
+        """Return the next character that is not white space; empty at the end."""
         while True:
             self._refill()
             match = _SPACE.match(self._text, self._start)
@@ -99,17 +99,17 @@ class _Window:
             if self._ended:
                 return ""
 
-    def skip_mark(self) -> None:
+    def skip(self) -> None:
         self._start += 1
 
-    def value(self, row: int) -> object:
+    def read_value(self, row: int) -> object:
         try:
             value, self._start = self._decoder.raw_decode(self._text, self._start)
         except RecursionError:
             raise DeliveryNotUsable(f"Row {row} is nested too deeply.") from None
         except ValueError:
             raise DeliveryNotUsable(
-                f"Row {row} breaks off, is no JSON, or is longer than {_LONGEST_ROW} characters."
+                f"Row {row} is cut, is not JSON, or is longer than {_LONGEST_ROW} characters."
             ) from None
         return value
 
@@ -124,58 +124,60 @@ class _Window:
             self._start = 0
 
 
-def _rows(texts: Iterator[str]) -> Iterator[tuple[Pair, ...]]:
-    window = _Window(texts)
-    opening = window.mark()
-    if window.begins_with(_ERROR_OBJECT):
+def _rows(texts: Iterator[str]) -> Iterator[tuple[NamedValue, ...]]:
+    reader = _JsonReader(texts)
+    opening = reader.peek()
+    if reader.begins_with(_ERROR_OBJECT):
         _refuse_error_text(["looker_error"], 1)
     if opening == "{":
         raise DeliveryNotUsable(
-            "The delivery holds one JSON object, as json_detail is, and not a list of rows.",
-            next_step="In Looker, edit the schedule: choose CSV, or plain JSON, as its format.",
+            "The delivery is one JSON object, as in json_detail, not a list of rows.",
+            next_step="In Looker, edit the schedule: choose CSV or plain JSON as its format.",
         )
     if opening != "[":
-        raise DeliveryNotUsable("The delivery should hold JSON rows, and holds none.")
-    window.skip_mark()
+        raise DeliveryNotUsable("The delivery is not a list of JSON rows.")
+    reader.skip()
     number = 0
-    if window.mark() == "]":
+    if reader.peek() == "]":
         return
     while True:
         number += 1
-        window.mark()
-        row = window.value(number)
+        reader.peek()
+        row = reader.read_value(number)
         if not isinstance(row, tuple):
-            raise DeliveryNotUsable(f"Row {number} is no JSON object.")
+            raise DeliveryNotUsable(f"Row {number} is not a JSON object.")
         yield row
-        mark = window.mark()
-        window.skip_mark()
-        if mark == "]":
+        separator = reader.peek()
+        reader.skip()
+        if separator == "]":
             break
-        if mark != ",":
-            raise DeliveryNotUsable(f"After row {number} the JSON breaks off.")
-    if window.mark():
-        raise DeliveryNotUsable(f"Something else follows after the last row, row {number}.")
+        if separator != ",":
+            raise DeliveryNotUsable(f"The JSON is cut after row {number}.")
+    if reader.peek():
+        raise DeliveryNotUsable(f"There is other text after the last row, row {number}.")
 
 
 def _expect_columns(names: Sequence[str]) -> None:
     _refuse_error_text(names, 1)
     if not names:
-        raise DeliveryNotUsable("The first row is empty, and so names no columns.")
+        raise DeliveryNotUsable("The first row is empty, so it has no column names.")
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
-        raise DeliveryNotUsable(f"The first row names {_listed(repeated)} more than once; only CSV keeps both.")
+        raise DeliveryNotUsable(
+            f"The first row has {_listed(repeated)} more than once. CSV keeps repeated columns, JSON does not."
+        )
 
 
-def _in_order(header: Sequence[str], row: Sequence[Pair], number: int) -> list[Pair]:
+def _in_order(header: Sequence[str], row: Sequence[NamedValue], number: int) -> list[NamedValue]:
     _refuse_error_text([name for name, _ in row], number)
     cells, expected = dict(row), {*header}
     if len(row) == len(header) and cells.keys() == expected:
         return [(name, cells[name]) for name in header]
-    lacking, added = [name for name in header if name not in cells], [name for name in cells if name not in expected]
-    differences = [f"lacks {_listed(lacking)}"] if lacking else []
+    missing, added = [name for name in header if name not in cells], [name for name in cells if name not in expected]
+    differences = [f"lacks {_listed(missing)}"] if missing else []
     differences += [f"adds {_listed(added)}"] if added else []
     raise DeliveryNotUsable(
-        f"Row {number} {' and '.join(differences) or 'names a column twice'}, compared with the first row."
+        f"Row {number} {' and '.join(differences) or 'has a column twice'}, compared with the first row."
     )
 
 
@@ -183,22 +185,22 @@ def _cell(name: str, value: object, row: int) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        # As Looker's CSV has it, so that both formats feed one import configuration.
+        # As in Looker's CSV, so that both formats fit the same import configuration.
         return "Yes" if value else "No"
     raise DeliveryNotUsable(
-        f"Row {row} holds more than one value in the column {_listed([name])}, as pivots and json_detail do.",
-        next_step="In Looker, edit the schedule: choose CSV as its format, and take pivots out of the Look.",
+        f"Row {row} has more than one value in the column {_listed([name])}, as in pivots and json_detail.",
+        next_step="In Looker, edit the schedule: choose CSV as its format, and remove pivots from the Look.",
     )
 
 
 def _number(digits: str) -> str:
     if len(digits) > _LONGEST_NUMBER:
-        raise DeliveryNotUsable(f"There is a number of more than {_LONGEST_NUMBER} digits.")
+        raise DeliveryNotUsable(f"A number has more than {_LONGEST_NUMBER} digits.")
     return digits
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise DeliveryNotUsable(f"There is a {name} among the numbers.")
+    raise DeliveryNotUsable(f"A number is {name}.")
 
 
 def _refuse_error_text(names: Iterable[str], row: int) -> None:

@@ -1,4 +1,4 @@
-"""Text out of a delivery, a block at a time: a JSON string of 32 MiB may be four times that once decoded."""
+"""Text from a delivery, decoded in blocks: a JSON string of 32 MiB may take four times as much memory once decoded."""
 
 import binascii
 import codecs
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from common.looker.webhook.payload import WHAT_LOOKER_SENDS
+from common.looker.webhook.payload import EXPECTED_BODY
 from common.platform.errors import MalformedRequest
 
 BLOCK_BYTES = 1024 * 1024
@@ -14,12 +14,12 @@ BLOCK_BYTES = 1024 * 1024
 _BYTE_ORDER_MARK = "\ufeff"
 _WHITE_SPACE = b" \t\r\n"
 
-# Two escapes, for one character outside the basic plane.
+# Two escapes for one character outside the basic plane.
 _LONGEST_CHARACTER = len(r"\ud83d\ude00")
 
 
 def is_empty(value: msgspec.Raw) -> bool:
-    """Whether a value is left out, null, or an empty string."""
+    """Tell if a value is left out, null, or an empty string."""
     return len(value) == 0 or memoryview(value)[:5].tobytes() in (b"null", b'""')
 
 
@@ -27,11 +27,11 @@ def is_string(value: msgspec.Raw) -> bool:
     return memoryview(value)[:1].tobytes() == b'"'
 
 
-def in_string(value: msgspec.Raw) -> Iterator[str]:
-    """What a JSON string says.
+def decode_string(value: msgspec.Raw) -> Iterator[str]:
+    """Yield the text of a JSON string.
 
     Raises:
-        MalformedRequest: an escape is none, or bytes are not UTF-8.
+        MalformedRequest: an escape is not valid, or bytes are not UTF-8.
     """
     inside = memoryview(value)[1:-1]
     start = 0
@@ -41,51 +41,51 @@ def in_string(value: msgspec.Raw) -> Iterator[str]:
         start += size
 
 
-def in_bytes(blocks: Iterable[bytes]) -> Iterator[str]:
-    """What UTF-8 says.
+def decode_bytes(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the text of UTF-8 bytes.
 
     Raises:
-        MalformedRequest: it is none.
+        MalformedRequest: the bytes are not UTF-8.
     """
     try:
         yield from codecs.iterdecode(blocks, "utf-8-sig")
     except UnicodeDecodeError as error:
         raise MalformedRequest(
-            f"The content of the delivery is not UTF-8: {error.reason}.", next_step=WHAT_LOOKER_SENDS
+            f"The content of the delivery is not UTF-8: {error.reason}.", next_step=EXPECTED_BODY
         ) from None
 
 
-def in_value(value: msgspec.Raw) -> Iterator[str]:
-    """The JSON of a value itself. Raises as `in_bytes` does."""
+def text_of_value(value: msgspec.Raw) -> Iterator[str]:
+    """Yield the JSON text of a value. Raises as `decode_bytes` does."""
     content = memoryview(value)
-    return in_bytes(bytes(content[start : start + BLOCK_BYTES]) for start in range(0, len(content), BLOCK_BYTES))
+    return decode_bytes(bytes(content[start : start + BLOCK_BYTES]) for start in range(0, len(content), BLOCK_BYTES))
 
 
-def from_base64(texts: Iterable[str]) -> Iterator[bytes]:
-    """What base64 stands for, without the line ends that Looker puts after every 60 characters.
+def decode_base64(texts: Iterable[str]) -> Iterator[bytes]:
+    """Yield the bytes of base64 text. Looker puts a line end after every 60 characters.
 
     Raises:
-        MalformedRequest: it is none.
+        MalformedRequest: the text is not base64.
     """
     rest = b""
     try:
         for text in texts:
             digits = rest + text.encode().translate(None, _WHITE_SPACE)
             whole = len(digits) // 4 * 4
-            # Padding ends it; what follows is refused with the padding before it.
+            # Padding ends base64: whatever follows is decoded, and so refused, together with the padding.
             if b"=" in digits[:whole]:
                 whole = 0
             rest = digits[whole:]
             yield binascii.a2b_base64(digits[:whole], strict_mode=True)
         yield binascii.a2b_base64(rest, strict_mode=True)
     except binascii.Error as error:
-        raise MalformedRequest(f"The attachment is not base64: {error}.", next_step=WHAT_LOOKER_SENDS) from None
+        raise MalformedRequest(f"The attachment is not base64: {error}.", next_step=EXPECTED_BODY) from None
 
 
 def _characters(piece: memoryview) -> tuple[str, int]:
-    """The whole characters at the beginning of a piece, and how many bytes they are.
+    """Return the whole characters at the beginning of a piece, and their size in bytes.
 
-    A piece may end within a character; only when that is left out does the rest decode.
+    A piece may end within a character. The rest can only be decoded without it.
     """
     for left_out in range(min(_LONGEST_CHARACTER, len(piece))):
         size = len(piece) - left_out
@@ -93,4 +93,4 @@ def _characters(piece: memoryview) -> tuple[str, int]:
             return msgspec.json.decode(b'"%b"' % bytes(piece[:size]), type=str), size
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-    raise MalformedRequest("There is text in the delivery that is neither JSON nor UTF-8.", next_step=WHAT_LOOKER_SENDS)
+    raise MalformedRequest("The delivery contains text that is not valid JSON in UTF-8.", next_step=EXPECTED_BODY)

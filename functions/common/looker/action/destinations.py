@@ -1,4 +1,4 @@
-"""What Looker is offered: the list of destinations, and the form that its user fills in for one of them."""
+"""The list of destinations that Looker shows, and the form for one of them."""
 
 import base64
 import re
@@ -20,7 +20,7 @@ _STEP = re.compile(r"/actions/([^/]+)/(form|execute)")
 
 
 class ActionCall(msgspec.Struct, frozen=True):
-    """One step of the Action API, and the relay that its path names."""
+    """One step of the Action API, and the relay in its path."""
 
     step: Literal["list", "form", "execute"]
     relay: str = ""
@@ -39,7 +39,7 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
     supported_formattings: tuple[str, ...] = ("unformatted",)
     supported_visualization_formattings: tuple[str, ...] = ("noapply",)
     supported_download_settings: tuple[str, ...] = ("url",)
-    "Not the rows but an address to fetch them from: `All Results` pass that way, a push is cut at 5,000 rows."
+    "Looker sends an address to fetch the rows from, not the rows: it cuts a push at 5,000 rows, but not `All Results`."
     icon_data_uri: str = _ICON_DATA_URI
     params: tuple[()] = ()
     required_fields: tuple[()] = ()
@@ -47,35 +47,35 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActionListing(msgspec.Struct, frozen=True):
-    """The hub, as Looker's page Admin > Actions shows it."""
+    """The action hub, as shown on Looker's page Admin > Actions."""
 
     label: str
     integrations: list[Integration]
 
 
-class Option(msgspec.Struct, frozen=True):
+class FormOption(msgspec.Struct, frozen=True):
     name: str
     label: str
 
 
-class FormField(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One input of a form."""
+class ActionFormField(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One input of the form."""
 
     name: str
     label: str
     description: str
     type: str
-    options: list[Option]
+    options: list[FormOption]
     required: bool
     default: str = ""
 
 
-class Form(msgspec.Struct, frozen=True):
-    fields: list[FormField]
+class ActionForm(msgspec.Struct, frozen=True):
+    fields: list[ActionFormField]
 
 
-def called(path: str) -> ActionCall | None:
-    """The step that a path stands for; None where it is a webhook's."""
+def parse_path(path: str) -> ActionCall | None:
+    """Return the step of a path; None if it is not one of the Action API."""
     if path == "/":
         return ActionCall("list")
     found = _STEP.fullmatch(path)
@@ -85,46 +85,48 @@ def called(path: str) -> ActionCall | None:
 
 
 def listing(bridge: bridge_yaml.Bridge, base_url: str) -> ActionListing:
-    """Every relay as a destination.
+    """Return every relay as a destination.
 
     Args:
-        base_url: where Looker found this list; the addresses in it have to be absolute.
+        base_url: the address of this list; the addresses in it must be absolute.
     """
     return ActionListing("Pigment", [_integration(relay, bridge, base_url) for relay in bridge.relays.values()])
 
 
-def form(bridge: bridge_yaml.Bridge, relay: str) -> Form:
-    """The choice among all relays; the one that the path names comes first to mind."""
-    options = [Option(each.name, f"{each.name}: {_what(each, bridge)}") for each in bridge.relays.values()]
-    choice = FormField(
+def form(bridge: bridge_yaml.Bridge, relay: str) -> ActionForm:
+    """Return a choice of all relays, with the one in the path selected."""
+    options = [FormOption(each.name, f"{each.name}: {_describe(each, bridge)}") for each in bridge.relays.values()]
+    choice = ActionFormField(
         name="relay",
         label="Relay",
-        description="Where in Pigment the rows land. Choose All Results as the limit, so that none stays behind.",
+        description="Where the rows land in Pigment. Choose All Results as the limit, so that all rows are sent.",
         type="select",
         options=options,
         required=True,
         default=relay if relay in bridge.relays else "",
     )
-    return Form([choice])
+    return ActionForm([choice])
 
 
-def _integration(relay: bridge_yaml.AnyRelay, bridge: bridge_yaml.Bridge, base_url: str) -> Integration:
+def _integration(
+    relay: bridge_yaml.Relay | bridge_yaml.Signal, bridge: bridge_yaml.Bridge, base_url: str
+) -> Integration:
     address = f"{base_url}/actions/{quote(relay.name, safe='')}"
     is_signal = isinstance(relay, bridge_yaml.Signal)
     return Integration(
         name=relay.name,
         label=f"Pigment: {relay.name}",
-        description=f"Looker to Pigment: {_what(relay, bridge)}.",
+        description=f"Looker to Pigment: {_describe(relay, bridge)}.",
         url=f"{address}/execute",
         form_url=f"{address}/form",
-        # A dashboard holds no rows that could land, but it may well say that it is time to pull.
+        # A dashboard has no rows to land, but it can be the signal for a pull.
         supported_action_types=("query", "dashboard") if is_signal else ("query",),
         supported_formats=("csv", "csv_zip") if is_signal else ("csv",),
     )
 
 
-def _what(relay: bridge_yaml.AnyRelay, bridge: bridge_yaml.Bridge) -> str:
+def _describe(relay: bridge_yaml.AnyRelay, bridge: bridge_yaml.Bridge) -> str:
     if isinstance(relay, bridge_yaml.Signal):
         configuration = bridge.pulls[relay.start].target.configuration
-        return f"only a signal, which starts the pull {relay.start} into the import configuration {configuration}"
+        return f"only a signal that starts the pull {relay.start} into the import configuration {configuration}"
     return f"into the import configuration {relay.target.configuration}"

@@ -1,0 +1,109 @@
+"""The one mapping from Looker's answers to errors, and to the values that its API describes."""
+
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+
+from common.platform import http
+from common.platform.clock import Deadline
+from common.platform.errors import (
+    AnswerNotUnderstood,
+    BridgeError,
+    LookerBusy,
+    LookerRefused,
+    LookNotFound,
+    QueryFailed,
+)
+from common.platform.retry import retry_after_s
+
+_LONGEST_FAULTS = 600
+"Characters: enough for every field of a user."
+
+T = TypeVar("T")
+
+
+class _FieldError(msgspec.Struct, frozen=True):
+    field: str | None = None
+    message: str | None = None
+
+
+class _ValidationError(msgspec.Struct, frozen=True):
+    """Looker's answer to a body that is not valid (API 4.0, `ValidationError`)."""
+
+    errors: list[_FieldError] | None = None
+
+
+def unreachable(error: requests.RequestException) -> LookerBusy:
+    """Return the error for a request that got no answer."""
+    return LookerBusy(f"Looker cannot be reached: {http.kind_of(error)}.")
+
+
+def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True) -> BridgeError:
+    """Return the error for an answer that is not a 2xx.
+
+    Args:
+        what: what Looker was asked for, as the message names it.
+        is_quoted: whether the message repeats Looker's explanation.
+    """
+    status = response.status_code
+    # Read whole: after `words_of` has read a stream, it cannot be read again.
+    faults = _faults_in(response) if is_quoted and status == requests.codes.unprocessable_entity else ""
+    words = http.words_of(response) if is_quoted else ""
+    cause = f"Looker answered {status} when asked for {what}. {words}{faults}".strip()
+    if status in http.BUSY_STATUSES:
+        wait_s = retry_after_s(response.headers.get("Retry-After"), deadline.clock.now())
+        return LookerBusy(cause, retry_after_s=wait_s)
+    if status == requests.codes.not_found:
+        return LookNotFound(f"Looker does not have {what}, or its user may not see it.")
+    return LookerRefused(cause)
+
+
+def expect_csv(response: requests.Response, what: str) -> requests.Response:
+    """
+    Raises:
+        QueryFailed: the answer is JSON or a web page. Its text is not shown, because it may be rows.
+    """
+    kind = response.headers.get("Content-Type", "")
+    if "json" in kind or "html" in kind:
+        response.close()
+        raise QueryFailed(f"Looker answered the request for {what} with {kind.partition(';')[0]}, not CSV.")
+    return response
+
+
+def json_of(response: requests.Response, what: str) -> Any:
+    """
+    Raises:
+        AnswerNotUnderstood: the answer is not JSON.
+        LookerBusy: the connection broke.
+    """
+    try:
+        return response.json()
+    except ValueError:
+        raise AnswerNotUnderstood(f"Looker's answer about {what} is not JSON.") from None
+    except requests.RequestException as error:
+        raise LookerBusy(f"Looker's answer about {what} broke off: {http.kind_of(error)}.") from error
+
+
+def convert(value: Any, kind: type[T], what: str) -> T:
+    """
+    Raises:
+        AnswerNotUnderstood: the answer does not have the shape that the API describes.
+    """
+    try:
+        # Ids were numbers before API 4.0, and proxies of it still send a number for `limit`.
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise AnswerNotUnderstood(
+            f"Looker's answer about {what} does not match its API description: {error}."
+        ) from None
+
+
+def _faults_in(response: requests.Response) -> str:
+    """Return what Looker says about each field, if it does."""
+    try:
+        faults = msgspec.json.decode(response.content, type=_ValidationError).errors or []
+    except (msgspec.DecodeError, requests.RequestException):
+        return ""
+    text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    return f": {http.redacted(text)[:_LONGEST_FAULTS]}" if text else ""

@@ -1,0 +1,84 @@
+"""A Looker query, and how a pull runs it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+import msgspec
+
+
+class LookerQuery(msgspec.Struct, frozen=True):
+    """The fields of a Looker query that decide which rows come (API 4.0, `WriteQuery`)."""
+
+    model: str
+    view: str
+    fields: list[str] | None = None
+    pivots: list[str] | None = None
+    fill_fields: list[str] | None = None
+    filters: dict[str, Any] | None = None
+    filter_expression: str | None = None
+    sorts: list[str] | None = None
+    limit: str | int | None = None
+    column_limit: str | int | None = None
+    total: bool | None = None
+    row_total: str | bool | None = None
+    subtotals: list[str] | None = None
+    dynamic_fields: str | None = None
+    query_timezone: str | None = None
+    has_table_calculations: bool | None = None
+
+    @property
+    def explore(self) -> str:
+        """The explore it reads, as messages name it."""
+        return f"the explore {self.model}/{self.view}"
+
+    def narrowed(self, filters: Mapping[str, str], query_timezone: str | None) -> Self:
+        """Return the query with a job's filters merged over its own, and the job's time zone if it has one."""
+        return msgspec.structs.replace(
+            self,
+            filters={**(self.filters or {}), **filters},
+            query_timezone=query_timezone or self.query_timezone,
+        )
+
+    def own_limit(self) -> int | None:
+        """Return the limit saved with the query, if there is one."""
+        limit = str(self.limit or "")
+        return int(limit) if limit.isdecimal() else None
+
+    def obstacles(self) -> list[str]:
+        """Return why Looker cannot stream all its rows, or would add rows that are not data.
+
+        Source: Looker docs, "Downloading content" and "What are all the row limits".
+        """
+        found = []
+        calculations = _table_calculations(self.dynamic_fields)
+        if calculations or self.has_table_calculations:
+            found.append(f"table calculations ({', '.join(calculations) or 'unnamed'})")
+        if self.row_total:
+            found.append("row totals")
+        if self.pivots:
+            found.append(f"pivots ({', '.join(self.pivots)}), whose columns depend on the data")
+        return found
+
+    def body(self) -> dict[str, Any]:
+        """Return the request that runs it in full, without totals and subtotals, which are not data rows."""
+        body: dict[str, Any] = {
+            name: value
+            for name in (
+                *("model", "view", "fields", "fill_fields", "filters", "filter_expression", "sorts"),
+                *("column_limit", "dynamic_fields", "query_timezone"),
+            )
+            if (value := getattr(self, name)) is not None
+        }
+        # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
+        return {**body, "filter_config": None, "limit": "-1"}
+
+
+def _table_calculations(dynamic_fields: str | None) -> list[str]:
+    """Return the names of the table calculations. Custom fields are in the same list, and can be streamed."""
+    try:
+        fields = json.loads(dynamic_fields or "[]")
+    except ValueError:
+        return []
+    fields = [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
+    return [str(field["table_calculation"]) for field in fields if "table_calculation" in field]

@@ -1,0 +1,132 @@
+"""A login at Looker's API 4.0, renewed before it expires."""
+
+from typing import Any
+
+import msgspec
+import requests
+
+from common import bridge_yaml
+from common.looker import answers
+from common.platform import http
+from common.platform.clock import Deadline
+from common.platform.errors import LookerLoginRefused, SecretUnreadable
+from common.platform.secrets import Secret, Secrets
+
+_RENEW_BEFORE_EXPIRY_S = 60
+_LONGEST_LOGIN_S = 60
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The content of the secret named by `looker.credentials`, as JSON."""
+
+    client_id: str
+    client_secret: str
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+class _Token(msgspec.Struct, frozen=True):
+    access_token: str
+    expires_in: float = 3600
+
+
+class LookerSession:
+    """Requests with a valid token. Close it, because Looker may limit a user's live tokens."""
+
+    def __init__(self, settings: bridge_yaml.LookerSettings, secrets: Secrets, deadline: Deadline) -> None:
+        self._api = f"{settings.base_url}/api/4.0"
+        self._secret_name = settings.credentials
+        self._secrets = secrets
+        self._deadline = deadline
+        self._http = http.open_session()
+        self._bearer: http.Bearer | None = None
+        self._renew_at_s = 0.0
+
+    def close(self) -> None:
+        try:
+            if self._bearer:
+                self._http.delete(f"{self._api}/logout", auth=self._bearer, timeout=http.CONNECT_TIMEOUT_S).close()
+        except requests.RequestException:
+            pass  # the token expires within the hour
+        self._http.close()
+
+    def send(self, method: str, path: str, what: str, **options: Any) -> requests.Response:
+        """Send one request. After a 401, log in again and repeat it once.
+
+        Raises:
+            LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, SecretUnreadable.
+        """
+        response = self._send(method, path, options)
+        if response.status_code == requests.codes.unauthorized:
+            response.close()
+            self._bearer = None
+            response = self._send(method, path, options)
+        if http.accepted(response):
+            return response
+        with response:
+            raise answers.refusal(response, what, self._deadline)
+
+    def log_in(self) -> None:
+        """Log in, unless the token is still valid."""
+        if self._bearer is None or self._deadline.clock.monotonic_s() >= self._renew_at_s:
+            self._log_in()
+
+    def _send(self, method: str, path: str, options: dict[str, Any]) -> requests.Response:
+        self.log_in()
+        timeout = (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline))
+        try:
+            return self._http.request(
+                method, self._api + path, auth=self._bearer, timeout=timeout, allow_redirects=False, **options
+            )
+        except requests.RequestException as error:
+            raise answers.unreachable(error) from error
+
+    def _log_in(self) -> None:
+        with self._login_answer() as response:
+            if _is_login_refused(response):
+                raise LookerLoginRefused(
+                    f"Looker answered {response.status_code} to the login with the secret {self._secret_name}."
+                )
+            if not http.accepted(response):
+                raise answers.refusal(response, "the login", self._deadline)
+            token = answers.convert(answers.json_of(response, "the login"), _Token, "the login")
+        self._bearer = http.Bearer(token.access_token)
+        # A token shorter than the margin is used for half its life, not renewed at every call.
+        usable_s = max(token.expires_in - _RENEW_BEFORE_EXPIRY_S, token.expires_in / 2)
+        self._renew_at_s = self._deadline.clock.monotonic_s() + usable_s
+
+    def _login_answer(self) -> requests.Response:
+        """Log in with the secret in memory or, if Looker refuses it, with a newer version."""
+        secret = self._secrets.read(self._secret_name)
+        response = self._try_login(secret)
+        newer = self._secrets.read_again(self._secret_name, secret) if _is_login_refused(response) else None
+        if newer is None:
+            return response
+        response.close()
+        return self._try_login(newer)
+
+    def _try_login(self, secret: Secret) -> requests.Response:
+        try:
+            credentials = msgspec.json.decode(secret.reveal(), type=Credentials)
+        except msgspec.DecodeError:
+            self._secrets.forget(self._secret_name)
+            raise SecretUnreadable(
+                f"The secret {self._secret_name} does not hold Looker credentials.",
+                next_step='Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.',
+            ) from None
+        try:
+            # In the body, never in the URL: query parameters end up in logs (and are deprecated, API 4.0 `login`).
+            return self._http.post(
+                f"{self._api}/login",
+                data=msgspec.structs.asdict(credentials),
+                timeout=(http.CONNECT_TIMEOUT_S, min(_LONGEST_LOGIN_S, http.patience_s(self._deadline))),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise answers.unreachable(error) from error
+
+
+def _is_login_refused(response: requests.Response) -> bool:
+    # Looker answers 404 to a wrong pair (Looker docs, "API troubleshooting").
+    return response.status_code in (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found)
