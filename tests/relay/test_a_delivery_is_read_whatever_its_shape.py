@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from common.looker import webhook
 from common.looker.webhook import Delivery
-from common.looker.webhook.text import BLOCK_BYTES
 from common.platform.errors import BridgeError, DeliveryNotUsable, MalformedRequest, QueryFailed, RowsMalformed
+from common.platform.http import BLOCK_BYTES
 
 PROOF = settings(deadline=None, max_examples=200)
 
@@ -182,10 +182,6 @@ def test_byte_order_marks_are_dropped_from_the_body_and_from_the_content() -> No
 
     assert csv_of(webhook.read(b"\xef\xbb\xbf" + body)) == SALES
     assert csv_of(webhook.read(with_json('\ufeff[{"a": 1}]'))) == "a\n1\n"
-
-
-def test_a_file_is_read_as_its_bytes_are() -> None:
-    assert csv_of(webhook.read(io.BytesIO(posted(DOCUMENTED)))) == SALES
 
 
 @pytest.mark.parametrize(("extension", "mimetype"), [("csv", None), (".CSV", ""), (None, "Text/CSV; charset=utf-8")])

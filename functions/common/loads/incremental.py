@@ -37,13 +37,12 @@ class RequestedRange(msgspec.Struct, frozen=True):
     "Read no more windows than this in one call."
 
 
-class _Reading(msgspec.Struct, frozen=True):
-    """The rows that are still to be read: a query's, along its cursor, from `start` to before `end`."""
+class _CursorQuery(msgspec.Struct, frozen=True):
+    """A query, the column of its cursor, and where the first window of all begins."""
 
     query: LookerQuery
     column: CursorColumn
     start: CursorPosition
-    end: CursorPosition
 
 
 class IncrementalLoad(Loader):
@@ -82,19 +81,19 @@ class IncrementalLoad(Loader):
         overlap = self._load.overlap if self._query is None and self._requested.begin is None else None
         query = self._query = self._query or self._find_query(run)
         column = cursor_column.stored_column(previous, query, self._load.cursor) or self._read_column(run, query)
-        start = self._start(column)
+        reading = _CursorQuery(query, column, self._start(column))
         reached = self._reached(run, previous, column, preview=preview)
-        reading = _Reading(query, column, start, self._end(run, previous, query, column, start))
-        window = windows.next_window(start, reached, reading.end, self._load.window, overlap)
+        end = self._end(run, previous, reading)
+        window = windows.next_window(reading.start, reached, end, self._load.window, overlap)
         if window is None:
-            self._set_progress(reached or start, reached or start)
+            self._set_progress(reached or reading.start, reached or reading.start)
             return None
-        window, staged, column = self._read_until_rows(run, reading, window)
+        reading, window, staged = self._read_until_rows(run, reading, window, end)
         note_header(run, self._job, previous, staged.checked.header)
         if staged.checked.rows:
             guards.expect_rows(staged.checked.rows, self._job.guards.min_rows)
-        self._set_progress(window.end, reading.end)
-        landed = self._landed(run, previous, staged, column, window, reading.end)
+        self._set_progress(window.end, end)
+        landed = self._landed(previous, reading.column, cursors.of(staged, run.receipt.run), window, end)
         run.note_window(window.texts(), CursorMove(previous.value if previous else None, landed.value))
         return Batch(staged, landed, moves_without_rows=True)
 
@@ -173,18 +172,16 @@ class IncrementalLoad(Loader):
             return positions.parse(backfill.value, column) or first
         return first
 
-    def _end(
-        self, run: Run, previous: LastLanding | None, query: LookerQuery, column: CursorColumn, start: CursorPosition
-    ) -> CursorPosition:
+    def _end(self, run: Run, previous: LastLanding | None, reading: _CursorQuery) -> CursorPosition:
         """Return where this call stops. Rows that appear during the call are left to the next one."""
         if self._horizon is None:
-            self._horizon = self._find_horizon(run, query, column, start)
+            self._horizon = self._find_horizon(run, reading)
         end = self._requested.end
         if end is None and self._requested.begin is not None and previous and previous.value:
             end = positions.parse_value(previous.value)
         if end is None:
             return self._horizon
-        return min(self._requested_position("to", end, column).shown_once(), self._horizon)
+        return min(self._requested_position("to", end, reading.column).shown_once(), self._horizon)
 
     def _requested_position(self, name: str, value: bridge_yaml.Position, column: CursorColumn) -> CursorPosition:
         position = positions.position(value, column)
@@ -192,44 +189,45 @@ class IncrementalLoad(Loader):
             raise MalformedRequest(f"`{name}` does not have the type of the cursor {column.field}.")
         return position
 
-    def _find_horizon(
-        self, run: Run, query: LookerQuery, column: CursorColumn, start: CursorPosition
-    ) -> CursorPosition:
+    def _find_horizon(self, run: Run, reading: _CursorQuery) -> CursorPosition:
         """Return the position before which all rows are in Looker, as far as `delay` can tell."""
-        if column.grain != "number":
-            return positions.now(run.instance.clock.now(), column).go_back(self._load.delay)
+        if reading.column.grain != "number":
+            return positions.now(run.instance.clock.now(), reading.column).go_back(self._load.delay)
         with run.timed("looker"):
-            greatest = self._looker.greatest(query, self._load.cursor)
-        return start if greatest is None else Number(greatest + 1).go_back(self._load.delay)
+            greatest = self._looker.greatest(reading.query, self._load.cursor)
+        return reading.start if greatest is None else Number(greatest + 1).go_back(self._load.delay)
 
-    def _read_until_rows(self, run: Run, reading: _Reading, window: Window) -> tuple[Window, Staged, CursorColumn]:
+    def _read_until_rows(
+        self, run: Run, reading: _CursorQuery, window: Window, end: CursorPosition
+    ) -> tuple[_CursorQuery, Window, Staged]:
         """Read the next window that has rows, joined to the empty ones before it, while the time budget allows."""
         longest_s = 0.0
         while True:
             began_s = run.instance.clock.monotonic_s()
             self._windows += 1
-            staged, column = self._read(run, reading, window)
+            reading, staged = self._read(run, reading, window)
             longest_s = max(longest_s, run.instance.clock.monotonic_s() - began_s)
-            following = windows.next_window(reading.start, window.end, reading.end, self._load.window)
+            following = windows.next_window(reading.start, window.end, end, self._load.window)
             has_time = run.deadline.allows(2 * longest_s + FOR_LANDING_S)
             if staged.checked.rows or following is None or self._is_last_window() or not has_time:
-                return window, staged, column
+                return reading, window, staged
             run.instance.store.delete(staged.path)
             window = Window(window.begin, following.end)
-            reading = msgspec.structs.replace(reading, column=column)
 
-    def _read(self, run: Run, reading: _Reading, window: Window) -> tuple[Staged, CursorColumn]:
+    def _read(self, run: Run, reading: _CursorQuery, window: Window) -> tuple[_CursorQuery, Staged]:
         """Stage a window's rows. If they do not have the stored header of the cursor, ask Looker for it again."""
         try:
-            return self._read_as(run, reading.query, reading.column, window), reading.column
+            return reading, self._stage(run, reading, window)
         except ColumnsChanged:
             column = self._read_column(run, reading.query)
             if column == reading.column:
                 raise
-            return self._read_as(run, reading.query, column, window), column
+            reading = msgspec.structs.replace(reading, column=column)
+            return reading, self._stage(run, reading, window)
 
-    def _read_as(self, run: Run, query: LookerQuery, column: CursorColumn, window: Window) -> Staged:
-        fields, job = query.fields or [], self._job
+    def _stage(self, run: Run, reading: _CursorQuery, window: Window) -> Staged:
+        query, column, job = reading.query, reading.column, self._job
+        fields = query.fields or []
         is_added = column.field not in fields
         windowed = msgspec.structs.replace(
             query,
@@ -243,20 +241,18 @@ class IncrementalLoad(Loader):
 
     def _landed(
         self,
-        run: Run,
         previous: LastLanding | None,
-        staged: Staged,
         column: CursorColumn,
+        landed: LastLanding,
         window: Window,
         end: CursorPosition,
     ) -> LastLanding:
         """Return what the cursor stores once the window has landed."""
         # Landing sets the time. A window without rows leaves the earlier one.
-        landed_at = previous.landed_at if previous else ""
-        landed = msgspec.structs.replace(cursors.of(staged, run.receipt.run), landed_at=landed_at, column=column)
-        reached, before = str(window.end), previous.value if previous else None
+        landed = msgspec.structs.replace(landed, landed_at=previous.landed_at if previous else "", column=column)
         if self._requested.begin is None:
-            return msgspec.structs.replace(landed, value=reached, backfill=previous.backfill if previous else None)
+            backfill = previous.backfill if previous else None
+            return msgspec.structs.replace(landed, value=str(window.end), backfill=backfill)
         begin = self._requested_position("from", self._requested.begin, column)
-        backfill = Backfill(str(begin), str(end), reached) if window.end < end else None
-        return msgspec.structs.replace(landed, value=before, backfill=backfill)
+        backfill = Backfill(str(begin), str(end), str(window.end)) if window.end < end else None
+        return msgspec.structs.replace(landed, value=previous.value if previous else None, backfill=backfill)

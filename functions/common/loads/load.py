@@ -35,7 +35,6 @@ class Loader(Protocol):
         Args:
             preview: nothing will land, and the run has no lease.
         """
-        ...
 
     def progress(self) -> Progress | None:
         """Return how far a load of several batches has come."""

@@ -28,7 +28,6 @@ _FORMATS: dict[Grain, str] = {
     "day": "%Y-%m-%d",
 }
 "How Looker writes a time of each grain."
-_LENGTHS = {"second": 19, "minute": 16, "hour": 13, "day": 10}
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]+)?(?: ?Z| UTC)?")
 
 
@@ -39,7 +38,6 @@ class CursorPosition(Protocol):
 
     def filter_to(self, end: Self) -> str:
         """Return the Looker filter for all values from this position up to, but not including, `end`."""
-        ...
 
     def holds(self, end: Self, values: Sequence[str]) -> bool:
         """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`.
@@ -47,27 +45,21 @@ class CursorPosition(Protocol):
         Raises:
             ValueError, ArithmeticError: a value is of another kind.
         """
-        ...
 
     def advance(self, step: Step, times: int) -> Self:
         """Return the position some steps later."""
-        ...
 
     def go_back(self, step: Step | None) -> Self:
         """Return the position one step earlier, at or before which a window may begin or end."""
-        ...
 
     def count_steps(self, end: Self, step: Step) -> int:
         """Count the whole steps up to `end`. The result may be one too low."""
-        ...
 
     def shown_once(self, move_hours: int = -1) -> Self:
         """Return this position, or the nearest one whole hours away that the clocks show exactly once."""
-        ...
 
     def in_zone(self, zone: ZoneInfo) -> Self:
         """Return the same instant, or one shortly before it, on the clocks of another time zone."""
-        ...
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -125,7 +117,7 @@ class Moment(msgspec.Struct, frozen=True):
 
     def holds(self, end: Self, values: Sequence[str]) -> bool:
         # Texts of one format sort as the times they mean.
-        first, last = (_cut(value, self.grain) for value in (min(values), max(values)))
+        first, last = (_cut(value, len(str(self))) for value in (min(values), max(values)))
         return str(self) <= first and last < str(end)
 
     def advance(self, step: Step, times: int) -> Self:
@@ -242,7 +234,7 @@ def _is_shown_once(wall: datetime, zone: ZoneInfo) -> bool:
     return wall.replace(tzinfo=zone, fold=0).utcoffset() == wall.replace(tzinfo=zone, fold=1).utcoffset()
 
 
-def _cut(value: str, grain: Grain) -> str:
-    if not _TIME.fullmatch(value):
+def _cut(time: str, length: int) -> str:
+    if not _TIME.fullmatch(time):
         raise ValueError
-    return value.replace("T", " ")[: _LENGTHS[grain]]
+    return time.replace("T", " ")[:length]

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import msgspec
 
+from common.looker.blocks import in_blocks
 from common.looker.client import LookerAnswer, LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import AnswerNotUnderstood, LookerRefused, LookNotFound, StreamCut
-from common.platform.http import BLOCK_BYTES
 from common.tables.csv import written
 
 PAGE_ROWS = 1_000
@@ -147,17 +147,13 @@ class ResourceListing:
             AnswerNotUnderstood: the answer is not a list of objects with ids.
             LookerBusy, LookerLoginRefused, OutOfTime.
         """
-        buffered = [written([self._resource.columns])]
-        buffered_bytes = 0
-        for page in self._pages():
-            for row in self._rows(page):
-                buffered.append(row)
-                buffered_bytes += len(row)
-                if buffered_bytes >= BLOCK_BYTES:
-                    yield b"".join(buffered)
-                    buffered, buffered_bytes = [], 0
-        yield b"".join(buffered)
+        yield from in_blocks(self._records())
         self._warn()
+
+    def _records(self) -> Iterator[bytes]:
+        yield written([self._resource.columns])
+        for page in self._pages():
+            yield from self._rows(page)
 
     def _pages(self) -> Iterator[list[msgspec.Raw]]:
         if not self._resource.is_paged:

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from common.looker.webhook.payload import EXPECTED_BODY
-from common.looker.webhook.text import BLOCK_BYTES
 from common.platform.errors import DeliveryNotUsable, MalformedRequest
+from common.platform.http import BLOCK_BYTES
 
 _MOST_FILES = 1_000
 _MOST_CSV_BYTES = 256 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -54,13 +54,7 @@ class Delivery(msgspec.Struct, frozen=True):
         return self._blocks()
 
 
-class Readable(Protocol):
-    """A file-like object."""
-
-    def read(self) -> bytes: ...
-
-
-def read(body: bytes | Readable) -> Delivery:
+def read(body: bytes) -> Delivery:
     """Read the whole body of a webhook once and describe it.
 
     Raises:
@@ -68,7 +62,7 @@ def read(body: bytes | Readable) -> Delivery:
         DeliveryNotUsable: it holds no rows that can land; the error says what to choose in Looker.
         QueryFailed, RowsMalformed, StreamCut: the rows are not complete.
     """
-    posted = payload.decode(body if isinstance(body, bytes) else body.read())
+    posted = payload.decode(body)
     content_format, blocks = _content(posted)
     plan = posted.plan_id or posted.plan_title or ""
     return Delivery(

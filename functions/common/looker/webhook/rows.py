@@ -3,15 +3,15 @@
 Numbers stay as they are written: as floats, 1.10 and 12345678901234567890 would change.
 """
 
-import csv
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from common.looker.webhook.text import BLOCK_BYTES
+from common.looker.blocks import in_blocks
 from common.platform.errors import DeliveryNotUsable, QueryFailed
+from common.tables.csv import written
 
 _LONGEST_ROW = 1024 * 1024
 _LONGEST_NUMBER = 1_000
@@ -31,49 +31,32 @@ def as_csv(texts: Iterator[str]) -> Iterator[bytes]:
         QueryFailed: Looker put an error text in place of a row.
         DeliveryNotUsable: the text is not a list of rows, or they do not make a table.
     """
-    buffer = _CsvBuffer()
+    return in_blocks(_records(texts))
+
+
+def _records(texts: Iterator[str]) -> Iterator[bytes]:
     header: list[str] = []
     for number, row in enumerate(_rows(texts), 1):
         names = [name for name, _ in row]
         if number == 1:
             _expect_columns(names)
             header = names
-            buffer.add(header)
+            yield _record(header)
         pairs: Sequence[NamedValue] = row if names == header else _in_order(header, row, number)
-        buffer.add([value if type(value) is str else _cell(name, value, number) for name, value in pairs])
-        if buffer.size >= BLOCK_BYTES:
-            yield buffer.take()
+        yield _record([value if isinstance(value, str) else _cell(name, value, number) for name, value in pairs])
     if not header:
         raise DeliveryNotUsable(
             "The delivery has no rows, so it has no column names.",
             next_step="In Looker, edit the schedule: choose CSV, which has a header even without rows, or deliver only "
             "if there are results.",
         )
-    yield buffer.take()
 
 
-class _CsvBuffer:
-    """Records of a CSV, buffered until they are taken."""
-
-    def __init__(self) -> None:
-        self._records: list[str] = []
-        # Before Python 3.13, a field with a carriage return is quoted only if the line terminator has one.
-        self._writer = csv.writer(self, lineterminator="\r\n")
-        self.size = 0
-
-    def add(self, cells: Sequence[object]) -> None:
-        self._writer.writerow(cells)
-
-    def write(self, record: str) -> None:
-        self._records.append(record[:-2] + "\n")
-        self.size += len(record)
-
-    def take(self) -> bytes:
-        records, self._records, self.size = self._records, [], 0
-        try:
-            return "".join(records).encode()
-        except UnicodeEncodeError:
-            raise DeliveryNotUsable("A row contains half a character: one escape of a surrogate pair.") from None
+def _record(cells: list[str]) -> bytes:
+    try:
+        return written([cells])
+    except UnicodeEncodeError:
+        raise DeliveryNotUsable("A row contains half a character: one escape of a surrogate pair.") from None
 
 
 class _JsonReader:

@@ -8,8 +8,7 @@ import msgspec
 
 from common.looker.webhook.payload import EXPECTED_BODY
 from common.platform.errors import MalformedRequest
-
-BLOCK_BYTES = 1024 * 1024
+from common.platform.http import BLOCK_BYTES
 
 _BYTE_ORDER_MARK = "\ufeff"
 _WHITE_SPACE = b" \t\r\n"
