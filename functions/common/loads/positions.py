@@ -39,7 +39,7 @@ class CursorPosition(Protocol):
     def filter_to(self, end: Self) -> str:
         """Return the Looker filter for all values from this position up to, but not including, `end`."""
 
-    def holds(self, end: Self, values: Sequence[str]) -> bool:
+    def bounds(self, end: Self, values: Sequence[str]) -> bool:
         """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`.
 
         Raises:
@@ -50,7 +50,7 @@ class CursorPosition(Protocol):
         """Return the position some steps later."""
 
     def go_back(self, step: Step | None) -> Self:
-        """Return the position one step earlier, at or before which a window may begin or end."""
+        """Return the position one step earlier (or this one), rounded down to where a window may begin or end."""
 
     def count_steps(self, end: Self, step: Step) -> int:
         """Count the whole steps up to `end`. The result may be one too low."""
@@ -76,7 +76,7 @@ class Number(msgspec.Struct, frozen=True):
     def filter_to(self, end: Self) -> str:
         return f"[{self},{end})"
 
-    def holds(self, end: Self, values: Sequence[str]) -> bool:
+    def bounds(self, end: Self, values: Sequence[str]) -> bool:
         try:
             numbers: list[int] | list[Decimal] = list(map(int, values))
         except ValueError:
@@ -115,7 +115,7 @@ class Moment(msgspec.Struct, frozen=True):
     def filter_to(self, end: Self) -> str:
         return f"{self} to {end}"
 
-    def holds(self, end: Self, values: Sequence[str]) -> bool:
+    def bounds(self, end: Self, values: Sequence[str]) -> bool:
         # Texts of one format sort as the times they mean.
         first, last = (_cut(value, len(str(self))) for value in (min(values), max(values)))
         return str(self) <= first and last < str(end)

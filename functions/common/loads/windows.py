@@ -35,7 +35,7 @@ class Window(msgspec.Struct, frozen=True):
         if not values:
             return
         try:
-            is_inside = self.begin.holds(self.end, values)
+            is_inside = self.begin.bounds(self.end, values)
         except (ValueError, ArithmeticError):
             raise WindowIgnored("Looker sent rows whose cursor is empty, or is neither a time nor a number.") from None
         if not is_inside:

@@ -160,7 +160,7 @@ class LookerClient:
             return math.floor(greatest)
         except (TypeError, ValueError, LookupError):
             # Looker puts an error of the database into a 200, as JSON of another shape.
-            raise QueryFailed(f"Looker's answer does not hold the greatest {field}.") from None
+            raise QueryFailed(f"Looker's answer does not contain the greatest {field}.") from None
 
 
 class LookerStream:

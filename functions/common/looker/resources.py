@@ -33,7 +33,7 @@ class Resource(msgspec.Struct, frozen=True):
     """One of Looker's lists, and the columns of its rows."""
 
     columns: tuple[str, ...]
-    "By their names in the API; `folder.name` is a field of an object. No column can hold a secret."
+    "By their names in the API; `folder.name` is a field of an object. No column contains secrets."
     permission: str
     "The permission that the Looker user needs to see them."
     is_paged: bool = False

@@ -112,7 +112,7 @@ class LookerSession:
         except msgspec.DecodeError:
             self._secrets.forget(self._secret_name)
             raise SecretUnreadable(
-                f"The secret {self._secret_name} does not hold Looker credentials.",
+                f"The secret {self._secret_name} does not contain Looker credentials.",
                 next_step='Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.',
             ) from None
         try:

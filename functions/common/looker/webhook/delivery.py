@@ -77,7 +77,7 @@ def read(body: bytes) -> Delivery:
 
 
 def _content(posted: WebhookPayload) -> tuple[DeliveryFormat, Callable[[], Iterator[bytes]]]:
-    """Return the format, and a function that decodes the rows, which are not kept."""
+    """Return the format, and a function that decodes the rows, which are not stored."""
     attachment = posted.attachment
     if attachment is None or text.is_empty(attachment.data):
         if text.is_empty(posted.data):

@@ -62,7 +62,7 @@ class WebhookPayload(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> DeliveryKind | None:
-        """What was scheduled. The plan is more exact than the payload, which calls a Look a query."""
+        """The kind of the scheduled object. The plan is more exact than the payload, which calls a Look a query."""
         type_in_plan = text_of(self.scheduled_plan.type) if self.scheduled_plan else None
         return _KINDS.get((type_in_plan or "").lower()) or _KINDS.get((text_of(self.type) or "").lower())
 
