@@ -15,6 +15,7 @@ from common.tables.csv import written
 
 _LONGEST_ROW = 1024 * 1024
 _LONGEST_NUMBER = 1_000
+_BATCH_ROWS = 64
 _NAMES_SHOWN = 5
 _LONGEST_NAME_SHOWN = 60
 
@@ -31,30 +32,35 @@ def as_csv(texts: Iterator[str]) -> Iterator[bytes]:
         QueryFailed: Looker put an error text in place of a row.
         DeliveryNotUsable: the text is not a list of rows, or they do not make a table.
     """
-    return in_blocks(_records(texts))
+    return in_blocks(_batches(texts))
 
 
-def _records(texts: Iterator[str]) -> Iterator[bytes]:
+def _batches(texts: Iterator[str]) -> Iterator[bytes]:
     header: list[str] = []
+    batch: list[list[str]] = []
     for number, row in enumerate(_rows(texts), 1):
         names = [name for name, _ in row]
         if number == 1:
             _expect_columns(names)
             header = names
-            yield _record(header)
+            batch.append(header)
         pairs: Sequence[NamedValue] = row if names == header else _in_order(header, row, number)
-        yield _record([value if isinstance(value, str) else _cell(name, value, number) for name, value in pairs])
+        batch.append([value if isinstance(value, str) else _cell(name, value, number) for name, value in pairs])
+        if len(batch) >= _BATCH_ROWS:
+            yield _encode(batch)
+            batch = []
     if not header:
         raise DeliveryNotUsable(
             "The delivery has no rows, so it has no column names.",
             next_step="In Looker, edit the schedule: choose CSV, which has a header even without rows, or deliver only "
             "if there are results.",
         )
+    yield _encode(batch)
 
 
-def _record(cells: list[str]) -> bytes:
+def _encode(batch: list[list[str]]) -> bytes:
     try:
-        return written([cells])
+        return written(batch)
     except UnicodeEncodeError:
         raise DeliveryNotUsable("A row contains half a character: one escape of a surrogate pair.") from None
 
