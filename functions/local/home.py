@@ -17,8 +17,8 @@ from google.api_core.exceptions import Conflict
 from common.bridge_yaml import Bridge, Pull, Relay, decode
 from common.platform.clock import stamp
 from common.platform.errors import OurFault, SecretUnreadable
-from common.runs.instance import CONFIG_PATH
 from common.runs.leases import Journal
+from common.storage import paths
 from common.storage.store import Store, open_client
 from local import bridge_file
 from local.sandbox.secrets import SandboxSecrets
@@ -128,7 +128,7 @@ def install(config: Path) -> None:
     raw = bridge_file.read(config)
     bridge = decode(raw)
     _make_buckets(bridge)
-    Store(os.environ["BRIDGE_BUCKET"]).write_json(CONFIG_PATH, raw, over=None)
+    Store(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
 
 
 def _make_buckets(bridge: Bridge) -> None:
@@ -143,7 +143,7 @@ def _make_buckets(bridge: Bridge) -> None:
 
 def _expire_leases(store: Store) -> None:
     """A hold found at the start belongs to a process that is gone, since nobody else may live in the folder."""
-    for path in store.names("leases/"):
+    for path in store.names(paths.LEASES):
         stored = store.read_json(path, Journal)
         if stored is not None:
             lapsed = msgspec.structs.replace(stored.value, expires_at=stamp(datetime.now(UTC)))

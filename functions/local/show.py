@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.platform.errors import code_of, every_error
-from common.runs.receipts import ChangeCounts, Diff, Receipt
+from common.runs.receipts import Receipt
+from common.tables.compare import ChangeCounts, Diff
 
 COLOURS = {
     "landed": "green",

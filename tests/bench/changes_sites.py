@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 
 from common.runs import cursors
-from common.runs.instance import CONFIG_PATH
+from common.storage import paths
 from common.storage.store import Store
 from local import home
 from local.sandbox.looker import SandboxLooker
@@ -108,7 +108,7 @@ def _serve(folder: Path, count: int) -> None:
                 "pigment": {"url": pigment_server.url, "import_key": "pigment-import-key"},
                 "pulls": {FULL: _pull(look, full), CHANGES: _pull(look, changes, {"changes": {"key": [KEY]}})},
             }
-            store.write_json(CONFIG_PATH, bridge, over=None)
+            store.write_json(paths.CONFIG, bridge, over=None)
 
         install(_BEFORE)
         _say(
@@ -125,7 +125,7 @@ def _serve(folder: Path, count: int) -> None:
         landed = None
         for _ in sys.stdin:
             landed = landed or cursors.read(store, CHANGES)
-            store.write_json(cursors.path_of(CHANGES), landed, over=None)
+            store.write_json(paths.cursor(CHANGES), landed, over=None)
             install(_AFTER)
             _say("done")
 

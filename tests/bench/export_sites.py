@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from common.runs.instance import CONFIG_PATH
+from common.storage import paths
 from common.storage.store import Store
 from local import home
 
@@ -100,7 +100,7 @@ def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
                 for file_format in formats
             },
         }
-        Store(home.BUCKET).write_json(CONFIG_PATH, bridge, over=None)
+        Store(home.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         sys.stdout.write(msgspec.json.encode(here.environment()).decode() + "\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from common.runs.instance import CONFIG_PATH
+from common.storage import paths
 from common.storage.store import Store
 from local import home
 from local.sandbox.pigment import SandboxPigment
@@ -84,7 +84,7 @@ def _serve(folder: Path) -> None:
             "webhook": {"token": "looker-webhook-token"},
             "relays": {RELAY: {"target": {"configuration": configuration, "repeatable": True}}},
         }
-        Store(home.BUCKET).write_json(CONFIG_PATH, bridge, over=None)
+        Store(home.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         _say(here.environment())
         address = sys.stdin.readline().strip()
         if address:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from common.runs.instance import CONFIG_PATH
+from common.storage import paths
 from common.storage.store import Store
 from local import home
 from local.sandbox.looker import SandboxLooker
@@ -96,7 +96,7 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
                 for size in sizes
             },
         }
-        Store(home.BUCKET).write_json(CONFIG_PATH, bridge, over=None)
+        Store(home.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         vendors = Vendors(
             looker=looker_server.url,
             client_id="bridge",

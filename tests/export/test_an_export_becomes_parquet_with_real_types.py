@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from common.platform.errors import Internal, RowsMalformed
 from common.tables import parquet
-from common.tables.parquet import Types
+from common.tables.parquet import ColumnTypes
 
 PROOF = settings(deadline=None, max_examples=200)
 
@@ -40,8 +40,8 @@ def cut_up(content: bytes, size: int) -> Iterator[bytes]:
     return (content[start : start + size] for start in range(0, len(content), size))
 
 
-def shown(header: Sequence[str], *looks: bytes, delimiter: str = ",", decimal_separator: str = ".") -> Types:
-    types = Types(list(header), delimiter, decimal_separator)
+def shown(header: Sequence[str], *looks: bytes, delimiter: str = ",", decimal_separator: str = ".") -> ColumnTypes:
+    types = ColumnTypes(list(header), delimiter, decimal_separator)
     for records in looks:
         types.look_at(records)
         types.schema()
@@ -231,11 +231,11 @@ def test_a_repeated_name_is_made_distinct_and_said() -> None:
     table = converted(written([header, ["1", "a", "2", "b", "3.5"]]), header)
     assert table.schema.names == ["Month", "month (2)", "Cost", "Cost (2)", "Cost (3)"]
     assert [values for (values,) in table.to_pydict().values()] == [1, "a", 2, "b", 3.5]
-    assert Types(header).warnings == [
-        "The header names month more than once: in the Parquet file one of them is month (2).",
-        "The header names Cost more than once: in the Parquet file one of them is Cost (3).",
+    assert ColumnTypes(header).warnings == [
+        "The header contains month more than once: in the Parquet file one of them is month (2).",
+        "The header contains Cost more than once: in the Parquet file one of them is Cost (3).",
     ]
-    assert Types(["a", "b"]).warnings == []
+    assert ColumnTypes(["a", "b"]).warnings == []
 
 
 def test_an_empty_line_of_a_single_column_is_a_row() -> None:
@@ -417,23 +417,6 @@ def test_any_table_comes_back_with_its_types_however_it_is_cut(
     ] == [meaning(cells) for cells in table]
 
 
-@PROOF
-@given(
-    table=st.lists(st.lists(st.one_of(ANY_TEXT, AWKWARD), min_size=2, max_size=2), max_size=20),
-    sizes=st.tuples(st.integers(1, 50), st.integers(1, 50)),
-    at_once_bytes=st.integers(1, 64),
-)
-def test_pieces_are_whole_records_and_the_same_however_blocks_are_cut(
-    table: list[list[str]], sizes: tuple[int, int], at_once_bytes: int
-) -> None:
-    content = written(table)
-    pieces, same = (list(parquet._whole_records(cut_up(content, size), at_once_bytes)) for size in sizes)
-    assert pieces == same
-    assert b"".join(pieces) == content
-    records = [record for piece in pieces for record in csv.reader(io.StringIO(piece.decode(), newline=""))]
-    assert records == table
-
-
 def test_a_file_of_many_pieces_comes_back_exactly(tmp_path: Path) -> None:
     header = ["n", "text", "day"]
     rows = [
@@ -518,10 +501,10 @@ def test_a_reading_that_fails_says_so_itself_and_ends_no_file() -> None:
 
 PEAK_OF_ROWS = """
 import resource, sys
-from common.tables.parquet import Types, write
+from common.tables.parquet import ColumnTypes, write
 rows = b"".join(b"FR%d,Jan 21,2024-11-%02d,%d.5,%d\\n" % (n, n % 28 + 1, n, n * 7) for n in range(25_000))
 times = int(sys.argv[1])
-types = Types(["country", "month", "day", "cost", "units"])
+types = ColumnTypes(["country", "month", "day", "cost", "units"])
 for _ in range(times):
     types.look_at(rows)
 

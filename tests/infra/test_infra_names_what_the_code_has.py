@@ -24,9 +24,9 @@ import structlog
 
 from common.platform import errors
 from common.runs import instance
-from common.runs.instance import CONFIG_PATH, Instance
+from common.runs.instance import Instance
 from common.runs.receipts import Outcome
-from common.storage import inbox
+from common.storage import inbox, paths
 from local.sandbox.wire import Exchange, Response, Server
 from tests.support import terraform
 from tests.support.action_caller import Downloads, LookerSide
@@ -304,15 +304,15 @@ def test_each_setting_is_read_and_what_is_needed_is_set(plan: terraform.Plan) ->
 
 
 def test_bridge_yaml_lies_where_the_functions_look_for_it(plan: terraform.Plan) -> None:
-    assert plan.resources["google_storage_bucket_object.config"]["name"] == CONFIG_PATH
+    assert plan.resources["google_storage_bucket_object.config"]["name"] == paths.CONFIG
 
 
 def test_a_notification_comes_for_what_lies_in_the_inbox_alone(plan: terraform.Plan) -> None:
     (notification,) = plan.of("google_storage_notification").values()
     prefix = notification["object_name_prefix"]
 
-    assert inbox.path_of("inbox", "sales", "a").startswith(prefix)
-    assert not any(inbox.path_of(place, "sales", "a").startswith(prefix) for place in inbox.PLACES if place != "inbox")
+    assert paths.delivery("inbox", "sales", "a").startswith(prefix)
+    assert not any(paths.delivery(place, "sales", "a").startswith(prefix) for place in inbox.PLACES if place != "inbox")
 
 
 def test_what_lapses_lies_under_a_prefix_that_is_used(plan: terraform.Plan, observed: Observed) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from common.runs.instance import CONFIG_PATH, Instance
+from common.runs.instance import Instance
+from common.storage import paths
 from local.checking import Finding, every_finding
 from local.sandbox.wire import Response
 from tests.support.world import LOOKER_SECRET, PIGMENT_KEY, ROWS, World
@@ -77,7 +78,7 @@ def test_where_all_is_well_all_is_green_and_nothing_is_left_behind(whole: World)
         *("bridge.yaml", "looker.url", USER, LOOK, FILTERS, TARGET, IMPORT_KEY, "pigment.export_key", "webhook.token"),
         *("pulls.tickets.source.explore", "pulls.tickets.source.explore.fields", "pulls.tickets.source.explore.sorts"),
         *("pulls.tickets.target.configuration", "pulls.tickets.target.bucket", "relays.budget.target.configuration"),
-        *("exports.revenue.source.list", "exports.revenue.bucket", "BRIDGE_BUCKET", CONFIG_PATH),
+        *("exports.revenue.source.list", "exports.revenue.bucket", "BRIDGE_BUCKET", paths.CONFIG),
     }
     assert whole.objects("") == objects
     assert [list(whole.store.beside(bucket).names("")) for bucket in ("connector", "analytics")] == [[], []]
@@ -359,14 +360,14 @@ CASES = {
         "service account",
     ),
     "a bucket with another bridge.yaml": Case(
-        CONFIG_PATH,
+        paths.CONFIG,
         "yellow",
         lambda world: world.raw["pulls"]["flights"].update(guards={"min_rows": 5}),
         "another",
         "Run Terraform",
     ),
     "a bucket without bridge.yaml": Case(
-        CONFIG_PATH, "yellow", lambda world: world.store.delete(CONFIG_PATH), "not hold", "Run Terraform"
+        paths.CONFIG, "yellow", lambda world: world.store.delete(paths.CONFIG), "not hold", "Run Terraform"
     ),
 }
 
@@ -415,7 +416,7 @@ def test_a_file_that_is_not_there_says_how_to_name_it(whole: World) -> None:
 def test_the_copy_that_terraform_writes_is_the_same_file(whole: World) -> None:
     whole.raw["pulls"]["flights"]["source"]["filters"] = {"flights.day": "2013-01-01"}
     stored = json.loads(json.dumps(whole.raw, sort_keys=True).replace('"2013-01-01"', '"2013-01-01T00:00:00Z"'))
-    whole.store.write_json(CONFIG_PATH, stored, over=None)
+    whole.store.write_json(paths.CONFIG, stored, over=None)
 
     assert colours(found(whole)) == {"green"}
 
@@ -425,7 +426,7 @@ def test_columns_in_another_order_are_another_file(whole: World) -> None:
     edit("pulls", "flights", "target", "columns", to=columns)(whole)
     whole.raw["pulls"]["flights"]["target"]["columns"] = columns[::-1]
 
-    assert [finding.subject for finding in found(whole) if finding.colour != "green"] == [CONFIG_PATH]
+    assert [finding.subject for finding in found(whole) if finding.colour != "green"] == [paths.CONFIG]
 
 
 def test_a_filter_on_a_field_that_the_look_brings_along_is_known(whole: World) -> None:

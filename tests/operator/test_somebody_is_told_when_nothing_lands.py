@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from common.flows import watch as watching
-from common.flows.watch import SCHEDULES_PATH
 from common.runs import cursors, receipts
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome, Receipt
+from common.storage import paths
 from local.sandbox.wire import Response
 from tests.support.world import PUSH, FakeClock, World, delivery
 
@@ -255,7 +255,7 @@ def test_a_sweep_costs_two_small_reads_for_each_job_that_landed(world: World, li
     assert reads.seen == 2 + 1 + 2 * 3  # bridge.yaml and the inbox, the schedules, the jobs
 
 
-@pytest.mark.parametrize("path", [SCHEDULES_PATH, "cursors/flights.json"])
+@pytest.mark.parametrize("path", [paths.SCHEDULES, "cursors/flights.json"])
 def test_a_watch_that_fails_says_so_and_the_deliveries_are_answered(watched: World, lines: Lines, path: str) -> None:
     watched.relay("sales")
     watched.post("sales", delivery(("1", "10")))

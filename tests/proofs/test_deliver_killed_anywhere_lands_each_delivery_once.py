@@ -13,8 +13,8 @@ from typing import Any, Literal
 import pytest
 
 from common.runs import settling
-from common.runs.instance import CONFIG_PATH
 from common.runs.leases import LIFETIME_S, Journal
+from common.storage import paths
 from local.sandbox.wire import Server
 from tests.support.world import PUSH, WEBHOOK_TOKEN, World, delivery
 
@@ -121,7 +121,7 @@ def fresh(world: World, repeatable: bool = False) -> str:
     target = {"repeatable": repeatable, "configuration": world.list_for(relay, unique=unique)}
     world.raw["webhook"] = {"token": "looker-webhook-token"}
     world.raw["relays"] = {relay: {"target": target}}
-    world.store.write_json(CONFIG_PATH, world.raw, over=None)
+    world.store.write_json(paths.CONFIG, world.raw, over=None)
     return relay
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.platform.errors import ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
-from common.tables.csv import LONGEST_RECORD_BYTES, MOST_COLUMNS, Checked, Checker, Contract
+from common.tables.check import LONGEST_RECORD_BYTES, MOST_COLUMNS, Checked, Checker, Contract
 
 PROOF = settings(deadline=None, max_examples=200)
 
@@ -233,7 +233,7 @@ def test_a_quote_that_never_closes_is_refused_before_it_fills_the_memory(line: b
         (b"a,b\n1,\0\n", RowsMalformed, "NUL"),
         (b"a,b\n1,\xe9\n", RowsMalformed, "not UTF-8"),
         (b"\n1\n", RowsMalformed, "The header is an empty line"),
-        (b"", StreamCut, "not even a header"),
+        (b"", StreamCut, "it has no header"),
         (b"a,b", StreamCut, "after row 0"),
         (b"a,b\n1,2\n3,4", StreamCut, "after row 1"),
         (b'a,b\n1,"2\n', StreamCut, "after row 0"),
@@ -263,7 +263,7 @@ def test_a_byte_order_mark_is_dropped_wherever_the_blocks_end() -> None:
 
 
 def test_a_header_that_names_a_column_twice_is_a_warning() -> None:
-    assert check(b"day,delay,day\n1,2,3\n")[1].warnings == ["The header names day more than once."]
+    assert check(b"day,delay,day\n1,2,3\n")[1].warnings == ["The header contains day more than once."]
 
 
 def test_a_contract_cannot_choose_between_columns_of_one_name() -> None:
@@ -272,7 +272,9 @@ def test_a_contract_cannot_choose_between_columns_of_one_name() -> None:
 
 
 def test_a_header_that_lacks_a_promised_column_is_refused_with_both_sides() -> None:
-    with pytest.raises(ColumnsChanged, match=r"lacks carrier.*wants: day, carrier.*sent: day, delay"):
+    with pytest.raises(
+        ColumnsChanged, match=r"does not contain carrier.*target.columns: day, carrier.*sent: day, delay"
+    ):
         check(b"day,delay\n1,2\n", Contract({"day": "d", "carrier": "c"}))
 
 

@@ -183,7 +183,11 @@ CASES = {
     ),
     "far fewer rows than last time": Case("shrunk", shrink, plain, "80% fewer", "refused", imports=1),
     "a header that lost a column": Case(
-        "columns_changed", columns(Flights_Day="day", Flights_Plane="plane"), plain, "lacks Flights Plane", "refused"
+        "columns_changed",
+        columns(Flights_Day="day", Flights_Plane="plane"),
+        plain,
+        "does not contain Flights Plane",
+        "refused",
     ),
     "a row of another width": Case("rows_malformed", spoil(append=b"2013-01-04,UA\n"), heal, "2 fields"),
     "a quote in the middle of a field": Case("rows_malformed", spoil(append=b'a,b,5" x 4",1\n'), heal, "quote"),

@@ -16,12 +16,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.platform.errors import ColumnsChanged, StorageRefused
-from common.runs.receipts import ChangeCounts, ChangedCell, ChangedRow, Sample
 from common.storage.store import Store
 from common.tables import compare
-from common.tables.compare import BadKeys, Comparison, digests, matching
-from common.tables.csv import Checked
-from common.tables.staging import Staged
+from common.tables.check import Checked
+from common.tables.compare import BadKeys, ChangeCounts, FileComparison, digests, matching
+from common.tables.compare.diff import ChangedCell, ChangedRow
+from common.tables.staging import Sample, Staged
 from tests.support import storage_client
 
 PROOF = settings(deadline=None, max_examples=40)
@@ -117,7 +117,7 @@ def ignore(_what: str, _count: int) -> None:
 
 def compared(
     store: Store, before: bytes | None, after: bytes, key: Sequence[str], rows: int, **how: Any
-) -> Comparison | BadKeys:
+) -> FileComparison | BadKeys:
     """Two files in a bucket, compared."""
     number = len(list(store.names("bases/")))
     paths = f"bases/{number:03}-a", f"bases/{number:03}-b"
@@ -132,10 +132,10 @@ def newest(store: Store) -> str:
     return list(store.names("bases/"))[-1]
 
 
-def found(store: Store, before: Table | None, after: Table, *key: str, samples: int = 0) -> Comparison:
+def found(store: Store, before: Table | None, after: Table, *key: str, samples: int = 0) -> FileComparison:
     old = None if before is None else Written().file(before)
     comparison = compared(store, old, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
-    assert isinstance(comparison, Comparison)
+    assert isinstance(comparison, FileComparison)
     return comparison
 
 
@@ -177,7 +177,7 @@ def test_what_is_sent_is_what_dicts_would_say(
             patch.setattr(digests, "_MATCHED_AT_ONCE", 2)
         comparison = compare.compare(store, "before", "after", key, delimiter, len(after) - 1, ignore)
 
-    assert isinstance(comparison, Comparison)
+    assert isinstance(comparison, FileComparison)
     counts, sent = expected(before, after, key)
     assert comparison.counts == counts
     staged = compare.write_delta(store, "after", comparison, "delta", delimiter, ignore)
@@ -191,7 +191,7 @@ def test_a_row_is_found_wherever_it_stands_and_however_it_is_quoted(store: Store
 
     comparison = compared(store, Written().file(BEFORE), after, ["Id"], 3)
 
-    assert isinstance(comparison, Comparison)
+    assert isinstance(comparison, FileComparison)
     assert comparison.counts == ChangeCounts(added=0, changed=0, gone=0, unchanged=3)
     assert comparison.is_sent == bytearray(3)
 
@@ -287,7 +287,7 @@ def test_empty_and_repeated_keys_are_counted_and_not_told(store: Store) -> None:
     assert (found.empty_rows, found.repeated_keys, found.repeated_rows) == (1, 1, 3)
     error = found.refusal()
     assert error.code == "keys_not_unique"
-    assert "1 rows have an empty key; 1 keys are there more than once, in 3 rows" in error.cause
+    assert "1 rows have an empty key; 1 keys occur more than once, in 3 rows" in error.cause
     assert "secret" not in str(error)
     assert found.diff is msgspec.UNSET
 

@@ -16,7 +16,7 @@ from common.looker.client import LookerClient
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, BridgeError, LookerRefused, StreamCut
 from common.runs.instance import Instance
-from common.tables.csv import Checker, Contract
+from common.tables.check import Checker, Contract
 from local import columns
 from local.checking import Finding, every_finding
 from local.sandbox.looker import activity

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from common.loads import changes
 from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from common.runs.receipts import Receipt
+from common.storage import paths
 from local import show
 from local.sandbox.wire import Response
 from tests.support.killing import STORAGE_WRITES, run_until_killed
@@ -170,7 +170,7 @@ def test_bad_keys_are_refused_without_their_content(prepared: World) -> None:
     answer = prepared.call(job="flights")
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (422, "keys_not_unique", "refused")
-    assert "1 rows have an empty key; 1 keys are there more than once, in 2 rows" in answer.error["message"]
+    assert "1 rows have an empty key; 1 keys occur more than once, in 2 rows" in answer.error["message"]
     assert "2013" not in str({**prepared.receipts()[-1], "run": "", "started_at": "", "object": ""})
     assert "diff" not in prepared.receipts()[-1]
     assert len(prepared.imports) == 1
@@ -308,8 +308,8 @@ def test_a_look_that_shrank_too_far_is_refused_by_all_its_rows(prepared: World) 
 
 
 def test_a_file_that_no_run_names_is_taken_away_by_the_next_one(prepared: World) -> None:
-    orphan = changes.path_of("flights", "20260101T000000-00000000")
-    other = changes.path_of("flights-2", "20260101T000000-00000000")
+    orphan = paths.base("flights", "20260101T000000-00000000")
+    other = paths.base("flights-2", "20260101T000000-00000000")
     for path in (orphan, other):
         prepared.store.create(path, b"Id\n", {}, content_type="text/csv")
 

@@ -21,7 +21,7 @@ from common.platform.errors import (
     RowsMalformed,
     StreamCut,
 )
-from common.tables.csv import MOST_COLUMNS
+from common.tables.check import MOST_COLUMNS
 from tests.support.payloads import MIB, attached, attached_zip, bomb, zipped
 
 PROOF = settings(deadline=None, max_examples=300)

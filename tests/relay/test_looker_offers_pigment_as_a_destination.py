@@ -247,7 +247,7 @@ def test_a_stream_that_is_cut_leaves_nothing_and_can_be_sent_again(looker: Looke
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "not even a header"),
+        (b"", "it has no header"),
         (b"Id,Amount\n1,10\n2,", "in the middle of the record"),
         (b"Id,Amount\n1,10\n2\n", "has 1 fields"),
         (b"Id,Amount\n1,10\nERROR: the database went away\n", "error text"),
@@ -409,7 +409,7 @@ def test_a_connection_is_kept_alive_while_rows_arrive() -> None:
 
 
 def test_an_end_that_was_not_announced_stands_on_the_receipt(looker: LookerSide) -> None:
-    class Arriving:
+    class IncomingRows:
         def __init__(self) -> None:
             self.warnings = ["Looker announced no end."]
 
@@ -417,7 +417,7 @@ def test_an_end_that_was_not_announced_stands_on_the_receipt(looker: LookerSide)
             yield b"Id,Amount\n1,10\n"
 
     world = looker.world
-    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(Arriving()), world.clock.now())
+    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(IncomingRows()), world.clock.now())
     world.call("deliver")
 
     assert world.receipts("sales")[0]["warnings"] == ["Looker announced no end."]

@@ -3,14 +3,15 @@
 import contextlib
 
 from common.platform.errors import ConfigurationOccupied
-from common.runs import leases, settling
+from common.runs import settling
 from common.runs.leases import Journal
+from common.storage import paths
 from tests.support.world import World
 
 
 def settle(world: World, job: str, configuration: str) -> None:
     """Settle what is open for a configuration, as soon as Pigment has come to the end of it."""
-    stored = world.store.read_json(leases.path_of(configuration), Journal)
+    stored = world.store.read_json(paths.lease(configuration), Journal)
     if stored is None or stored.value.step != "unknown":
         return
     flight = stored.value.receipt

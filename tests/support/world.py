@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from common.runs import instance
-from common.runs.instance import CONFIG_PATH, Instance
+from common.runs.instance import Instance
+from common.storage import paths
 from common.storage.store import Store
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import BlockColumn, SandboxImport, SandboxPigment
@@ -203,7 +204,7 @@ class World:
         return FunctionAnswer(response.status_code, response.json(), response.headers)
 
     def install(self) -> None:
-        Store("bucket").write_json(CONFIG_PATH, self.raw, over=None)
+        Store("bucket").write_json(paths.CONFIG, self.raw, over=None)
 
     def call(self, name: str = "pull", *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
         """Call a function; `from_` stands for `from`."""

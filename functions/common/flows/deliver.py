@@ -25,11 +25,11 @@ from common.runs.landing import land
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.storage import inbox
-from common.storage.inbox import Waiting
+from common.storage import inbox, paths
+from common.storage.inbox import WaitingDelivery
 from common.storage.store import Store
 from common.tables import staging
-from common.tables.csv import Contract
+from common.tables.check import Contract
 from common.tables.staging import Staged
 
 _FOR_ENDING_S = 5.0
@@ -128,7 +128,7 @@ def _incomplete(receipt: Receipt) -> BridgeError:
     return OutOfTime(f"The time budget ended before {receipt.job} landed all its windows; the next call continues.")
 
 
-def _oldest(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay]) -> Waiting | None:
+def _oldest(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay]) -> WaitingDelivery | None:
     firsts = [next(inbox.waiting(instance.store, relay.name), None) for relay in relays]
     return min((first for first in firsts if first), key=lambda each: each.name, default=None)
 
@@ -139,7 +139,11 @@ def _waiting(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay], error: 
 
 
 def _deliver_one(
-    instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.AnyRelay, oldest: Waiting, deadline: Deadline
+    instance: Instance,
+    bridge: bridge_yaml.Bridge,
+    relay: bridge_yaml.AnyRelay,
+    oldest: WaitingDelivery,
+    deadline: Deadline,
 ) -> Receipt | None:
     """Land one delivery; return None if it had already been closed.
 
@@ -170,7 +174,11 @@ def _start_pull(
 
 
 def _land_oldest(
-    instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Relay, oldest: Waiting, deadline: Deadline
+    instance: Instance,
+    bridge: bridge_yaml.Bridge,
+    relay: bridge_yaml.Relay,
+    oldest: WaitingDelivery,
+    deadline: Deadline,
 ) -> Receipt | None:
     run = Run(instance, relay.name, relay.kind, deadline=deadline)
     run.note_configuration(relay.target.configuration)
@@ -189,7 +197,7 @@ def _land_oldest(
         return run_leased(run, relay.target.configuration, journal, pigment, work)
 
 
-def _is_closed(store: Store, relay: bridge_yaml.Relay, oldest: Waiting) -> bool:
+def _is_closed(store: Store, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
     """Whether the delivery has been closed before; if it is still in the inbox, it is deleted there.
 
     It can be in both places after a kill, or when a receiver without an answer to its first write wrote it again. This
@@ -203,7 +211,7 @@ def _is_closed(store: Store, relay: bridge_yaml.Relay, oldest: Waiting) -> bool:
     return True
 
 
-def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: Waiting) -> bool:
+def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
     """Close every delivery except the newest, and return whether the oldest was closed."""
     *older, newest = inbox.waiting(instance.store, relay.name)
     for each in older:
@@ -212,12 +220,12 @@ def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: Waiting
     return newest.name != oldest.name
 
 
-def _stage(run: Run, relay: bridge_yaml.Relay, oldest: Waiting) -> Staged:
+def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> Staged:
     """Write a delivery's rows to a staged file, and check them against the guards."""
     store = run.instance.store
     blocks, warnings = _open(store, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
-    path = staging.path_of(relay.name, run.id)
+    path = paths.staged(relay.name, run.id)
     staged = staging.stage(store, path, blocks, contract, run.instance.progress)
     run.note_read(staged, warnings)
     rows, previous = staged.checked.rows, cursors.read(store, relay.name)
@@ -228,7 +236,7 @@ def _stage(run: Run, relay: bridge_yaml.Relay, oldest: Waiting) -> Staged:
     return staged
 
 
-def _open(store: Store, oldest: Waiting) -> tuple[Iterator[bytes], list[str]]:
+def _open(store: Store, oldest: WaitingDelivery) -> tuple[Iterator[bytes], list[str]]:
     """Open a delivery's rows as CSV, with the warnings about them."""
     if oldest.content_type == "text/csv":
         warning = oldest.metadata.get("warnings")

@@ -165,4 +165,4 @@ def _landed(run: Run, file: ExportFile) -> LastLanding:
 
 def _public_name(run: Run, job: bridge_yaml.Export) -> str:
     path = paths.filled(job.path, run.started_at, run.id)
-    return f"gs://{job.bucket}/{path}" if job.bucket else f"gs://{run.instance.store.name}/exports/{path}"
+    return f"gs://{job.bucket}/{path}" if job.bucket else f"gs://{run.instance.store.name}/{paths.export(path)}"

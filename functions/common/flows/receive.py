@@ -19,7 +19,7 @@ from common.platform.errors import NoSuchJob, TokenRefused
 from common.platform.secrets import Secrets
 from common.runs.instance import Instance
 from common.storage import inbox
-from common.storage.inbox import Arriving
+from common.storage.inbox import IncomingRows
 
 _DROP_IN_PATHS = ("/api/import/push/looker", "/api/v1/import/push/looker")
 "Pigment's own paths: a user replaces the host in Looker's webhook and removes the key."
@@ -102,7 +102,7 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
         return receive(instance, relay, body, event)
     url = execution.download_url
 
-    def begin() -> AbstractContextManager[Arriving]:
+    def begin() -> AbstractContextManager[IncomingRows]:
         return action.fetch(url, bridge.looker, instance.deadline(), instance.chance)
 
     # Looker creates each address for one event, so that it can replace the event's id.

@@ -21,13 +21,13 @@ from common.runs import cursors, receipts
 from common.runs.cursors import LastLanding
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome, Receipt
+from common.storage import paths
 from common.storage.store import Stale, Store
 
 ENDED_WELL: frozenset[Outcome] = frozenset({"landed", "landed_with_skips", "nothing_new", "published"})
 "Without previews, which send nothing, and without runs that are still importing."
 NEAR_DAYS = 30
 "How many days before its expiry a secret is reported: some people need weeks to get a new key."
-SCHEDULES_PATH = "watch/schedules.json"
 
 _GRACE = timedelta(hours=1)
 """Twice the half hour that Cloud Scheduler waits for a run: one for a run that is in progress when the job is due,
@@ -120,13 +120,13 @@ def _in_force(store: Store, jobs: list[ScheduledJob], now: datetime) -> dict[str
 
     They are stored in the bucket, because receipts do not show since when a schedule applies.
     """
-    stored = store.read_json(SCHEDULES_PATH, dict[str, Schedule])
+    stored = store.read_json(paths.SCHEDULES, dict[str, Schedule])
     before = stored.value if stored else {}
     schedules = {job.name: _schedule_of(job, before.get(job.name), now) for job in jobs}
     if schedules != before:
         # After a kill before this line, or if another sweep was faster, the next sweep stores the same.
         with contextlib.suppress(Stale):
-            store.write_json(SCHEDULES_PATH, schedules, over=stored.generation if stored else 0)
+            store.write_json(paths.SCHEDULES, schedules, over=stored.generation if stored else 0)
     return schedules
 
 
@@ -170,7 +170,7 @@ def _runs_since(store: Store, job: str, begin: datetime, now: datetime) -> Itera
     """Yield runs, beginning with the day on which the job was due; of each day, the newest run first."""
     days = (now.date() - begin.date()).days
     for day in range(min(days, _FEW_DAYS) + 1):
-        folder, _, _ = receipts.path_of(job, _first_run(begin + timedelta(day))).rpartition("/")
+        folder, _, _ = paths.receipt(job, _first_run(begin + timedelta(day))).rpartition("/")
         runs_of_day = [name.rpartition("/")[2].removesuffix(".json") for name in store.names(f"{folder}/")]
         yield from (run for run in reversed(runs_of_day) if run >= _first_run(begin))
 

@@ -14,9 +14,10 @@ from common.platform.errors import StorageRefused
 from common.runs import cursors, guards
 from common.runs.cursors import LastLanding
 from common.runs.run import Run
+from common.storage import paths
 from common.storage.store import Store
-from common.tables import compare, staging
-from common.tables.compare import BadKeys, Comparison
+from common.tables import compare
+from common.tables.compare import BadKeys, FileComparison
 from common.tables.staging import Staged
 
 _SAMPLES = 5
@@ -41,8 +42,8 @@ class ChangesLoad(Loader):
         base = self._base(run, previous)
         if not preview:
             _sweep(store, job.name, base)
-        path = staging.path_of(job.name, run.receipt.run)
-        whole_path = f"{path}.whole" if preview else path_of(job.name, run.receipt.run)
+        path = paths.staged(job.name, run.receipt.run)
+        whole_path = f"{path}.whole" if preview else paths.base(job.name, run.receipt.run)
         whole = sources.read_all(run, self._looker, job, whole_path)
         guards.expect_rows(whole.checked.rows, job.guards.min_rows)
         guards.expect_no_shrinking(whole.checked.rows, previous.rows if previous else None, job.guards.max_shrink)
@@ -54,7 +55,7 @@ class ChangesLoad(Loader):
         run.note_file(delta)
         return Batch(delta, cursors.of(whole, run.receipt.run), scratch=(whole.path,))
 
-    def _compare(self, run: Run, base: str | None, whole: Staged, *, samples: int) -> Comparison:
+    def _compare(self, run: Run, base: str | None, whole: Staged, *, samples: int) -> FileComparison:
         store, target = run.instance.store, self._job.target
         key = compare.key_in_file(self._load.key, target.columns)
         rows, progress = whole.checked.rows, run.instance.progress
@@ -94,12 +95,8 @@ class ChangesLoad(Loader):
         return None
 
 
-def path_of(job: str, run: str) -> str:
-    return f"bases/{job}/{run}.csv"
-
-
 def _sweep(store: Store, job: str, base: str | None) -> None:
     """Delete what earlier runs have left: files that did not land, and earlier bases."""
-    for path in store.names(f"bases/{job}/"):
+    for path in store.names(paths.bases(job)):
         if path != base:
             store.delete(path)

@@ -7,7 +7,7 @@ from common.looker.client import LookerClient
 from common.runs import cursors, guards
 from common.runs.cursors import LastLanding
 from common.runs.run import Run
-from common.tables import staging
+from common.storage import paths
 
 
 class FullLoad(Loader):
@@ -19,7 +19,7 @@ class FullLoad(Loader):
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch:  # noqa: ARG002  # it reads the same
         job = self._job
-        staged = sources.read_all(run, self._looker, job, staging.path_of(job.name, run.receipt.run))
+        staged = sources.read_all(run, self._looker, job, paths.staged(job.name, run.receipt.run))
         note_header(run, job, previous, staged.checked.header)
         guards.expect_rows(staged.checked.rows, job.guards.min_rows)
         guards.expect_no_shrinking(staged.checked.rows, previous.rows if previous else None, job.guards.max_shrink)

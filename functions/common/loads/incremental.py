@@ -21,8 +21,8 @@ from common.runs import cursors, guards
 from common.runs.cursors import Backfill, CursorColumn, LastLanding
 from common.runs.receipts import CursorMove, Progress
 from common.runs.run import Run
-from common.tables import staging
-from common.tables.csv import Contract, Watched
+from common.storage import paths
+from common.tables.check import Contract, Watched
 from common.tables.staging import Staged
 
 
@@ -236,7 +236,7 @@ class IncrementalLoad(Loader):
         )
         watched = Watched(column.header, window.expect, is_left_out=is_added)
         contract = Contract(job.target.columns or None, job.target.delimiter, watched)
-        path = staging.path_of(job.name, run.receipt.run)
+        path = paths.staged(job.name, run.receipt.run)
         return sources.stage(run, self._looker, windowed, contract, path, accept_cap=job.guards.accept_cap)
 
     def _landed(

@@ -8,7 +8,7 @@ from common.platform.errors import CannotStream
 from common.runs import guards
 from common.runs.run import Run
 from common.tables import staging
-from common.tables.csv import Contract
+from common.tables.check import Contract
 from common.tables.staging import Staged
 
 

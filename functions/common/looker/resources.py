@@ -16,7 +16,7 @@ from common.looker.blocks import in_blocks
 from common.looker.client import LookerAnswer, LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import AnswerNotUnderstood, LookerRefused, LookNotFound, StreamCut
-from common.tables.csv import written
+from common.tables.records import write_records
 
 PAGE_ROWS = 1_000
 "Each page is a call, and licences count calls."
@@ -151,7 +151,7 @@ class ResourceListing:
         self._warn()
 
     def _records(self) -> Iterator[bytes]:
-        yield written([self._resource.columns])
+        yield write_records([self._resource.columns])
         for page in self._pages():
             yield from self._rows(page)
 
@@ -206,7 +206,7 @@ class ResourceListing:
                 continue
             self._seen.add(identity)
             self._rows_with_restricted += row.get(self._resource.restricted_column) is not None
-            yield written([[_text(_within(row, column)) for column in self._resource.columns]])
+            yield write_records([[_text(_within(row, column)) for column in self._resource.columns]])
 
     def _identity(self, raw: msgspec.Raw) -> str:
         return _text(self._decoded(raw)["id"])

@@ -4,6 +4,7 @@ import msgspec
 
 from common.bridge_yaml import Grain
 from common.platform.errors import LeaseLost
+from common.storage import paths
 from common.storage.store import Stale, Store
 from common.tables.staging import Staged
 
@@ -55,12 +56,8 @@ def of(staged: Staged, run: str, tick: str | None = None) -> LastLanding:
     return LastLanding(run, "", checked.rows, staged.sha256, checked.header, staged.path, tick=tick)
 
 
-def path_of(job: str) -> str:
-    return f"cursors/{job}.json"
-
-
 def read(store: Store, job: str) -> LastLanding | None:
-    stored = store.read_json(path_of(job), LastLanding)
+    stored = store.read_json(paths.cursor(job), LastLanding)
     return stored.value if stored else None
 
 
@@ -70,10 +67,10 @@ def move(store: Store, job: str, landed: LastLanding) -> None:
     Raises:
         LeaseLost: another run moved the cursor at the same time.
     """
-    before = store.read_json(path_of(job), LastLanding)
+    before = store.read_json(paths.cursor(job), LastLanding)
     if before is not None and before.value.run == landed.run:
         return
     try:
-        store.write_json(path_of(job), landed, over=before.generation if before else 0)
+        store.write_json(paths.cursor(job), landed, over=before.generation if before else 0)
     except Stale:
         raise LeaseLost(f"Another run moved the cursor of {job} at the same moment.") from None

@@ -14,9 +14,8 @@ from common.platform import secrets
 from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SettingMissing, StorageRefused
 from common.platform.secrets import Secrets
+from common.storage import paths
 from common.storage.store import Store
-
-CONFIG_PATH = "config/bridge.json"
 
 _DEFAULT_TIMEOUT_S = 540
 _MARGIN_S = 15
@@ -55,10 +54,10 @@ class Instance:
         read_at_s, known = self._config
         if known is not None and self.clock.monotonic_s() - read_at_s < at_most_old_s:
             return known
-        stored = self.store.read_json(CONFIG_PATH, object)
+        stored = self.store.read_json(paths.CONFIG, object)
         if stored is None:
             raise StorageRefused(
-                f"The bucket {self.store.name} does not contain {CONFIG_PATH}.",
+                f"The bucket {self.store.name} does not contain {paths.CONFIG}.",
                 next_step="Run Terraform, which writes bridge.yaml there.",
             )
         bridge = bridge_yaml.decode(stored.value)

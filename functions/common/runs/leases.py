@@ -24,7 +24,7 @@ from common.platform.errors import BridgeError, Busy, ConfigurationOccupied, Lea
 from common.platform.log import log
 from common.runs.cursors import LastLanding
 from common.runs.receipts import Receipt
-from common.storage import inbox
+from common.storage import inbox, paths
 from common.storage.store import Stale, Store
 
 LIFETIME_S = 90
@@ -54,7 +54,7 @@ class Lease:
 
     def __init__(self, store: Store, configuration: str, clock: Clock, journal: Journal, generation: int) -> None:
         self._store = store
-        self._path = path_of(configuration)
+        self._path = paths.lease(configuration)
         self._clock = clock
         self._journal = journal
         self._generation = generation
@@ -145,31 +145,27 @@ def take(store: Store, configuration: str, clock: Clock, journal: Journal) -> Le
     Raises:
         ConfigurationOccupied: another run has the lease.
     """
-    stored = store.read_json(path_of(configuration), Journal)
+    stored = store.read_json(paths.lease(configuration), Journal)
     if stored is not None:
         expect_expired(stored.value, clock)
         # If this run dies while it settles the earlier journal, the next run finds that journal again.
         journal = stored.value
     journal = msgspec.structs.replace(journal, expires_at=_after(clock, LIFETIME_S))
     try:
-        generation = store.write_json(path_of(configuration), journal, over=stored.generation if stored else 0)
+        generation = store.write_json(paths.lease(configuration), journal, over=stored.generation if stored else 0)
     except Stale:
-        raise ConfigurationOccupied(f"Another run took {path_of(configuration)} at the same moment.") from None
+        raise ConfigurationOccupied(f"Another run took {paths.lease(configuration)} at the same moment.") from None
     return Lease(store, configuration, clock, journal, generation)
 
 
 def forget(store: Store, configuration: str, clock: Clock) -> None:
     """Delete the lease of a run that was killed after its last step, when its delivery had left the inbox."""
-    stored = store.read_json(path_of(configuration), Journal)
+    stored = store.read_json(paths.lease(configuration), Journal)
     if stored is None or not _has_expired(stored.value, clock):
         return
     job, delivery = stored.value.receipt.job, stored.value.delivery
     if delivery and inbox.closed(store, job, delivery):
-        store.delete(path_of(configuration), generation=stored.generation)
-
-
-def path_of(configuration: str) -> str:
-    return f"leases/{configuration}.json"
+        store.delete(paths.lease(configuration), generation=stored.generation)
 
 
 def expect_expired(journal: Journal, clock: Clock) -> None:

@@ -11,7 +11,10 @@ import msgspec
 
 from common.platform.clock import stamp
 from common.platform.errors import ErrorReport, class_of
+from common.storage import paths
 from common.storage.store import Stale, Store
+from common.tables.compare import ChangeCounts, Diff
+from common.tables.staging import Sample
 
 Outcome = Literal[
     "landed",
@@ -73,13 +76,6 @@ class Seconds(msgspec.Struct, frozen=True):
     total: float = 0
 
 
-class Sample(msgspec.Struct, frozen=True):
-    """What a preview shows of the file; answered, never kept or logged."""
-
-    header: list[str]
-    first_rows: list[list[str]]
-
-
 class Progress(msgspec.Struct, frozen=True):
     """The progress of a load in windows. It is part of the answer only: each window has a receipt of its own."""
 
@@ -92,44 +88,6 @@ class Progress(msgspec.Struct, frozen=True):
     "The number of windows that this call has landed."
     rows: Rows = Rows()
     "Their sum."
-
-
-class ChangeCounts(msgspec.Struct, frozen=True):
-    """How a file differs from the one that landed before it, in rows."""
-
-    added: int
-    changed: int
-    gone: int
-    "No longer in Looker; Pigment still has them."
-    unchanged: int
-
-
-class ChangedCell(msgspec.Struct, frozen=True):
-    """One cell of a row that is not what it was."""
-
-    column: str
-    before: str
-    after: str
-
-
-class ChangedRow(msgspec.Struct, frozen=True):
-    """A row that is not what it was."""
-
-    key: list[str]
-    cells: list[ChangedCell]
-
-
-class Diff(msgspec.Struct, frozen=True):
-    """What a preview shows of a difference; answered, never kept or logged."""
-
-    key: list[str]
-    "The columns that tell rows apart."
-    header: list[str] = []
-    changed_rows: list[ChangedRow] = []
-    new_rows: list[list[str]] = []
-    gone_keys: list[list[str]] = []
-    bad_keys: list[list[str]] = []
-    "Empty, or there twice."
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
@@ -179,13 +137,8 @@ def begin(run: str, job: str, kind: str, now: datetime) -> Receipt:
     return Receipt(run, job, kind, stamp(now))
 
 
-def path_of(job: str, run: str) -> str:
-    """Return `receipts/<job>/<date>/<run>.json`; the date is the day in UTC on which the run began."""
-    return f"receipts/{job}/{run[:4]}-{run[4:6]}-{run[6:8]}/{run}.json"
-
-
 def read(store: Store, job: str, run: str) -> Receipt | None:
-    stored = store.read_json(path_of(job, run), Receipt)
+    stored = store.read_json(paths.receipt(job, run), Receipt)
     return stored.value if stored else None
 
 
@@ -195,7 +148,7 @@ def file(store: Store, receipt: Receipt) -> Receipt:
     Raises:
         StorageRefused, StorageBusy: it could not be written.
     """
-    path = path_of(receipt.job, receipt.run)
+    path = paths.receipt(receipt.job, receipt.run)
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
     over = 0
     while True:

@@ -13,9 +13,10 @@ from common.platform.log import bind, log
 from common.runs import receipts
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
-from common.runs.receipts import ChangeCounts, CursorMove, Diff, Receipt, Rows, Seconds
+from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
 from common.storage.store import Store
-from common.tables.csv import Checked
+from common.tables.check import Checked
+from common.tables.compare import ChangeCounts, Diff
 
 _NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
 

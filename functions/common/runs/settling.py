@@ -44,7 +44,7 @@ from common.runs.ends import (
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
-from common.storage import inbox
+from common.storage import inbox, paths
 from common.storage.store import Store
 
 
@@ -183,7 +183,7 @@ def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSe
 
 def _open_journal(store: Store, run_id: str) -> tuple[str, Journal, int]:
     """Find the lease that a run left open: its path, its journal and its generation."""
-    for path in store.names("leases/"):
+    for path in store.names(paths.LEASES):
         stored = store.read_json(path, Journal)
         if stored is None or stored.value.receipt.run != run_id:
             continue

@@ -1,17 +1,17 @@
-"""Webhook deliveries between the moment they are safe and the moment they have landed.
+"""The inbox: webhook deliveries from their arrival until they have landed.
 
-    seen/<relay>/<identity>              which name a delivery got: the same delivery gets the same name
-    inbox/<relay>/<time>-<identity>      safe and not landed yet; names sort by time of arrival
+    seen/<relay>/<identity>              the name of a delivery: the same delivery gets the same name
+    inbox/<relay>/<time>-<identity>      stored and not landed yet; names sort by time of arrival
     delivered/<relay>/<time>-<identity>  landed, or replaced by a newer one
-    dead/<relay>/<time>-<identity>       refused for good, with the reason in its metadata
+    dead/<relay>/<time>-<identity>       refused permanently, with the reason in its metadata
 
-A delivery is put into the inbox in two writes, either of which may be repeated: the mark that ties its identity to a
-name, and the object of that name. Killed between them, nothing was acknowledged; the next attempt finds the mark, sees
-that no object bears the name, and writes it.
+A delivery is stored by two writes, each of which can be repeated: the mark that gives its identity a name, and the
+object with that name. After a kill between them, nothing was acknowledged; the next attempt finds the mark but no
+object, and writes the object.
 
-Rows that can be fetched only once are marked before they are fetched, so that a second call for a delivery that is safe
-does not spend a second address. Killed while they arrive, no object comes into being and nothing was acknowledged: the
-rows are still in Looker, and a person sends them again, which makes a delivery of its own.
+Rows that can be fetched only once are marked before they are fetched, so that a second call for a stored delivery does
+not use a second address. After a kill while they arrive, there is no object and nothing was acknowledged: the rows are
+still in Looker, and a person sends them again, as a new delivery.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,27 +22,28 @@ from typing import Protocol
 import msgspec
 
 from common.platform.clock import stamp
+from common.storage import paths
 from common.storage.store import ListedObject, Stale, Store
 
 _SAME_CONTENT_FOR = timedelta(hours=1)
-"How long equal content without a webhook id counts as the same delivery: a schedule may rightly send it again later."
+"For how long equal content without a webhook id is the same delivery: a schedule may send it again later."
 
 PLACES = ("inbox", "delivered", "dead")
 
 _ARRIVAL = "%Y%m%dT%H%M%S%f"
-"How a name begins, in UTC: names sort by time."
+"The beginning of a name, in UTC: names sort by time."
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """Which name a delivery got, and when."""
+class DeliveryMark(msgspec.Struct, frozen=True):
+    """The name of a delivery, and when it got it."""
 
     name: str
     received_at: str
     by_id: bool
-    "Whether Looker named the event, or its content has to."
+    "Whether its identity is Looker's id of the event, and not its content."
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class WaitingDelivery(msgspec.Struct, frozen=True):
     """A delivery in the inbox."""
 
     relay: str
@@ -51,118 +52,114 @@ class Waiting(msgspec.Struct, frozen=True):
     size_bytes: int
     metadata: dict[str, str]
     content_type: str
-    "`application/json` as Looker's webhooks post it, or `text/csv`: rows and nothing else."
+    "`application/json` for the body of a webhook, or `text/csv` for rows alone."
 
     @property
     def path(self) -> str:
-        return path_of("inbox", self.relay, self.name)
+        return paths.delivery("inbox", self.relay, self.name)
 
 
-class Arriving(Protocol):
-    """Rows on their way."""
+class IncomingRows(Protocol):
+    """Rows that are being received."""
 
     warnings: list[str]
 
     def blocks(self) -> Iterator[bytes]:
-        """CSV; an error where it is not whole."""
+        """Yield CSV; raise an error if it is not complete."""
         ...
 
 
-def path_of(place: str, relay: str, name: str) -> str:
-    return f"{place}/{relay}/{name}"
-
-
 def put(store: Store, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:
-    """Make a delivery durable; whether it is a new one.
+    """Store a delivery, and return whether it is new.
 
     Args:
-        identity: what tells it from others: a digest of the webhook's id, or of plan and content.
+        identity: identifies the delivery: a digest of the webhook's id, or of plan and content.
 
     Raises:
-        StorageBusy, StorageRefused: it is not durable.
+        StorageBusy, StorageRefused: it is not stored.
     """
     mark = _claim(store, relay, identity, now, by_id=by_id)
     if mark is None:
         return False
     metadata = {"received-at": mark.received_at}
     try:
-        return store.create(path_of("inbox", relay, mark.name), body, metadata, content_type="application/json")
+        return store.create(paths.delivery("inbox", relay, mark.name), body, metadata, content_type="application/json")
     except Stale:
-        # The same event at the same moment, in other bytes: whichever was first is kept.
+        # The same event with other content at the same moment: the first is kept.
         return False
 
 
 def put_rows(
-    store: Store, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[Arriving]], now: datetime
+    store: Store, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[IncomingRows]], now: datetime
 ) -> bool:
-    """Make rows durable while they arrive, whole or not at all; whether they are new. Fetches only what is new.
+    """Fetch rows and store them completely, unless they are stored already; return whether they are new.
 
     Args:
-        identity: of the event, since the content is not known before it is fetched.
+        identity: of the event, because the content is not known before it is fetched.
 
     Raises:
-        BridgeError: they did not come whole, or are not durable.
+        BridgeError: they are not complete, or are not stored.
     """
     mark = _claim(store, relay, identity, now, by_id=True)
     if mark is None:
         return False
     with fetch() as rows:
         metadata = {"received-at": mark.received_at} | ({"warnings": " ".join(rows.warnings)} if rows.warnings else {})
-        with store.writing(path_of("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
+        with store.writing(paths.delivery("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
             for block in rows.blocks():
                 file.write(block)
     return True
 
 
-def _claim(store: Store, relay: str, identity: str, now: datetime, *, by_id: bool) -> Mark | None:
-    """The name under which a delivery is to be kept; None where it lies under it already."""
-    mark = Mark(f"{now:{_ARRIVAL}}-{identity}", stamp(now), by_id)
-    earlier = _mark(store, f"seen/{relay}/{identity}", mark)
-    if earlier and any(store.exists(path_of(place, relay, earlier.name)) for place in PLACES):
+def _claim(store: Store, relay: str, identity: str, now: datetime, *, by_id: bool) -> DeliveryMark | None:
+    """Return the name for a delivery; None if the delivery is already stored under its name."""
+    mark = DeliveryMark(f"{now:{_ARRIVAL}}-{identity}", stamp(now), by_id)
+    earlier = _mark(store, paths.seen(relay, identity), mark)
+    if earlier and any(store.exists(paths.delivery(place, relay, earlier.name)) for place in PLACES):
         return None
     return earlier or mark
 
 
-def _mark(store: Store, path: str, mark: Mark) -> Mark | None:
-    """Mark a delivery's identity as seen; the earlier mark, where there is one that still holds."""
+def _mark(store: Store, path: str, mark: DeliveryMark) -> DeliveryMark | None:
+    """Mark a delivery's identity as seen, and return the earlier mark if there is a valid one."""
     over = 0
     while True:
         try:
             store.write_json(path, mark, over=over)
         except Stale:
-            there = store.read_json(path, Mark)
-            if there is not None and _holds(there.value, mark):
+            there = store.read_json(path, DeliveryMark)
+            if there is not None and _is_valid(there.value, mark):
                 return there.value
             over = there.generation if there else 0
         else:
             return None
 
 
-def _holds(earlier: Mark, mark: Mark) -> bool:
+def _is_valid(earlier: DeliveryMark, mark: DeliveryMark) -> bool:
     age = datetime.fromisoformat(mark.received_at) - datetime.fromisoformat(earlier.received_at)
     return earlier.by_id or age <= _SAME_CONTENT_FOR
 
 
-def waiting(store: Store, relay: str) -> Iterator[Waiting]:
-    """What has not landed yet, oldest first."""
+def waiting(store: Store, relay: str) -> Iterator[WaitingDelivery]:
+    """Yield the deliveries that have not landed yet, the oldest first."""
     for entry in store.entries(f"inbox/{relay}/"):
         name = entry.name.rpartition("/")[2]
-        yield Waiting(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
+        yield WaitingDelivery(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
 def relays(store: Store) -> Iterator[str]:
-    """The relay of each delivery that waits."""
+    """Yield the relay of each waiting delivery."""
     for name in store.names("inbox/"):
         yield name.split("/")[1]
 
 
 def oldest(store: Store) -> datetime | None:
-    """When the delivery arrived that has waited longest; None where none waits."""
+    """Return when the oldest waiting delivery arrived; None if no delivery is waiting."""
     return min(filter(None, map(_arrival, store.names("inbox/"))), default=None)
 
 
 def _arrival(path: str) -> datetime | None:
-    """None for what somebody else put into the inbox."""
+    """Return the time in a name; None for an object that the bridge did not write."""
     try:
         return datetime.strptime(path.rpartition("/")[2].partition("-")[0], _ARRIVAL).replace(tzinfo=UTC)
     except ValueError:
@@ -170,30 +167,32 @@ def _arrival(path: str) -> datetime | None:
 
 
 def close(store: Store, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
-    """Take a delivery out of the inbox, its end in its metadata. Repeated, it does what is left to do."""
-    path = path_of("inbox", relay, name)
-    # Killed after the copy: the delivery lies in both places, and whoever finds it in the inbox closes it again.
-    if store.copy_with(path, path_of(place, relay, name), metadata):
+    """Move a delivery out of the inbox, with additional metadata. Repeated, it does what is left to do."""
+    path = paths.delivery("inbox", relay, name)
+    # After a kill behind the copy, the delivery is in both places; whoever finds it in the inbox closes it again.
+    if store.copy_with(path, paths.delivery(place, relay, name), metadata):
         store.delete(path)
 
 
 def closed(store: Store, relay: str, name: str) -> bool:
-    """Whether a delivery that lies in the inbox has in truth come to its end already."""
-    return any(store.exists(path_of(place, relay, name)) for place in ("delivered", "dead"))
+    """Whether a delivery that is still in the inbox has already been closed."""
+    return any(store.exists(paths.delivery(place, relay, name)) for place in ("delivered", "dead"))
 
 
 def replay(store: Store, place: str, relay: str, name: str, now: datetime) -> str | None:
-    """Put a delivery that has come to its end into the inbox again, to land once more; its new name.
+    """Copy a closed delivery into the inbox, to land it again.
 
     Returns:
-        None where there is no such delivery.
+        its new name; None if there is no such delivery.
     """
     again = f"{now:{_ARRIVAL}}-{name.rpartition('-')[2]}"
-    # A name of its own: the end of the first time must not count as the end of the second.
-    copied = store.copy_with(path_of(place, relay, name), path_of("inbox", relay, again), {"replay-of": name})
+    # It gets a new name, because the name of a closed delivery counts as closed.
+    copied = store.copy_with(
+        paths.delivery(place, relay, name), paths.delivery("inbox", relay, again), {"replay-of": name}
+    )
     return again if copied else None
 
 
 def every(store: Store, place: str, relay: str = "") -> Iterator[ListedObject]:
-    """The deliveries of one place, oldest first within each relay."""
+    """Yield the deliveries of one place, the oldest of each relay first."""
     return store.entries(f"{place}/{relay}/" if relay else f"{place}/")

@@ -1,20 +1,73 @@
-"""Object names with placeholders: `flights/flights-{date}.csv`."""
+"""The path of every object that the bridge writes to its bucket, and names with placeholders."""
 
 from datetime import datetime
 
+CONFIG = "config/bridge.json"
+SCHEDULES = "watch/schedules.json"
+LEASES = "leases/"
+TEMPORARY = "tmp/"
+
+
+def receipt(job: str, run: str) -> str:
+    """Return `receipts/JOB/DATE/RUN.json`; the date is the day in UTC on which the run began."""
+    return f"receipts/{job}/{run[:4]}-{run[4:6]}-{run[6:8]}/{run}.json"
+
+
+def lease(key: str) -> str:
+    """
+    Args:
+        key: an import configuration, or `export-JOB`.
+    """
+    return f"{LEASES}{key}.json"
+
+
+def cursor(job: str) -> str:
+    return f"cursors/{job}.json"
+
+
+def staged(job: str, run: str) -> str:
+    """The file that a run sends to Pigment."""
+    return f"staged/{job}/{run}.csv"
+
+
+def bases(job: str) -> str:
+    """The folder of the complete files with which a job compares; they must outlive the files under `staged/`."""
+    return f"bases/{job}/"
+
+
+def base(job: str, run: str) -> str:
+    return f"{bases(job)}{run}.csv"
+
+
+def temporary(run: str) -> str:
+    """The file that an export writes before it is published."""
+    return f"{TEMPORARY}{run}"
+
+
+def export(path: str) -> str:
+    """The public name of an export in the bridge's own bucket."""
+    return f"exports/{path}"
+
+
+def delivery(place: str, relay: str, name: str) -> str:
+    """
+    Args:
+        place: `inbox`, `delivered` or `dead`.
+    """
+    return f"{place}/{relay}/{name}"
+
+
+def seen(relay: str, identity: str) -> str:
+    return f"seen/{relay}/{identity}"
+
 
 def filled(template: str, moment: datetime, run: str) -> str:
-    """A name for one run.
+    """Fill the placeholders of a name such as `flights/flights-{date}.csv`.
 
     Args:
-        moment: the run's start, in the time zone in which its date is meant.
+        moment: the run's start, in the time zone that decides the date.
     """
     values = {"{date}": f"{moment:%Y-%m-%d}", "{time}": f"{moment:%H%M%S}", "{run}": run}
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
     return template
-
-
-def temporary(run: str) -> str:
-    """Return the name of the file that an export writes before it is published."""
-    return f"tmp/{run}"

@@ -1,7 +1,7 @@
-"""The bucket: every shared state of the bridge is one object in it, changed under a generation precondition.
+"""The bucket. All state that the bridge shares is stored there in objects, changed under a generation precondition.
 
-Google's client retries an upload whose answer was lost, so a 412 may speak of our own first write: before it is
-believed, what lies there is compared with what was to be written.
+Google's client retries an upload whose answer was lost, so a 412 can refer to our own first write. Before it is treated
+as a conflict, the stored object is compared with what was to be written.
 """
 
 import base64
@@ -23,7 +23,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from common.platform.errors import StorageBusy, StorageRefused
 
 CHUNK_BYTES = 4 * 1024 * 1024
-"What a stream holds in memory at a time, each way; Cloud Storage wants multiples of 256 KiB."
+"How much a stream keeps in memory; Cloud Storage requires multiples of 256 KiB."
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _TIMEOUT_S = 30
@@ -32,19 +32,19 @@ _RETRY = DEFAULT_RETRY.with_timeout(40)
 T = TypeVar("T")
 
 
-class Stale(Exception):  # a signal between modules, not an error anyone is shown
-    """The object is not at the generation expected: somebody else was first."""
+class Stale(Exception):  # a signal between modules, which no user sees
+    """The object does not have the expected generation: another writer was first."""
 
 
 class Stored(msgspec.Struct, Generic[T], frozen=True):
-    """An object's value and the generation it had when it was read or written."""
+    """The value of an object, and its generation when it was read or written."""
 
     value: T
     generation: int
 
 
 class ListedObject(msgspec.Struct, frozen=True):
-    """An object as a listing shows it."""
+    """An object in a listing."""
 
     name: str
     size_bytes: int
@@ -54,17 +54,17 @@ class ListedObject(msgspec.Struct, frozen=True):
 
 
 class StoredObject(msgspec.Struct, frozen=True):
-    """What lies under a name now."""
+    """The current object of a name."""
 
     generation: int
     size_bytes: int
     crc32c: str
-    "As Cloud Storage writes it: base64 of the big-endian bytes."
+    "In the form that Cloud Storage uses: base64 of the big-endian bytes."
     metadata: dict[str, str]
 
 
 class Store:
-    """The bridge's bucket, or one of the user's. Safe to share across threads, as Google's client is."""
+    """The bridge's bucket, or one of the user's. It can be used by several threads, like Google's client."""
 
     def __init__(self, bucket: str, client: Any = None) -> None:
         self.name = bucket
@@ -72,33 +72,35 @@ class Store:
         self._bucket = self._client.bucket(bucket)
 
     def beside(self, bucket: str) -> "Store":
-        """Another bucket, reached through the same client."""
+        """Return another bucket, with the same client."""
         return Store(bucket, self._client)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
-        """The object at a path, or None where there is none.
+        """Return the object at a path; None if there is none.
 
         Raises:
-            StorageRefused: it is not what the bridge writes there.
+            StorageRefused: the object is not what the bridge writes there.
         """
         blob = self._bucket.blob(path)
         with _google(f"read {path}"):
             try:
                 content = blob.download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY)
             except google_errors.NotFound:
-                # A missing bucket answers 404 as well, and is no empty bucket.
+                # A missing bucket also answers 404.
                 self._expect_bucket()
                 return None
         try:
             return Stored(msgspec.json.decode(content, type=kind), int(blob.generation))
         except msgspec.DecodeError as error:
-            raise StorageRefused(f"The object {path} in {self.name} is not as the bridge writes it: {error}.") from None
+            raise StorageRefused(
+                f"The object {path} in {self.name} is not in the format that the bridge writes: {error}."
+            ) from None
 
     def write_json(self, path: str, value: object, *, over: int | None) -> int:
-        """Put an object where the generation `over` lies (0: where none does; None: whatever does).
+        """Write an object and return its generation.
 
-        Returns:
-            its generation.
+        Args:
+            over: the generation that it replaces; 0 if there must be no object; None to replace any.
 
         Raises:
             Stale: another writer was first.
@@ -128,7 +130,7 @@ class Store:
         raise Stale(path)
 
     def delete(self, path: str, *, generation: int | None = None) -> None:
-        """Take an object away; one that is gone, or is no longer this generation, is left as it is."""
+        """Delete an object, unless it no longer exists or has another generation."""
         with (
             _google(f"delete {path}"),
             contextlib.suppress(google_errors.NotFound, google_errors.PreconditionFailed),
@@ -136,13 +138,13 @@ class Store:
             self._bucket.blob(path).delete(if_generation_match=generation, timeout=_TIMEOUT_S, retry=_RETRY)
 
     def names(self, prefix: str) -> Iterator[str]:
-        """The names under a prefix, in order."""
+        """Yield the names with a prefix, in order."""
         with _google(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
                 yield blob.name
 
     def entries(self, prefix: str) -> Iterator[ListedObject]:
-        """The objects under a prefix, in the order of their names."""
+        """Yield the objects with a prefix, in the order of their names."""
         with _google(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
                 yield ListedObject(
@@ -150,10 +152,10 @@ class Store:
                 )
 
     def read(self, path: str) -> bytes:
-        """An object's content.
+        """Return an object's content.
 
         Raises:
-            StorageRefused: there is none.
+            StorageRefused: there is no such object.
         """
         with _google(f"read {path}"):
             return bytes(self._bucket.blob(path).download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY))
@@ -163,10 +165,10 @@ class Store:
             return bool(self._bucket.blob(path).exists(timeout=_TIMEOUT_S, retry=_RETRY))
 
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
-        """Put an object where none is; False where the very same one lies already.
+        """Write a new object; return False if the same object already exists.
 
         Raises:
-            Stale: another one lies there.
+            Stale: another object exists.
         """
         blob = self._bucket.blob(path)
         blob.metadata = metadata
@@ -177,16 +179,16 @@ class Store:
                 )
             except google_errors.PreconditionFailed:
                 there = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
-                if there is None or there.md5_hash != base64.b64encode(hashlib.md5(content).digest()).decode():  # noqa: S324  # the digest Cloud Storage keeps
+                if there is None or there.md5_hash != base64.b64encode(hashlib.md5(content).digest()).decode():  # noqa: S324  # the digest that Cloud Storage stores
                     raise Stale(path) from None
                 return False
         return True
 
     def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
-        """A copy under another name, with more metadata; one that is there already stays as it is.
+        """Copy an object to a new name, with additional metadata; an existing copy is not changed.
 
         Returns:
-            whether there is a copy: not where the object itself is gone.
+            whether the copy exists; False if the object itself does not.
         """
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
@@ -205,7 +207,7 @@ class Store:
     def writing(
         self, path: str, metadata: dict[str, str] | None = None, *, content_type: str = "text/csv"
     ) -> Iterator["ObjectStream"]:
-        """A stream into a new object, which comes into being whole at the end, or, after an exception, not at all."""
+        """Open a stream into a new object, which is created at the end; after an exception it is not created."""
         blob = self._bucket.blob(path)
         blob.metadata = metadata
         writer = _google_call(
@@ -223,14 +225,14 @@ class Store:
         try:
             yield ObjectStream(writer, path)
         except BaseException:
-            # Not closed, so never finalised: the resumable upload lapses by itself within a week.
+            # It is not closed, and so never finalised: the resumable upload expires within a week.
             with contextlib.suppress(Exception):
                 writer.terminate()
             raise
         _google_call(f"write {path}", writer.close)
 
     def reading(self, path: str) -> "ObjectStream":
-        """A stream out of an object, one chunk at a time."""
+        """Open a stream from an object, one chunk at a time."""
         blob = self._bucket.blob(path)
         reader = _google_call(
             f"read {path}", lambda: blob.open("rb", chunk_size=CHUNK_BYTES, timeout=_TIMEOUT_S, retry=_RETRY)
@@ -238,7 +240,7 @@ class Store:
         return ObjectStream(reader, path)
 
     def look_at(self, path: str) -> StoredObject | None:
-        """What lies there; None where nothing does."""
+        """Return the current object of a name; None if there is none."""
         with _google(f"look at {path}"):
             blob = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
         return None if blob is None else _object(blob)
@@ -246,14 +248,14 @@ class Store:
     def publish(
         self, path: str, to: "Store", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
     ) -> StoredObject:
-        """Put an object under its public name, whole: a reader finds what was there before, or all of this.
+        """Copy an object to its public name. A reader finds either the object before or the complete new one.
 
         Args:
-            metadata: of the new object, in place of the old one's.
-            over: the generation that it may replace; 0: none.
+            metadata: of the new object; that of the old one is not kept.
+            over: the generation that it may replace; 0 if there must be no object.
 
         Raises:
-            Stale: another generation lies there.
+            Stale: the name has another generation.
         """
         source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
         target.metadata = metadata
@@ -269,21 +271,21 @@ class Store:
         return _object(target)
 
     def copy(self, path: str, to: "Store", to_path: str) -> None:
-        """A copy of an object under a name in another bucket, made within Cloud Storage."""
+        """Copy an object to a name in another bucket, within Cloud Storage."""
         with _google(f"copy {path} to {to.name}/{to_path}"):
             source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
             _rewrite(source, target, over=None)
 
     def _expect_bucket(self) -> None:
-        # Listing asks for no more than the permission on objects that the functions have.
+        # A listing needs only the permission on objects that the functions have.
         next(iter(self._client.list_blobs(self._bucket, max_results=1, timeout=_TIMEOUT_S, retry=_RETRY)), None)
 
 
 def open_client() -> Any:
-    """Google's client; the usual `STORAGE_EMULATOR_HOST` points it at a stand-in."""
+    """Return Google's client; `STORAGE_EMULATOR_HOST` connects it to an emulator."""
     with _google("open a client"):
         if os.environ.get("STORAGE_EMULATOR_HOST"):
-            from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  # on a developer's machine alone
+            from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  # only on a developer's machine
 
             return storage.Client(
                 project=os.environ.get("GOOGLE_CLOUD_PROJECT", "local"), credentials=AnonymousCredentials()
@@ -292,7 +294,7 @@ def open_client() -> Any:
 
 
 class ObjectStream:
-    """A blob's reader or writer whose errors are the bridge's."""
+    """A blob's reader or writer that raises the bridge's errors."""
 
     def __init__(self, stream: Any, path: str) -> None:
         self._stream = stream
@@ -307,7 +309,7 @@ class ObjectStream:
             return bytes(self._stream.read(size))
 
     def blocks(self) -> Iterator[bytes]:
-        """The rest of it, one chunk at a time."""
+        """Yield the rest of it, one chunk at a time."""
         while block := self.read(CHUNK_BYTES):
             yield block
 
@@ -316,7 +318,7 @@ class ObjectStream:
 
 
 def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
-    """A large object, or one on its way to another place, takes several calls."""
+    """Copy an object; a large one, or one in another location, needs several calls."""
     token = None
     while True:
         token, _, _ = target.rewrite(source, token=token, if_generation_match=over, timeout=_TIMEOUT_S, retry=_RETRY)
@@ -335,7 +337,7 @@ def _google_call(doing: str, call: Any) -> Any:
 
 @contextlib.contextmanager
 def _google(doing: str) -> Iterator[None]:
-    """Google's errors, and those of what it is built on, end here."""
+    """Convert the errors of Google's client and of its libraries."""
     try:
         yield
     except InvalidResponse as error:
@@ -345,13 +347,13 @@ def _google(doing: str) -> Iterator[None]:
         )
         raise (kind or StorageRefused)(f"Cloud Storage answered {status} when asked to {doing}.") from error
     except DataCorruption as error:
-        raise StorageBusy(f"What went over the wire did not match its checksum when asked to {doing}.") from error
+        raise StorageBusy(f"The transferred data did not match its checksum when asked to {doing}.") from error
     except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
         raise StorageBusy(f"Cloud Storage could not {doing}: {type(error).__name__}.") from error
     except google_errors.GoogleAPIError as error:
         raise StorageRefused(f"Cloud Storage refused to {doing}: {type(error).__name__}.") from error
     except auth_errors.TransportError as error:
-        raise StorageBusy(f"Google's sign-in could not be reached to {doing}.") from error
+        raise StorageBusy(f"Google's sign-in service could not be reached to {doing}.") from error
     except auth_errors.GoogleAuthError as error:
         raise StorageRefused(f"There are no usable Google credentials to {doing}: {type(error).__name__}.") from error
     except (requests.RequestException, ConnectionError) as error:

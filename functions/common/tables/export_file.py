@@ -1,13 +1,11 @@
-"""From a stream of CSV to an object under `tmp/`: checked while it arrives, and known by its digests.
+"""Write an export to an object under `tmp/`: it is checked while it arrives, and its digests are known.
 
-Nothing half-made ever bears a public name: what fails leaves no object, and what a killed process left under `tmp/` is
-taken away by a later run, or by the bucket's lifecycle, within a day.
+An incomplete file never has a public name. After an error there is no object, and what a killed process left under
+`tmp/` is deleted by a later run, or by the bucket's lifecycle, within a day.
 """
 
-import base64
 import codecs
 import contextlib
-import hashlib
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,81 +13,58 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import google_crc32c
 import msgspec
 
 from common import bridge_yaml
-from common.pigment.exports import ExportAnswer
 from common.platform.errors import Internal, StorageBusy
-from common.runs.receipts import Sample
+from common.storage import paths
 from common.storage.store import Store
 from common.tables import staging
-from common.tables.csv import Checked, Checker, Contract, Origin, end_of_first_record
+from common.tables.check import Checked, Checker, Contract, Origin
+from common.tables.digest import DigestingWriter
+from common.tables.records import end_of_first_record
+from common.tables.staging import Sample
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
 _A_DAY = timedelta(days=1)
 _AS_GZIP = 16 + zlib.MAX_WBITS
-"With no time in its header: the same rows give the same bytes."
+"Without a time in its header: the same rows give the same bytes."
 _GZIP_LEVEL = 6
 
 _MOST_BLOCKS_BEHIND = 4
 
 
 class ExportFile(msgspec.Struct, frozen=True):
-    """A whole file under `tmp/`, ready to be published."""
+    """A complete file under `tmp/`, ready to be published."""
 
     source: bridge_yaml.ExportSource
-    "What it was made of: the job's fallback, where its view was too big."
+    "The job's source, or its fallback if the view was too big."
     path: str
     content_type: str
     bytes: int
     sha256: str
-    "Of the object as it is stored: of the compressed bytes where it is compressed."
+    "Of the object as it is stored; for a compressed file, of the compressed bytes."
     crc32c: str
-    "As Cloud Storage writes it."
+    "In the form that Cloud Storage uses."
     checked: Checked
     sample: Sample
 
 
-class Sink(Protocol):
-    """Where bytes go."""
-
-    def write(self, content: bytes) -> object: ...
-
-
-class Digested:
-    """Passes bytes on and keeps their count and digests."""
-
-    def __init__(self, to: Sink) -> None:
-        self._to = to
-        self._sha256 = hashlib.sha256()
-        self._crc32c = google_crc32c.Checksum()
-        self.bytes = 0
-
-    def write(self, content: bytes) -> int:
-        self._to.write(content)
-        self._sha256.update(content)
-        self._crc32c.update(content)
-        self.bytes += len(content)
-        return len(content)
+class IncomingExport(Protocol):
+    """An export that is being received."""
 
     @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
+    def proves_its_end(self) -> bool:
+        """Whether a truncation would be noticed."""
+        ...
 
-    @property
-    def crc32c(self) -> str:
-        return base64.b64encode(self._crc32c.digest()).decode()
-
-
-def path_of(run: str) -> str:
-    return f"tmp/{run}"
+    def blocks(self) -> Iterator[bytes]: ...
 
 
 def sweep(store: Store, now: datetime) -> None:
-    """Take away what killed runs left, once it is a day old; a run that is alive is younger."""
-    for entry in list(store.entries("tmp/")):
+    """Delete files that killed runs left, once they are a day old; a run in progress is younger."""
+    for entry in list(store.entries(paths.TEMPORARY)):
         if now - entry.created_at > _A_DAY:
             store.delete(entry.name)
 
@@ -97,18 +72,18 @@ def sweep(store: Store, now: datetime) -> None:
 def write(
     store: Store,
     run: str,
-    answer: ExportAnswer,
+    answer: IncomingExport,
     source: bridge_yaml.ExportSource,
     job: bridge_yaml.Export,
     progress: Callable[[str, int], None],
 ) -> ExportFile:
-    """Keep an answer as the job's file, if it is whole.
+    """Write an export in the job's format.
 
     Raises:
-        StreamCut, RowsMalformed, AnswerNotUnderstood, OutOfTime: it is not.
-        StorageBusy, StorageRefused: it could not be kept.
+        StreamCut, RowsMalformed, AnswerNotUnderstood, OutOfTime: the export is not complete.
+        StorageBusy, StorageRefused: the file was not written.
     """
-    path = path_of(run)
+    path = paths.temporary(run)
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
     if job.format == "parquet":
         content_type = _PARQUET
@@ -125,19 +100,19 @@ def write(
     )
 
 
-def _write_csv(store: Store, path: str, incoming: "_Incoming") -> Digested:
+def _write_csv(store: Store, path: str, incoming: "_Incoming") -> DigestingWriter:
     with store.writing(path) as file:
-        digested = Digested(file)
+        digested = DigestingWriter(file)
         with _behind(digested.write) as write_behind:
             for block in incoming.blocks():
                 write_behind(block)
     return digested
 
 
-def _write_gzip(store: Store, path: str, incoming: "_Incoming") -> Digested:
-    # A file of its own kind: under `Content-Encoding: gzip` some readers would unpack it and others not.
+def _write_gzip(store: Store, path: str, incoming: "_Incoming") -> DigestingWriter:
+    # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
     with store.writing(path, content_type=_GZIP) as file:
-        digested = Digested(file)
+        digested = DigestingWriter(file)
         squeezer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
         with _behind(lambda block: digested.write(squeezer.compress(block))) as write_behind:
             for block in incoming.blocks():
@@ -146,36 +121,36 @@ def _write_gzip(store: Store, path: str, incoming: "_Incoming") -> Digested:
     return digested
 
 
-def _write_parquet(store: Store, path: str, incoming: "_Incoming") -> Digested:
-    """First as CSV, to learn what the columns hold; then from there, with types."""
-    # Arrow costs a cold start that CSV does not need.
+def _write_parquet(store: Store, path: str, incoming: "_Incoming") -> DigestingWriter:
+    """Write the export as CSV first, to find the types of its columns, and then convert that file."""
+    # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import parquet  # noqa: PLC0415
 
-    types = parquet.Types([])
+    types = parquet.ColumnTypes([])
     csv_path = f"{path}.csv"
     with store.writing(csv_path) as file:
-        as_csv = Digested(file)
+        as_csv = DigestingWriter(file)
         with _behind(as_csv.write) as write_behind:
             for block in incoming.blocks():
                 write_behind(block)
                 records = block
                 if not types.names:
-                    types = parquet.Types(incoming.header, incoming.delimiter, incoming.decimal_sign)
+                    types = parquet.ColumnTypes(incoming.header, incoming.delimiter, incoming.decimal_sign)
                     records = block[end_of_first_record(block) :]
                 types.look_at(records)
     _expect_written(store, csv_path, as_csv)
     incoming.warn(types.warnings)
     with store.writing(path, content_type=_PARQUET) as file:
-        digested = Digested(file)
+        digested = DigestingWriter(file)
         rows = parquet.write(store.reading(csv_path).blocks(), digested, types)
         if rows != incoming.checked.rows:
-            raise Internal(f"Of {incoming.checked.rows} rows, {rows} became Parquet.")
+            raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
     return digested
 
 
 @contextlib.contextmanager
 def _behind(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
-    """Writes on a thread of its own, a few blocks behind: rows are read while Cloud Storage takes those before."""
+    """Write in a thread, a few blocks behind: rows are read while earlier ones are written to Cloud Storage."""
     with ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
         waiting: deque[Future[object]] = deque()
 
@@ -192,22 +167,22 @@ def _behind(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None
             pool.shutdown(cancel_futures=True)
 
 
-def _expect_written(store: Store, path: str, written: Digested) -> None:
+def _expect_written(store: Store, path: str, written: DigestingWriter) -> None:
     """
     Raises:
-        StorageBusy: what lies in the bucket is not what was sent there.
+        StorageBusy: the object in the bucket is not what was sent.
     """
     there = store.look_at(path)
     if there is None or there.crc32c != written.crc32c:
-        raise StorageBusy(f"The object {path} does not have the checksum of what was written.")
+        raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")
 
 
 class _Incoming:
-    """The answer's records as they are checked."""
+    """The records of an export, checked while they arrive."""
 
     def __init__(
         self,
-        answer: ExportAnswer,
+        answer: IncomingExport,
         source: bridge_yaml.ExportSource,
         progress: Callable[[str, int], None],
         *,
@@ -226,13 +201,13 @@ class _Incoming:
         self.checked: Checked
 
     def blocks(self) -> Iterator[bytes]:
-        """Whole records; the first block begins with the header."""
+        """Yield complete records; the first block begins with the header."""
         last = b"\n"
         for block in self._answer.blocks():
             last = block[-1:] or last
             yield from self._ready(block)
         if last != b"\n" and self._answer.proves_its_end:
-            # Whole all the same; without that proof it may have been cut within its last field.
+            # It is complete without the last line end; without that proof, its last field might be truncated.
             yield from self._ready(b"\n")
         self.checked = self._checker.finish()
 

@@ -1,40 +1,44 @@
-"""CSV becomes Parquet with real types: looked at while it streams in, written in a second reading, in bounded memory.
+"""Convert CSV to Parquet with real types, in bounded memory.
 
-A column's type is one that says every cell of it:
+The types are found while the CSV streams in, and the file is written in a second reading.
 
-- whole numbers are int64 if they are written the way numbers are: 007 is text, and so are 19 digits;
-- numbers with decimals are float64; with an integer among them that a float64 cannot hold, or with more than 15 digits
-  before the decimals, the column is text, so that no digit of an integer is ever lost;
-- 2024-11-21, 10/25/2024 and 10/25/2024 00:00:00 +00:00 are dates, with any other time timestamps, if such a day exists;
-- TRUE and FALSE are booleans;
-- everything else, a mixture too, is text exactly as it came.
+The type of a column is one that represents every cell of it:
 
-An empty cell is null, and a column of nothing else is text. The two ways to write dates are those of Pigment's export
-guide, which pads days and months with zeros: 1/2/2024 is text.
+- Integers are int64 if they are written as numbers: 007 is text, and so is a number of 19 digits.
+- Numbers with decimals are float64. If a column also has an integer that float64 cannot represent, or more than 15
+  digits before the decimals, it is text, so that no digit is lost.
+- 2024-11-21, 10/25/2024 and 10/25/2024 00:00:00 +00:00 are dates; with another time they are timestamps. The day must
+  exist.
+- TRUE and FALSE are booleans.
+- Everything else, also a mixture, is text without any change.
+
+An empty cell is null, and a column of empty cells is text. The two forms of dates are those of Pigment's export guide,
+which pads days and months with zeros: 1/2/2024 is text.
 """
 
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from common.platform.errors import Internal, RowsMalformed
-from common.tables.csv import end_of_complete_records
+from common.tables.arrow import read_records
+from common.tables.digest import Sink
+from common.tables.records import complete_records
 
 _AT_ONCE_BYTES = 1024 * 1024
 
-# A row group lies in memory while it is written; the footer, which names every column of every group, until the end.
+# A row group is in memory while it is written; the footer, which lists every column of every group, until the end.
 _LEAST_ROW_GROUP_BYTES = 4 * 1024 * 1024
 _MOST_ROW_GROUP_BYTES = 32 * 1024 * 1024
 _ROW_GROUP_BYTES_PER_COLUMN = 512 * 1024
 
-# A column of more different values is smaller, and written in less memory, without a dictionary.
+# A column with more distinct values is smaller, and needs less memory, without a dictionary.
 _DICTIONARY_BYTES = 64 * 1024
 
 _MOST_EXACT_IN_FLOAT64 = 2**53
@@ -43,22 +47,18 @@ _UTC_TIME = pa.timestamp("us", tz="UTC")
 _LOCAL_TIME = pa.timestamp("us")
 _DAY_US = 24 * 60 * 60 * 1_000_000
 
-# Days since 1970 of the years 1 to 9999, all that BigQuery, DuckDB and Python know.
+# Days since 1970 of the years 1 to 9999, the range of BigQuery, DuckDB and Python.
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 
 
-class Writable(Protocol):
-    def write(self, content: bytes, /) -> object: ...
-
-
 class _Form(msgspec.Struct, frozen=True, eq=False):
-    """One way to write values."""
+    """One form in which values are written."""
 
     pattern: str
-    "Means the same to Python's `re` and to Arrow's RE2."
+    "Valid for both Python's `re` and Arrow's RE2."
     type: Any
     iso: tuple[str, str] | None = None
-    "What is replaced, and by what, before Arrow can read it."
+    "A replacement that makes it readable for Arrow: pattern and substitute."
 
     def fits(self, cell: str) -> bool:
         return re.fullmatch(self.pattern, cell, re.ASCII) is not None
@@ -67,10 +67,10 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
         return pc.match_substring_regex(cells, f"^(?:{self.pattern})$")
 
     def values(self, cells: Any) -> Any:
-        """The values that cells of this form mean.
+        """Convert cells of this form to values.
 
         Raises:
-            pyarrow.ArrowInvalid: there is no such value, as on the 30th of February.
+            pyarrow.ArrowInvalid: there is no such value, such as the 30th of February.
         """
         if self.iso is not None:
             cells = pc.replace_substring_regex(cells, *self.iso)
@@ -78,7 +78,7 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
 
 
 _TEXT = _Form(r"(?s:.*)", pa.string())
-# RE2 would take the long s for an s if it were told to ignore case.
+# With "ignore case", RE2 would accept the long s as an s.
 _BOOLEAN = _Form(r"[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]", pa.bool_())
 _INTEGER = _Form(r"-?(?:0|[1-9]\d{0,17})", pa.int64())
 _DECIMAL = {
@@ -98,7 +98,7 @@ _LEGACY_DATE = _Form(r"\d\d/\d\d/\d{4}", pa.date32(), _AS_ISO_DATE)
 _LEGACY_MIDNIGHT = _Form(r"\d\d/\d\d/\d{4} 00:00:00 \+00:00", pa.date32(), _AS_ISO_DATE)
 _LEGACY_TIME = _Form(r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d [+-]\d\d:\d\d", _UTC_TIME, _AS_ISO_TIME)
 
-# Forms that may stand in one column, and the one that reads them both.
+# Pairs of forms that may occur in one column, and the form that reads both.
 _TOGETHER = {
     **{frozenset([_INTEGER, decimal]): decimal for decimal in _DECIMAL.values()},
     frozenset([_LEGACY_DATE, _LEGACY_MIDNIGHT]): _LEGACY_DATE,
@@ -111,8 +111,8 @@ _TRUE, _FALSE = (
 )
 
 
-class Types:
-    """Show it every record as it streams in; then it knows each column's type."""
+class ColumnTypes:
+    """Finds the type of each column while records stream in."""
 
     def __init__(self, header: Sequence[str], delimiter: str = ",", decimal_separator: str = ".") -> None:
         self.delimiter = delimiter
@@ -123,10 +123,10 @@ class Types:
         self._waiting_bytes = 0
 
     def look_at(self, records: bytes) -> None:
-        """Take whole records, any number of them, without the header.
+        """Take complete records without the header, any number of them.
 
         Raises:
-            RowsMalformed: they are no CSV of the header's width.
+            RowsMalformed: they are not CSV with the columns of the header.
         """
         self._waiting.append(records)
         self._waiting_bytes += len(records)
@@ -134,20 +134,20 @@ class Types:
             self._look()
 
     def schema(self) -> Any:
-        """The Arrow schema that every record so far fits."""
+        """Return the Arrow schema that fits every record so far."""
         self._look()
         return pa.schema([(name, column.form.type) for name, column in zip(self.names, self._columns, strict=True)])
 
     def values(self, records: bytes, *, with_header: bool = False) -> Any:
-        """Whole records as a table of this schema.
+        """Read complete records as a table with this schema.
 
         Raises:
-            pyarrow.ArrowInvalid: they are not records that it was shown.
+            pyarrow.ArrowInvalid: they are not among the records that were looked at.
         """
         schema = self.schema()
         forms = [column.form for column in self._columns]
         readable = [form.type if form.iso is None else pa.string() for form in forms]
-        cells = self._read(records, readable, with_header=with_header).columns
+        cells = self._cells(records, readable, with_header=with_header).columns
         columns = [each if form.iso is None else form.values(each) for form, each in zip(forms, cells, strict=True)]
         return pa.table(columns, schema=schema)
 
@@ -158,45 +158,32 @@ class Types:
         if not records or not open_places:
             return
         try:
-            table = self._read(records, [pa.string()] * len(self._columns), only=open_places)
+            only = [str(place) for place in open_places]
+            table = self._cells(records, [pa.string()] * len(self._columns), include_columns=only)
         except pa.ArrowInvalid:
-            # Arrow quotes the record.
-            raise RowsMalformed("Pigment's file holds a record that Arrow cannot read as CSV.") from None
+            # Arrow's message quotes the record.
+            raise RowsMalformed("Pigment's file contains a record that Arrow cannot read as CSV.") from None
         for place, column in zip(open_places, table.columns, strict=True):
             self._columns[place].look_at(column.combine_chunks())
 
-    def _read(
-        self, records: bytes, types: Sequence[Any], *, only: Sequence[int] | None = None, with_header: bool = False
-    ) -> Any:
-        # By number: a header may repeat a name.
-        numbers = [str(place) for place in range(len(types))]
-        # Arrow takes away a byte order mark, and here one is the content of a cell.
-        content = b"\xef\xbb\xbf" + records if records.startswith(b"\xef\xbb\xbf") and not with_header else records
-        return arrow_csv.read_csv(
-            pa.BufferReader(content),
-            arrow_csv.ReadOptions(
-                use_threads=False,
-                block_size=max(len(content), 1),
-                column_names=numbers,
-                skip_rows_after_names=int(with_header),
-            ),
-            arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=False),
-            arrow_csv.ConvertOptions(
-                column_types=dict(zip(numbers, types, strict=True)),
-                include_columns=None if only is None else [numbers[place] for place in only],
-                null_values=[""],
-                true_values=_TRUE,
-                false_values=_FALSE,
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-                decimal_point=self.decimal_separator,
-            ),
+    def _cells(self, records: bytes, types: Sequence[Any], **options: Any) -> Any:
+        return read_records(
+            records,
+            types,
+            self.delimiter,
+            null_values=[""],
+            true_values=_TRUE,
+            false_values=_FALSE,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+            decimal_point=self.decimal_separator,
+            **options,
         )
 
 
 class _Column:
     def __init__(self, decimal_separator: str) -> None:
-        # An integer is a decimal too, and a midnight a time: the narrower form comes first.
+        # An integer is also a decimal, and midnight is also a time: the narrower form comes first.
         self._forms = [
             _INTEGER,
             _DECIMAL[decimal_separator],
@@ -220,7 +207,7 @@ class _Column:
 
     @property
     def is_text(self) -> bool:
-        """Nothing that may still come changes this."""
+        """Whether the column is text, whatever follows."""
         return bool(self._seen) and self.form is _TEXT
 
     def look_at(self, cells: Any) -> None:
@@ -239,24 +226,22 @@ class _Column:
             form = _TEXT
         if form not in self._seen:
             self._seen.add(form)
-            # Most columns go on as they began.
+            # Most columns continue as they began.
             self._forms.sort(key=lambda known: known is not form)
 
 
-def write(blocks: Iterable[bytes], to: Writable, types: Types, *, metadata: Mapping[str, str] | None = None) -> int:
-    """Write a CSV file, header included and cut into blocks anywhere, as Parquet.
+def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes, *, metadata: Mapping[str, str] | None = None) -> int:
+    """Write a CSV file as Parquet, and return the number of rows.
 
     Args:
-        metadata: what else readers shall find in the file.
-
-    Returns:
-        the number of rows.
+        blocks: the file with its header, in blocks of any size.
+        metadata: additional metadata of the Parquet file.
 
     Raises:
-        Internal: it is not the file that `types` was shown.
+        Internal: it is not the file whose types were found.
     """
     schema = types.schema().with_metadata(metadata)
-    sink = _Sink(to)
+    sink = _ArrowFile(to)
     writer = pq.ParquetWriter(
         pa.PythonFile(sink, mode="w"), schema, compression="zstd", dictionary_pagesize_limit=_DICTIONARY_BYTES
     )
@@ -267,20 +252,20 @@ def write(blocks: Iterable[bytes], to: Writable, types: Types, *, metadata: Mapp
             rows += len(group)
         writer.close()
     except BaseException:
-        # Arrow would end the file as if it were whole, now or when it collects its garbage.
+        # Otherwise Arrow would end the file as if it were complete, now or when the writer is deleted.
         sink.is_abandoned = True
         writer.close()
         raise
     return rows
 
 
-class _Sink:
-    """What Arrow writes to: it asks for more than `write`."""
+class _ArrowFile:
+    """The file that Arrow writes to; it needs more methods than `write`."""
 
     closed = False
     is_abandoned = False
 
-    def __init__(self, to: Writable) -> None:
+    def __init__(self, to: Sink) -> None:
         self._to = to
         self._position = 0
 
@@ -289,7 +274,7 @@ class _Sink:
             try:
                 self._to.write(bytes(content))
             except BaseException:
-                # Arrow still writes what it holds before the exception gets out.
+                # Arrow still writes its buffer before it raises the exception.
                 self.is_abandoned = True
                 raise
         self._position += len(content)
@@ -305,14 +290,14 @@ class _Sink:
         self.closed = True
 
 
-def _tables(blocks: Iterable[bytes], types: Types) -> Iterator[Any]:
+def _tables(blocks: Iterable[bytes], types: ColumnTypes) -> Iterator[Any]:
     with_header = True
-    for records in _whole_records(blocks):
+    for records in complete_records(blocks, _AT_ONCE_BYTES):
         try:
             table = types.values(records, with_header=with_header)
         except pa.ArrowInvalid:
-            # Arrow quotes the cell.
-            raise Internal("The CSV that was to become Parquet is not the one that was checked.") from None
+            # Arrow's message quotes the cell.
+            raise Internal("The CSV to convert to Parquet is not the one that was checked.") from None
         with_header = False
         if len(table):
             yield table
@@ -333,24 +318,6 @@ def _row_groups(tables: Iterable[Any], group_bytes: int) -> Iterator[Any]:
         yield pa.concat_tables(waiting)
 
 
-def _whole_records(blocks: Iterable[bytes], at_once_bytes: int = _AT_ONCE_BYTES) -> Iterator[bytes]:
-    """The same pieces of whole records however the blocks are cut, so that the same file comes out."""
-    pending = bytearray()
-    wanted_bytes = at_once_bytes
-    for block in blocks:
-        pending += block
-        while len(pending) >= wanted_bytes:
-            end = end_of_complete_records(bytes(pending[:wanted_bytes]))
-            if end == 0:
-                wanted_bytes *= 2
-                continue
-            yield bytes(pending[:end])
-            del pending[:end]
-            wanted_bytes = at_once_bytes
-    if pending:
-        yield bytes(pending)
-
-
 def _are_exact_in_float64(integers: Any) -> bool:
     least, most = pc.min_max(integers.cast(pa.int64())).values()
     return bool(least.as_py() >= -_MOST_EXACT_IN_FLOAT64 and most.as_py() <= _MOST_EXACT_IN_FLOAT64)
@@ -366,7 +333,7 @@ def _are_in_the_calendar(form: _Form, cells: Any) -> bool:
 
 
 def _distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names of which none is another, by upper or lower case either: BigQuery would refuse the file."""
+    """Return names that are unique in any case, because BigQuery would refuse others, and warnings."""
     taken = {name.casefold() for name in header}
     names: list[str] = []
     warnings: list[str] = []
@@ -375,7 +342,7 @@ def _distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
         new = name
         if name.casefold() in used:
             new = next(other for turn in itertools.count(2) if (other := f"{name} ({turn})").casefold() not in taken)
-            warnings.append(f"The header names {name} more than once: in the Parquet file one of them is {new}.")
+            warnings.append(f"The header contains {name} more than once: in the Parquet file one of them is {new}.")
             taken.add(new.casefold())
         used.add(new.casefold())
         names.append(new)

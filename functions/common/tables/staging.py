@@ -1,4 +1,4 @@
-"""From a stream of rows to a staged file: complete, checked, and the same bytes that Pigment will get."""
+"""Staged files: complete, checked CSV files in the bucket, with exactly the bytes that are sent to Pigment."""
 
 import csv
 import hashlib
@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from common.platform.errors import StorageRefused
-from common.runs.receipts import Sample
 from common.storage.store import CHUNK_BYTES, ObjectStream, Store
-from common.tables.csv import Checked, Checker, Contract
+from common.tables.check import Checked, Checker, Contract
+from common.tables.digest import DigestingWriter
 
 _SAMPLE_ROWS = 5
 SAMPLE_BYTES = 64 * 1024
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """The first rows of a file. It is part of a preview's answer, and is never stored or logged."""
+
+    header: list[str]
+    first_rows: list[list[str]]
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -27,42 +34,34 @@ class Staged(msgspec.Struct, frozen=True):
     sample: Sample
 
 
-class Staging:
-    """Passes a file on to the bucket, and keeps what there is to know of it."""
+class StagingWriter(DigestingWriter):
+    """Writes a staged file, and keeps its beginning for the sample."""
 
     def __init__(self, file: ObjectStream) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
+        super().__init__(file)
         self._beginning = b""
-        self.bytes = 0
 
-    def write(self, ready: bytes) -> None:
-        self._digest.update(ready)
-        self.bytes += len(ready)
+    def write(self, content: bytes) -> int:
         if len(self._beginning) < SAMPLE_BYTES:
-            self._beginning += ready[: SAMPLE_BYTES - len(self._beginning)]
-        self._file.write(ready)
+            self._beginning += content[: SAMPLE_BYTES - len(self._beginning)]
+        return super().write(content)
 
     def staged(self, path: str, checked: Checked, delimiter: str) -> Staged:
-        return Staged(path, self._digest.hexdigest(), self.bytes, checked, sample(self._beginning, delimiter))
-
-
-def path_of(job: str, run: str) -> str:
-    return f"staged/{job}/{run}.csv"
+        return Staged(path, self.sha256, self.bytes, checked, sample(self._beginning, delimiter))
 
 
 def stage(
     store: Store, path: str, blocks: Iterable[bytes], contract: Contract, progress: Callable[[str, int], None]
 ) -> Staged:
-    """Check a CSV while it arrives and keep it; an error leaves no object behind.
+    """Check a CSV while it arrives and write it to the bucket; after an error there is no object.
 
     Raises:
-        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged: it is not what may be sent on.
-        StorageRefused, StorageBusy: it could not be kept.
+        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged: the file must not be sent on.
+        StorageRefused, StorageBusy: it was not written.
     """
     checker = Checker(contract)
     with store.writing(path) as file:
-        staging = Staging(file)
+        staging = StagingWriter(file)
         for block in blocks:
             staging.write(checker.feed(block))
             progress("rows read", checker.rows)
@@ -71,28 +70,29 @@ def stage(
 
 
 def read_back(store: Store, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
-    """The staged file's blocks; the last one is given out only if the whole is what was staged.
+    """Yield the blocks of a staged file; the last one only if the digest of the file is as expected.
 
     Raises:
-        StorageRefused: it is not.
+        StorageRefused: the file has changed.
     """
     digest = hashlib.sha256()
     file = store.reading(staged_path)
-    handed_over = 0
+    sent_bytes = 0
     block = file.read(CHUNK_BYTES)
     while block:
         following = file.read(CHUNK_BYTES)
         digest.update(block)
         if not following and digest.hexdigest() != sha256:
-            raise StorageRefused(f"The staged file {staged_path} is no longer what was staged.")
+            raise StorageRefused(f"The staged file {staged_path} has changed since it was written.")
         yield block
-        handed_over += len(block)
-        progress("bytes sent", handed_over)
+        sent_bytes += len(block)
+        progress("bytes sent", sent_bytes)
         block = following
 
 
 def sample(beginning: bytes, delimiter: str) -> Sample:
-    # What was cut off at the end of the sample is dropped with the last record.
+    """Return the header and the first rows of a file from its first bytes."""
+    # The last record is dropped, because it may be cut off.
     reader = csv.reader(io.StringIO(beginning.decode("utf-8", "ignore"), newline=""), delimiter=delimiter)
     records = list(itertools.islice(reader, _SAMPLE_ROWS + 2))
     if len(beginning) >= SAMPLE_BYTES and len(records) < _SAMPLE_ROWS + 2:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from common import bridge_yaml
 from common.platform.errors import BridgeError
-from common.runs.instance import CONFIG_PATH, Instance
+from common.runs.instance import Instance
+from common.storage import paths
 from common.storage.store import Store
 from local.checking.finding import Finding, green, red, refused, yellow
 
@@ -62,14 +63,14 @@ def _copy_finding(store: Store, raw: object) -> Finding:
     """Whether the functions read the same bridge.yaml."""
     next_step = "Run Terraform, which writes it there; on this machine `bridge serve` and `bridge pull` do."
     try:
-        stored = store.read_json(CONFIG_PATH, object)
+        stored = store.read_json(paths.CONFIG, object)
     except BridgeError as error:
-        return refused(CONFIG_PATH, error)
+        return refused(paths.CONFIG, error)
     if stored is None:
-        return yellow(CONFIG_PATH, "The bucket does not hold bridge.yaml yet.", next_step)
+        return yellow(paths.CONFIG, "The bucket does not hold bridge.yaml yet.", next_step)
     if _plain(stored.value) != _plain(raw):
-        return yellow(CONFIG_PATH, "The bucket holds another bridge.yaml than this one.", next_step)
-    return green(CONFIG_PATH, "The bucket holds the same bridge.yaml.")
+        return yellow(paths.CONFIG, "The bucket holds another bridge.yaml than this one.", next_step)
+    return green(paths.CONFIG, "The bucket holds the same bridge.yaml.")
 
 
 _TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from common.runs.instance import CONFIG_PATH
+from common.storage import paths
 from common.storage.store import Store
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.secrets import SandboxSecrets
@@ -134,7 +134,7 @@ class Cloud:
             "webhook": {"token": "token"},
             "relays": relays,
         }
-        self.store.write_json(CONFIG_PATH, bridge, over=None)
+        self.store.write_json(paths.CONFIG, bridge, over=None)
         return list(relays)
 
     def misbehave(self, chance: random.Random) -> None:

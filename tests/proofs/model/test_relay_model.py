@@ -18,10 +18,9 @@ from werkzeug.test import create_environ
 import webhook_receive
 from common.flows import deliver as delivering
 from common.platform.errors import BridgeError, ConfigurationOccupied
-from common.runs import leases, settling
-from common.runs.instance import CONFIG_PATH
+from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
-from common.storage import inbox
+from common.storage import inbox, paths
 from common.storage.store import ListedObject
 from local.sandbox.pigment import SandboxImport
 from local.sandbox.wire import Request, Response
@@ -89,7 +88,7 @@ class Relay(RuleBasedStateMachine):
             name: {"guards": {"min_rows": 2}, **RELAYS[kind], "target": self._target(kind)}
             for kind, name in self.names.items()
         }
-        world.store.write_json(CONFIG_PATH, world.raw, over=None)
+        world.store.write_json(paths.CONFIG, world.raw, over=None)
         world.pigment_server.site = Watched(self)
 
     def _target(self, kind: str) -> dict[str, Any]:
@@ -204,7 +203,7 @@ class Relay(RuleBasedStateMachine):
     def _settle(self) -> None:
         """As a person would who looks at Pigment's import history."""
         for configuration in set(self.configurations.values()):
-            stored = self.world.store.read_json(leases.path_of(configuration), Journal)
+            stored = self.world.store.read_json(paths.lease(configuration), Journal)
             if stored is None or stored.value.step != "unknown":
                 continue
             found = self._unclaimed(stored.value)
@@ -231,7 +230,7 @@ class Relay(RuleBasedStateMachine):
         """Only who holds the configuration pushes, and not while another file of an append is on its way."""
         if self.stalled:
             return
-        journal = self.world.folder / "state" / "bucket" / leases.path_of(configuration)
+        journal = self.world.folder / "state" / "bucket" / paths.lease(configuration)
         step = json.loads(journal.read_bytes())["step"] if journal.exists() else "free"
         under_way = [each.id for each in self._imports(configuration) if each.status == "InProgress"]
         repeatable = configuration == self.configurations[self.names["repeatable"]]
@@ -309,8 +308,8 @@ class Relay(RuleBasedStateMachine):
         return data.splitlines()[1].partition("/")[0]
 
     def _open_leases(self) -> list[str]:
-        paths = {leases.path_of(each) for each in self.configurations.values()}
-        return [path for path in self.world.store.names("leases/") if path in paths]
+        leases_of = {paths.lease(each) for each in self.configurations.values()}
+        return [path for path in self.world.store.names(paths.LEASES) if path in leases_of]
 
     def _imports(self, configuration: str | None = None) -> list[SandboxImport]:
         mine = {configuration} if configuration else set(self.configurations.values())

@@ -19,7 +19,7 @@ from common.platform import http
 from common.platform.clock import Deadline
 from common.platform.errors import DeliveryNotUsable, LookerBusy, LookerRefused
 from common.platform.retry import retry
-from common.tables.csv import Checker, Contract
+from common.tables.check import Checker, Contract
 
 _SUBJECT = "the rows at the download address"
 

@@ -9,7 +9,7 @@ import msgspec
 from common.looker.webhook import archive, payload, rows, text
 from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
-from common.tables.csv import Checker, Contract
+from common.tables.check import Checker, Contract
 
 DeliveryFormat = Literal["csv", "csv_zip", "json", "inline_json"]
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from common.looker.blocks import in_blocks
 from common.platform.errors import DeliveryNotUsable, QueryFailed
-from common.tables.csv import written
+from common.tables.records import write_records
 
 _LONGEST_ROW = 1024 * 1024
 _LONGEST_NUMBER = 1_000
@@ -60,7 +60,7 @@ def _batches(texts: Iterator[str]) -> Iterator[bytes]:
 
 def _encode(batch: list[list[str]]) -> bytes:
     try:
-        return written(batch)
+        return write_records(batch)
     except UnicodeEncodeError:
         raise DeliveryNotUsable("A row contains half a character: one escape of a surrogate pair.") from None
 

@@ -1,6 +1,6 @@
-"""Two files compared, row by row: by the key, whatever their order, and by what cells say, however they are written.
+"""Compare two files row by row: rows by their key, in any order, and cells by their content, quoted or not.
 
-Columns go by their names: that they changed places is no change, as every file goes out with its own header.
+Columns are compared by name. Another order of columns is no change, because every file has its own header.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,48 +8,46 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from common.platform.errors import ColumnsChanged, KeysNotUnique
-from common.runs.receipts import ChangeCounts, Diff
 from common.storage.store import Store
-from common.tables.compare import showing
-from common.tables.compare.file import File
-from common.tables.compare.showing import Samples
+from common.tables.compare.diff import ChangeCounts, Diff, RowSamples, diff_of
+from common.tables.compare.file import CheckedCsv
 
 
-class Comparison(msgspec.Struct, frozen=True):
-    """How a file differs from the one before it."""
+class FileComparison(msgspec.Struct, frozen=True):
+    """How a file differs from the one before it, row by row."""
 
     counts: ChangeCounts
     is_sent: bytearray
-    "A byte for each row of the file: 1 for those that are new or changed."
+    "One byte for each row of the file: 1 if it is new or changed."
     warnings: list[str]
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
 
 
 class BadKeys(msgspec.Struct, frozen=True):
-    """The file's rows cannot be told apart, so neither can what became of them."""
+    """The key does not identify the rows of the file, so they cannot be compared."""
 
     empty_rows: int
     repeated_keys: int
     repeated_rows: int
-    "In which these keys stand."
+    "The number of rows with these keys."
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
 
     def refusal(self) -> KeysNotUnique:
-        """With how many they are, and not what they hold."""
+        """Return the error, which contains numbers and no content."""
         said = []
         if self.empty_rows:
             said.append(f"{self.empty_rows:,} rows have an empty key")
         if self.repeated_keys:
-            said.append(f"{self.repeated_keys:,} keys are there more than once, in {self.repeated_rows:,} rows")
+            said.append(f"{self.repeated_keys:,} keys occur more than once, in {self.repeated_rows:,} rows")
         return KeysNotUnique(f"By load.changes.key, {'; '.join(said)}.")
 
 
 def key_in_file(key: Sequence[str], columns: Mapping[str, str]) -> list[str]:
-    """The key's columns as the staged file heads them.
+    """Return the names of the key's columns in the staged file.
 
     Args:
-        key: as Looker heads them.
-        columns: `target.columns`, which has all of them or is empty.
+        key: their names in Looker's header.
+        columns: `target.columns`, which contains all of them or is empty.
     """
     return [columns[name] for name in key] if columns else list(key)
 
@@ -64,44 +62,43 @@ def compare(
     progress: Callable[[str, int], None],
     *,
     samples: int = 0,
-) -> Comparison | BadKeys:
+) -> FileComparison | BadKeys:
     """Find the rows of a file that are new or changed.
 
-    A key is bad where any of its columns is empty: like the primary key of a database, each of them is needed to name
-    the row.
+    A key is bad if any of its columns is empty: as with the primary key of a database, all of them are needed.
 
     Args:
-        before: the last landed file; None: there is none, and every row is new.
-        key: as both files head its columns.
-        rows: how many `after` is known to have.
-        samples: of how many rows of each fate a `Diff` shall show the content; 0: no `Diff`.
+        before: the last landed file; None if there is none and every row is new.
+        key: the names of its columns in both files.
+        rows: the number of rows of `after`.
+        samples: how many rows of each kind of change the `Diff` contains; 0 for no `Diff`.
 
     Raises:
-        ColumnsChanged: the file lacks a column of the key.
-        StorageRefused: a file is not there, or is not what was checked.
+        ColumnsChanged: the file does not have all columns of the key.
+        StorageRefused: a file is missing, or is not the one that was checked.
     """
     from common.tables.compare import matching  # noqa: PLC0415  # DuckDB and Arrow take a third of a second to import
 
-    new = File(store, after, delimiter)
+    new = CheckedCsv(store, after, delimiter)
     _expect_columns(key, new.header)
-    old = File(store, before, delimiter) if before else None
+    old = CheckedCsv(store, before, delimiter) if before else None
     warnings = _warnings(old, new, key)
     if old is not None and not _has(old.header, key):
         old = None
-    found = matching.match(old, new, key, rows, Samples(samples), progress)
-    diff = showing.diff(old, new, key, found.samples) if samples else msgspec.UNSET
+    found = matching.match(old, new, key, rows, RowSamples(samples), progress)
+    diff = diff_of(old, new, key, found.samples) if samples else msgspec.UNSET
     if found.empty_rows or found.repeated_rows:
         return BadKeys(found.empty_rows, found.keys["repeated"], found.repeated_rows, diff)
-    counts = ChangeCounts(*(found.keys[fate] for fate in ("added", "changed", "gone", "unchanged")))
-    return Comparison(counts, found.is_sent, warnings, diff)
+    counts = ChangeCounts(*(found.keys[change] for change in ("added", "changed", "gone", "unchanged")))
+    return FileComparison(counts, found.is_sent, warnings, diff)
 
 
 def _expect_columns(key: Sequence[str], header: Sequence[str]) -> None:
     if not _has(header, key):
         raise ColumnsChanged(
-            f"load.changes.key is {', '.join(key)}, and not each of them stands, once, in the header "
+            f"load.changes.key is {', '.join(key)}, but the header does not contain each of them exactly once: "
             f"{', '.join(header)}.",
-            next_step="Write load.changes.key as Looker heads the columns, then run again.",
+            next_step="Write load.changes.key with the column names of Looker's header, then run again.",
         )
 
 
@@ -109,9 +106,9 @@ def _has(header: Sequence[str], key: Sequence[str]) -> bool:
     return all(header.count(name) == 1 for name in key)
 
 
-def _warnings(old: File | None, new: File, key: Sequence[str]) -> list[str]:
+def _warnings(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> list[str]:
     if old is None or sorted(old.columns) == sorted(new.columns):
         return []
-    fate = "changed" if _has(old.header, key) else "new"
-    said = f"The columns are not those of the last landed file, so every row counts as {fate}: "
+    kind = "changed" if _has(old.header, key) else "new"
+    said = f"The columns differ from those of the last landed file, so every row counts as {kind}: "
     return [f"{said}{', '.join(old.header)} became {', '.join(new.header)}."]

@@ -1,34 +1,35 @@
-"""The rows to send, copied out of the whole file byte for byte and in its order, header first."""
+"""Copy the header and the rows to send out of the complete file, byte for byte and in its order."""
 
 from collections.abc import Callable, Iterator
 from itertools import compress
 
 from common.storage.store import Store
-from common.tables.compare.comparing import Comparison
-from common.tables.compare.file import File, split
-from common.tables.csv import Checked
-from common.tables.staging import Staged, Staging
+from common.tables.check import Checked
+from common.tables.compare.comparing import FileComparison
+from common.tables.compare.file import CheckedCsv
+from common.tables.records import split
+from common.tables.staging import Staged, StagingWriter
 
 
 def write_delta(
     store: Store,
     after: str,
-    comparison: Comparison,
+    comparison: FileComparison,
     to: str,
     delimiter: str,
     progress: Callable[[str, int], None],
 ) -> Staged:
-    """Write the new and changed rows of a file into one of their own.
+    """Write the new and changed rows of a file to a file of their own.
 
     Args:
         after: the file that was compared.
 
     Raises:
-        StorageRefused, StorageBusy: one could not be read or the other not be kept.
+        StorageRefused, StorageBusy: a file was not read or not written.
     """
-    file = File(store, after, delimiter)
+    file = CheckedCsv(store, after, delimiter)
     with store.writing(to) as delta:
-        staging = Staging(delta)
+        staging = StagingWriter(delta)
         for records in _chosen(file, comparison.is_sent):
             staging.write(records)
             progress("bytes written", staging.bytes)
@@ -36,7 +37,7 @@ def write_delta(
     return staging.staged(to, checked, delimiter)
 
 
-def _chosen(file: File, is_sent: bytearray) -> Iterator[bytes]:
+def _chosen(file: CheckedCsv, is_sent: bytearray) -> Iterator[bytes]:
     yield file.header_record
     begin = 0
     for records in file.pieces():

@@ -1,4 +1,4 @@
-"""Both files read, their rows matched by key, and what became of them counted."""
+"""Read both files, match their rows by key, and count the changes."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,42 +6,42 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pyarrow as pa
 
-from common.tables.compare.digests import Digests, Layout, Matches
-from common.tables.compare.file import File
-from common.tables.compare.showing import Samples
+from common.tables.compare.diff import RowSamples
+from common.tables.compare.digests import Digests, FileLayout, Matches
+from common.tables.compare.file import CheckedCsv
 
 _ROWS_AT_ONCE = 12_000_000
 "Of both files together: half a gigabyte of digests."
 
 
-class Matched(msgspec.Struct):
-    """What became of the rows, as far as it is known."""
+class MatchedRows(msgspec.Struct):
+    """The changes found so far."""
 
     is_sent: bytearray
-    "A byte for each row of the new file."
-    samples: Samples
+    "One byte for each row of the new file."
+    samples: RowSamples
     keys: Counter[str]
-    "By what became of them."
+    "The number of keys of each kind of change."
     repeated_rows: int = 0
     empty_rows: int = 0
 
 
 def match(
-    old: File | None,
-    new: File,
+    old: CheckedCsv | None,
+    new: CheckedCsv,
     key: Sequence[str],
     rows: int,
-    samples: Samples,
+    samples: RowSamples,
     progress: Callable[[str, int], None],
-) -> Matched:
+) -> MatchedRows:
     """
     Args:
-        rows: how many the new file is known to have.
+        rows: the number of rows of the new file.
 
     Raises:
-        StorageRefused: a file is not there, or is not what was checked.
+        StorageRefused: a file is missing, or is not the one that was checked.
     """
-    matched = Matched(bytearray(rows), samples, Counter())
+    matched = MatchedRows(bytearray(rows), samples, Counter())
     is_comparable = old is not None and sorted(old.columns) == sorted(new.columns)
     shares = 2 * rows // _ROWS_AT_ONCE + 1
     for share in range(shares):
@@ -57,12 +57,14 @@ def match(
     return matched
 
 
-def _layout(file: File, key: Sequence[str], row: list[int] | None = None) -> Layout:
+def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) -> FileLayout:
     width = len(file.header)
-    return Layout(width, file.delimiter, [file.header.index(name) for name in key], row or list(range(width)))
+    return FileLayout(width, file.delimiter, [file.header.index(name) for name in key], row or list(range(width)))
 
 
-def _add(digests: Digests, file: File, layout: Layout, progress: Callable[[str, int], None], *, is_new: bool) -> int:
+def _add(
+    digests: Digests, file: CheckedCsv, layout: FileLayout, progress: Callable[[str, int], None], *, is_new: bool
+) -> int:
     rows = 0
     for records in file.pieces():
         try:
@@ -74,18 +76,18 @@ def _add(digests: Digests, file: File, layout: Layout, progress: Callable[[str, 
     return rows
 
 
-def _count_empty(matched: Matched, digests: Digests) -> None:
+def _count_empty(matched: MatchedRows, digests: Digests) -> None:
     rows, places = digests.empty_keys(matched.samples.most)
     matched.empty_rows += rows
     matched.samples.add("empty", [(-1, place) for place in places])
 
 
-def _count(matched: Matched, matches: Matches) -> None:
-    for fate, (keys, rows) in matches.counts().items():
-        matched.keys[fate] += keys
-        if fate == "repeated":
+def _count(matched: MatchedRows, matches: Matches) -> None:
+    for change, (keys, rows) in matches.counts().items():
+        matched.keys[change] += keys
+        if change == "repeated":
             matched.repeated_rows += rows
         if matched.samples.most:
-            matched.samples.add(fate, matches.samples(fate, matched.samples.most))
+            matched.samples.add(change, matches.samples(change, matched.samples.most))
     for place in matches.to_send():
         matched.is_sent[place] = 1

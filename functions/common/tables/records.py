@@ -1,0 +1,112 @@
+"""CSV records in a stream of bytes: where they begin and end, and how they are written."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+
+
+class RecordSplitter:
+    """Splits a stream into complete records. A line feed between quotes does not end a record."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+        "The beginning of a record that is not complete yet."
+
+    def feed(self, block: bytes) -> bytes:
+        """Take the next block and return the records that are complete now, which may be none."""
+        pending = self.rest + block if self.rest else block
+        end = end_of_complete_records(pending, len(self.rest))
+        self.rest = pending[end:]
+        return pending[:end]
+
+
+def complete_records(blocks: Iterable[bytes], at_once_bytes: int) -> Iterator[bytes]:
+    """Yield a file in pieces of complete records; the pieces are the same however the blocks are cut."""
+    splitter = RecordSplitter()
+    for chunk in _chunks(blocks, at_once_bytes):
+        if records := splitter.feed(chunk):
+            yield records
+    if splitter.rest:
+        yield splitter.rest
+
+
+def _chunks(blocks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+    pending = bytearray()
+    for block in blocks:
+        pending += block
+        while len(pending) >= size_bytes:
+            yield bytes(pending[:size_bytes])
+            del pending[:size_bytes]
+    yield bytes(pending)
+
+
+def end_of_complete_records(pending: bytes, known: int = 0) -> int:
+    """Return the position after the last line feed outside quotes: before it, the number of quotes is even.
+
+    Args:
+        known: how many bytes at the beginning are known to contain no such line feed.
+    """
+    end = pending.rfind(b"\n", known) + 1
+    if b'"' not in pending:
+        return end
+    quotes = pending.count(b'"', 0, end)
+    while end and quotes % 2:
+        earlier = pending.rfind(b"\n", known, end - 1) + 1
+        quotes -= pending.count(b'"', earlier, end)
+        end = earlier
+    return end
+
+
+def end_of_first_record(records: bytes) -> int:
+    """Return the position after the first of complete records."""
+    end = quotes = 0
+    while not end or quotes % 2:
+        begin, end = end, records.find(b"\n", end) + 1
+        quotes += records.count(b'"', begin, end)
+    return end
+
+
+def begin_of_last_record(records: bytes) -> int:
+    """Return the position of the last of complete records."""
+    begin = records.rfind(b"\n", 0, -1) + 1
+    quotes = records.count(b'"', begin)
+    while begin and quotes % 2:
+        earlier = records.rfind(b"\n", 0, begin - 1) + 1
+        quotes += records.count(b'"', earlier, begin)
+        begin = earlier
+    return begin
+
+
+def split(records: bytes) -> list[bytes]:
+    """Split complete records into single ones, without the line feed at the end of each."""
+    lines = records.split(b"\n")
+    lines.pop()
+    if b'"' not in records:
+        return lines
+    # A line with an odd number of quotes begins or ends a record of several lines.
+    unpaired = [number for number, line in enumerate(lines) if line.count(b'"') % 2]
+    return _joined(lines, unpaired) if unpaired else lines
+
+
+def write_records(records: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
+    """Write records as CSV: each ends with LF, and fields are quoted only if necessary."""
+    lines = _Lines()
+    # Before Python 3.13 it quotes a field with a carriage return only if its own line end has one.
+    csv.writer(lines, delimiter=delimiter, lineterminator="\r\n").writerows(records)
+    return "".join(lines).encode()
+
+
+class _Lines(list[str]):
+    """The list to which `csv.writer` writes its lines."""
+
+    def write(self, record: str) -> None:
+        self.append(record[:-2] + "\n")
+
+
+def _joined(lines: list[bytes], unpaired: list[int]) -> list[bytes]:
+    records: list[bytes] = []
+    begin = 0
+    for first, last in zip(unpaired[::2], unpaired[1::2], strict=True):
+        records += lines[begin:first]
+        records.append(b"\n".join(lines[first : last + 1]))
+        begin = last + 1
+    return records + lines[begin:]
