@@ -13,7 +13,7 @@ from common.loads import changes
 from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from common.runs.receipts import Receipt
-from local import show
+from local import output
 from local.sandbox.wire import Response
 from tests.support.killing import STORAGE_WRITES, run_until_killed
 from tests.support.world import HEADER, PUSH, ROWS, World
@@ -61,7 +61,7 @@ def shown(receipt: dict[str, Any]) -> str:
     typed = msgspec.convert(receipt, Receipt)
     console = Console(width=160, no_color=True, file=io.StringIO())
     with console.capture() as captured:
-        console.print(*show.diff_tables(typed), show.receipt_table(typed))
+        console.print(*output.diff_tables(typed), output.receipt_table(typed))
     return captured.get()
 
 

@@ -1,4 +1,4 @@
-"""Cloud Storage: the bridge's bucket and those of the user, each written to and cleaned again."""
+"""Checks of Cloud Storage: each bucket is written to, and the object is deleted again."""
 
 import re
 import uuid
@@ -8,45 +8,45 @@ from common import bridge_yaml
 from common.platform.errors import BridgeError
 from common.runs.instance import CONFIG_PATH, Instance
 from common.storage.store import Store
-from local.checking.finding import Finding, green, red, refused, yellow
+from local.checks.finding import Finding, from_error, green, red, yellow
 
-_OWN = "BRIDGE_BUCKET"
-_PROBES = "tmp/"
+_OWN_BUCKET = "BRIDGE_BUCKET"
+_PROBE_PREFIX = "tmp/"
 
 
 def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
-    """Without a bridge.yaml that can be read, those of the bridge's own bucket."""
+    """Check the bridge's own bucket, and the other buckets in bridge.yaml if it is valid."""
     try:
         store = instance.store
     except BridgeError as error:
-        yield refused(_OWN, error)
+        yield from_error(_OWN_BUCKET, error)
         return
-    yield _try_bucket(_OWN, store, is_read=True)
+    yield _try_bucket(_OWN_BUCKET, store, is_read=True)
     if bridge is None:
         return
     yield _copy_finding(store, raw)
-    for subject, bucket in _buckets_named(bridge):
+    for subject, bucket in _named_buckets(bridge):
         yield _try_bucket(subject, store.beside(bucket), is_read=False)
 
 
 def _try_bucket(subject: str, store: Store, *, is_read: bool) -> Finding:
     try:
-        _write(store)
+        _write_and_delete(store)
         if is_read:
-            list(store.names(_PROBES))
+            list(store.names(_PROBE_PREFIX))
     except BridgeError as error:
         return red(subject, f"The bucket {store.name} cannot be used: {error.cause}", error.next_step)
     return green(subject, f"The bucket {store.name} can be {'read and ' if is_read else ''}written.")
 
 
-def _write(store: Store) -> None:
-    """Write an object that was not there before, and take it away again."""
-    path = f"{_PROBES}check-{uuid.uuid4()}.json"
+def _write_and_delete(store: Store) -> None:
+    path = f"{_PROBE_PREFIX}check-{uuid.uuid4()}.json"
     generation = store.write_json(path, {"written_by": "bridge check"}, over=0)
     store.delete(path, generation=generation)
 
 
-def _buckets_named(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
+def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
+    """Yield the buckets in bridge.yaml, each with its key."""
     for name, pull in bridge.pulls.items():
         if pull.target.bucket:
             yield f"pulls.{name}.target.bucket", pull.target.bucket
@@ -59,29 +59,29 @@ def _buckets_named(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
 
 
 def _copy_finding(store: Store, raw: object) -> Finding:
-    """Whether the functions read the same bridge.yaml."""
-    next_step = "Run Terraform, which writes it there; on this machine `bridge serve` and `bridge pull` do."
+    """Compare bridge.yaml with the copy in the bucket, which the functions read."""
+    next_step = "Run Terraform, which writes it. For a local bridge, `bridge serve` and `bridge pull` write it."
     try:
         stored = store.read_json(CONFIG_PATH, object)
     except BridgeError as error:
-        return refused(CONFIG_PATH, error)
+        return from_error(CONFIG_PATH, error)
     if stored is None:
-        return yellow(CONFIG_PATH, "The bucket does not hold bridge.yaml yet.", next_step)
-    if _plain(stored.value) != _plain(raw):
-        return yellow(CONFIG_PATH, "The bucket holds another bridge.yaml than this one.", next_step)
-    return green(CONFIG_PATH, "The bucket holds the same bridge.yaml.")
+        return yellow(CONFIG_PATH, "The bucket does not contain bridge.yaml yet.", next_step)
+    if _normalize(stored.value) != _normalize(raw):
+        return yellow(CONFIG_PATH, "The bucket contains a different bridge.yaml.", next_step)
+    return green(CONFIG_PATH, "The bucket contains the same bridge.yaml.")
 
 
 _TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")
 
 
-def _plain(value: object) -> object:
-    """Without what Terraform changes on the way: keys become text, and a day becomes its first moment."""
+def _normalize(value: object) -> object:
+    """Undo what Terraform changes in the copy: it writes keys as text, and a date as its first moment."""
     match value:
         case dict():
-            return {str(key): _plain(one) for key, one in value.items()}
+            return {str(key): _normalize(one) for key, one in value.items()}
         case list():
-            return [_plain(one) for one in value]
-        case str():
-            return _TERRAFORM_DATE.sub(r"\1", value) if _TERRAFORM_DATE.fullmatch(value) else value
+            return [_normalize(one) for one in value]
+        case str() if date := _TERRAFORM_DATE.fullmatch(value):
+            return date[1]
     return value

@@ -1,4 +1,4 @@
-"""What came of one trial, and how a person is shown it."""
+"""The result of one check, and the table that shows results."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -13,16 +13,16 @@ _COLOUR_WIDTH = 6
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that bridge.yaml names or a run needs, tried."""
+    """The result of one check."""
 
     colour: Literal["green", "yellow", "red"]
-    "Red: a run will fail. Yellow: it may, or nobody can tell from here."
+    "Red: a run will fail. Yellow: a run may fail, or the check is not possible from here."
     subject: str
-    "Where it is named, such as `pulls.flights.source.look`."
+    "The key of bridge.yaml that was checked, such as `pulls.flights.source.look`."
     what: str
-    "What was found, in a sentence."
+    "The result as a sentence."
     next_step: str = ""
-    "What to do about it; nothing where all is well."
+    "How to fix it; empty for green."
 
 
 def green(subject: str, what: str) -> Finding:
@@ -37,18 +37,18 @@ def red(subject: str, what: str, next_step: str) -> Finding:
     return Finding("red", subject, what, next_step)
 
 
-def refused(subject: str, error: BridgeError) -> Finding:
-    """The error a run would end with."""
+def from_error(subject: str, error: BridgeError) -> Finding:
+    """A red finding with the error that a run would end with."""
     return red(subject, error.cause, error.next_step)
 
 
 def table(findings: Iterable[Finding]) -> Table:
-    """A row for each, in the same columns whether they are shown together or one by one."""
+    """One row per finding. The columns have the same width in every table, so findings can be shown one by one."""
     rows = Table.grid(padding=(0, 2, 0, 0))
     rows.add_column(width=_COLOUR_WIDTH)
     rows.add_column()
     for finding in findings:
         next_step = f"\n→ {escape(finding.next_step)}" if finding.next_step else ""
-        said = f"[bold]{escape(finding.subject)}[/]  {escape(finding.what)}{next_step}"
-        rows.add_row(f"[{finding.colour}]{finding.colour}[/]", said)
+        text = f"[bold]{escape(finding.subject)}[/]  {escape(finding.what)}{next_step}"
+        rows.add_row(f"[{finding.colour}]{finding.colour}[/]", text)
     return rows

@@ -1,4 +1,4 @@
-"""`bridge resources`: which columns each of Looker's own objects has as a source."""
+"""The resources of Looker that a pull can read, with the columns of each."""
 
 from collections.abc import Iterator
 
@@ -9,23 +9,23 @@ from common.looker import resources
 
 
 def table() -> Table:
-    """For a person: a resource, what it needs, its columns."""
-    out = Table("resource", "columns", "needs", show_lines=True)
-    for name, columns, permission in _described():
+    out = Table("resource", "columns", "Looker's user needs", show_lines=True)
+    for name, columns, permission in _resources():
         out.add_row(name, escape(", ".join(columns)), escape(permission))
     return out
 
 
 def markdown() -> str:
-    """The same as a table of the README."""
+    """The same table in Markdown."""
     rows = [
         f"| `{name}` | {', '.join(f'`{column}`' for column in columns)} | {permission} |"
-        for name, columns, permission in _described()
+        for name, columns, permission in _resources()
     ]
     return "\n".join(["| resource | columns | Looker's user needs |", "|---|---|---|", *rows])
 
 
-def _described() -> Iterator[tuple[str, tuple[str, ...], str]]:
+def _resources() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Each resource with its columns and the permission that reading it needs."""
     for name, resource in resources.RESOURCES.items():
         yield name, resource.columns, resource.permission
     query = resources.query_of("queries")
