@@ -36,7 +36,8 @@ def load(function: PullFunction, call: Call, as_json: bool) -> bool:
         TextColumn("{task.percentage:>3.0f} %  {task.fields[position]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    progress_console = Console(stderr=True)
+    with Progress(*columns, console=progress_console, disable=not progress_console.is_terminal) as bar:
         last = _show_progress(steps, bar, bar.add_task(call.job, total=1.0, position=""))
     console = output.console()
     if isinstance(last, Receipt):

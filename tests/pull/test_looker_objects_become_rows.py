@@ -421,7 +421,7 @@ def test_check_names_the_fields_that_another_release_does_not_have(
 
     (finding,) = findings(world, "queries")
 
-    assert (finding.colour, finding.what) == ("red", "This Looker's System Activity has no user.count.")
+    assert (finding.colour, finding.what) == ("red", "System Activity of this Looker instance has no field user.count.")
 
 
 def test_queries_may_need_a_role_that_names_system_activity(world: World) -> None:

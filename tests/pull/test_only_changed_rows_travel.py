@@ -185,7 +185,7 @@ def test_a_preview_of_bad_keys_shows_some_of_them(prepared: World) -> None:
     assert answer.code == "keys_not_unique"
     assert answer.receipt["diff"]["bad_keys"] == [["2013-01-01", "UA"]]
     assert "diff" not in prepared.receipts()[-1]
-    assert "Keys that are empty or there more than once" in shown(answer.receipt)
+    assert "Empty or repeated keys" in shown(answer.receipt)
 
 
 def test_a_preview_shows_the_difference_and_leaves_nothing(prepared: World) -> None:

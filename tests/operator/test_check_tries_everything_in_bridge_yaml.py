@@ -1,4 +1,4 @@
-"""`bridge check`: every credential, permission and id is tried, and what fails says what to do about it."""
+"""`bridge check` tries every credential, permission and id. A failed check names the next step."""
 
 import dataclasses
 import json
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from common.runs.instance import CONFIG_PATH, Instance
-from local.checking import Finding, every_finding
+from local import checks
+from local.checks import Finding
 from local.sandbox.wire import Response
 from tests.support.world import LOOKER_SECRET, PIGMENT_KEY, ROWS, World
 
@@ -30,8 +31,8 @@ Arrange = Callable[[World], object]
 
 
 @pytest.fixture
-def whole(world: World) -> World:
-    """A world with something of every kind, in which all is well."""
+def prepared(world: World) -> World:
+    """A world with a job of every kind in which all checks succeed."""
     world.pigment.key(["Import", "Modeling metadata"], PIGMENT_KEY)
     world.pigment.key(["Export"], EXPORT_KEY)
     world.secrets.put("pigment-export-key", EXPORT_KEY)
@@ -54,13 +55,13 @@ def whole(world: World) -> World:
     return world
 
 
-def found(world: World) -> list[Finding]:
+def check(world: World) -> list[Finding]:
     (world.folder / "bridge.yaml").write_text(json.dumps(world.raw))
-    return list(every_finding(world.folder / "bridge.yaml", here(world)))
+    return list(checks.findings(world.folder / "bridge.yaml", new_instance(world)))
 
 
-def here(world: World) -> Instance:
-    """A process of its own, as each `bridge check` is."""
+def new_instance(world: World) -> Instance:
+    """The instance of a new process, as each `bridge check` is one."""
     return Instance(world.clock, random.Random(1))
 
 
@@ -68,9 +69,9 @@ def colours(findings: list[Finding]) -> set[str]:
     return {finding.colour for finding in findings}
 
 
-def test_where_all_is_well_all_is_green_and_nothing_is_left_behind(whole: World) -> None:
-    objects = whole.objects("")
-    findings = found(whole)
+def test_all_checks_are_green_and_leave_nothing_behind(prepared: World) -> None:
+    objects = prepared.objects("")
+    findings = check(prepared)
 
     assert [finding for finding in findings if finding.colour != "green" or finding.next_step] == []
     assert {finding.subject for finding in findings} == {
@@ -79,37 +80,37 @@ def test_where_all_is_well_all_is_green_and_nothing_is_left_behind(whole: World)
         *("pulls.tickets.target.configuration", "pulls.tickets.target.bucket", "relays.budget.target.configuration"),
         *("exports.revenue.source.list", "exports.revenue.bucket", "BRIDGE_BUCKET", CONFIG_PATH),
     }
-    assert whole.objects("") == objects
-    assert [list(whole.store.beside(bucket).names("")) for bucket in ("connector", "analytics")] == [[], []]
-    assert whole.imports == []
-    assert whole.looker.live_tokens == 0
+    assert prepared.objects("") == objects
+    assert [list(prepared.store.beside(bucket).names("")) for bucket in ("connector", "analytics")] == [[], []]
+    assert prepared.imports == []
+    assert prepared.looker.live_tokens == 0
 
 
-def test_no_query_is_run_and_no_import_started(whole: World) -> None:
-    found(whole)
+def test_no_query_is_run_and_no_import_is_started(prepared: World) -> None:
+    check(prepared)
 
-    asked = [(exchange.method, exchange.path) for exchange in whole.looker_server.exchanges]
+    asked = [(exchange.method, exchange.path) for exchange in prepared.looker_server.exchanges]
     assert {method for method, path in asked if "login" not in path and "logout" not in path} == {"GET"}
     assert not [path for _, path in asked if "/run/" in path]
-    assert {exchange.method for exchange in whole.pigment_server.exchanges} == {"GET"}
+    assert {exchange.method for exchange in prepared.pigment_server.exchanges} == {"GET"}
 
 
-def test_each_explore_is_read_once(whole: World) -> None:
-    found(whole)
+def test_each_explore_is_read_once(prepared: World) -> None:
+    check(prepared)
 
-    assert sum("/explores/" in exchange.path for exchange in whole.looker_server.exchanges) == 1
+    assert sum("/explores/" in exchange.path for exchange in prepared.looker_server.exchanges) == 1
 
 
-def test_it_names_what_the_ids_stand_for(whole: World) -> None:
-    said = {finding.subject: finding.what for finding in found(whole)}
+def test_the_names_of_ids_are_shown(prepared: World) -> None:
+    what = {finding.subject: finding.what for finding in check(prepared)}
 
-    assert said[TARGET] == "It is Flights import, of the block Flights in Planning."
-    assert "nyc/flights" in said[LOOK]
+    assert what[TARGET] == "The id belongs to Flights import, of the block Flights in Planning."
+    assert "nyc/flights" in what[LOOK]
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """Something wrong, how it shows, and a word of what to do about it."""
+class CheckCase:
+    """A fault and parts of its finding."""
 
     subject: str
     colour: str
@@ -117,11 +118,11 @@ class Case:
     words: str
     step: str
     hides: tuple[str, ...] = ()
-    "What cannot be tried any more; all else is."
+    "The subjects that are no longer checked. All others are."
 
 
 def edit(*path: str, to: Any) -> Arrange:
-    """Change bridge.yaml, here and in the bucket."""
+    """Change bridge.yaml on this machine and in the bucket."""
 
     def arrange(world: World) -> None:
         place = world.raw
@@ -194,10 +195,10 @@ EXPLORE = "pulls.tickets.source.explore"
 SOURCES = (LOOK, FILTERS, EXPLORE, f"{EXPLORE}.fields", f"{EXPLORE}.sorts")
 TARGETS = (TARGET, "pulls.tickets.target.configuration", "relays.budget.target.configuration")
 CASES = {
-    "a secret of Looker's that is not there": Case(
+    "a secret of Looker's that is not there": CheckCase(
         USER, "red", edit("looker", "credentials", to="nothing"), "nothing", "version", ("looker.url", *SOURCES)
     ),
-    "a secret of Looker's that is no JSON": Case(
+    "a secret of Looker's that is no JSON": CheckCase(
         USER,
         "red",
         lambda world: world.secrets.put("looker-api", "hunter2"),
@@ -205,10 +206,10 @@ CASES = {
         "JSON",
         ("looker.url", *SOURCES),
     ),
-    "a secret that may not be read": Case(
+    "a secret that may not be read": CheckCase(
         "webhook.token", "red", lambda world: world.secrets.deny("looker-webhook-token"), "webhook", "service account"
     ),
-    "Looker refusing the login": Case(
+    "Looker refusing the login": CheckCase(
         USER,
         "red",
         lambda world: setattr(world.looker, "client_secret", "new"),
@@ -216,23 +217,23 @@ CASES = {
         "API key",
         ("looker.url", *SOURCES),
     ),
-    "Looker out of reach": Case(
+    "Looker out of reach": CheckCase(
         "looker.url", "red", lambda world: world.looker_server.stop(), "reached", "allow list", SOURCES
     ),
-    "something else than Looker": Case(
+    "something else than Looker": CheckCase(
         "looker.url", "red", looker_answers("/user", 200, b"<html>"), "not JSON", "proxy", SOURCES
     ),
-    "a user who may not download without limit": Case(
+    "a user who may not download without limit": CheckCase(
         USER, "red", lambda world: setattr(world.looker, "permissions", {"explore"}), "no role", "Admin > Roles"
     ),
-    "a user who may do so from other models": Case(LOOK, "red", show_other_models, "model nyc", "model set"),
-    "a user who may not see its roles": Case(USER, "yellow", looker_answers("/roles", 404), "roles", "admin"),
-    "a user whose roles are hidden": Case(USER, "yellow", looker_answers("/roles", 200, b"[]"), "roles", "admin"),
-    "a Look that is not there": Case(LOOK, "red", source(look="99"), "Look 99", "Check the id", (FILTERS,)),
-    "a query that is not there": Case(
+    "a user who may do so from other models": CheckCase(LOOK, "red", show_other_models, "model nyc", "model set"),
+    "a user who may not see its roles": CheckCase(USER, "yellow", looker_answers("/roles", 404), "roles", "admin"),
+    "a user whose roles are hidden": CheckCase(USER, "yellow", looker_answers("/roles", 200, b"[]"), "roles", "admin"),
+    "a Look that is not there": CheckCase(LOOK, "red", source(look="99"), "Look 99", "Check the id", (FILTERS,)),
+    "a query that is not there": CheckCase(
         "pulls.flights.source.query", "red", source(query="nosuchslug"), "nosuchslug", "Check the id", (LOOK, FILTERS)
     ),
-    "an explore that is not there": Case(
+    "an explore that is not there": CheckCase(
         "pulls.flights.source.explore",
         "red",
         source(explore={"model": "nyc", "view": "trains", "fields": ["trains.id"]}),
@@ -240,19 +241,19 @@ CASES = {
         "model and view",
         (LOOK, FILTERS),
     ),
-    "table calculations": Case(LOOK, "red", look(dynamic_fields=CALCULATION), "(double)", "copy of the Look"),
-    "row totals": Case(LOOK, "red", look(row_total="right"), "row totals", "copy of the Look"),
-    "a measure that Looker computes from all rows": Case(
+    "table calculations": CheckCase(LOOK, "red", look(dynamic_fields=CALCULATION), "(double)", "copy of the Look"),
+    "row totals": CheckCase(LOOK, "red", look(row_total="right"), "row totals", "copy of the Look"),
+    "a measure that Looker computes from all rows": CheckCase(
         LOOK, "yellow", compute_in_looker, "flights.delay", "copy of the Look"
     ),
-    "a filter on no field of the explore": Case(
+    "a filter on no field of the explore": CheckCase(
         FILTERS,
         "red",
         source(look="12", filters={"flights.orgin": "JFK"}),
         "flights.orgin",
-        "Write flights.origin, if that is meant.",
+        "Did you mean flights.origin?",
     ),
-    "an explore that the user may not see": Case(
+    "an explore that the user may not see": CheckCase(
         FILTERS,
         "yellow",
         looker_answers("/lookml_models/", 404),
@@ -260,24 +261,24 @@ CASES = {
         "flights.origin",
         (f"{EXPLORE}.fields", f"{EXPLORE}.sorts"),
     ),
-    "a cursor that is no field": Case(
+    "a cursor that is no field": CheckCase(
         "pulls.flights.load.incremental.cursor", "red", load_by_window, "flights.dy", "flights.day"
     ),
-    "a cursor of text": Case(
+    "a cursor of text": CheckCase(
         "pulls.flights.load.incremental.cursor",
         "red",
         load_along("flights.origin", "2013-01-01", "1 day"),
-        "of the type string",
+        "has the type string",
         "a date, a time, or a number",
     ),
-    "a start that is no number": Case(
+    "a start that is no number": CheckCase(
         "pulls.flights.load.incremental.start",
         "red",
         load_along("flights.delay", "2013-01-01", "1 day"),
-        "not of the type of flights.delay",
-        "of the same kind",
+        "not have the type of flights.delay",
+        "of its kind",
     ),
-    "windows without a time zone": Case(
+    "windows without a time zone": CheckCase(
         "pulls.flights.source.query_timezone",
         "yellow",
         both(load_by_window, source(look="12")),
@@ -285,98 +286,102 @@ CASES = {
         "Write such as UTC.",
         (FILTERS,),
     ),
-    "a resource that shows nothing": Case(
+    "a resource that shows nothing": CheckCase(
         "pulls.flights.source.resource",
         "yellow",
         both(looker_answers("/looks$", 200, b"[]"), source(resource="looks")),
-        "missing permission",
+        "lacks a permission",
         "may see",
         (LOOK, FILTERS),
     ),
-    "Pigment refusing the import key": Case(
+    "Pigment refusing the import key": CheckCase(
         IMPORT_KEY, "red", lambda world: world.pigment.revoke(PIGMENT_KEY), "401", "expired", TARGETS
     ),
-    "an import key without the scope": Case(
+    "an import key without the scope": CheckCase(
         IMPORT_KEY, "red", pigment_key("Export"), "401", "lacks the scope Import", TARGETS
     ),
-    "an export key without the scope": Case(
+    "an export key without the scope": CheckCase(
         "pigment.export_key",
         "red",
         lambda world: world.pigment.key(["Import"], EXPORT_KEY),
         "401",
         "lacks the scope Export",
     ),
-    "a key of the old format": Case(
-        IMPORT_KEY, "yellow", pigment_key("Import", "Modeling metadata", value=OLD_KEY), "old format", "Make a new key"
+    "a key of the old format": CheckCase(
+        IMPORT_KEY,
+        "yellow",
+        pigment_key("Import", "Modeling metadata", value=OLD_KEY),
+        "old format",
+        "Create a new key",
     ),
-    "a key of the old format that is refused": Case(
+    "a key of the old format that is refused": CheckCase(
         IMPORT_KEY, "red", pigment_key("Export", value=OLD_KEY), "401", "old format", TARGETS
     ),
-    "something else than Pigment": Case(
+    "something else than Pigment": CheckCase(
         "pigment.url",
         "red",
         point_pigment_at_looker,
-        "not Pigment",
+        "not Pigment's API",
         "https://pigment.app",
         (*TARGETS, "exports.revenue.source.list"),
     ),
-    "Pigment busy": Case("pigment.url", "red", pigment_answers("/import/", 503), "503", "next run", TARGETS),
-    "a configuration that does not exist": Case(
+    "Pigment busy": CheckCase("pigment.url", "red", pigment_answers("/import/", 503), "503", "next run", TARGETS),
+    "a configuration that does not exist": CheckCase(
         TARGET, "red", edit("pulls", "flights", "target", "configuration", to=UNKNOWN), "no import", "Copy ID"
     ),
-    "a configuration with a connector that is not listed": Case(
+    "a configuration with a connector that is not listed": CheckCase(
         "pulls.tickets.target.configuration",
         "yellow",
         edit("pulls", "tickets", "target", "configuration", to=UNKNOWN),
         "connector",
         "Copy ID",
     ),
-    "a key that cannot see configurations": Case(
-        TARGET, "yellow", pigment_key("Import"), "cannot be seen", "add the scope Modeling metadata"
+    "a key that cannot see configurations": CheckCase(
+        TARGET, "yellow", pigment_key("Import"), "cannot be checked", "add the scope Modeling metadata"
     ),
-    "Pigment busy on the way to the configuration": Case(
+    "Pigment busy on the way to the configuration": CheckCase(
         TARGET, "yellow", pigment_answers("/importConfigurations", 429), "429", "Copy ID"
     ),
-    "a bucket that is not there": Case(
+    "a bucket that is not there": CheckCase(
         "pulls.tickets.target.bucket",
         "red",
         edit("pulls", "tickets", "target", "bucket", to="no-such-bucket"),
         "no-such-bucket",
         "bucket exists",
     ),
-    "a bucket that may not be written": Case(
+    "a bucket that may not be written": CheckCase(
         "exports.revenue.bucket",
         "red",
         storage_answers("POST /upload/storage/v1/b/analytics/", 403),
         "refused",
         "service account",
     ),
-    "the bridge's own bucket that may not be written": Case(
+    "the bridge's own bucket that may not be written": CheckCase(
         "BRIDGE_BUCKET",
         "red",
         storage_answers("POST /upload/storage/v1/b/bucket/", 403),
         "refused",
         "service account",
     ),
-    "a bucket with another bridge.yaml": Case(
+    "a bucket with another bridge.yaml": CheckCase(
         CONFIG_PATH,
         "yellow",
         lambda world: world.raw["pulls"]["flights"].update(guards={"min_rows": 5}),
-        "another",
+        "different",
         "Run Terraform",
     ),
-    "a bucket without bridge.yaml": Case(
-        CONFIG_PATH, "yellow", lambda world: world.store.delete(CONFIG_PATH), "not hold", "Run Terraform"
+    "a bucket without bridge.yaml": CheckCase(
+        CONFIG_PATH, "yellow", lambda world: world.store.delete(CONFIG_PATH), "not contain", "Run Terraform"
     ),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_what_is_wrong_shows_with_what_to_do(whole: World, case: Case) -> None:
-    before = {finding.subject for finding in found(whole)}
-    case.arrange(whole)
+def test_a_fault_is_found_with_its_next_step(prepared: World, case: CheckCase) -> None:
+    before = {finding.subject for finding in check(prepared)}
+    case.arrange(prepared)
 
-    findings = found(whole)
+    findings = check(prepared)
 
     shown = [finding for finding in findings if finding.subject == case.subject and finding.colour == case.colour]
     assert shown, findings
@@ -384,16 +389,16 @@ def test_what_is_wrong_shows_with_what_to_do(whole: World, case: Case) -> None:
     assert case.step in shown[0].next_step
     assert all(finding.next_step for finding in findings if finding.colour != "green")
     assert before - {finding.subject for finding in findings} == set(case.hides)
-    assert whole.imports == []
-    assert whole.objects("tmp/") == []
+    assert prepared.imports == []
+    assert prepared.objects("tmp/") == []
     assert not [word for word in SECRETS if word in str(findings)]
 
 
-def test_every_fault_of_the_file_is_a_line_and_the_bucket_is_tried_all_the_same(whole: World) -> None:
-    whole.raw["pulls"]["flights"]["target"]["configuration"] = "twelve"
-    whole.raw["looker"]["credentails"] = "x"
+def test_every_fault_of_the_file_is_a_finding_and_the_bucket_is_still_tried(prepared: World) -> None:
+    prepared.raw["pulls"]["flights"]["target"]["configuration"] = "twelve"
+    prepared.raw["looker"]["credentails"] = "x"
 
-    findings = found(whole)
+    findings = check(prepared)
 
     assert [(finding.colour, finding.subject) for finding in findings] == [
         ("red", "looker.credentails"),
@@ -404,68 +409,68 @@ def test_every_fault_of_the_file_is_a_line_and_the_bucket_is_tried_all_the_same(
     assert findings[1].what == "Is not a UUID."
 
 
-def test_a_file_that_is_not_there_says_how_to_name_it(whole: World) -> None:
-    findings = list(every_finding(whole.folder / "nothing.yaml", here(whole)))
+def test_the_next_step_for_a_missing_file_names_the_option(prepared: World) -> None:
+    findings = list(checks.findings(prepared.folder / "nothing.yaml", new_instance(prepared)))
 
     assert findings[0].colour == "red"
     assert "cannot be read" in findings[0].what.lower()
     assert "--config" in findings[0].next_step
 
 
-def test_the_copy_that_terraform_writes_is_the_same_file(whole: World) -> None:
-    whole.raw["pulls"]["flights"]["source"]["filters"] = {"flights.day": "2013-01-01"}
-    stored = json.loads(json.dumps(whole.raw, sort_keys=True).replace('"2013-01-01"', '"2013-01-01T00:00:00Z"'))
-    whole.store.write_json(CONFIG_PATH, stored, over=None)
+def test_the_copy_that_terraform_writes_counts_as_the_same_file(prepared: World) -> None:
+    prepared.raw["pulls"]["flights"]["source"]["filters"] = {"flights.day": "2013-01-01"}
+    stored = json.loads(json.dumps(prepared.raw, sort_keys=True).replace('"2013-01-01"', '"2013-01-01T00:00:00Z"'))
+    prepared.store.write_json(CONFIG_PATH, stored, over=None)
 
-    assert colours(found(whole)) == {"green"}
+    assert colours(check(prepared)) == {"green"}
 
 
-def test_columns_in_another_order_are_another_file(whole: World) -> None:
+def test_columns_in_another_order_make_a_different_file(prepared: World) -> None:
     columns = [{"Flights Day": "day"}, {"Flights Delay": "delay"}]
-    edit("pulls", "flights", "target", "columns", to=columns)(whole)
-    whole.raw["pulls"]["flights"]["target"]["columns"] = columns[::-1]
+    edit("pulls", "flights", "target", "columns", to=columns)(prepared)
+    prepared.raw["pulls"]["flights"]["target"]["columns"] = columns[::-1]
 
-    assert [finding.subject for finding in found(whole) if finding.colour != "green"] == [CONFIG_PATH]
-
-
-def test_a_filter_on_a_field_that_the_look_brings_along_is_known(whole: World) -> None:
-    whole.flights(ROWS, dynamic_fields=json.dumps([{"dimension": "late", "expression": "${flights.delay} > 15"}]))
-    source(look="12", filters={"late": "yes"}, query_timezone="UTC")(whole)
-
-    assert colours(found(whole)) == {"green"}
+    assert [finding.subject for finding in check(prepared) if finding.colour != "green"] == [CONFIG_PATH]
 
 
-def test_what_a_look_has_and_a_pull_leaves_aside_is_told(whole: World) -> None:
-    whole.flights(ROWS, limit="500", total=True)
+def test_a_filter_on_a_custom_field_of_the_look_is_green(prepared: World) -> None:
+    prepared.flights(ROWS, dynamic_fields=json.dumps([{"dimension": "late", "expression": "${flights.delay} > 15"}]))
+    source(look="12", filters={"late": "yes"}, query_timezone="UTC")(prepared)
 
-    said = next(finding for finding in found(whole) if finding.subject == LOOK)
-
-    assert said.colour == "green"
-    assert "its limit of 500 and its totals left aside" in said.what
+    assert colours(check(prepared)) == {"green"}
 
 
-def test_a_workspace_too_big_to_walk_through_is_not_called_wrong(whole: World) -> None:
-    application = whole.pigment.application("Attic")
+def test_the_limit_and_totals_of_a_look_are_reported_as_ignored(prepared: World) -> None:
+    prepared.flights(ROWS, limit="500", total=True)
+
+    finding = next(each for each in check(prepared) if each.subject == LOOK)
+
+    assert finding.colour == "green"
+    assert "its limit of 500 and its totals ignored" in finding.what
+
+
+def test_a_configuration_outside_the_first_blocks_is_yellow(prepared: World) -> None:
+    application = prepared.pigment.application("Attic")
     for number in range(300):
-        whole.pigment.block(application, f"Block {number}")
-    edit("pulls", "flights", "target", "configuration", to=UNKNOWN)(whole)
+        prepared.pigment.block(application, f"Block {number}")
+    edit("pulls", "flights", "target", "configuration", to=UNKNOWN)(prepared)
 
-    said = next(finding for finding in found(whole) if finding.subject == TARGET)
+    finding = next(each for each in check(prepared) if each.subject == TARGET)
 
-    assert said.colour == "yellow"
-    assert "none of the first 300 blocks" in said.what
-
-
-def test_a_vendor_that_is_away_is_not_waited_for_long(whole: World) -> None:
-    whole.looker_server.stop()
-    found(whole)
-
-    assert sum(whole.clock.slept) < 10
+    assert finding.colour == "yellow"
+    assert "the first 300 blocks do not contain it" in finding.what
 
 
-def test_findings_come_as_they_are_made(whole: World) -> None:
-    (whole.folder / "bridge.yaml").write_text(json.dumps(whole.raw))
-    findings = every_finding(whole.folder / "bridge.yaml", here(whole))
+def test_an_unavailable_vendor_is_not_waited_for_long(prepared: World) -> None:
+    prepared.looker_server.stop()
+    check(prepared)
+
+    assert sum(prepared.clock.slept) < 10
+
+
+def test_findings_are_yielded_one_by_one(prepared: World) -> None:
+    (prepared.folder / "bridge.yaml").write_text(json.dumps(prepared.raw))
+    findings = checks.findings(prepared.folder / "bridge.yaml", new_instance(prepared))
 
     assert next(findings).subject == "bridge.yaml"
-    assert whole.looker_server.exchanges == []
+    assert prepared.looker_server.exchanges == []

@@ -1,4 +1,4 @@
-"""`bridge applications`, `blocks`, `views` and `configurations`: Pigment's ids, for bridge.yaml to name."""
+"""`bridge applications`, `blocks`, `views` and `configurations` list the ids in Pigment that bridge.yaml needs."""
 
 import json
 import random
@@ -11,13 +11,14 @@ import yaml
 from common.platform.errors import BridgeFileInvalid, MalformedRequest
 from common.runs.instance import Instance
 from local import catalogue
-from tests.support.served import run, write_files
+from tests.support.command_line import run, run_process
+from tests.support.served import write_files
 from tests.support.world import CONFIGURATION, EXPORT_KEY, PIGMENT_KEY, VIEW, World
 
 
 @pytest.fixture
 def prepared(world: World) -> World:
-    """A workspace of two applications, and a bridge.yaml whose only export is not written out yet."""
+    """A workspace with two applications, and a bridge.yaml whose only export is unfinished."""
     world.pigment.key(["Export", "Modeling metadata"], EXPORT_KEY)
     finance = world.pigment.application("Finance")
     world.pigment.configuration(world.pigment.block(finance, "Cost", "DimensionList"), ["Id"], name="Cost import")
@@ -29,24 +30,20 @@ def prepared(world: World) -> World:
     return world
 
 
-def bridge(world: World, *arguments: str) -> tuple[int, str, str]:
-    process = run(world, *arguments, "--state", "home")
-    output, errors = process.communicate(timeout=60)
-    return process.returncode, output, errors
+def listed(
+    world: World, kind: catalogue.CatalogueKind, application: str = "", block: str = ""
+) -> list[catalogue.CatalogueEntry]:
+    settings = catalogue.read_settings(world.folder / "bridge.yaml")
+    with catalogue.open_catalogue(settings, Instance(world.clock, random.Random(1))) as (pigment, _):
+        return pigment.listing(kind, application, block).entries
 
 
-def listed(world: World, kind: catalogue.Kind, application: str = "", block: str = "") -> list[catalogue.Item]:
-    where = catalogue.where(world.folder / "bridge.yaml")
-    with catalogue.opened(where, Instance(world.clock, random.Random(1))) as (pigment, _):
-        return pigment.listed(kind, application, block).items
-
-
-def names(found: list[catalogue.Item]) -> list[str]:
+def names(found: list[catalogue.CatalogueEntry]) -> list[str]:
     return [each.name for each in found]
 
 
-def test_a_person_reads_names_ids_and_what_an_id_is_good_for(prepared: World) -> None:
-    status, output, errors = bridge(prepared, "blocks", "--application", "finance")
+def test_the_table_has_names_and_ids_and_says_how_to_use_them(prepared: World) -> None:
+    status, output, errors = run_process(prepared, "blocks", "--application", "finance")
 
     assert (status, errors) == (0, "")
     header, cost, margin, _, use = output.splitlines()
@@ -57,8 +54,8 @@ def test_a_person_reads_names_ids_and_what_an_id_is_good_for(prepared: World) ->
     assert "{metric: ID}" in use
 
 
-def test_a_program_reads_json(prepared: World) -> None:
-    status, output, _ = bridge(prepared, "configurations", "--block", "Flights", "--json")
+def test_json_has_names_ids_and_places(prepared: World) -> None:
+    status, output, _ = run(prepared, "configurations", "--block", "Flights", "--json")
 
     assert status == 0
     assert json.loads(output) == [
@@ -66,7 +63,7 @@ def test_a_program_reads_json(prepared: World) -> None:
     ]
 
 
-def test_everything_is_listed_with_where_it_is(prepared: World) -> None:
+def test_everything_is_listed_with_its_block_and_application(prepared: World) -> None:
     assert names(listed(prepared, "applications")) == ["Planning", "Finance"]
     assert {(each.name, each.type, each.application) for each in listed(prepared, "blocks")} == {
         ("Flights", "TransactionList", "Planning"),
@@ -79,7 +76,7 @@ def test_everything_is_listed_with_where_it_is(prepared: World) -> None:
     }
 
 
-def test_names_and_ids_narrow_it_down(prepared: World) -> None:
+def test_names_and_ids_filter_the_list(prepared: World) -> None:
     application = listed(prepared, "applications")[1].id
     block = next(each.id for each in listed(prepared, "blocks") if each.name == "Cost")
 
@@ -90,44 +87,44 @@ def test_names_and_ids_narrow_it_down(prepared: World) -> None:
     assert listed(prepared, "configurations", "Planning", "Flights")[0].id == CONFIGURATION
 
 
-def test_views_come_with_the_block_they_show(prepared: World) -> None:
+def test_views_are_listed_with_their_block(prepared: World) -> None:
     first, second = listed(prepared, "views")
-    _, output, _ = bridge(prepared, "views", "--block", "Margin")
+    _, output, _ = run(prepared, "views", "--block", "Margin")
 
-    assert first == catalogue.Item("For the bridge", VIEW, "Public", "Margin", "Finance")
+    assert first == catalogue.CatalogueEntry("For the bridge", VIEW, "Public", "Margin", "Finance")
     assert (second.name, second.type) == ("[Mine]", "Personal")
     assert "[Mine] Personal" in re.sub(" +", " ", output)
     assert "source: {view: ID}" in output
 
 
-def test_a_name_that_is_not_there_says_which_may_be_meant(prepared: World) -> None:
+def test_an_unknown_name_is_an_error_that_suggests_a_similar_one(prepared: World) -> None:
     with pytest.raises(MalformedRequest, match="no application named 'Finances'") as application:
         listed(prepared, "blocks", "Finances")
     with pytest.raises(MalformedRequest, match="no block named 'x'") as block:
         listed(prepared, "views", "", "x")
 
-    assert application.value.next_step.startswith("Write 'Finance', if that is meant; `bridge applications`")
-    assert block.value.next_step == "`bridge blocks` shows those there are."
+    assert application.value.next_step == "Did you mean 'Finance'? `bridge applications` lists all applications."
+    assert block.value.next_step == "`bridge blocks` lists all blocks."
 
 
-def test_the_import_key_is_tried_where_the_export_key_lacks_the_scope(prepared: World) -> None:
+def test_the_import_key_is_used_if_the_export_key_lacks_the_scope(prepared: World) -> None:
     prepared.pigment.key(["Export"], EXPORT_KEY)
     prepared.pigment.key(["Import", "Modeling metadata"], PIGMENT_KEY)
 
     assert names(listed(prepared, "applications")) == ["Planning", "Finance"]
 
 
-def test_a_secret_that_is_not_there_does_not_keep_the_other_key_from_looking(prepared: World) -> None:
+def test_the_other_key_is_used_if_a_secret_cannot_be_read(prepared: World) -> None:
     prepared.pigment.key(["Import", "Modeling metadata"], PIGMENT_KEY)
     prepared.secrets.deny("pigment-export-key")
 
     assert names(listed(prepared, "applications")) == ["Planning", "Finance"]
 
 
-def test_without_the_scope_it_says_which_one_to_add_and_to_what(prepared: World) -> None:
+def test_the_error_for_a_missing_scope_names_the_scope_and_the_secrets(prepared: World) -> None:
     prepared.pigment.key(["Export"], EXPORT_KEY)
 
-    status, output, errors = bridge(prepared, "views")
+    status, output, errors = run(prepared, "views")
 
     assert (status, output) == (1, "")
     assert errors.startswith("error: pigment_key_refused\n")
@@ -137,20 +134,20 @@ def test_without_the_scope_it_says_which_one_to_add_and_to_what(prepared: World)
     assert PIGMENT_KEY not in errors
 
 
-def test_a_bridge_yaml_that_names_no_key_is_told_so(prepared: World) -> None:
+def test_a_bridge_yaml_without_a_key_is_invalid(prepared: World) -> None:
     (prepared.folder / "bridge.yaml").write_text(yaml.safe_dump({"pigment": {"url": prepared.pigment_server.url}}))
 
     with pytest.raises(BridgeFileInvalid, match="pigment: names no key"):
         listed(prepared, "applications")
 
 
-def test_a_workspace_too_big_to_walk_through_is_not_called_whole(prepared: World) -> None:
+def test_a_list_of_the_first_blocks_only_is_called_incomplete(prepared: World) -> None:
     attic = prepared.pigment.application("Attic")
     for number in range(299):
         prepared.pigment.block(attic, f"Block {number}")
 
-    status, output, errors = bridge(prepared, "configurations", "--json")
+    status, output, errors = run(prepared, "configurations", "--json")
 
     assert status == 0
     assert [each["name"] for each in json.loads(output)] == ["Flights import", "Cost import"]
-    assert "Only the first 300 blocks" in errors
+    assert errors.startswith("The list is incomplete: only the first 300 blocks were read.")
