@@ -14,6 +14,7 @@ app = typer.Typer(
     "If BRIDGE_BUCKET is set, commands work on the deployed bridge that owns this bucket. Otherwise they work on a "
     "local bridge, which stores its bucket in the folder --state and reads its secrets from the file --env-file.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 

@@ -7,18 +7,16 @@ import typer
 
 from common.runs import instance
 from local import output
-from local.commands import options
-from local.commands.connection import open_bridge
-from local.commands.options import Config, EnvFile, Json, State
+from local.commands.connection import ConfiguredBridge, with_bridge
+from local.commands.options import Json
 
 
+@with_bridge
 def check(
+    bridge: ConfiguredBridge,
     offline: Annotated[
         bool, typer.Option("--offline", help="Check only bridge.yaml itself. Read no secret and send no request.")
     ] = False,
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """Try every credential, permission, id and bucket that bridge.yaml names.
@@ -32,10 +30,12 @@ def check(
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
         if not offline:
-            stack.enter_context(open_bridge(env_file, state))
+            stack.enter_context(bridge.open(needs_secrets=True))
         if not as_json:
             stack.enter_context(console.status("checking"))
-        for finding in checks.findings_offline(config) if offline else checks.findings(config, instance.current):
+        for finding in (
+            checks.findings_offline(bridge.config) if offline else checks.findings(bridge.config, instance.current)
+        ):
             findings.append(finding)
             if not as_json:
                 console.print(checks.table([finding]))

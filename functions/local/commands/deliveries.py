@@ -6,20 +6,19 @@ import typer
 
 from common.runs import instance
 from local import output
-from local.commands import options
-from local.commands.connection import open_bridge
-from local.commands.options import EnvFile, Json, State
+from local.commands.connection import SelectedBridge, with_bridge
+from local.commands.options import Json
 
 app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
+@with_bridge
 def list_deliveries(
+    bridge: SelectedBridge,
     context: typer.Context,
     relay: Annotated[str, typer.Option(help="The name of a relay, to list only its deliveries.")] = "",
     all_: Annotated[bool, typer.Option("--all", help="List delivered ones too.")] = False,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """List the webhook deliveries that are waiting or dead, oldest first, with their age and the reason.
@@ -31,7 +30,7 @@ def list_deliveries(
         return
     from local import deliveries  # noqa: PLC0415
 
-    with open_bridge(env_file, state, needs_secrets=False):
+    with bridge.open():
         current = instance.current
         states = ("waiting", "dead", "delivered") if all_ else ("waiting", "dead")
         found = deliveries.summaries(current.store, relay, states)
@@ -42,15 +41,15 @@ def list_deliveries(
 
 
 @app.command("show")
+@with_bridge
 def show_delivery(
+    bridge: SelectedBridge,
     identifier: Annotated[str, typer.Argument(metavar="ID", help="The id of a delivery, or a unique part of it.")],
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
 ) -> None:
     """Print one delivery as JSON: its state, and the content that Looker sent, including its rows."""
     from local import deliveries  # noqa: PLC0415
 
-    with open_bridge(env_file, state, needs_secrets=False):
+    with bridge.open():
         store = instance.current.store
         _, entry = deliveries.find(store, identifier)
         summary = deliveries.DeliverySummary.from_object(entry)
@@ -58,12 +57,12 @@ def show_delivery(
 
 
 @app.command("replay")
+@with_bridge
 def replay_deliveries(
+    bridge: SelectedBridge,
     identifiers: Annotated[
         list[str], typer.Argument(metavar="ID…", help="The ids of deliveries, or unique parts of them.")
     ],
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
 ) -> None:
     """Put delivered or dead deliveries into the inbox again and print their new ids.
 
@@ -71,6 +70,6 @@ def replay_deliveries(
     """
     from local import deliveries  # noqa: PLC0415
 
-    with open_bridge(env_file, state, needs_secrets=False):
+    with bridge.open():
         for identifier in identifiers:
             print(deliveries.replay(instance.current.store, identifier))

@@ -9,19 +9,17 @@ import typer
 
 from common.runs import instance
 from local import output
-from local.commands import options
-from local.commands.connection import open_bridge
-from local.commands.options import Config, EnvFile, Json, State
+from local.commands.connection import ConfiguredBridge, with_bridge
+from local.commands.options import Json
 
 
+@with_bridge
 def pull(
+    bridge: ConfiguredBridge,
     job: Annotated[str, typer.Argument(help="The name of a pull in bridge.yaml.")],
     preview: Annotated[
         bool, typer.Option("--preview", help="Read and check all rows and show the first ones. Send nothing.")
     ] = False,
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """Run a pull now and print its receipt. Exits with 1 unless the run ended well."""
@@ -29,13 +27,15 @@ def pull(
 
     import looker_pull  # noqa: PLC0415
 
-    with open_bridge(env_file, state, config=config) as files, _progress(job, "waiting for Looker"):
+    with bridge.open_to_run() as files, _progress(job, "waiting for Looker"):
         receipt = looker_pull.act(looker_pull.Call(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
 
 
+@with_bridge
 def backfill(
+    bridge: ConfiguredBridge,
     job: Annotated[str, typer.Argument(help="The name of a pull in bridge.yaml with load: incremental.")],
     begin: Annotated[
         str,
@@ -52,9 +52,6 @@ def backfill(
             "this machine does."
         ),
     ] = "",
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """Load all windows of an incremental pull, one after the other.
@@ -64,21 +61,20 @@ def backfill(
     from local import backfill_output  # noqa: PLC0415  # progress bars that no other command needs
 
     call = backfill_output.call(job, begin, end)
-    with contextlib.nullcontext() if function else open_bridge(env_file, state, config=config):
+    with contextlib.nullcontext() if function else bridge.open_to_run():
         pull_function = backfill_output.pull_function(function)
         run = backfill_output.preview if preview else backfill_output.load
         is_complete = run(pull_function, call, as_json)
     raise typer.Exit(0 if is_complete else 1)
 
 
+@with_bridge
 def export(
+    bridge: ConfiguredBridge,
     job: Annotated[str, typer.Argument(help="The name of an export in bridge.yaml.")],
     preview: Annotated[
         bool, typer.Option("--preview", help="Read and check all rows and show the first ones. Publish nothing.")
     ] = False,
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """Run an export now and print its receipt. Exits with 1 unless the run ended well."""
@@ -86,22 +82,18 @@ def export(
 
     import pigment_export  # noqa: PLC0415
 
-    with open_bridge(env_file, state, config=config) as files, _progress(job, "waiting for Pigment"):
+    with bridge.open_to_run() as files, _progress(job, "waiting for Pigment"):
         receipt = pigment_export.act(pigment_export.Call(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
 
 
-def deliver(
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
-    as_json: Json = False,
-) -> None:
+@with_bridge
+def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     """Land the webhook deliveries that are waiting in the inbox."""
     from common.flows import deliver as deliver_flow  # noqa: PLC0415
 
-    with open_bridge(env_file, state, config=config):
+    with bridge.open_to_run():
         tally = deliver_flow.deliver(instance.current, instance.current.config())
     if as_json:
         output.print_json(tally)

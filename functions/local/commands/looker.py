@@ -8,12 +8,13 @@ import typer
 from common.platform.errors import MalformedRequest
 from common.runs import instance
 from local import output
-from local.commands import options
-from local.commands.connection import open_bridge
-from local.commands.options import Config, EnvFile, Json, Markdown, State
+from local.commands.connection import ConfiguredBridge, with_bridge
+from local.commands.options import Json, Markdown
 
 
+@with_bridge
 def looker(
+    bridge: ConfiguredBridge,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PATCH, PUT or DELETE.")],
     path: Annotated[str, typer.Argument(metavar="PATH", help="The path below /api/4.0, such as /users?limit=5.")],
     body: Annotated[str | None, typer.Option(help="The body of the request, as JSON.")] = None,
@@ -23,9 +24,6 @@ def looker(
     yes: Annotated[bool, typer.Option("--yes", help="Send a request that may change data without asking.")] = False,
     as_json: Json = False,
     as_table: Annotated[bool, typer.Option("--table", help="Print a list of objects as a table.")] = False,
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
 ) -> None:
     """Send one request to Looker's API with the bridge's login and print the answer.
 
@@ -34,11 +32,11 @@ def looker(
     """
     from local import looker_request  # noqa: PLC0415
 
-    settings = looker_request.read_settings(config)
+    settings = looker_request.read_settings(bridge.config)
     request = looker_request.parse(method, path, looker_request.read_body(body, file), settings)
     if request.is_write and not yes:
         _confirm(looker_request.describe(request, settings))
-    with open_bridge(env_file, state):
+    with bridge.open(needs_secrets=True):
         answer = looker_request.send(request, settings, instance.current)
     table = looker_request.table(answer) if as_table or (sys.stdout.isatty() and not as_json) else None
     if table is None:

@@ -2,16 +2,14 @@
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from common.runs import instance
 from local import catalogue, output
-from local.commands import options
-from local.commands.connection import open_bridge
-from local.commands.options import Config, EnvFile, Json, State
+from local.commands.connection import ConfiguredBridge, with_bridge
+from local.commands.options import Json
 
 Application = Annotated[str, typer.Option(help="The name or id of an application, to list only what it contains.")]
 BlockName = Annotated[
@@ -19,65 +17,46 @@ BlockName = Annotated[
 ]
 
 
-def applications(
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
-    as_json: Json = False,
-) -> None:
+@with_bridge
+def applications(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     """List Pigment's applications with their ids."""
-    _list("applications", "", "", config, env_file, state, as_json)
+    _list("applications", "", "", bridge, as_json)
 
 
-def blocks(
-    application: Application = "",
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
-    as_json: Json = False,
-) -> None:
+@with_bridge
+def blocks(bridge: ConfiguredBridge, application: Application = "", as_json: Json = False) -> None:
     """List Pigment's lists, metrics and tables with their ids. An export can read each of them."""
-    _list("blocks", application, "", config, env_file, state, as_json)
+    _list("blocks", application, "", bridge, as_json)
 
 
+@with_bridge
 def views(
+    bridge: ConfiguredBridge,
     application: Application = "",
     block: BlockName = "",
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """List Pigment's views with their ids. An export can read each of them."""
-    _list("views", application, block, config, env_file, state, as_json)
+    _list("views", application, block, bridge, as_json)
 
 
+@with_bridge
 def configurations(
+    bridge: ConfiguredBridge,
     application: Application = "",
     block: BlockName = "",
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """List Pigment's import configurations with their ids. They are the targets of pulls and relays."""
-    _list("configurations", application, block, config, env_file, state, as_json)
+    _list("configurations", application, block, bridge, as_json)
 
 
-def _list(
-    kind: catalogue.CatalogueKind,
-    application: str,
-    block: str,
-    config: Path,
-    env_file: Path,
-    state: Path,
-    as_json: bool,
-) -> None:
-    settings = catalogue.read_settings(config)
+def _list(kind: catalogue.CatalogueKind, application: str, block: str, bridge: ConfiguredBridge, as_json: bool) -> None:
+    settings = catalogue.read_settings(bridge.config)
     console = output.console()
     spinner = contextlib.nullcontext() if as_json else console.status("reading")
     with (
-        open_bridge(env_file, state),
+        bridge.open(needs_secrets=True),
         spinner as status,
         catalogue.open_catalogue(settings, instance.current) as (pigment, _),
     ):

@@ -9,20 +9,19 @@ from common.platform.errors import MalformedRequest
 from common.runs import instance, landing
 from common.runs.receipts import Receipt
 from local import output
-from local.commands import options
-from local.commands.connection import open_bridge
-from local.commands.options import EnvFile, Json, State
+from local.commands.connection import SelectedBridge, with_bridge
+from local.commands.options import Json
 
 
+@with_bridge
 def runs(
+    bridge: SelectedBridge,
     job: Annotated[str, typer.Argument(help="The name of a job, to list only its runs.")] = "",
     last: Annotated[int, typer.Option(help="The largest number of runs to list.")] = 20,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """List runs and their outcomes, newest first. With --json, print their whole receipts."""
-    with open_bridge(env_file, state, needs_secrets=False):
+    with bridge.open():
         store = instance.current.store
         paths = sorted(store.names(f"receipts/{job}/" if job else "receipts/"), key=lambda path: Path(path).name)
         stored = [store.read_json(path, Receipt) for path in paths[: -last - 1 : -1]]
@@ -33,7 +32,9 @@ def runs(
         output.console().print(output.runs_table(receipts))
 
 
+@with_bridge
 def settle(
+    bridge: SelectedBridge,
     run: Annotated[str, typer.Argument(help="The id of a run with the outcome unknown.")],
     landed: Annotated[
         bool | None,
@@ -41,8 +42,6 @@ def settle(
             "--landed/--not-landed", help="Whether Pigment's import history shows that the file was imported."
         ),
     ] = None,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
     as_json: Json = False,
 ) -> None:
     """Record whether the file of a run with the outcome unknown has landed, and print the new receipt.
@@ -56,6 +55,6 @@ def settle(
             next_step="Open the import history of its block in Pigment, then add --landed or --not-landed.",
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-    with open_bridge(env_file, state, needs_secrets=False) as files:
+    with bridge.open() as files:
         receipt = landing.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
     output.print_receipt(receipt, as_json, files)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from local.commands import options
-from local.commands.options import Config, EnvFile, State
+from local.commands.connection import ConfiguredBridge, with_bridge
 
 
 def demo() -> None:
@@ -20,10 +19,9 @@ def demo() -> None:
     demonstration.run(Path(".demo"))
 
 
+@with_bridge
 def serve(
-    config: Config = options.CONFIG,
-    env_file: EnvFile = options.ENV_FILE,
-    state: State = options.STATE,
+    bridge: ConfiguredBridge,
     port: Annotated[int, typer.Option(help="The port to listen on; 0 selects a free one.")] = 8080,
 ) -> None:
     """Serve the functions on this machine, with the real Looker and Pigment that bridge.yaml names.
@@ -35,8 +33,8 @@ def serve(
     from local.inbox_notifier import InboxNotifier  # noqa: PLC0415
 
     notifier = InboxNotifier()
-    with state_folder.serve(state, env_file, notifier.on_finalize) as services:
-        state_folder.install(config)
+    with state_folder.serve(bridge.state, bridge.env_file, notifier.on_finalize) as services:
+        state_folder.install(bridge.config)
         with function_server.serve_functions(port) as addresses:
             notifier.start(addresses["deliver"])
             function_server.print_addresses({**addresses, "storage": services.storage})
