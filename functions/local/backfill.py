@@ -13,7 +13,7 @@ import msgspec
 from common.loads import windows
 from common.runs.receipts import Progress, Receipt
 from local.deployed_function import PullFunction
-from looker_pull import Call
+from looker_pull import PullCall
 
 _CALL_S = 15.0
 "The intended duration of one call, so that the progress is updated about this often."
@@ -35,9 +35,9 @@ class BackfillStep(msgspec.Struct, frozen=True):
 
 
 def load(
-    function: PullFunction, call: Call, wait: Callable[[float], None] = time.sleep
+    function: PullFunction, call: PullCall, wait: Callable[[float], None] = time.sleep
 ) -> Iterator[BackfillStep | Receipt]:
-    """Call the function until everything has landed.
+    """PullCall the function until everything has landed.
 
     Args:
         call: the job, and `from` and `to` to load a range again.
@@ -56,7 +56,7 @@ def load(
             yield BackfillStep(receipt, progress, rows)
             if progress.done:
                 return
-            window_count = _next_window_count(time.monotonic() - began_s, progress.flights)
+            window_count = _next_window_count(time.monotonic() - began_s, progress.windows)
             waits_left = _MAX_WAITS
         wait_s = _wait_s(receipt)
         if wait_s is None or not waits_left:
@@ -67,7 +67,7 @@ def load(
             wait(wait_s)
 
 
-def preview(function: PullFunction, call: Call) -> Iterator[Receipt]:
+def preview(function: PullFunction, call: PullCall) -> Iterator[Receipt]:
     """Read and check each window without sending it; yield one receipt per window."""
     begin: str | int | None = call.from_
     end: str | int | None = call.to

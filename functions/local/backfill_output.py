@@ -13,11 +13,11 @@ from common.runs.receipts import Receipt
 from local import backfill, output
 from local.backfill import BackfillStep
 from local.deployed_function import PullFunction, deployed
-from looker_pull import Call
+from looker_pull import PullCall
 
 
-def call(job: str, begin: str, end: str) -> Call:
-    return Call(job, from_=begin or None, to=end or None)
+def call(job: str, begin: str, end: str) -> PullCall:
+    return PullCall(job, from_=begin or None, to=end or None)
 
 
 def pull_function(url: str) -> PullFunction:
@@ -25,7 +25,7 @@ def pull_function(url: str) -> PullFunction:
     return deployed(url) if url else lambda call: looker_pull.act(call, Headers())
 
 
-def load(function: PullFunction, call: Call, as_json: bool) -> bool:
+def load(function: PullFunction, call: PullCall, as_json: bool) -> bool:
     """Land every window and show the progress. Return whether all have landed."""
     steps = backfill.load(function, call)
     if as_json:
@@ -48,7 +48,7 @@ def load(function: PullFunction, call: Call, as_json: bool) -> bool:
     return True
 
 
-def preview(function: PullFunction, call: Call, as_json: bool) -> bool:
+def preview(function: PullFunction, call: PullCall, as_json: bool) -> bool:
     """Print every window and its number of rows. Return whether all could be read."""
     console = output.console()
     row_count = window_count = 0

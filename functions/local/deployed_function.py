@@ -7,11 +7,11 @@ import msgspec
 import requests
 
 from common.platform import http
-from common.platform.errors import Internal, MalformedRequest, SettingMissing, code_of, every_error
-from common.runs.receipts import ErrorReport, Receipt
-from looker_pull import Call
+from common.platform.errors import ErrorReport, Internal, MalformedRequest, SettingMissing, code_of, every_error
+from common.runs.receipts import Receipt
+from looker_pull import PullCall
 
-PullFunction = Callable[[Call], Receipt]
+PullFunction = Callable[[PullCall], Receipt]
 "The function `looker_pull`, on this machine or deployed."
 
 _CALL_TIMEOUT_S = 3700
@@ -21,7 +21,7 @@ _CALL_TIMEOUT_S = 3700
 def deployed(url: str) -> PullFunction:
     """Return the function at an address. Over plain HTTP, it is called without an identity."""
 
-    def call_function(call: Call) -> Receipt:
+    def call_function(call: PullCall) -> Receipt:
         headers = {} if url.startswith("http://") else {"Authorization": f"Bearer {_identity_token(url)}"}
         try:
             response = requests.post(

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.platform.errors import code_of, every_error
-from common.runs.receipts import OPEN, ChangeCounts, Diff, Receipt
+from common.runs.receipts import ChangeCounts, Diff, Receipt
 
 _COLOURS = {
     "landed": "green",
@@ -36,7 +36,7 @@ def print_json(value: Any) -> None:
 
 
 def has_ended_well(receipt: Receipt) -> bool:
-    return not receipt.error and receipt.outcome not in OPEN
+    return not receipt.error and receipt.is_final
 
 
 def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
@@ -162,7 +162,7 @@ def _progress(receipt: Receipt) -> str | None:
     if isinstance(progress, msgspec.UnsetType) or receipt.outcome == "previewed":
         return None
     remaining = "all windows have landed" if progress.done else f"windows up to {progress.until} remain"
-    return f"{progress.flights:,} windows and {progress.rows.read or 0:,} rows in this call; {remaining}"
+    return f"{progress.windows:,} windows and {progress.rows.read or 0:,} rows in this call; {remaining}"
 
 
 def _published_file(receipt: Receipt, files: Path | None) -> str | None:

@@ -14,7 +14,7 @@ from common.runs.receipts import Receipt
 from local import backfill
 from local.backfill import BackfillStep
 from local.sandbox.wire import Response
-from looker_pull import Call
+from looker_pull import PullCall
 from tests.support.command_line import BRIDGE, run_deployed
 from tests.support.settling import let_holds_lapse
 from tests.support.trips import Trip, Trips, told
@@ -153,7 +153,7 @@ class TestTheLoop:
             for each in world.imports:
                 world.pigment.finished(each.id)
 
-        steps = list(backfill.load(act, Call("trips"), wait))
+        steps = list(backfill.load(act, PullCall("trips"), wait))
 
         assert isinstance(steps[-1], BackfillStep)
         assert waited == [5.0]
@@ -169,9 +169,9 @@ class TestTheLoop:
         assert trips.landed() == told(ROWS)
 
 
-def act(call: Call) -> Receipt:
+def act(call: PullCall) -> Receipt:
     return looker_pull.act(call, Headers())
 
 
 def load(waited: list[float]) -> Iterator[BackfillStep | Receipt]:
-    return backfill.load(act, Call("trips"), waited.append)
+    return backfill.load(act, PullCall("trips"), waited.append)

@@ -276,7 +276,7 @@ CASES = {
         "red",
         load_along("flights.delay", "2013-01-01", "1 day"),
         "not have the type of flights.delay",
-        "of its kind",
+        "of the same kind",
     ),
     "windows without a time zone": CheckCase(
         "pulls.flights.source.query_timezone",

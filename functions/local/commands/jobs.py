@@ -28,7 +28,7 @@ def pull(
     import looker_pull  # noqa: PLC0415
 
     with bridge.open_to_run() as files, _progress(job, "waiting for Looker"):
-        receipt = looker_pull.act(looker_pull.Call(job, preview), Headers())
+        receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
 
@@ -83,7 +83,7 @@ def export(
     import pigment_export  # noqa: PLC0415
 
     with bridge.open_to_run() as files, _progress(job, "waiting for Pigment"):
-        receipt = pigment_export.act(pigment_export.Call(job, preview), Headers())
+        receipt = pigment_export.act(pigment_export.ExportCall(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
 

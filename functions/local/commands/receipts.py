@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from common.platform.errors import MalformedRequest
-from common.runs import instance, landing
+from common.runs import instance, settling
 from common.runs.receipts import Receipt
 from local import output
 from local.commands.connection import SelectedBridge, with_bridge
@@ -56,5 +56,5 @@ def settle(
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
     with bridge.open() as files:
-        receipt = landing.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
+        receipt = settling.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
     output.print_receipt(receipt, as_json, files)
