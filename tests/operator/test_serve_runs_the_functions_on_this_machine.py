@@ -96,7 +96,7 @@ def test_after_a_kill_during_a_push_that_appends_a_person_settles_the_run(prepar
 
 
 def test_the_deadline_of_calls_can_be_set(prepared: World) -> None:
-    with served(prepared, env={"BRIDGE_DEADLINE_S": "2"}) as bridge:
+    with served(prepared, BRIDGE_DEADLINE_S="2") as bridge:
         prepared.hold_pigment()
         answer = bridge.pull()
         prepared.release_pigment()

@@ -129,7 +129,7 @@ def _activity_finding(subject: str, query: Query, explores: ExploreFields, permi
     """Check the resource `queries`, which is an explore of System Activity."""
     types = explores.types(query)
     if isinstance(types, BridgeError):
-        what = f"The user may not see System Activity: {types.cause}"
+        what = f"System Activity cannot be read: {types.cause}"
         return red(subject, what, f"Give the bridge's Looker user the permission {resources.ACTIVITY_PERMISSION}.")
     unknown = [name for name in query.fields or [] if name not in types]
     if unknown:
