@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from common.loads import windows
+from common.loads import positions
 from common.runs.receipts import Progress, Receipt
 from local.deployed_function import PullFunction
 from looker_pull import PullCall
@@ -104,5 +104,5 @@ def _wait_s(receipt: Receipt) -> float | None:
 
 
 def _number(text: str) -> float:
-    position = windows.read(text)
+    position = positions.parse_value(text)
     return position.timestamp() if isinstance(position, datetime) else float(position)

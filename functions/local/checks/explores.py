@@ -1,7 +1,8 @@
 """The fields of explores, for the checks of pulls."""
 
-from common.looker.client import LookerClient, Query
+from common.looker.client import LookerClient
 from common.looker.explore import fields_of
+from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError
 
 
@@ -12,7 +13,7 @@ class ExploreFields:
         self._looker = looker
         self._cache: dict[tuple[str, str], dict[str, str] | BridgeError] = {}
 
-    def types(self, query: Query) -> dict[str, str] | BridgeError:
+    def types(self, query: LookerQuery) -> dict[str, str] | BridgeError:
         """Return the types of the fields of a query's explore by name, or the error if it cannot be read."""
         key = (query.model, query.view)
         if key not in self._cache:

@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from common import bridge_yaml
-from common.loads import windows
-from common.loads.incremental import GRAINS
+from common.loads import positions
+from common.loads.cursor_column import GRAINS
 from common.loads.sources import find_query
 from common.looker import resources
-from common.looker.client import LookerClient, Query
+from common.looker.client import LookerClient
+from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
 from local.checks import download_permission
@@ -101,7 +102,7 @@ def _cursor_findings(subject: str, load: bridge_yaml.Incremental, types: dict[st
     if grain is None:
         what = f"The field {load.cursor} has the type {kind}. A cursor must be a date, a time or a number."
         yield red(f"{subject}.cursor", what, CursorUnfit.next_step)
-    elif not windows.fits(load.start, grain):
+    elif not positions.fits(load.start, grain):
         yield red(f"{subject}.start", f"It does not have the type of {load.cursor}, {kind}.", CursorUnfit.next_step)
 
 
@@ -112,7 +113,7 @@ def _try_resource(
     if query is not None:
         return _activity_finding(subject, query, explores, permission)
     try:
-        count = len(resources.listed(looker, resource).first())
+        count = len(resources.ResourceListing(looker, resource).first())
     except BridgeError as error:
         return from_error(subject, error)
     if count:
@@ -125,7 +126,9 @@ def _try_resource(
     )
 
 
-def _activity_finding(subject: str, query: Query, explores: ExploreFields, permission: DownloadPermission) -> Finding:
+def _activity_finding(
+    subject: str, query: LookerQuery, explores: ExploreFields, permission: DownloadPermission
+) -> Finding:
     """Check the resource `queries`, which is an explore of System Activity."""
     types = explores.types(query)
     if isinstance(types, BridgeError):
@@ -149,7 +152,7 @@ def _kind_of(source: _QueryBasedSource) -> str:
     return type(source).__name__.removesuffix("Source").lower()
 
 
-def _stream_finding(subject: str, query: Query, types: dict[str, str] | BridgeError) -> Finding:
+def _stream_finding(subject: str, query: LookerQuery, types: dict[str, str] | BridgeError) -> Finding:
     obstacles = query.obstacles()
     if obstacles:
         return red(
@@ -182,7 +185,7 @@ def _named_fields(pull: bridge_yaml.Pull) -> Iterator[tuple[str, Collection[str]
 
 
 def _field_findings(
-    subject: str, names: Collection[str], query: Query, types: dict[str, str] | BridgeError
+    subject: str, names: Collection[str], query: LookerQuery, types: dict[str, str] | BridgeError
 ) -> Iterator[Finding]:
     if not names:
         return
@@ -205,7 +208,7 @@ class _CustomField(msgspec.Struct, frozen=True):
     measure: str | None = None
 
 
-def _custom_fields(query: Query) -> set[str]:
+def _custom_fields(query: LookerQuery) -> set[str]:
     """Return the names of the fields that the query itself defines."""
     try:
         defined = msgspec.json.decode(query.dynamic_fields or "[]", type=list[_CustomField])
