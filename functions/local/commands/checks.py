@@ -21,8 +21,8 @@ def check(
 ) -> None:
     """Try every credential, permission, id and bucket that bridge.yaml names.
 
-    Green works, yellow may fail or cannot be checked from here, red fails. Exits with 1 if anything is red. Nothing is
-    loaded, exported or changed.
+    Green: it works. Yellow: it may fail, or it cannot be checked from here. Red: it fails. Exits with 1 if anything is
+    red. Nothing is loaded, exported or changed.
     """
     from local import checks  # noqa: PLC0415
 

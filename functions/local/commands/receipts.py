@@ -26,6 +26,8 @@ def runs(
         paths = sorted(store.names(f"receipts/{job}/" if job else "receipts/"), key=lambda path: Path(path).name)
         stored = [store.read_json(path, Receipt) for path in paths[: -last - 1 : -1]]
     receipts = [each.value for each in stored if each is not None]
+    # Names sort by second only.
+    receipts.sort(key=lambda receipt: receipt.started_at, reverse=True)
     if as_json:
         output.print_json(receipts)
     else:
@@ -35,7 +37,7 @@ def runs(
 @with_bridge
 def settle(
     bridge: SelectedBridge,
-    run: Annotated[str, typer.Argument(help="The id of a run with the outcome unknown.")],
+    run: Annotated[str, typer.Argument(help="The id of a run whose outcome is `unknown`.")],
     landed: Annotated[
         bool | None,
         typer.Option(
@@ -44,7 +46,7 @@ def settle(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Record whether the file of a run with the outcome unknown has landed, and print the new receipt.
+    """Record whether the file of a run whose outcome is `unknown` has landed, and print the new receipt.
 
     Pigment may have accepted this file without confirming it, so the bridge sends nothing else to its import
     configuration until a person has compared the run with the import history in Pigment.
