@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from local import serving
+from local import function_server
 from tests.support.world import World, open_world
 
 
 @pytest.fixture(scope="session")
 def addresses() -> Iterator[dict[str, str]]:
     """The functions behind functions-framework, on a port of this machine."""
-    with serving.functions() as addresses:
+    with function_server.serve_functions() as addresses:
         yield addresses
 
 

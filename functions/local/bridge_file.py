@@ -1,7 +1,7 @@
-"""bridge.yaml on this machine, read so that it says the same here as in the bucket.
+"""Reads bridge.yaml as a file, and refuses YAML that Terraform would read differently.
 
-Terraform reads the file with another YAML library than Python does, and the two differ on words such as 012, 1e3 and
-n. What they would read differently is a fault here, and so is a key that is written twice, which both let pass.
+Terraform reads the file with another YAML library than Python, and the two disagree on words such as 012, 1e3 and n.
+Such words are faults here. A key that is written twice is a fault too; both libraries would accept it.
 """
 
 import re
@@ -15,19 +15,19 @@ from common.platform.errors import BridgeFileInvalid
 
 
 def load(path: Path | str) -> Bridge:
-    """What the file says.
+    """Read and decode the file.
 
     Raises:
-        BridgeFileInvalid: it cannot be read, is no YAML, or does not say what it has to.
+        BridgeFileInvalid: it cannot be read, is not YAML, or is not a valid bridge.yaml.
     """
     return decode(read(path))
 
 
 def read(path: Path | str) -> object:
-    """The file as plain data, the same that the functions find as JSON.
+    """Read the file as plain data, equal to the JSON that the functions read from the bucket.
 
     Raises:
-        BridgeFileInvalid: it cannot be read or is no YAML; every such fault on a line of its own.
+        BridgeFileInvalid: it cannot be read or is not YAML; each fault is a line of the message.
     """
     try:
         text = Path(path).read_bytes()
@@ -39,44 +39,48 @@ def read(path: Path | str) -> object:
 
 
 def parse(text: bytes | str) -> object:
-    """As `read`, from the file's content."""
+    """Parse the content of the file, as `read` does."""
     try:
-        loader = _Loader(text)
+        loader = _StrictYamlLoader(text)
         node = loader.get_single_node()
         if loader.faults:
             raise BridgeFileInvalid("\n".join(loader.faults))
         return loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
-        raise BridgeFileInvalid(f"{_place(error.problem_mark)}: is not YAML: {error.problem}") from None
+        raise BridgeFileInvalid(f"{_position(error.problem_mark)}: is not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise BridgeFileInvalid(f"bridge.yaml: is not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
-        raise BridgeFileInvalid("bridge.yaml: is nested without end") from None
-    except (ValueError, LookupError):  # PyYAML's own, on a tag that does not fit: !!int twelve
-        raise BridgeFileInvalid("bridge.yaml: holds a !!tag that does not fit its value; leave the tag out") from None
+        raise BridgeFileInvalid("bridge.yaml: is nested too deeply") from None
+    except (ValueError, LookupError):  # PyYAML raises them for a tag that contradicts its value: !!int twelve
+        raise BridgeFileInvalid(
+            "bridge.yaml: has a !!tag that contradicts its value; write the value without the tag"
+        ) from None
 
 
-_ALIKE = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{0,14}[1-9])?|(?i:true|false|null)|~|[0-9]{4}-[0-9]{2}-[0-9]{2}|")
-"What every YAML reader takes for the same number, truth value, nothing or day."
-_NO_TEXT_TO_PYTHON = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp", "value")}
-_NO_TEXT_TO_TERRAFORM = re.compile(
+_SAME_EVERYWHERE = re.compile(
+    r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{0,14}[1-9])?|(?i:true|false|null)|~|[0-9]{4}-[0-9]{2}-[0-9]{2}|"
+)
+"Plain scalars that every YAML library reads as the same number, boolean, null or date."
+_NOT_TEXT_IN_PYTHON = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp", "value")}
+_NOT_TEXT_IN_TERRAFORM = re.compile(
     r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[box][0-9a-fA-F_]+"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9]+:[0-9]+:[0-9]+.*)?"
 )
 "https://github.com/zclconf/go-cty-yaml, resolve.go"
 
 
-class _Loader(yaml.SafeLoader):
+class _StrictYamlLoader(yaml.SafeLoader):
     def __init__(self, text: bytes | str) -> None:
         super().__init__(text)
         self.faults: list[str] = []
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
-        no_text = node.tag in _NO_TEXT_TO_PYTHON or _NO_TEXT_TO_TERRAFORM.fullmatch(node.value)
-        if node.style is None and no_text and not _ALIKE.fullmatch(node.value):
+        not_text = node.tag in _NOT_TEXT_IN_PYTHON or _NOT_TEXT_IN_TERRAFORM.fullmatch(node.value)
+        if node.style is None and not_text and not _SAME_EVERYWHERE.fullmatch(node.value):
             self.faults.append(
-                f"{_place(node.start_mark)}: {node.value[:40]!r} means different things to different YAML readers; "
+                f"{_position(node.start_mark)}: {node.value[:40]!r} means different things to different YAML readers; "
                 "write text in quotes, numbers plainly, and truth values as true or false"
             )
         return node
@@ -87,17 +91,19 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    self.faults.append(f"{_place(key.start_mark)}: {key.value[:40]!r} is written twice; write it once")
+                    self.faults.append(
+                        f"{_position(key.start_mark)}: {key.value[:40]!r} is written twice; write it once"
+                    )
                 seen.add(key.value)
         return node
 
 
-def _as_text(_: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+def _construct_text(_: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
     return str(node.value)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
+_StrictYamlLoader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)
 
 
-def _place(mark: yaml.Mark | None) -> str:
+def _position(mark: yaml.Mark | None) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "bridge.yaml"

@@ -1,8 +1,8 @@
-"""The shape of bridge.yaml as plain data, for Terraform, which cannot read the structs.
+"""The schema of bridge.yaml as plain data, for Terraform.
 
-`infra/bridge_schema.json` is this module's output (`make schema`), and infra/bridge.tf holds the file against it: which
-keys there are, which must be there, and of what kind each value is. Filters of exports nest without end, and HCL knows
-no recursion, so what is below `export_filter` is not in it.
+`infra/bridge_schema.json` is the output of this module (`make schema`). Terraform checks bridge.yaml with it: which
+keys are known, which are required, and the kind of each value. The filters of exports can be nested to any depth, which
+HCL cannot check because it has no recursion, so the schema ends at `export_filter`.
 """
 
 import importlib.resources
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-# The walk that decodes the file has the rules of how structs are written; they are the same here.
+# The decoder has the rules for how structs are written in the file.
 from common.bridge_yaml.decode import (
     LOADS,
     UNIONS,
@@ -41,39 +41,39 @@ _NAMES = {str: "text", bool: "flag", Step: "Step", Position: "Position", Scalar:
 _HOW_TO_LOAD = "full, or one of incremental: {…} and changes: {…}"
 
 
-class Entry(Struct, frozen=True, omit_defaults=True):
-    """What may stand at a path."""
+class SchemaEntry(Struct, frozen=True, omit_defaults=True):
+    """The rules for the value at a path."""
 
     kind: str
-    "`section`, `names` (a section with a name for each), `list`, `choice`, `columns`, `filter`, or a kind of value."
+    "`section`, `names` (a section whose keys are names), `list`, `choice`, `columns`, `filter`, or a kind of value."
     instead: str
-    "What to write where it is missing or wrong."
+    "The advice if the value is missing or wrong."
     keys: tuple[str, ...] = ()
-    "Of a section: those it may have."
+    "Of a section: the allowed keys."
     needs: tuple[str, ...] = ()
-    "Of a section: those it must have."
+    "Of a section: the required keys."
     marks: tuple[str, ...] = ()
-    "Of a section of several kinds: the keys of which it has exactly one, which tells the kind."
+    "Of a section of several kinds: the keys that select the kind. Exactly one of them is present."
     choices: tuple[str, ...] = ()
-    "Words that may stand here."
+    "The allowed words."
     beside: tuple[str, ...] = ()
-    "The marks that this key goes with; without any, it always may be there."
+    "The marks that allow this key. If empty, the key is always allowed."
 
 
-class Schema(Struct, frozen=True):
-    """Everything that bridge.yaml may hold."""
+class BridgeSchema(Struct, frozen=True):
+    """All rules."""
 
-    entries: Mapping[str, Entry]
-    "By path: `pulls/*/source/filters/*`, where `*` is a name, and `[]` an item of a list."
+    entries: Mapping[str, SchemaEntry]
+    "By path: `pulls/*/source/filters/*`, where `*` is any name and `[]` an item of a list."
     time_zones: tuple[str, ...]
 
 
-def schema() -> Schema:
-    return Schema(dict(_section(Bridge, "")), tuple(sorted(_time_zones())))
+def schema() -> BridgeSchema:
+    return BridgeSchema(dict(_section(Bridge, "")), tuple(sorted(_time_zones())))
 
 
 def _time_zones() -> Iterator[str]:
-    """The names that the functions take, which carry a time zone database of their own."""
+    """The names in the time zone database that is deployed with the functions."""
     for name in importlib.resources.files("tzdata").joinpath("zones").read_text().split():
         try:
             yield str(LEAVES[TimeZone].read(name))
@@ -81,13 +81,13 @@ def _time_zones() -> Iterator[str]:
             continue
 
 
-_Entries = Iterator[tuple[str, Entry]]
+_Entries = Iterator[tuple[str, SchemaEntry]]
 
 
 def _section(kind: type[Struct], path: str, beside: tuple[str, ...] = ()) -> _Entries:
     fields = fields_of(kind)
     needs = tuple(key for key, field in fields.items() if field.required)
-    yield path, Entry("section", f"a section with {', '.join(fields)}", tuple(fields), needs, beside=beside)
+    yield path, SchemaEntry("section", f"a section with {', '.join(fields)}", tuple(fields), needs, beside=beside)
     for key, field in fields.items():
         yield from _value(field.type, f"{path}/{key}".lstrip("/"))
 
@@ -96,25 +96,25 @@ def _value(kind: Any, path: str) -> _Entries:
     kind = without_none(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind in LEAVES:
-        yield path, Entry(_NAMES.get(kind) or kind.__metadata__[0], LEAVES[kind].instead)
+        yield path, SchemaEntry(_NAMES.get(kind) or kind.__metadata__[0], LEAVES[kind].instead)
     elif kind == Load:
-        yield path, Entry("section", _HOW_TO_LOAD, tuple(LOADS), marks=tuple(LOADS), choices=("full",))
+        yield path, SchemaEntry("section", _HOW_TO_LOAD, tuple(LOADS), marks=tuple(LOADS), choices=("full",))
         for key, section in LOADS.items():
             yield from _section(section, f"{path}/{key}")
     elif kind == Columns:
-        yield path, Entry("columns", "a list of pairs: - Flights Origin: origin")
-        yield f"{path}/[]", Entry("names", "one pair such as Flights Origin: origin")
+        yield path, SchemaEntry("columns", "a list of pairs: - Flights Origin: origin")
+        yield f"{path}/[]", SchemaEntry("names", "one pair such as Flights Origin: origin")
         yield from _value(str, f"{path}/*")
         yield from _value(str, f"{path}/[]/*")
     elif kind == ExportFilter:
-        yield path, Entry("filter", instead_of(kind))
+        yield path, SchemaEntry("filter", instead_of(kind))
     elif origin is Literal:
-        yield path, Entry("choice", instead_of(kind), choices=arguments)
+        yield path, SchemaEntry("choice", instead_of(kind), choices=arguments)
     elif origin is tuple:
-        yield path, Entry("list", instead_of(kind))
+        yield path, SchemaEntry("list", instead_of(kind))
         yield from _value(arguments[0], f"{path}/[]")
     elif origin is Mapping:
-        yield path, Entry("names", "a section with a name for each")
+        yield path, SchemaEntry("names", "a section with a name for each")
         yield from _value(arguments[1], f"{path}/*")
     elif origin in UNIONS:
         yield from _one_of(arguments, path)
@@ -123,23 +123,23 @@ def _value(kind: Any, path: str) -> _Entries:
 
 
 def _one_of(kinds: tuple[type[Struct], ...], path: str) -> _Entries:
-    """A section of several kinds: each key is known beside the marks of those kinds that have it."""
+    """A section of several kinds: each key is allowed with the marks of the kinds that have it."""
     marks = tuple(map(mark_of, kinds))
     keys = tuple(dict.fromkeys(key for kind in kinds for key in fields_of(kind)))
-    yield path, Entry("section", f"a section with one of {', '.join(marks)}", keys, marks=marks)
+    yield path, SchemaEntry("section", f"a section with one of {', '.join(marks)}", keys, marks=marks)
     for key in keys:
-        having = [kind for kind in kinds if key in fields_of(kind)]
-        beside = () if len(having) == len(kinds) else tuple(map(mark_of, having))
-        (_, entry), *below = _value(fields_of(having[0])[key].type, f"{path}/{key}")
+        matching = [kind for kind in kinds if key in fields_of(kind)]
+        beside = () if len(matching) == len(kinds) else tuple(map(mark_of, matching))
+        (_, entry), *below = _value(fields_of(matching[0])[key].type, f"{path}/{key}")
         yield f"{path}/{key}", msgspec.structs.replace(entry, beside=beside)
         yield from below
 
 
 def as_json() -> str:
-    """A line for each entry, so that a change is a line too."""
-    found = schema()
-    entries = (f"{_json(path)}: {_json(entry)}" for path, entry in found.entries.items())
-    zones = (_json(zone) for zone in found.time_zones)
+    """One line per entry, so that diffs are small."""
+    bridge_schema = schema()
+    entries = (f"{_json(path)}: {_json(entry)}" for path, entry in bridge_schema.entries.items())
+    zones = (_json(zone) for zone in bridge_schema.time_zones)
     return f'{{"entries": {{\n{_lines(entries)}\n}}, "time_zones": [\n{_lines(zones)}\n]}}\n'
 
 

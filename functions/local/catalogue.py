@@ -1,7 +1,8 @@
-"""What Pigment shows the owner of a key: applications, blocks, views and import configurations, by name and id.
+"""The applications, blocks, views and import configurations in Pigment, with their ids.
 
-Pigment's metadata API has no pages and lists by application or block, so more than one application's is a walk. It says
-neither whose a block is nor of which block a view: what was asked for says that.
+Pigment's metadata API has no pagination, and lists by application or by block, so listing a whole workspace takes one
+request per application or block. Its answers name neither the application of a block nor the block of a view; both
+follow from the request.
 """
 
 import contextlib
@@ -21,38 +22,39 @@ from common.pigment.client import PigmentClient
 from common.platform.errors import BridgeFileInvalid, MalformedRequest, PigmentKeyRefused, SecretUnreadable
 from common.runs.instance import Instance
 from local import bridge_file
-from local.patience import Patience
+from local.interactive_deadline import InteractiveDeadline
 
 SCOPE = "Modeling metadata"
-MOST_BLOCKS = 300
-"Each costs a call, and Pigment takes 500 in 5 minutes from one address, those of running jobs included."
+"The scope of a key that may list these."
+MAX_BLOCKS = 300
+"Each takes a request. Pigment allows 500 per 5 minutes and address, including those of running jobs."
 
 _ID_WIDTH = 36
 
-Kind = Literal["applications", "blocks", "views", "configurations"]
-USES: dict[Kind, str] = {
-    "applications": "`bridge blocks --application NAME` shows what is in one; its id does as well as its name.",
-    "blocks": "An export reads the id of a list, metric or table: source: {list: ID}, {metric: ID} or {table: ID}.",
-    "views": "An export reads a view's id: source: {view: ID}.",
-    "configurations": "A pull's or relay's target has a configuration's id: target: {configuration: ID}.",
+CatalogueKind = Literal["applications", "blocks", "views", "configurations"]
+USES: dict[CatalogueKind, str] = {
+    "applications": "`bridge blocks --application NAME` lists the blocks of one, by its name or id.",
+    "blocks": "Use the id of a list, metric or table in an export: source: {list: ID}, {metric: ID} or {table: ID}.",
+    "views": "Use the id of a view in an export: source: {view: ID}.",
+    "configurations": "Use the id of a configuration in a pull or relay: target: {configuration: ID}.",
 }
-"What the ids of each kind are good for in bridge.yaml."
+"How to use the ids in bridge.yaml."
 
 
-class Named(msgspec.Struct, frozen=True):
-    """An application, block, view or import configuration, as Pigment lists it."""
+class PigmentObject(msgspec.Struct, frozen=True):
+    """An application, block, view or import configuration as Pigment lists it."""
 
     id: str
     name: str = "without a name"
     type: str = ""
-    "DimensionList, TransactionList, Metric or Table; Public or Personal; the other two have none."
+    "Of a block: DimensionList, TransactionList, Metric or Table. Of a view: Public or Personal."
 
-    def answers_to(self, name_or_id: str) -> bool:
+    def matches(self, name_or_id: str) -> bool:
         return not name_or_id or name_or_id.strip().casefold() in (self.name.casefold(), self.id.casefold())
 
 
-class Item(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person looks for the id of, and where it is."""
+class CatalogueEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An object in Pigment with the block and the application that it belongs to."""
 
     name: str
     id: str
@@ -62,98 +64,111 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What was found."""
+    """The result of a search."""
 
-    items: list[Item]
-    is_whole: bool = True
-    "Whether every block was looked into."
+    entries: list[CatalogueEntry]
+    is_complete: bool = True
+    "False if there are more blocks than were read."
 
 
 class Catalogue:
-    """A walk through what one key shows."""
+    """What Pigment shows to the owner of one key."""
 
     def __init__(self, pigment: PigmentClient) -> None:
         self._pigment = pigment
 
     @cached_property
-    def every_application(self) -> list[Named]:
-        return self._pigment.get_as(list[Named], "/applications", "its applications")
+    def applications(self) -> list[PigmentObject]:
+        return self._pigment.get_as(list[PigmentObject], "/applications", "its applications")
 
-    def blocks(self, applications: Iterable[Named] | None = None) -> Iterator[tuple[Named, Named]]:
-        """Each block with its application, as far as somebody asks for the next."""
-        for application in self.every_application if applications is None else applications:
-            yield from ((application, block) for block in self._within(application, "/blocks"))
+    def blocks(
+        self, applications: Iterable[PigmentObject] | None = None
+    ) -> Iterator[tuple[PigmentObject, PigmentObject]]:
+        """Yield each block with its application, with one request per application as needed."""
+        for application in self.applications if applications is None else applications:
+            yield from ((application, block) for block in self._in_application(application, "/blocks"))
 
-    def views(self) -> Iterator[tuple[Named, Named]]:
-        """Each view with its application, in one call for each of these."""
-        for application in self.every_application:
-            yield from ((application, view) for view in self._within(application, "/views"))
+    def views(self) -> Iterator[tuple[PigmentObject, PigmentObject]]:
+        """Yield each view with its application, with one request per application as needed."""
+        for application in self.applications:
+            yield from ((application, view) for view in self._in_application(application, "/views"))
 
-    def of_block(
-        self, application: Named, block: Named, path: Literal["/views", "/importConfigurations"]
-    ) -> list[Named]:
-        within = {"applicationId": application.id, "blockId": block.id}
-        return self._pigment.get_as(list[Named], path, f"the block {block.id}", **within)
+    def in_block(
+        self, application: PigmentObject, block: PigmentObject, path: Literal["/views", "/importConfigurations"]
+    ) -> list[PigmentObject]:
+        parameters = {"applicationId": application.id, "blockId": block.id}
+        return self._pigment.get_as(list[PigmentObject], path, f"the block {block.id}", **parameters)
 
-    def listed(
-        self, kind: Kind, application: str = "", block: str = "", tell: Callable[[str], object] = str
+    def listing(
+        self,
+        kind: CatalogueKind,
+        application: str = "",
+        block: str = "",
+        on_block: Callable[[str], object] = str,
     ) -> Listing:
-        """All of one kind, within an application or block where one is named, by name or id.
+        """List all objects of one kind.
 
         Args:
-            tell: told which block is looked into.
+            application: the name or id of an application, to list only what it contains.
+            block: the name or id of a block, to list only what belongs to it.
+            on_block: called with the name of each block before it is read.
 
         Raises:
             MalformedRequest: there is no such application or block.
         """
-        homes = _named(application, self.every_application, "application")
+        applications = _select(application, self.applications, "application")
         if kind == "applications":
-            return Listing([Item(each.name, each.id) for each in homes])
-        blocks = self._blocks_named(homes, block)
+            return Listing([CatalogueEntry(each.name, each.id) for each in applications])
+        blocks = self._select_blocks(applications, block)
         if kind == "blocks":
-            return Listing([Item(each.name, each.id, each.type, application=home.name) for home, each in blocks])
-        items = []
-        for home, each in itertools.islice(blocks, MOST_BLOCKS):
-            tell(f"{home.name}: {each.name}")
-            found = self.of_block(home, each, "/views" if kind == "views" else "/importConfigurations")
-            items += [Item(one.name, one.id, one.type, each.name, home.name) for one in found]
-        return Listing(items, is_whole=next(blocks, None) is None)
+            return Listing(
+                [CatalogueEntry(each.name, each.id, each.type, application=app.name) for app, each in blocks]
+            )
+        path: Literal["/views", "/importConfigurations"] = "/views" if kind == "views" else "/importConfigurations"
+        entries = []
+        for app, each in itertools.islice(blocks, MAX_BLOCKS):
+            on_block(f"{app.name}: {each.name}")
+            found = self.in_block(app, each, path)
+            entries += [CatalogueEntry(one.name, one.id, one.type, each.name, app.name) for one in found]
+        return Listing(entries, is_complete=next(blocks, None) is None)
 
-    def _blocks_named(self, homes: Sequence[Named], name_or_id: str) -> Iterator[tuple[Named, Named]]:
+    def _select_blocks(
+        self, applications: Sequence[PigmentObject], name_or_id: str
+    ) -> Iterator[tuple[PigmentObject, PigmentObject]]:
         if not name_or_id:
-            return self.blocks(homes)
-        every = list(self.blocks(homes))
-        wanted = _named(name_or_id, [block for _, block in every], "block")
-        return iter([(home, block) for home, block in every if block in wanted])
+            return self.blocks(applications)
+        blocks = list(self.blocks(applications))
+        selected = _select(name_or_id, [block for _, block in blocks], "block")
+        return iter([(application, block) for application, block in blocks if block in selected])
 
-    def _within(self, application: Named, path: str) -> list[Named]:
-        what = f"the application {application.id}"
-        return self._pigment.get_as(list[Named], path, what, applicationId=application.id)
+    def _in_application(self, application: PigmentObject, path: str) -> list[PigmentObject]:
+        name = f"the application {application.id}"
+        return self._pigment.get_as(list[PigmentObject], path, name, applicationId=application.id)
 
 
 @contextlib.contextmanager
-def opened(
-    pigment: bridge_yaml.PigmentSettings, instance: Instance, keys: Collection[str] | None = None
+def open_catalogue(
+    settings: bridge_yaml.PigmentSettings, instance: Instance, keys: Collection[str] | None = None
 ) -> Iterator[tuple[Catalogue, str]]:
-    """The catalogue of the first key that may see it, and the name of that key's secret.
+    """Open the catalogue with the first key that has the scope. Yield it with the name of the secret of this key.
 
     Args:
-        keys: the secrets to try, in this order; without it, the export key and then the import key.
+        keys: the names of secrets to try, in this order; by default the export key and then the import key.
 
     Raises:
-        PigmentKeyRefused: none of them may.
-        SecretUnreadable: none can be read.
-        BridgeFileInvalid: bridge.yaml names none.
+        PigmentKeyRefused: no key has the scope.
+        SecretUnreadable: no secret can be read.
+        BridgeFileInvalid: bridge.yaml names no key.
     """
     unreadable: SecretUnreadable | None = None
     refused = []
-    for key in dict.fromkeys(keys_of(pigment) if keys is None else keys):
-        # The client knows one key, whatever it is for.
-        seeing = msgspec.structs.replace(pigment, import_key=key)
-        with PigmentClient(seeing, instance.secrets, Patience(instance.clock), instance.chance) as session:
-            catalogue = Catalogue(session)
+    # Most commands look for views, which belong to exports.
+    default = [key for key in (settings.export_key, settings.import_key) if key]
+    for key in dict.fromkeys(default if keys is None else keys):
+        with open_client(settings, instance, key) as client:
+            catalogue = Catalogue(client)
             try:
-                _ = catalogue.every_application
+                _ = catalogue.applications
             except PigmentKeyRefused:
                 refused.append(key)
                 continue
@@ -162,42 +177,32 @@ def opened(
                 continue
             yield catalogue, key
             return
-    raise _closed(refused, unreadable)
+    raise _no_usable_key(refused, unreadable)
 
 
-def where(path: Path) -> bridge_yaml.PigmentSettings:
-    """What bridge.yaml says of Pigment, whatever its jobs lack: ids are looked up while they are being written.
+def open_client(settings: bridge_yaml.PigmentSettings, instance: Instance, key: str) -> PigmentClient:
+    """Return a client for a command that a person is waiting for.
+
+    Args:
+        key: the name of a secret. The client uses it for every request, whatever it is for.
+    """
+    with_key = msgspec.structs.replace(settings, import_key=key)
+    return PigmentClient(with_key, instance.secrets, InteractiveDeadline(instance.clock), instance.chance)
+
+
+def read_settings(path: Path) -> bridge_yaml.PigmentSettings:
+    """Read the section `pigment` of bridge.yaml. Its jobs may still be unfinished, as their ids are being looked up.
 
     Raises:
-        BridgeFileInvalid: it cannot be read, or says nothing usable of Pigment.
+        BridgeFileInvalid: the file cannot be read, or the section is missing or invalid.
     """
     raw = bridge_file.read(path)
     section = raw.get("pigment") if isinstance(raw, dict) else None
     return bridge_yaml.decode({"pigment": {} if section is None else section}).pigment
 
 
-def keys_of(pigment: bridge_yaml.PigmentSettings) -> list[str]:
-    """The secrets with a key that may carry the scope: that for exports first, as views are looked for most."""
-    return [key for key in (pigment.export_key, pigment.import_key) if key]
-
-
-def _closed(refused: Sequence[str], unreadable: SecretUnreadable | None) -> Exception:
-    if refused:
-        # Pigment answers 401, never 403, to a key without the scope.
-        return PigmentKeyRefused(
-            f"Pigment answered 401 to the key in the secret {' and to that in '.join(refused)}.",
-            next_step=f"A key needs the scope {SCOPE} to show what there is: make one in Pigment that has it beside "
-            f"Import or Export, and add it as a new version of the secret {' or '.join(refused)}. If it has the scope, "
-            "it has expired, is used from an address that its allow list lacks, or its owner was deactivated.",
-        )
-    return unreadable or BridgeFileInvalid(
-        "pigment: names no key",
-        next_step=f"Write export_key: or import_key: there: the secret with a key that has the scope {SCOPE}.",
-    )
-
-
-def table(listing: Listing, kind: Kind) -> Table:
-    """Names and ids; an id is never broken over two lines, so that it can be copied."""
+def table(listing: Listing, kind: CatalogueKind) -> Table:
+    """A listing as a table. Ids are never wrapped, so that they can be copied."""
     columns = {
         "applications": ("name", "id"),
         "blocks": ("name", "type", "id", "application"),
@@ -208,19 +213,34 @@ def table(listing: Listing, kind: Kind) -> Table:
     for column in columns:
         is_id = column == "id"
         out.add_column(column, no_wrap=is_id, min_width=_ID_WIDTH if is_id else None, overflow="fold")
-    for item in listing.items:
-        out.add_row(*(escape(getattr(item, column)) for column in columns))
+    for entry in listing.entries:
+        out.add_row(*(escape(getattr(entry, column)) for column in columns))
     return out
 
 
-def _named(wanted: str, every: Sequence[Named], what: str) -> list[Named]:
-    """Those a person means by a name or an id: two of the same name are both meant."""
-    found = [each for each in every if each.answers_to(wanted)]
-    if found or not wanted:
+def _no_usable_key(refused: Sequence[str], unreadable: SecretUnreadable | None) -> Exception:
+    if refused:
+        # Pigment answers 401, never 403, to a key without the scope.
+        return PigmentKeyRefused(
+            f"Pigment answered 401 to the key in the secret {' and to that in '.join(refused)}.",
+            next_step=f"A key needs the scope {SCOPE} for this, beside Import or Export. Create such a key in Pigment "
+            f"and add it as a new version of the secret {' or '.join(refused)}. If the key has the scope, it has "
+            "expired, its allow list does not contain the address it is used from, or its owner was deactivated.",
+        )
+    return unreadable or BridgeFileInvalid(
+        "pigment: names no key",
+        next_step=f"Write export_key: or import_key: there, with the name of a secret whose key has the scope {SCOPE}.",
+    )
+
+
+def _select(name_or_id: str, objects: Sequence[PigmentObject], noun: str) -> list[PigmentObject]:
+    """Return the objects with a name or id. Names need not be unique, so there may be several."""
+    found = [each for each in objects if each.matches(name_or_id)]
+    if found or not name_or_id:
         return found
-    near = difflib.get_close_matches(wanted, [each.name for each in every], n=1)
-    instead = f"Write {near[0]!r}, if that is meant; " if near else ""
+    similar = difflib.get_close_matches(name_or_id, [each.name for each in objects], n=1)
+    suggestion = f"Did you mean {similar[0]!r}? " if similar else ""
     raise MalformedRequest(
-        f"Pigment shows the owner of the key no {what} named {wanted!r}.",
-        next_step=f"{instead}`bridge {what}s` shows those there are.",
+        f"Pigment shows no {noun} named {name_or_id!r} to the owner of the key.",
+        next_step=f"{suggestion}`bridge {noun}s` lists all {noun}s.",
     )

@@ -1,4 +1,4 @@
-"""The operator's view of the inbox: what waits, what landed, what is dead and why, and landing one again."""
+"""Webhook deliveries as `bridge deliveries` lists, shows and replays them."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -13,12 +13,13 @@ from common.platform.errors import NoSuchJob
 from common.storage import inbox
 from common.storage.store import ListedObject, Store
 
-_COLOURS = {"inbox": "yellow", "delivered": "green", "dead": "red"}
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
+"By the first part of an object's path."
+_COLOURS = {"waiting": "yellow", "delivered": "green", "dead": "red"}
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """One delivery."""
+class DeliverySummary(msgspec.Struct, frozen=True):
+    """One delivery without its content."""
 
     id: str
     "The relay and the object's name: `sales/20260301T061500000000-1f0c…`."
@@ -28,34 +29,41 @@ class Shown(msgspec.Struct, frozen=True):
     details: dict[str, str]
 
     @classmethod
-    def of(cls, entry: ListedObject) -> "Shown":
-        place, _, rest = entry.name.partition("/")
+    def from_object(cls, entry: ListedObject) -> "DeliverySummary":
+        folder, _, identifier = entry.name.partition("/")
         details = dict(entry.metadata)
-        return cls(rest, _STATES[place], details.pop("received-at", ""), entry.size_bytes, details)
+        return cls(identifier, _STATES[folder], details.pop("received-at", ""), entry.size_bytes, details)
 
 
-def every(store: Store, relay: str, states: Iterable[str]) -> list[Shown]:
-    """Deliveries in the states asked for, oldest first."""
-    places = [place for place, state in _STATES.items() if state in states]
-    found = [Shown.of(entry) for place in places for entry in inbox.every(store, place, relay)]
-    return sorted(found, key=lambda each: each.id.rpartition("/")[2])
+def summaries(store: Store, relay: str, states: Iterable[str]) -> list[DeliverySummary]:
+    """Return the deliveries in the given states, oldest first.
+
+    Args:
+        relay: the name of a relay, or empty for all relays.
+    """
+    folders = [folder for folder, state in _STATES.items() if state in states]
+    found = [DeliverySummary.from_object(entry) for folder in folders for entry in inbox.every(store, folder, relay)]
+    return sorted(found, key=lambda summary: summary.id.rpartition("/")[2])
 
 
 def find(store: Store, identifier: str) -> tuple[str, ListedObject]:
-    """Where a delivery lies, by its id or an unambiguous part of it.
+    """Return a delivery and the folder that holds it.
+
+    Args:
+        identifier: the id of a delivery or a unique part of it.
 
     Raises:
-        NoSuchJob: none, or more than one, is meant.
+        NoSuchJob: no delivery matches, or more than one.
     """
-    found = list(_matching(store, identifier))
-    if len(found) == 1:
-        return found[0]
-    what = "No delivery" if not found else f"{len(found)} deliveries"
-    raise NoSuchJob(f"{what} named {identifier}.", next_step="`bridge deliveries --all` shows their ids.")
+    matches = list(_matching(store, identifier))
+    if len(matches) == 1:
+        return matches[0]
+    message = f"{len(matches)} deliveries match {identifier}." if matches else f"No delivery matches {identifier}."
+    raise NoSuchJob(message, next_step="`bridge deliveries --all` lists the ids.")
 
 
 def content(store: Store, entry: ListedObject) -> Any:
-    """What Looker sent: an object where it is JSON, else its first lines."""
+    """Return the content that Looker sent, decoded if it is JSON, otherwise its first 2000 bytes as text."""
     body = store.read(entry.name)
     try:
         return json.loads(body)
@@ -64,40 +72,41 @@ def content(store: Store, entry: ListedObject) -> Any:
 
 
 def replay(store: Store, identifier: str) -> str:
-    """Land a delivery again; the id it has this time.
+    """Put a delivery into the inbox again and return its new id.
 
     Raises:
-        NoSuchJob: it is not there, or still waits.
+        NoSuchJob: there is no such delivery, or it is still waiting.
     """
-    place, entry = find(store, identifier)
+    folder, entry = find(store, identifier)
     relay, _, name = entry.name.partition("/")[2].rpartition("/")
-    if place == "inbox":
-        raise NoSuchJob(f"The delivery {identifier} has not landed yet.", next_step="Nothing: it lands by itself.")
-    again = inbox.replay(store, place, relay, name, datetime.now(UTC))
-    return f"{relay}/{again}"
-
-
-def table(shown: Iterable[Shown], now: datetime) -> Table:
-    out = Table("id", "state", "age", "bytes", "what", box=None)
-    for each in shown:
-        place = next(place for place, state in _STATES.items() if state == each.state)
-        details = ", ".join(f"{name} {value}" for name, value in each.details.items())
-        out.add_row(
-            each.id, f"[{_COLOURS[place]}]{each.state}[/]", _age(each, now), f"{each.size_bytes:,}", escape(details)
+    if folder == "inbox":
+        raise NoSuchJob(
+            f"The delivery {identifier} is still waiting.",
+            next_step="No action needed: it is delivered automatically.",
         )
+    return f"{relay}/{inbox.replay(store, folder, relay, name, datetime.now(UTC))}"
+
+
+def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
+    """One line per delivery, in the given order."""
+    out = Table("id", "state", "age", "bytes", "details", box=None)
+    for each in summaries:
+        details = ", ".join(f"{name} {value}" for name, value in each.details.items())
+        state = f"[{_COLOURS[each.state]}]{each.state}[/]"
+        out.add_row(each.id, state, _age(each, now), f"{each.size_bytes:,}", escape(details))
     return out
 
 
 def _matching(store: Store, identifier: str) -> Iterator[tuple[str, ListedObject]]:
-    for place in inbox.PLACES:
-        for entry in inbox.every(store, place):
+    for folder in inbox.PLACES:
+        for entry in inbox.every(store, folder):
             if identifier in entry.name:
-                yield place, entry
+                yield folder, entry
 
 
-def _age(shown: Shown, now: datetime) -> str:
-    if not shown.received_at:
+def _age(summary: DeliverySummary, now: datetime) -> str:
+    if not summary.received_at:
         return ""
-    minutes = int((now - datetime.fromisoformat(shown.received_at)).total_seconds() // 60)
+    minutes = int((now - datetime.fromisoformat(summary.received_at)).total_seconds() // 60)
     days, minutes = divmod(minutes, 24 * 60)
     return f"{days} d {minutes // 60} h" if days else f"{minutes // 60} h {minutes % 60} min"

@@ -15,7 +15,7 @@ import msgspec
 from common.runs import cursors
 from common.storage import paths
 from common.storage.store import Store
-from local import home
+from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
@@ -98,9 +98,9 @@ def _serve(folder: Path, count: int) -> None:
         pigment,
         Server(looker) as looker_server,
         Server(pigment) as pigment_server,
-        home.occupied(folder / "state", secrets) as here,
+        state_folder.serve(folder / "state", secrets) as here,
     ):
-        store = Store(home.BUCKET)
+        store = Store(state_folder.BUCKET)
 
         def install(look: str) -> None:
             bridge = {

@@ -13,7 +13,7 @@ import msgspec
 
 from common.storage import paths
 from common.storage.store import Store
-from local import home
+from local import state_folder
 
 from . import show
 from .contenders import Failed
@@ -86,7 +86,7 @@ def _program(name: str, *arguments: str) -> Iterator[bytes]:
 
 
 def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
-    with home.occupied(folder / "state", {"pigment-export-key": _KEY}) as here:
+    with state_folder.serve(folder / "state", {"pigment-export-key": _KEY}) as here:
         formats: tuple[Format, ...] = ("csv", "parquet")
         bridge = {
             "pigment": {"url": pigment_url, "export_key": "pigment-export-key"},
@@ -100,7 +100,7 @@ def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
                 for file_format in formats
             },
         }
-        Store(home.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        Store(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         sys.stdout.write(msgspec.json.encode(here.environment()).decode() + "\n")
         sys.stdout.flush()
         sys.stdin.read()

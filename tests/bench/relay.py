@@ -22,7 +22,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from common.storage.store import Store
-from local import home
+from local import state_folder
 
 from . import contenders, relay_sites, rows, served, show
 from .contenders import Failed
@@ -177,11 +177,11 @@ def _delivery(size_bytes: int) -> bytes:
 def _sweep(sites: Sites) -> None:
     """The bodies of a round, so that the last one has no fuller a disk than the first."""
     client = storage.Client(
-        project=home.PROJECT,
+        project=state_folder.PROJECT,
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": sites.environment["STORAGE_EMULATOR_HOST"]},
     )
-    store = Store(home.BUCKET, client)
+    store = Store(state_folder.BUCKET, client)
     for name in list(store.names("inbox/")):
         store.delete(name)
 

@@ -11,11 +11,11 @@ import msgspec
 
 from common.storage import paths
 from common.storage.store import Store
-from local import home
+from local import state_folder
+from local.inbox_notifier import InboxNotifier
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.storage import Notice
 from local.sandbox.wire import Server
-from local.waking import Waker
 
 from . import rows
 from .contenders import Failed
@@ -70,25 +70,25 @@ def _serve(folder: Path) -> None:
     block = pigment.block(pigment.application("Planning"), "Flights")
     configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")
     secrets = {"looker-webhook-token": TOKEN, "pigment-import-key": pigment.key(["Import"])}
-    waker = Waker()
+    notifier = InboxNotifier()
 
     def on_arrival(notice: Notice) -> None:
-        waker.notice(notice)
+        notifier.on_finalize(notice)
         if notice.name.startswith(("delivered/", "dead/")):
             _say(Closed(notice.name, notice.metadata.get("outcome", "")))
 
-    with pigment, Server(pigment) as server, home.occupied(folder, secrets, on_arrival) as here:
+    with pigment, Server(pigment) as server, state_folder.serve(folder, secrets, on_arrival) as here:
         bridge = {
             "looker": {"url": "https://looker.invalid", "credentials": "looker-api"},
             "pigment": {"url": server.url, "import_key": "pigment-import-key"},
             "webhook": {"token": "looker-webhook-token"},
             "relays": {RELAY: {"target": {"configuration": configuration, "repeatable": True}}},
         }
-        Store(home.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        Store(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         _say(here.environment())
         address = sys.stdin.readline().strip()
         if address:
-            with contextlib.closing(waker.start(address)):
+            with contextlib.closing(notifier.start(address)):
                 sys.stdin.read()
 
 

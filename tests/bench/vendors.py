@@ -12,7 +12,7 @@ import msgspec
 
 from common.storage import paths
 from common.storage.store import Store
-from local import home
+from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
@@ -81,7 +81,7 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
         pigment,
         Server(looker) as looker_server,
         Server(pigment) as pigment_server,
-        home.occupied(folder / "state", secrets) as here,
+        state_folder.serve(folder / "state", secrets) as here,
     ):
         bridge = {
             "looker": {"url": looker_server.url, "credentials": "looker-api"},
@@ -96,7 +96,7 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
                 for size in sizes
             },
         }
-        Store(home.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        Store(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         vendors = Vendors(
             looker=looker_server.url,
             client_id="bridge",

@@ -66,11 +66,11 @@ def test_a_job_written_twice_is_a_fault_and_every_one_is_named() -> None:
         ("\tpulls: {}", "is not YAML"),
         ("a: 1\n---\nb: 2", "line 2, column 1: is not YAML"),
         ("a: !!python/object:os.system x", "is not YAML"),
-        ("a: !!int 'twelve'", "bridge.yaml: holds a !!tag that does not fit its value"),
-        ("a: !!bool 'maybe'", "bridge.yaml: holds a !!tag that does not fit its value"),
+        ("a: !!int 'twelve'", "bridge.yaml: has a !!tag that contradicts its value"),
+        ("a: !!bool 'maybe'", "bridge.yaml: has a !!tag that contradicts its value"),
         ("? [a]\n: b", "is not YAML: found unhashable key"),
         (b"a: \xff\xfe", "bridge.yaml: is not YAML"),
-        ("[" * 5000, "bridge.yaml: is nested without end"),
+        ("[" * 5000, "bridge.yaml: is nested too deeply"),
     ],
 )
 def test_what_is_no_yaml_is_a_fault_with_its_place(text: str | bytes, words: str) -> None:

@@ -17,8 +17,8 @@ from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, BridgeError, LookerRefused, StreamCut
 from common.runs.instance import Instance
 from common.tables.check import Checker, Contract
-from local import columns
-from local.checking import Finding, every_finding
+from local import checks, resource_columns
+from local.checks import Finding
 from local.sandbox.looker import activity
 from local.sandbox.looker.activity import Run
 from local.sandbox.looker.people import User
@@ -381,7 +381,7 @@ def findings(world: World, resource: str) -> list[Finding]:
     world.pull("own", source={"resource": resource})
     path = world.folder / "bridge.yaml"
     path.write_text(json.dumps(world.raw))
-    made = every_finding(path, Instance(world.clock, random.Random(1)))
+    made = checks.findings(path, Instance(world.clock, random.Random(1)))
     return [finding for finding in made if finding.subject == "pulls.own.source.resource"]
 
 
@@ -421,7 +421,7 @@ def test_check_names_the_fields_that_another_release_does_not_have(
 
     (finding,) = findings(world, "queries")
 
-    assert (finding.colour, finding.what) == ("red", "This Looker's System Activity has no user.count.")
+    assert (finding.colour, finding.what) == ("red", "System Activity of this Looker instance has no field user.count.")
 
 
 def test_queries_may_need_a_role_that_names_system_activity(world: World) -> None:
@@ -452,6 +452,6 @@ def test_a_pull_reads_a_resource_as_it_reads_a_look(world: World, resource: str)
 def test_every_resource_that_bridge_yaml_takes_has_its_columns_told() -> None:
     taken = bridge_yaml.ResourceSource.__annotations__["resource"].__args__
 
-    told = columns.markdown().splitlines()[2:]
+    told = resource_columns.markdown().splitlines()[2:]
     assert sorted(line.split("`")[1] for line in told) == sorted(taken)
     assert all(f"`{name}`" in told[0] for name in resources.RESOURCES["users"].columns)

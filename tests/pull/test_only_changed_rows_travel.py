@@ -13,7 +13,7 @@ from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from common.runs.receipts import Receipt
 from common.storage import paths
-from local import show
+from local import output
 from local.sandbox.wire import Response
 from tests.support.killing import STORAGE_WRITES, run_until_killed
 from tests.support.world import HEADER, PUSH, ROWS, World
@@ -61,7 +61,7 @@ def shown(receipt: dict[str, Any]) -> str:
     typed = msgspec.convert(receipt, Receipt)
     console = Console(width=160, no_color=True, file=io.StringIO())
     with console.capture() as captured:
-        console.print(*show.diff_tables(typed), show.receipt_table(typed))
+        console.print(*output.diff_tables(typed), output.receipt_table(typed))
     return captured.get()
 
 
@@ -185,7 +185,7 @@ def test_a_preview_of_bad_keys_shows_some_of_them(prepared: World) -> None:
     assert answer.code == "keys_not_unique"
     assert answer.receipt["diff"]["bad_keys"] == [["2013-01-01", "UA"]]
     assert "diff" not in prepared.receipts()[-1]
-    assert "Keys that are empty or there more than once" in shown(answer.receipt)
+    assert "Empty or repeated keys" in shown(answer.receipt)
 
 
 def test_a_preview_shows_the_difference_and_leaves_nothing(prepared: World) -> None:

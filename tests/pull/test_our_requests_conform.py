@@ -12,7 +12,7 @@ from common import bridge_yaml
 from common.looker import resources
 from common.looker.client import LookerClient
 from common.platform.clock import Deadline
-from local import call as calls
+from local import looker_request
 from local.sandbox.pigment.quota import Quota
 from local.sandbox.wire import Exchange
 from tests.support import conformity
@@ -278,7 +278,7 @@ def test_what_the_operator_asks_of_looker_goes_out_as_described(world: World) ->
 
     for method, path, body, status in CONNECTOR_GUIDE:
         content = None if body is None else json.dumps(body).encode()
-        answer = calls.send(calls.call_of(method, path, content, where), where, world.instance)
+        answer = looker_request.send(looker_request.parse(method, path, content, where), where, world.instance)
         assert (method, path, answer.status) == (method, path, status)
 
     for exchange in world.looker_server.exchanges:

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import requests
 
+from local.function_server import FUNCTIONS
 from local.sandbox.wire import Exchange, Request, Response, Server, Site
-from local.serving import FUNCTIONS
 from tests.support.world import (
     CONFIGURATION,
     LOOKER_SECRET,

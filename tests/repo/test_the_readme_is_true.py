@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from common.bridge_yaml import decode
 from common.runs.receipts import Outcome
-from local import bridge_file, columns, show
+from local import bridge_file, output, resource_columns
 from local.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +21,13 @@ README = (ROOT / "README.md").read_text()
 def test_the_error_table_is_the_error_tree() -> None:
     kept = README.split("<!-- bridge errors --markdown -->\n")[1].split("\n<!-- end -->")[0]
 
-    assert kept == show.errors_markdown(), "run `bridge errors --markdown` and paste what it prints"
+    assert kept == output.errors_markdown(), "run `bridge errors --markdown` and paste what it prints"
 
 
 def test_the_table_of_resources_is_what_is_read() -> None:
     kept = README.split("<!-- bridge resources --markdown -->\n")[1].split("\n<!-- end -->")[0]
 
-    assert kept == columns.markdown(), "run `bridge resources --markdown` and paste what it prints"
+    assert kept == resource_columns.markdown(), "run `bridge resources --markdown` and paste what it prints"
 
 
 def test_every_outcome_is_explained() -> None:

@@ -1,20 +1,16 @@
-"""`bridge serve` in a process of its own, for the tests that use it as a person would."""
+"""`bridge serve` in a process of its own."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import requests
 import yaml
 
+from tests.support.command_line import BRIDGE, local_environment
 from tests.support.world import EXPORT_KEY, LOOKER_SECRET, PIGMENT_KEY, WEBHOOK_TOKEN, World
-
-BRIDGE = str(Path(sys.executable).parent / "bridge")
 
 
 def write_files(world: World, secret: str = LOOKER_SECRET) -> None:
@@ -23,18 +19,6 @@ def write_files(world: World, secret: str = LOOKER_SECRET) -> None:
     secrets = f"# secrets\nlooker-api={credentials}\n{keys}looker-webhook-token={WEBHOOK_TOKEN}\n"
     (world.folder / ".env").write_text(secrets)
     (world.folder / "bridge.yaml").write_text(yaml.safe_dump(world.raw))
-
-
-def run(world: World, *arguments: str, **how: Any) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in world.environment()}
-    return subprocess.Popen(
-        [BRIDGE, *arguments],
-        cwd=world.folder,
-        env={**environment, **how.pop("env", {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 class Served:
@@ -50,9 +34,14 @@ class Served:
 
 
 @contextmanager
-def served(world: World, **how: Any) -> Iterator[Served]:
-    process = run(
-        world, "serve", "--config", "bridge.yaml", "--env-file", ".env", "--state", "home", "--port", "0", **how
+def served(world: World, **environment: str) -> Iterator[Served]:
+    process = subprocess.Popen(
+        [BRIDGE, "serve", "--state", "home", "--port", "0"],
+        cwd=world.folder,
+        env={**local_environment(world), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield Served(process)

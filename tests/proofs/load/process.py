@@ -5,7 +5,7 @@ The hold of a killed run lapses after seconds, and what the bridge waits for pas
 
 from common.platform.clock import SystemClock
 from common.runs import instance, leases
-from local import serving
+from local import function_server
 
 
 class Brisk(SystemClock):
@@ -16,9 +16,9 @@ class Brisk(SystemClock):
 def main() -> None:
     leases.LIFETIME_S, leases.RENEWAL_S = 6, 1
     instance.current = instance.Instance(Brisk())
-    with serving.functions() as addresses:
-        serving.announce(addresses)
-        serving.wait_for_end()
+    with function_server.serve_functions() as addresses:
+        function_server.print_addresses(addresses)
+        function_server.wait_for_signal()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""The output of `bridge backfill`: a progress bar, a line per call, or JSON."""
+
+from collections.abc import Iterator
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from werkzeug.datastructures import Headers
+
+import looker_pull
+from common.runs.receipts import Receipt
+from local import backfill, output
+from local.backfill import BackfillStep
+from local.deployed_function import PullFunction, deployed
+from looker_pull import PullCall
+
+
+def call(job: str, begin: str, end: str) -> PullCall:
+    return PullCall(job, from_=begin or None, to=end or None)
+
+
+def pull_function(url: str) -> PullFunction:
+    """Return the deployed function at an address, or without one the function on this machine."""
+    return deployed(url) if url else lambda call: looker_pull.act(call, Headers())
+
+
+def load(function: PullFunction, call: PullCall, as_json: bool) -> bool:
+    """Land every window and show the progress. Return whether all have landed."""
+    steps = backfill.load(function, call)
+    if as_json:
+        return _print_json_lines(steps)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[position]}"),
+        TimeRemainingColumn(),
+    )
+    progress_console = Console(stderr=True)
+    with Progress(*columns, console=progress_console, disable=not progress_console.is_terminal) as bar:
+        last = _show_progress(steps, bar, bar.add_task(call.job, total=1.0, position=""))
+    console = output.console()
+    if isinstance(last, Receipt):
+        console.print(output.receipt_table(last))
+        return False
+    result = f"{call.job}: all windows up to {last.progress.until} have landed, {last.rows:,} rows read."
+    console.print(result, highlight=False)
+    return True
+
+
+def preview(function: PullFunction, call: PullCall, as_json: bool) -> bool:
+    """Print every window and its number of rows. Return whether all could be read."""
+    console = output.console()
+    row_count = window_count = 0
+    receipt: Receipt | None = None
+    for receipt in backfill.preview(function, call):
+        if as_json:
+            print(msgspec.json.encode(receipt).decode(), flush=True)
+        elif receipt.error:
+            console.print(output.receipt_table(receipt))
+        elif receipt.window:
+            begin, end = receipt.window
+            rows = receipt.rows.read or 0
+            row_count, window_count = row_count + rows, window_count + 1
+            console.print(_line(begin, end, f"{rows:,}"))
+    if not as_json:
+        console.print(_line(f"{window_count:,} windows", "", f"{row_count:,}"))
+    return receipt is not None and receipt.error is None
+
+
+def _print_json_lines(steps: Iterator[BackfillStep | Receipt]) -> bool:
+    """Print the receipt of each call on a line of its own. Return whether all windows have landed."""
+    step: BackfillStep | Receipt | None = None
+    for step in steps:
+        receipt = step if isinstance(step, Receipt) else step.receipt
+        print(msgspec.json.encode(receipt).decode(), flush=True)
+    return isinstance(step, BackfillStep)
+
+
+def _show_progress(steps: Iterator[BackfillStep | Receipt], bar: Progress, task: TaskID) -> BackfillStep | Receipt:
+    """Update the bar for each call, or print a line without a terminal. Return the last step."""
+    since = ""
+    for step in steps:
+        if isinstance(step, Receipt):
+            return step
+        since = since or (step.receipt.window or [step.progress.reached])[0]
+        position = f"up to {step.progress.reached}, {step.rows:,} rows"
+        bar.update(task, completed=backfill.completed_share(step.progress, since), position=position)
+        if not bar.console.is_terminal:
+            bar.console.print(position, highlight=False)
+    return step
+
+
+def _line(begin: str, end: str, rows: str) -> Table:
+    """Each window is printed as a table of one line, because the next window may take minutes."""
+    line = Table.grid(padding=(0, 2))
+    for width, justify in ((19, "left"), (19, "left"), (12, "right")):
+        line.add_column(width=width, justify=justify)  # type: ignore[arg-type]  # one of rich's words
+    line.add_row(begin, end, rows)
+    return line

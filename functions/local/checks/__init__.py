@@ -1,0 +1,71 @@
+"""Checks of everything that bridge.yaml names. They change nothing.
+
+A check is skipped if it needs something whose own check failed. Secrets and buckets are tried with the permissions of
+the person who runs the check; the functions have service accounts of their own.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from common import bridge_yaml
+from common.platform.errors import BridgeFileInvalid
+from common.runs.instance import Instance
+from local import bridge_file
+from local.checks import buckets, looker, pigment, secrets
+from local.checks.finding import Finding, green, red, table, yellow
+
+__all__ = ["Finding", "findings", "findings_offline", "table"]
+
+_FILE = "bridge.yaml"
+
+
+def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
+    """Run all checks, and yield each finding as soon as it is made."""
+    try:
+        raw = bridge_file.read(config_path)
+        bridge = bridge_yaml.decode(raw)
+    except BridgeFileInvalid as error:
+        yield from _fault_findings(error)
+        yield from buckets.findings(None, None, instance)
+        return
+    yield from _file_findings(bridge)
+    yield from looker.findings(bridge, instance)
+    yield from pigment.findings(bridge, instance)
+    if bridge.webhook.token:
+        yield secrets.try_secret(instance, "webhook.token", bridge.webhook.token)
+    yield from secrets.expiry_findings(bridge, instance.clock.now().date())
+    yield from buckets.findings(bridge, raw, instance)
+
+
+def findings_offline(config_path: Path) -> Iterator[Finding]:
+    """Check only the file, with the code of the functions. No secret is read and no request is sent.
+
+    A red finding would stop every function. A yellow one would stop none.
+    """
+    try:
+        yield from _file_findings(bridge_file.load(config_path))
+    except BridgeFileInvalid as error:
+        yield from _fault_findings(error)
+
+
+def _fault_findings(error: BridgeFileInvalid) -> Iterator[Finding]:
+    for line in error.cause.splitlines():
+        yield red(*_split(line, error.next_step))
+
+
+def _file_findings(bridge: bridge_yaml.Bridge) -> Iterator[Finding]:
+    yield green(_FILE, f"The file is valid and has {_job_counts(bridge)}.")
+    for line in bridge.warnings:
+        yield yellow(*_split(line, "Change it unless it is intended."))
+
+
+def _split(line: str, next_step: str) -> tuple[str, str, str]:
+    """Split a fault or a warning into the key, the problem and the next step."""
+    fault, _, advice = line.partition("; write ")
+    key, _, problem = fault.partition(": ")
+    return key, f"{problem[:1].upper()}{problem[1:]}.", f"Write {advice}." if advice else next_step
+
+
+def _job_counts(bridge: bridge_yaml.Bridge) -> str:
+    jobs = ((len(bridge.pulls), "pull"), (len(bridge.relays), "relay"), (len(bridge.exports), "export"))
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in jobs if count) or "no jobs"

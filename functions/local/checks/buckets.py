@@ -1,0 +1,88 @@
+"""Checks of Cloud Storage: each bucket is written to, and the object is deleted again."""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+from common import bridge_yaml
+from common.platform.errors import BridgeError
+from common.runs.instance import Instance
+from common.storage import paths
+from common.storage.store import Store
+from local.checks.finding import Finding, from_error, green, red, yellow
+
+_OWN_BUCKET = "BRIDGE_BUCKET"
+_PROBE_PREFIX = "tmp/"
+
+
+def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
+    """Check the bridge's own bucket, and the other buckets in bridge.yaml if it is valid."""
+    try:
+        store = instance.store
+    except BridgeError as error:
+        yield from_error(_OWN_BUCKET, error)
+        return
+    yield _try_bucket(_OWN_BUCKET, store, is_read=True)
+    if bridge is None:
+        return
+    yield _copy_finding(store, raw)
+    for subject, bucket in _named_buckets(bridge):
+        yield _try_bucket(subject, store.beside(bucket), is_read=False)
+
+
+def _try_bucket(subject: str, store: Store, *, is_read: bool) -> Finding:
+    try:
+        _write_and_delete(store)
+        if is_read:
+            list(store.names(_PROBE_PREFIX))
+    except BridgeError as error:
+        return red(subject, f"The bucket {store.name} cannot be used: {error.cause}", error.next_step)
+    return green(subject, f"The bucket {store.name} can be {'read and ' if is_read else ''}written.")
+
+
+def _write_and_delete(store: Store) -> None:
+    path = f"{_PROBE_PREFIX}check-{uuid.uuid4()}.json"
+    generation = store.write_json(path, {"written_by": "bridge check"}, over=0)
+    store.delete(path, generation=generation)
+
+
+def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
+    """Yield the buckets in bridge.yaml, each with its key."""
+    for name, pull in bridge.pulls.items():
+        if pull.target.bucket:
+            yield f"pulls.{name}.target.bucket", pull.target.bucket
+    for name, relay in bridge.relays.items():
+        if isinstance(relay, bridge_yaml.Relay) and relay.target.bucket:
+            yield f"relays.{name}.target.bucket", relay.target.bucket
+    for name, export in bridge.exports.items():
+        if export.bucket:
+            yield f"exports.{name}.bucket", export.bucket
+
+
+def _copy_finding(store: Store, raw: object) -> Finding:
+    """Compare bridge.yaml with the copy in the bucket, which the functions read."""
+    next_step = "Run Terraform, which writes it. For a local bridge, `bridge serve` and `bridge pull` write it."
+    try:
+        stored = store.read_json(paths.CONFIG, object)
+    except BridgeError as error:
+        return from_error(paths.CONFIG, error)
+    if stored is None:
+        return yellow(paths.CONFIG, "The bucket does not contain bridge.yaml yet.", next_step)
+    if _normalize(stored.value) != _normalize(raw):
+        return yellow(paths.CONFIG, "The bucket contains a different bridge.yaml.", next_step)
+    return green(paths.CONFIG, "The bucket contains the same bridge.yaml.")
+
+
+_TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")
+
+
+def _normalize(value: object) -> object:
+    """Undo what Terraform changes in the copy: it writes keys as text, and a date as its first moment."""
+    match value:
+        case dict():
+            return {str(key): _normalize(one) for key, one in value.items()}
+        case list():
+            return [_normalize(one) for one in value]
+        case str() if date := _TERRAFORM_DATE.fullmatch(value):
+            return date[1]
+    return value

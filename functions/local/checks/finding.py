@@ -1,0 +1,54 @@
+"""The result of one check, and the table that shows results."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from common.platform.errors import BridgeError
+
+_COLOUR_WIDTH = 6
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The result of one check."""
+
+    colour: Literal["green", "yellow", "red"]
+    "Red: a run will fail. Yellow: a run may fail, or the check is not possible from here."
+    subject: str
+    "The key of bridge.yaml that was checked, such as `pulls.flights.source.look`."
+    what: str
+    "The result as a sentence."
+    next_step: str = ""
+    "How to fix it; empty for green."
+
+
+def green(subject: str, what: str) -> Finding:
+    return Finding("green", subject, what)
+
+
+def yellow(subject: str, what: str, next_step: str) -> Finding:
+    return Finding("yellow", subject, what, next_step)
+
+
+def red(subject: str, what: str, next_step: str) -> Finding:
+    return Finding("red", subject, what, next_step)
+
+
+def from_error(subject: str, error: BridgeError) -> Finding:
+    """A red finding with the error that a run would end with."""
+    return red(subject, error.cause, error.next_step)
+
+
+def table(findings: Iterable[Finding]) -> Table:
+    """One row per finding. The columns have the same width in every table, so findings can be shown one by one."""
+    rows = Table.grid(padding=(0, 2, 0, 0))
+    rows.add_column(width=_COLOUR_WIDTH)
+    rows.add_column()
+    for finding in findings:
+        next_step = f"\n→ {escape(finding.next_step)}" if finding.next_step else ""
+        text = f"[bold]{escape(finding.subject)}[/]  {escape(finding.what)}{next_step}"
+        rows.add_row(f"[{finding.colour}]{finding.colour}[/]", text)
+    return rows

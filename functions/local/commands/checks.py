@@ -1,0 +1,44 @@
+"""`bridge check`: try what bridge.yaml names."""
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from common.runs import instance
+from local import output
+from local.commands.connection import ConfiguredBridge, with_bridge
+from local.commands.options import Json
+
+
+@with_bridge
+def check(
+    bridge: ConfiguredBridge,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Check only bridge.yaml itself. Read no secret and send no request.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Try every credential, permission, id and bucket that bridge.yaml names.
+
+    Green: it works. Yellow: it may fail, or it cannot be checked from here. Red: it fails. Exits with 1 if anything is
+    red. Nothing is loaded, exported or changed.
+    """
+    from local import checks  # noqa: PLC0415
+
+    console = output.console()
+    findings: list[checks.Finding] = []
+    with contextlib.ExitStack() as stack:
+        if not offline:
+            stack.enter_context(bridge.open(needs_secrets=True))
+        if not as_json:
+            stack.enter_context(console.status("checking"))
+        for finding in (
+            checks.findings_offline(bridge.config) if offline else checks.findings(bridge.config, instance.current)
+        ):
+            findings.append(finding)
+            if not as_json:
+                console.print(checks.table([finding]))
+    if as_json:
+        output.print_json(findings)
+    raise typer.Exit(1 if any(finding.colour == "red" for finding in findings) else 0)

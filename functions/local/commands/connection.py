@@ -1,0 +1,95 @@
+"""The bridge that a command works on, and the options that select it."""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import os
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.platform import log
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectedBridge:
+    """The deployed bridge if `BRIDGE_BUCKET` is set, otherwise the local bridge in a folder."""
+
+    env_file: Annotated[
+        Path,
+        typer.Option(
+            help="A file with the secrets of a local bridge: lines of NAME=VALUE, where NAME is a secret that "
+            "bridge.yaml names. Not used if BRIDGE_BUCKET is set."
+        ),
+    ] = Path(".env")
+    state: Annotated[
+        Path,
+        typer.Option(help="The folder that stores the bucket of a local bridge. Not used if BRIDGE_BUCKET is set."),
+    ] = Path(".bridge")
+
+    @contextlib.contextmanager
+    def open(self, *, install: Path | None = None, needs_secrets: bool = False) -> Iterator[Path | None]:
+        """Connect this process to the bridge.
+
+        Args:
+            install: a bridge.yaml to write into the bucket of a local bridge.
+            needs_secrets: without it, the env file may be missing.
+
+        Yields:
+            The folder that stores the buckets of a local bridge as plain files; None for a deployed bridge.
+        """
+        # The person who started the command reads its receipt rather than logs, and may wait for an hour.
+        os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
+        os.environ.setdefault("BRIDGE_DEADLINE_S", "3600")
+        log.configure()
+        if os.environ.get("BRIDGE_BUCKET"):
+            yield None
+            return
+        from local import state_folder  # noqa: PLC0415  # a deployed bridge needs no storage server
+
+        secrets: Path | dict[str, str] = self.env_file if needs_secrets or self.env_file.exists() else {}
+        with state_folder.connect(self.state, secrets):
+            if install is not None:
+                state_folder.install(install)
+            yield self.state
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfiguredBridge(SelectedBridge):
+    """The same with the bridge.yaml on this machine."""
+
+    config: Annotated[Path, typer.Option(help="The path of bridge.yaml.")] = Path("bridge.yaml")
+
+    @contextlib.contextmanager
+    def open_to_run(self) -> Iterator[Path | None]:
+        """Connect this process to the bridge to run jobs. A local bridge gets the bridge.yaml and needs its secrets."""
+        with self.open(install=self.config, needs_secrets=True) as files:
+            yield files
+
+
+def with_bridge(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that select a bridge to a command, which takes it as its first argument."""
+    (name, parameter), *own = inspect.signature(command).parameters.items()
+    bridge_type = parameter.annotation
+    fields = dataclasses.fields(bridge_type)
+
+    @functools.wraps(command)
+    def with_options(**values: typing.Any) -> None:
+        bridge = bridge_type(**{field.name: values.pop(field.name) for field in fields})
+        command(**{name: bridge}, **values)
+
+    hints = typing.get_type_hints(command, include_extras=True)
+    hints |= typing.get_type_hints(bridge_type, include_extras=True)
+    parameters = [
+        *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for _, each in own),
+        *(inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default) for each in fields),
+    ]
+    with_options.__annotations__ = {each.name: hints[each.name] for each in parameters}
+    with_options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # Typer reads it
+        [each.replace(annotation=hints[each.name]) for each in parameters]
+    )
+    return with_options

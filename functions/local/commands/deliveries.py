@@ -1,0 +1,75 @@
+"""`bridge deliveries`: list webhook deliveries, show one, and land some again."""
+
+from typing import Annotated
+
+import typer
+
+from common.runs import instance
+from local import output
+from local.commands.connection import SelectedBridge, with_bridge
+from local.commands.options import Json
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
+@with_bridge
+def list_deliveries(
+    bridge: SelectedBridge,
+    context: typer.Context,
+    relay: Annotated[str, typer.Option(help="The name of a relay, to list only its deliveries.")] = "",
+    all_: Annotated[bool, typer.Option("--all", help="List delivered ones too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the webhook deliveries that are waiting or dead, oldest first, with their age and the reason.
+
+    A waiting delivery is stored and has not landed yet. A dead one was refused for good; `bridge deliveries replay`
+    lands it once the cause is fixed.
+    """
+    if context.invoked_subcommand:
+        return
+    from local import deliveries  # noqa: PLC0415
+
+    with bridge.open():
+        current = instance.current
+        states = ("waiting", "dead", "delivered") if all_ else ("waiting", "dead")
+        found = deliveries.summaries(current.store, relay, states)
+        if as_json:
+            output.print_json(found)
+        else:
+            output.console().print(deliveries.table(found, current.clock.now()))
+
+
+@app.command("show")
+@with_bridge
+def show_delivery(
+    bridge: SelectedBridge,
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The id of a delivery, or a unique part of it.")],
+) -> None:
+    """Print one delivery as JSON: its state, and the content that Looker sent, including its rows."""
+    from local import deliveries  # noqa: PLC0415
+
+    with bridge.open():
+        store = instance.current.store
+        _, entry = deliveries.find(store, identifier)
+        summary = deliveries.DeliverySummary.from_object(entry)
+        output.print_json({"delivery": summary, "content": deliveries.content(store, entry)})
+
+
+@app.command("replay")
+@with_bridge
+def replay_deliveries(
+    bridge: SelectedBridge,
+    identifiers: Annotated[
+        list[str], typer.Argument(metavar="ID…", help="The ids of deliveries, or unique parts of them.")
+    ],
+) -> None:
+    """Put delivered or dead deliveries into the inbox again and print their new ids.
+
+    A replayed delivery is landed again even if it has landed before.
+    """
+    from local import deliveries  # noqa: PLC0415
+
+    with bridge.open():
+        for identifier in identifiers:
+            print(deliveries.replay(instance.current.store, identifier))

@@ -1,0 +1,120 @@
+"""`bridge pull`, `backfill`, `export` and `deliver`: run jobs now."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from common.runs import instance
+from local import output
+from local.commands.connection import ConfiguredBridge, with_bridge
+from local.commands.options import Json
+
+
+@with_bridge
+def pull(
+    bridge: ConfiguredBridge,
+    job: Annotated[str, typer.Argument(help="The name of a pull in bridge.yaml.")],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Read and check all rows and show the first ones. Send nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a pull now and print its receipt. Exits with 1 unless the run ended well."""
+    from werkzeug.datastructures import Headers  # noqa: PLC0415
+
+    import looker_pull  # noqa: PLC0415
+
+    with bridge.open_to_run() as files, _progress(job, "waiting for Looker"):
+        receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
+    output.print_receipt(receipt, as_json, files)
+    raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
+
+
+@with_bridge
+def backfill(
+    bridge: ConfiguredBridge,
+    job: Annotated[str, typer.Argument(help="The name of a pull in bridge.yaml with load: incremental.")],
+    begin: Annotated[
+        str,
+        typer.Option("--from", help="Load again from this day, time or number. Without it, continue at the cursor."),
+    ] = "",
+    end: Annotated[str, typer.Option("--to", help="Load up to this day, time or number. Without it, load all.")] = "",
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Read and check every window and show its number of rows. Send nothing.")
+    ] = False,
+    function: Annotated[
+        str,
+        typer.Option(
+            help="The address of the deployed function looker_pull, which then reads and sends the rows. Without it, "
+            "this machine does."
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Load all windows of an incremental pull, one after the other.
+
+    It can be stopped at any time. Started again, it continues after the last window that landed.
+    """
+    from local import backfill_output  # noqa: PLC0415  # progress bars that no other command needs
+
+    call = backfill_output.call(job, begin, end)
+    with contextlib.nullcontext() if function else bridge.open_to_run():
+        pull_function = backfill_output.pull_function(function)
+        run = backfill_output.preview if preview else backfill_output.load
+        is_complete = run(pull_function, call, as_json)
+    raise typer.Exit(0 if is_complete else 1)
+
+
+@with_bridge
+def export(
+    bridge: ConfiguredBridge,
+    job: Annotated[str, typer.Argument(help="The name of an export in bridge.yaml.")],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Read and check all rows and show the first ones. Publish nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run an export now and print its receipt. Exits with 1 unless the run ended well."""
+    from werkzeug.datastructures import Headers  # noqa: PLC0415
+
+    import pigment_export  # noqa: PLC0415
+
+    with bridge.open_to_run() as files, _progress(job, "waiting for Pigment"):
+        receipt = pigment_export.act(pigment_export.ExportCall(job, preview), Headers())
+    output.print_receipt(receipt, as_json, files)
+    raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
+
+
+@with_bridge
+def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
+    """Land the webhook deliveries that are waiting in the inbox."""
+    from common.flows import deliver as deliver_flow  # noqa: PLC0415
+
+    with bridge.open_to_run():
+        tally = deliver_flow.deliver(instance.current, instance.current.config())
+    if as_json:
+        output.print_json(tally)
+    else:
+        print(f"delivered {tally.delivered}, waiting {tally.waiting}, dead {tally.dead}")
+        if tally.error:
+            print(f"{tally.error.code}: {tally.error.message}\n→ {tally.error.next_step}")
+    raise typer.Exit(1 if tally.error else 0)
+
+
+@contextlib.contextmanager
+def _progress(job: str, first_step: str) -> Iterator[None]:
+    """Show how many rows or bytes were read so far, if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{job}: {first_step}")
+        instance.current.progress = lambda what, count: bar.update(task, description=f"{job}: {count:,} {what}")
+        yield

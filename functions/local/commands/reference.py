@@ -1,0 +1,12 @@
+"""`bridge errors`: the reference of error codes."""
+
+from local import output
+from local.commands.options import Markdown
+
+
+def errors(markdown: Markdown = False) -> None:
+    """List every error code with its HTTP status, its meaning and the next step."""
+    if markdown:
+        print(output.errors_markdown())
+    else:
+        output.console().print(output.errors_table())

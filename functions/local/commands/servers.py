@@ -1,0 +1,42 @@
+"""`bridge demo` and `bridge serve`: the functions on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from local.commands.connection import ConfiguredBridge, with_bridge
+
+
+def demo() -> None:
+    """Run every flow on this machine, with sandboxes of Looker, Pigment and Google Cloud.
+
+    The demo pulls 336,776 flights from Looker into Pigment, relays webhook deliveries, and exports the flights again.
+    It needs no account and no settings. Its files are in the folder .demo afterwards.
+    """
+    from local import demo as demonstration  # noqa: PLC0415  # it imports the whole sandbox
+
+    demonstration.run(Path(".demo"))
+
+
+@with_bridge
+def serve(
+    bridge: ConfiguredBridge,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 selects a free one.")] = 8080,
+) -> None:
+    """Serve the functions on this machine, with the real Looker and Pigment that bridge.yaml names.
+
+    Prints the address of each function and serves until Ctrl-C. Deliveries to the address `receive` are landed without
+    further calls; jobs are not started by their schedules.
+    """
+    from local import function_server, state_folder  # noqa: PLC0415  # servers that no other command needs
+    from local.inbox_notifier import InboxNotifier  # noqa: PLC0415
+
+    notifier = InboxNotifier()
+    with state_folder.serve(bridge.state, bridge.env_file, notifier.on_finalize) as services:
+        state_folder.install(bridge.config)
+        with function_server.serve_functions(port) as addresses:
+            notifier.start(addresses["deliver"])
+            function_server.print_addresses({**addresses, "storage": services.storage})
+            function_server.wait_for_signal()
+            notifier.close()

@@ -1,0 +1,93 @@
+"""An HTTP server of all functions on this machine, each below a path of its own.
+
+All functions run in one process, so that `kill -9` ends everything at the same time, as it does in the cloud. With
+worker processes, one could survive and finish a run after the restart.
+"""
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+from cheroot.wsgi import Server
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+FUNCTIONS = Path(__file__).parent.parent
+"The folder of the entry files."
+ENTRY_POINTS = {
+    "pull": "looker_pull",
+    "export": "pigment_export",
+    "receive": "webhook_receive",
+    "deliver": "webhook_deliver",
+}
+"The name of the function and of its entry file, by the path of its address."
+
+_THREADS = 32
+_SHUTDOWN_TIMEOUT_S = 3600
+"The longest timeout of a function on Cloud Run. A running call ends earlier, by its own deadline."
+
+
+@contextlib.contextmanager
+def serve_functions(port: int = 0) -> Iterator[dict[str, str]]:
+    """Serve every function and give the address of each. On exit, wait for running calls to end.
+
+    Args:
+        port: 0 selects a free port.
+    """
+    apps: dict[str, Any] = {
+        f"/{path}": _without_redirect(
+            functions_framework.create_app(function, str(FUNCTIONS / f"{function}.py"), "http")
+        )
+        for path, function in ENTRY_POINTS.items()
+    }
+    server = Server(
+        ("127.0.0.1", port),
+        DispatcherMiddleware(NotFound(), apps),
+        numthreads=_THREADS,
+        request_queue_size=128,
+        shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
+    )
+    server.prepare()
+    thread = threading.Thread(target=server.serve, name="functions")
+    thread.start()
+    base = f"http://127.0.0.1:{server.bind_addr[1]}"
+    try:
+        yield {path: f"{base}/{path}" for path in ENTRY_POINTS}
+    finally:
+        server.stop()
+        thread.join()
+
+
+def _without_redirect(app: Any) -> Any:
+    """Treat `/pull` as the root of its function; the framework alone would redirect to `/pull/`."""
+    return lambda environ, start: app({**environ, "PATH_INFO": environ["PATH_INFO"] or "/"}, start)
+
+
+def print_addresses(addresses: dict[str, str]) -> None:
+    """Print a table at a terminal, otherwise one line of JSON."""
+    if not sys.stdout.isatty():
+        print(json.dumps(addresses), flush=True)
+        return
+    from rich.console import Console  # noqa: PLC0415  # only a person needs it
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(
+        "", "address", title="The bridge is running. Press Ctrl-C to stop it.", title_justify="left", box=None
+    )
+    for name, address in addresses.items():
+        table.add_row(name, address)
+    Console().print(table)
+
+
+def wait_for_signal() -> None:
+    """Wait for SIGTERM or Ctrl-C."""
+    received = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: received.set())
+    received.wait()

@@ -1,0 +1,197 @@
+"""The output of commands: tables for a person, JSON for a program."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from common.platform.errors import code_of, every_error
+from common.runs.receipts import Receipt
+from common.tables.compare import ChangeCounts, Diff
+
+_COLOURS = {
+    "landed": "green",
+    "published": "green",
+    "previewed": "cyan",
+    "nothing_new": "cyan",
+    "landed_with_skips": "yellow",
+    "importing": "yellow",
+    "unknown": "red",
+    "refused": "red",
+    "failed": "red",
+}
+
+
+def console() -> Console:
+    """Return a console. If standard output is not a terminal, it prints plain text in lines of up to 160 characters."""
+    default = Console()
+    return default if default.is_terminal else Console(width=160, no_color=True)
+
+
+def print_json(value: Any) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def has_ended_well(receipt: Receipt) -> bool:
+    return not receipt.error and receipt.is_final
+
+
+def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
+    """Print a receipt, and the rows that a preview shows.
+
+    Args:
+        files: the folder that stores the buckets of a local bridge.
+    """
+    if as_json:
+        print_json(receipt)
+        return
+    out = console()
+    for table in [*preview_tables(receipt), *diff_tables(receipt), receipt_table(receipt, files)]:
+        out.print(table)
+
+
+def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
+    """One receipt as a table of two columns, without the rows of a preview.
+
+    Args:
+        files: the folder that stores the buckets of a local bridge.
+    """
+    table = Table(
+        show_header=False, title=f"Receipt of run {receipt.run}", title_justify="left", title_style="bold", box=None
+    )
+    table.add_row("job", receipt.job)
+    table.add_row("outcome", _coloured_outcome(receipt))
+    _add_counts(table, receipt)
+    _add(table, "window", " to ".join(receipt.window) if receipt.window else None)
+    _add(table, "cursor", receipt.cursor.after)
+    _add(table, "all windows", _progress(receipt))
+    _add(table, "bytes", f"{receipt.bytes:,}" if receipt.bytes is not None else None)
+    _add(table, "sha256", receipt.sha256)
+    _add(table, "configuration", receipt.configuration)
+    _add(table, "import", receipt.import_id)
+    _add(table, "object" if receipt.outcome == "published" else "intended object", receipt.object)
+    _add(table, "file", _published_file(receipt, files))
+    _add(table, "seconds", _seconds(receipt))
+    for warning in receipt.warnings:
+        table.add_row("[yellow]warning[/]", escape(warning))
+    if receipt.error:
+        table.add_row("[red]error[/]", escape(f"{receipt.error.code}: {receipt.error.message}"))
+        table.add_row("next step", escape(receipt.error.next_step))
+    return table
+
+
+def preview_tables(receipt: Receipt) -> list[Table]:
+    """The first rows of a preview."""
+    if isinstance(receipt.preview, msgspec.UnsetType):
+        return []
+    title = "First rows of the object" if receipt.kind == "export" else "First rows of the file for Pigment"
+    return [_rows_table(title, receipt.preview.header, receipt.preview.first_rows)]
+
+
+def diff_tables(receipt: Receipt) -> list[Table]:
+    """The rows that a preview of `load: changes` found to differ, one table per kind of difference."""
+    if isinstance(receipt.diff, msgspec.UnsetType):
+        return []
+    diff = receipt.diff
+    # Rows with faulty keys cannot be compared, so such a receipt has no counts.
+    counts = receipt.changes or ChangeCounts(0, 0, 0, 0)
+    tables: list[tuple[str, Sequence[Any], int, list[str], list[list[str]]]] = [
+        ("Changed rows", diff.changed_rows, counts.changed, [*diff.key, "column", "before", "after"], _cells(diff)),
+        ("New rows", diff.new_rows, counts.added, diff.header, diff.new_rows),
+        ("Gone from Looker, still in Pigment", diff.gone_keys, counts.gone, diff.key, diff.gone_keys),
+        ("Empty or repeated keys", diff.bad_keys, 0, diff.key, diff.bad_keys),
+    ]
+    return [
+        _rows_table(title if count <= len(rows) else f"{title}, the first {len(rows)} of {count:,}", header, lines)
+        for title, rows, count, header, lines in tables
+        if rows
+    ]
+
+
+def runs_table(receipts: Iterable[Receipt]) -> Table:
+    """One line per run, in the given order."""
+    table = Table("started", "job", "run", "outcome", "read", "landed", "skipped", "details", box=None)
+    for receipt in receipts:
+        rows = receipt.rows
+        landed = None if rows.inserted is None else rows.inserted + (rows.updated or 0)
+        counts = ["" if count is None else f"{count:,}" for count in (rows.read, landed, rows.skipped)]
+        details = receipt.error.message if receipt.error else "; ".join(receipt.warnings)
+        started = receipt.started_at[:19]
+        table.add_row(started, receipt.job, receipt.run, _coloured_outcome(receipt), *counts, escape(details))
+    return table
+
+
+def errors_table() -> Table:
+    """All errors, in the order of the error tree."""
+    table = Table("status", "code", "meaning", "next step", show_lines=True)
+    for kind in every_error():
+        table.add_row(str(kind.status), code_of(kind), escape(kind.__doc__ or ""), escape(kind.next_step))
+    return table
+
+
+def errors_markdown() -> str:
+    """The same table in Markdown."""
+    rows = [f"| {kind.status} | `{code_of(kind)}` | {kind.__doc__} | {kind.next_step} |" for kind in every_error()]
+    return "\n".join(["| status | code | meaning | next step |", "|---|---|---|---|", *rows])
+
+
+def _coloured_outcome(receipt: Receipt) -> str:
+    return f"[{_COLOURS[receipt.outcome]}]{receipt.outcome}[/]"
+
+
+def _add(table: Table, name: str, value: str | None) -> None:
+    if value is not None:
+        table.add_row(name, escape(value))
+
+
+def _add_counts(table: Table, receipt: Receipt) -> None:
+    counts = msgspec.structs.asdict(receipt.rows)
+    if receipt.changes is not None:
+        counts |= msgspec.structs.asdict(receipt.changes)
+    for name, count in counts.items():
+        _add(table, f"rows {name}", None if count is None else f"{count:,}")
+    for skip in receipt.skips:
+        _add(table, "skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
+
+
+def _progress(receipt: Receipt) -> str | None:
+    progress = receipt.progress
+    if isinstance(progress, msgspec.UnsetType) or receipt.outcome == "previewed":
+        return None
+    remaining = "all windows have landed" if progress.done else f"windows up to {progress.until} remain"
+    return f"{progress.windows:,} windows and {progress.rows.read or 0:,} rows in this call; {remaining}"
+
+
+def _published_file(receipt: Receipt, files: Path | None) -> str | None:
+    """The path of a published object on this machine, if its name is a valid file name."""
+    if files is None or receipt.object is None or receipt.outcome != "published":
+        return None
+    file = files / receipt.object.removeprefix("gs://")
+    return str(file) if file.is_file() else None
+
+
+def _seconds(receipt: Receipt) -> str:
+    seconds = receipt.seconds
+    looker = "" if receipt.kind == "export" else f"{seconds.looker:.1f} Looker, "
+    return f"{looker}{seconds.pigment:.1f} Pigment, {seconds.total:.1f} in total"
+
+
+def _cells(diff: Diff) -> list[list[str]]:
+    """One line per changed cell. The first line of each row shows its key."""
+    no_key = [""] * len(diff.key)
+    return [
+        [*(no_key if number else row.key), cell.column, cell.before, cell.after]
+        for row in diff.changed_rows
+        for number, cell in enumerate(row.cells)
+    ]
+
+
+def _rows_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(*map(escape, header), title=title, title_justify="left", min_width=len(title) + 4)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

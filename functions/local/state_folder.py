@@ -1,0 +1,161 @@
+"""The folder of a local bridge: its bucket as plain files, served beside its secrets.
+
+One process at a time serves a folder. Other processes, such as a command beside `bridge serve`, use the addresses that
+this process has written into the folder.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from google.api_core.exceptions import Conflict
+
+from common.bridge_yaml import Bridge, Pull, Relay, decode
+from common.platform.clock import stamp
+from common.platform.errors import OurFault, SecretUnreadable
+from common.runs.leases import Journal
+from common.storage import paths
+from common.storage.store import Store, open_client
+from local import bridge_file
+from local.sandbox.secrets import SandboxSecrets
+from local.sandbox.storage import Notice, SandboxStorage
+from local.sandbox.wire import Server
+
+BUCKET = "bucket"
+PROJECT = "local"
+
+_ADDRESSES = "addresses.json"
+_LOCK = ".lock"
+
+
+class StateServices(msgspec.Struct, frozen=True):
+    """The addresses of the servers for a folder's bucket and secrets."""
+
+    storage: str
+    secrets: str
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables of a function that uses them."""
+        return {
+            "BRIDGE_BUCKET": BUCKET,
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "STORAGE_EMULATOR_HOST": self.storage,
+            "SECRET_MANAGER_EMULATOR_HOST": self.secrets,
+        }
+
+
+@contextlib.contextmanager
+def serve(
+    folder: Path, env_file: Path | Mapping[str, str], on_finalize: Callable[[Notice], None] | None = None
+) -> Iterator[StateServices]:
+    """Serve the bucket and the secrets of a folder, and set the environment of this process to use them.
+
+    Args:
+        env_file: a file with the secrets, or the secrets by name.
+        on_finalize: called for every object that is written, as bucket notifications are sent.
+
+    Raises:
+        OurFault: another process serves this folder.
+        SecretUnreadable: the env file cannot be read or is malformed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    secrets = _read_secrets(env_file) if isinstance(env_file, Path) else SandboxSecrets(env_file)
+    with (
+        _locked(folder),
+        contextlib.closing(SandboxStorage(folder)) as storage,
+        Server(storage) as storage_server,
+        Server(secrets) as secrets_server,
+    ):
+        storage.create_bucket(BUCKET)
+        if on_finalize:
+            storage.on_finalize.append(on_finalize)
+        services = StateServices(storage_server.url, secrets_server.url)
+        os.environ.update(services.environment())
+        _expire_leases(Store(BUCKET))
+        addresses = folder / _ADDRESSES
+        addresses.write_bytes(msgspec.json.encode(services))
+        try:
+            yield services
+        finally:
+            addresses.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def connect(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[StateServices]:
+    """Use the process that serves a folder; if there is none, serve it."""
+    running = _running_services(folder)
+    if running is None:
+        with serve(folder, env_file) as services:
+            yield services
+    else:
+        os.environ.update(running.environment())
+        yield running
+
+
+def install(config: Path) -> None:
+    """Write bridge.yaml into the bucket, as Terraform does in the cloud.
+
+    Raises:
+        BridgeFileInvalid: it is not valid.
+    """
+    raw = bridge_file.read(config)
+    _create_buckets(decode(raw))
+    Store(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OurFault(
+                f"Another bridge uses the folder {folder}.",
+                next_step="Stop it, or name another folder with --state.",
+            ) from None
+        yield
+
+
+def _running_services(folder: Path) -> StateServices | None:
+    try:
+        with (folder / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return msgspec.json.decode((folder / _ADDRESSES).read_bytes(), type=StateServices)
+
+
+def _read_secrets(env_file: Path) -> SandboxSecrets:
+    try:
+        return SandboxSecrets.from_file(env_file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SecretUnreadable(
+            f"The secrets file {env_file} cannot be read: {reason}",
+            next_step="Name a file with --env-file. It has one line NAME=VALUE for each secret that bridge.yaml names.",
+        ) from None
+
+
+def _create_buckets(bridge: Bridge) -> None:
+    """Create the user's own buckets. In the cloud they exist before the bridge is deployed."""
+    names = {job.target.bucket for job in bridge.jobs() if isinstance(job, Pull | Relay)}
+    names |= {export.bucket for export in bridge.exports.values()}
+    client = open_client()
+    for name in sorted(names - {""}):
+        with contextlib.suppress(Conflict):
+            client.create_bucket(name)
+
+
+def _expire_leases(store: Store) -> None:
+    """Expire all leases. Only one process uses a folder, so each belongs to a process that no longer runs."""
+    for path in store.names(paths.LEASES):
+        stored = store.read_json(path, Journal)
+        if stored is not None:
+            expired = msgspec.structs.replace(stored.value, expires_at=stamp(datetime.now(UTC)))
+            store.write_json(path, expired, over=stored.generation)

@@ -1,0 +1,109 @@
+"""`bridge serve` lands deliveries by itself. `bridge deliveries` lists them, shows one, and replays them."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import requests
+
+from local.sandbox.wire import Response
+from tests.support.command_line import run, run_process
+from tests.support.served import Served, served, write_files
+from tests.support.world import PUSH, WEBHOOK_TOKEN, World, delivery
+
+
+def post(bridge: Served, body: bytes, event: str) -> requests.Response:
+    headers = {"X-Looker-Webhook-Token": WEBHOOK_TOKEN, "X-Looker-Webhook-Id": event}
+    return requests.post(f"{bridge.addresses['receive']}/sales", data=body, headers=headers, timeout=30)
+
+
+def output_of(world: World, *arguments: str) -> str:
+    result = run(world, *arguments)
+    assert result.status == 0, result.errors
+    return result.output
+
+
+def after_pushes(world: World, count: int) -> threading.Event:
+    """Return an event that is set once Pigment has received this number of pushes."""
+    received = threading.Event()
+    world.pigment_server.fault(PUSH, after=count - 1, then=received.set)
+    return received
+
+
+def wait_until(world: World, state: str, count: int) -> list[dict[str, Any]]:
+    """Wait until this number of deliveries is in a state, and return them."""
+    give_up_s = time.monotonic() + 60
+    while True:
+        listed: list[dict[str, Any]] = json.loads(output_of(world, "deliveries", "--all", "--json"))
+        found = [each for each in listed if each["state"] == state]
+        if len(found) == count:
+            return found
+        assert time.monotonic() < give_up_s, listed
+        time.sleep(0.05)
+
+
+def test_deliveries_land_by_themselves_when_pigment_is_available_again(world: World) -> None:
+    world.relay("sales")
+    write_files(world)
+    world.pigment_server.fault(PUSH, times=1, refuse=Response(429, headers={"Retry-After": "1"}))
+    with served(world) as bridge:
+        landed = after_pushes(world, 2)
+        assert post(bridge, delivery(("1", "10")), "a").json()["looker"]["success"] is True
+        assert post(bridge, delivery(("2", "20")), "b").status_code == 200
+        assert landed.wait(30)
+        listed = wait_until(world, "delivered", 2)
+
+    assert [each["details"]["outcome"] for each in listed] == ["landed", "landed"]
+    configuration = world.raw["relays"]["sales"]["target"]["configuration"]
+    assert [row["Id"] for row in world.pigment.rows(configuration)] == ["1", "2"]
+
+
+def test_dead_deliveries_show_the_reason_and_land_when_replayed_after_a_fix(world: World) -> None:
+    world.relay("sales", guards={"min_rows": 2})
+    write_files(world)
+    with served(world) as bridge:
+        post(bridge, delivery(("1", "10")), "a")
+        (dead,) = wait_until(world, "dead", 1)
+        assert dead["details"]["code"] == "too_few_rows"
+        # The process beside `bridge serve` reads the same bucket.
+        result = run_process(world, "deliveries")
+        assert (result.status, result.output.count("too_few_rows")) == (0, 1)
+        shown = json.loads(output_of(world, "deliveries", "show", dead["id"]))
+        assert shown["delivery"] == dead
+        assert shown["content"]["attachment"]["data"] == "Id,Amount\n1,10\n"
+    world.relay("sales", target=world.raw["relays"]["sales"]["target"])
+    write_files(world)
+    with served(world):
+        new_id = output_of(world, "deliveries", "replay", dead["id"]).strip()
+        assert new_id != dead["id"]
+        wait_until(world, "delivered", 1)
+
+    assert len(world.imports) == 1
+
+
+def test_a_replayed_delivery_lands_again_even_if_it_has_landed(world: World) -> None:
+    world.relay("sales")
+    write_files(world)
+    with served(world) as bridge:
+        post(bridge, delivery(("1", "10")), "a")
+        (first,) = wait_until(world, "delivered", 1)
+        output_of(world, "deliveries", "replay", first["id"])
+        wait_until(world, "delivered", 2)
+        output_of(world, "deliveries", "replay", first["id"])
+        wait_until(world, "delivered", 3)
+
+    assert len(world.imports) == 3
+
+
+def test_an_unknown_id_is_an_error(world: World) -> None:
+    write_files(world)
+
+    result = run(world, "deliveries", "replay", "nothing")
+
+    assert (result.status, result.output) == (1, "")
+    assert result.errors.splitlines() == [
+        "error: no_such_job",
+        "No delivery matches nothing.",
+        "→ `bridge deliveries --all` lists the ids.",
+    ]

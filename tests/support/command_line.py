@@ -1,0 +1,124 @@
+"""The command line `bridge`, run in this process or as a process of its own."""
+
+import contextlib
+import contextvars
+import io
+import logging
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+import pytest
+
+from common.runs import instance
+from common.runs.instance import Instance
+from local import cli
+from tests.support.world import World
+
+BRIDGE = str(Path(sys.executable).parent / "bridge")
+
+
+class CommandResult(NamedTuple):
+    status: int
+    output: str
+    errors: str
+
+
+def local_environment(world: World) -> dict[str, str]:
+    """The environment without the world's bucket, so that commands use a local bridge."""
+    return {name: value for name, value in os.environ.items() if name not in world.environment()}
+
+
+def run(world: World, *arguments: str, typed: str = "") -> CommandResult:
+    """Run a command on the local bridge in the folder `home` of the world, in this process.
+
+    Args:
+        typed: the content of standard input.
+    """
+    with contextlib.chdir(world.folder):
+        return _run_here([*arguments, "--state", "home"], local_environment(world), typed)
+
+
+def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str]:
+    """Do the same at a terminal. Return the exit status and everything that the terminal shows."""
+    controller, terminal = pty.openpty()
+    os.write(controller, typed.encode())
+    with contextlib.chdir(world.folder), open(terminal, "r+b", buffering=0) as raw:  # noqa: PTH123  # a descriptor
+        streams = [io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for _ in range(3)]
+        status = _main([*arguments, "--state", "home"], local_environment(world), *streams)
+        for stream in streams:
+            stream.detach()
+        os.write(terminal, b"\0")
+        shown = b""
+        while not shown.endswith(b"\0"):
+            shown += os.read(controller, 65536)
+    os.close(controller)
+    text = shown.removesuffix(b"\0").decode()
+    return status, re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
+
+
+def run_deployed(*arguments: str) -> CommandResult:
+    """Run a command in this process on the world's own bucket, as an operator of a deployed bridge does."""
+    return _run_here(arguments, os.environ, "")
+
+
+def run_process(world: World, *arguments: str) -> CommandResult:
+    """Do the same as `run` in a process of its own."""
+    done = subprocess.run(
+        [BRIDGE, *arguments, "--state", "home"],
+        cwd=world.folder,
+        env=local_environment(world),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def _run_here(arguments: Sequence[str], environment: Mapping[str, str], typed: str) -> CommandResult:
+    raw = io.BytesIO(typed.encode()), io.BytesIO(), io.BytesIO()
+    streams = [io.TextIOWrapper(each, encoding="utf-8", write_through=True) for each in raw]
+    status = _main(arguments, environment, *streams)
+    return CommandResult(status, raw[1].getvalue().decode(), raw[2].getvalue().decode())
+
+
+def _main(
+    arguments: Sequence[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO
+) -> int:
+    with _process_state(environment):
+        before = sys.stdin, sys.stdout, sys.stderr
+        sys.stdin, sys.stdout, sys.stderr = stdin, stdout, stderr
+        try:
+            with pytest.raises(SystemExit) as end:
+                contextvars.copy_context().run(cli.main, arguments)
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = before
+    assert isinstance(end.value.code, int), end.value.code
+    return end.value.code
+
+
+@contextlib.contextmanager
+def _process_state(environment: Mapping[str, str]) -> Iterator[None]:
+    """The state of a new process: its environment, its instance and its logging. All are restored."""
+    root = logging.getLogger()
+    before = (dict(os.environ), instance.current, root.handlers, root.level)
+    _set_environment(environment)
+    instance.current = Instance()
+    try:
+        yield
+    finally:
+        before_environment, instance.current, root.handlers, level = before
+        root.setLevel(level)
+        _set_environment(before_environment)
+
+
+def _set_environment(environment: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
