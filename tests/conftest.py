@@ -1,12 +1,24 @@
-"""Fixtures: the functions served once, and a world of its own for each test."""
+"""Fixtures: the functions and the sandbox's servers once per worker, and a world of its own for each test."""
 
+import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from common.runs import instance
 from local import serving
-from tests.support.world import World, open_world
+from tests.support.sites import SHARED
+from tests.support.world import Servers, World, open_world
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_THREADS_END_WITHIN_S = 10
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +28,36 @@ def addresses() -> Iterator[dict[str, str]]:
         yield addresses
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The sandbox's servers, on ports of this machine."""
+    with Servers() as servers:
+        yield servers
+
+
+@pytest.fixture(autouse=True)
+def current_instance() -> Iterator[None]:
+    """Restore `instance.current`, which a test may replace."""
+    before = instance.current
+    yield
+    instance.current = before
+
+
+@pytest.fixture(autouse=True)
+def no_thread_outlives_its_test() -> Iterator[None]:
+    """Fail with the names of the threads that a test leaves running."""
+    before = set(threading.enumerate())
+    yield
+    deadline_s = time.monotonic() + _THREADS_END_WITHIN_S
+    left = [each for each in threading.enumerate() if each not in before and not each.name.startswith(SHARED)]
+    for thread in left:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+    assert [thread.name for thread in left if thread.is_alive()] == []
+
+
 @pytest.fixture
-def world(tmp_path: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with open_world(tmp_path, addresses, monkeypatch) as world:
+def world(
+    tmp_path: Path, servers: Servers, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    with open_world(tmp_path, servers, addresses, monkeypatch) as world:
         yield world

@@ -36,6 +36,7 @@ from tests.support.world import (
     HEADER,
     PUSH,
     ROWS,
+    Servers,
     World,
     delivery,
     open_world,
@@ -113,7 +114,11 @@ def touched(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
 def observed(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[Observed]:
     """The functions' main cases and some of their worst."""
     folder = tmp_path_factory.mktemp("observed")
-    with pytest.MonkeyPatch.context() as monkeypatch, open_world(folder, addresses, monkeypatch) as world:
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Servers() as servers,
+        open_world(folder, servers, addresses, monkeypatch) as world,
+    ):
         world.storage_server.keep_bytes = world.secrets_server.keep_bytes = 4096
         here = Observed(world)
         with logged() as text:

@@ -28,6 +28,7 @@ from tests.support.world import (
     PUSH,
     ROWS,
     STATUS,
+    Servers,
     World,
 )
 
@@ -211,8 +212,12 @@ class Theatre:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with pytest.MonkeyPatch.context() as environment, Server(Nothing(), keep_bytes=1 << 20) as stranger:
-        world = World(tmp_path_factory.mktemp("world"), {})
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        Servers() as servers,
+        Server(Nothing(), keep_bytes=1 << 20) as stranger,
+    ):
+        world = World(tmp_path_factory.mktemp("world"), servers, {})
         for server in (world.storage_server, world.secrets_server):
             server.keep_bytes = 1 << 20
         for name, value in world.environment().items():
