@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,7 @@ import pytest
 
 from common.runs import instance
 from local import serving
+from tests.support.kills import Processes
 from tests.support.sites import SHARED
 from tests.support.world import Servers, World, open_world
 
@@ -61,3 +63,10 @@ def world(
 ) -> Iterator[World]:
     with open_world(tmp_path, servers, addresses, monkeypatch) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """Calls of functions that can be killed."""
+    with closing(Processes()) as processes:
+        yield processes

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.killing import STORAGE_WRITES, run_until_killed
-from tests.support.settling import let_holds_lapse, settle
-from tests.support.world import PUSH, World
+from common.runs.leases import LIFETIME_S
+from tests.support.kills import Kill, ProcessCall, Processes, When
+from tests.support.settling import settle
+from tests.support.world import PUSH, STORAGE_WRITES, World
 
 COLUMNS = ["year", "month", "day", "dep_time", "carrier", "flight", "origin", "dest", "time_hour"]
 HEADER = ["Flights Carrier", "Flights Flight", "Flights Origin", "Flights Dest", "Flights Time Hour"]
@@ -19,12 +20,8 @@ FIELDS = ["flights.carrier", "flights.flight", "flights.origin", "flights.dest",
 FULL, WINDOWS = "full-load", "by-month"
 
 
-def pull(until: str) -> str:
-    return f"""
-import looker_pull
-receipt = looker_pull.act(looker_pull.PullCall({WINDOWS!r}, to={until!r}), Headers())
-sys.exit(0 if receipt.error is None else 3)
-"""
+def pull(until: str) -> ProcessCall:
+    return ProcessCall.of_job("pull", WINDOWS, to=until)
 
 
 def flights_of(every: int, folder: Path) -> Path:
@@ -79,13 +76,12 @@ def test_a_whole_year_by_month_equals_the_full_load(world: World, every: int) ->
 
 
 @pytest.mark.parametrize("until", ["2013-05-01", pytest.param("2014-01-01", marks=pytest.mark.slow)])
-def test_killed_again_and_again_it_still_does(world: World, until: str) -> None:
+def test_killed_again_and_again_it_still_does(world: World, processes: Processes, until: str) -> None:
     """Each run dies a few writes into it, before or after one of them; the next one goes on."""
     lists = offer(world, every=4000)
     for turn in range(40):
-        if not run_until_killed(
-            pull(until), world.storage_server, STORAGE_WRITES, 10 + turn % 9, after_effect=turn % 2 == 0
-        ):
+        kill = Kill(world.storage_server, STORAGE_WRITES, 10 + turn % 9, "before" if turn % 2 else "after")
+        if not processes.dies(world, pull(until), kill):
             break
         clear_up(world, lists[WINDOWS])
     else:
@@ -97,9 +93,9 @@ def test_killed_again_and_again_it_still_does(world: World, until: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("when", ["after", "before"])
 @pytest.mark.parametrize("on", [STORAGE_WRITES, PUSH], ids=["write", "push"])
-def test_killed_at_any_step_it_still_does(world: World, on: str, after_effect: bool) -> None:
+def test_killed_at_any_step_it_still_does(world: World, processes: Processes, on: str, when: When) -> None:
     """Of a first window, one in the middle and a last one; the rest of the year lands with the run that follows."""
     server = world.storage_server if on == STORAGE_WRITES else world.pigment_server
     step = 0
@@ -107,7 +103,7 @@ def test_killed_at_any_step_it_still_does(world: World, on: str, after_effect: b
         for name in world.objects(""):
             world.store.delete(name)
         lists = offer(world, every=4000)
-        if not run_until_killed(pull("2013-04-01"), server, on, step, after_effect=after_effect):
+        if not processes.dies(world, pull("2013-04-01"), Kill(server, on, step, when)):
             break
         clear_up(world, lists[WINDOWS])
         assert world.call(job=WINDOWS, to="2014-01-01").status == 200
@@ -119,8 +115,7 @@ def test_killed_at_any_step_it_still_does(world: World, on: str, after_effect: b
 
 def clear_up(world: World, configuration: str) -> None:
     """After a kill: what nobody else can know, a person says."""
-    let_holds_lapse(world)
-    for each in world.imports:
-        world.pigment.finished(each.id)
+    world.clock.advance(LIFETIME_S + 1)
+    world.finish_imports()
     if world.call(job=WINDOWS, to="2013-01-01").status != 200:
-        settle(world, WINDOWS, configuration)
+        settle(world, configuration)

@@ -8,22 +8,18 @@ from common.platform.errors import NoSuchJob
 from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
 from common.storage import store
-from tests.support.killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
-from tests.support.world import World
+from tests.support.kills import AT_EVERY_WRITE, Kill, ProcessCall, Processes, When
+from tests.support.world import STORAGE_WRITES, World
 
-EXPORT = """
-import pigment_export
-receipt = pigment_export.act(pigment_export.ExportCall("revenue"), Headers())
-sys.exit(0 if receipt.outcome == "published" else 3)
-"""
+EXPORT = ProcessCall.of_job("export", "revenue")
 
 
 def rows(last: int) -> bytes:
     return b"Id;Amount\n" + b"".join(b"%d;1\n" % number for number in range(last))
 
 
-@pytest.mark.parametrize("after_effect", AT_EVERY_WRITE)
-def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool) -> None:
+@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, when: When) -> None:
     world.export("revenue")
     world.pigment_gives(rows(1))
     assert world.call("export", job="revenue").status == 200
@@ -32,7 +28,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool) -> 
     while True:
         world.clock.advance(LIFETIME_S + 1)
         world.pigment_gives(rows(2 * steps + 2))
-        if not run_until_killed(EXPORT, world.storage_server, STORAGE_WRITES, steps, after_effect=after_effect):
+        if not processes.dies(world, EXPORT, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         there = world.store.look_at("exports/revenue.csv")
         assert there is not None
@@ -71,10 +67,10 @@ def test_an_answer_lost_at_the_publication_is_found_by_the_next_run(
     assert world.objects("tmp/") == world.objects("leases/") == []
 
 
-def test_an_export_is_not_settled_by_hand(world: World) -> None:
+def test_an_export_is_not_settled_by_hand(world: World, processes: Processes) -> None:
     world.export("revenue")
     world.pigment_gives(rows(1))
-    assert run_until_killed(EXPORT, world.storage_server, r"POST .*rewriteTo", 0, after_effect=True)
+    assert processes.dies(world, EXPORT, Kill(world.storage_server, r"POST .*rewriteTo", 0, "after"))
     world.clock.advance(LIFETIME_S + 1)
     (path,) = world.objects("leases/")
     flight = world.store.read_json(path, Journal)

@@ -4,17 +4,13 @@ import os
 
 import pytest
 
-from common.runs import settling
 from common.runs.leases import LIFETIME_S
-from tests.support.killing import AT_EVERY_WRITE, STORAGE_WRITES, run_until_killed
-from tests.support.world import HEADER, PUSH, ROWS, World
+from tests.support.kills import AT_EVERY_WRITE, Kill, ProcessCall, Processes, When
+from tests.support.settling import settle
+from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
 TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
-PULL = f"""
-import looker_pull
-receipt = looker_pull.act(looker_pull.PullCall("flights"), Headers({TICK!r}))
-sys.exit(0 if receipt.outcome == "landed" else 3)
-"""
+PULL = ProcessCall.of_job("pull", "flights", TICK)
 
 
 def converge(world: World) -> list[int]:
@@ -27,20 +23,19 @@ def converge(world: World) -> list[int]:
         if answer.status == 200:
             return statuses
         assert answer.code == "landing_unknown", answer.body
-        run = next(receipt["run"] for receipt in world.receipts() if receipt["outcome"] == "unknown")
-        settling.settle_by_hand(world.store, world.clock, run, "landed" if landed(world) else "not landed")
+        assert settle(world, configuration(world))
     raise AssertionError(statuses)
 
 
 @pytest.mark.parametrize(
     "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
 )
-@pytest.mark.parametrize("after_effect", AT_EVERY_WRITE)
-def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, repeatable: bool) -> None:
+@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     steps = 0
     while True:
         fresh(world, repeatable)
-        if not run_until_killed(PULL, world.storage_server, STORAGE_WRITES, steps, after_effect=after_effect):
+        if not processes.dies(world, PULL, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         statuses = converge(world)
         assert landed(world) == len(ROWS), (steps, statuses)
@@ -52,10 +47,10 @@ def test_killed_at_any_write_to_the_bucket(world: World, after_effect: bool, rep
 
 
 @pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
-@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
-def test_killed_at_the_push(world: World, after_effect: bool, repeatable: bool) -> None:
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     fresh(world, repeatable)
-    assert run_until_killed(PULL, world.pigment_server, PUSH, 0, after_effect=after_effect)
+    assert processes.dies(world, PULL, Kill(world.pigment_server, PUSH, 0, when))
 
     statuses = converge(world)
 
@@ -69,9 +64,14 @@ def fresh(world: World, repeatable: bool) -> None:
         world.store.delete(name)
     application = world.pigment.application("Planning")
     block = world.pigment.block(application, f"Flights {len(world.imports)} {os.urandom(4).hex()}")
-    configuration = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
-    world.pull("flights", target={"repeatable": repeatable, "configuration": configuration})
+    target = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
+    world.pull("flights", target={"repeatable": repeatable, "configuration": target})
+
+
+def configuration(world: World) -> str:
+    configuration: str = world.raw["pulls"]["flights"]["target"]["configuration"]
+    return configuration
 
 
 def landed(world: World) -> int:
-    return world.pigment.count(world.raw["pulls"]["flights"]["target"]["configuration"])
+    return world.pigment.count(configuration(world))

@@ -15,8 +15,8 @@ from common.runs.leases import LIFETIME_S
 from common.runs.receipts import Receipt
 from local import show
 from local.sandbox.wire import Response
-from tests.support.killing import STORAGE_WRITES, run_until_killed
-from tests.support.world import HEADER, PUSH, ROWS, World
+from tests.support.kills import Kill, ProcessCall, Processes, When
+from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
 KEY = ["Flights Day", "Flights Carrier"]
 LATER = [*ROWS[1:4], ["2013-01-03", "UA", "two\nlines", "99"], ["2013-01-04", "WN", "MDW", "5"]]
@@ -318,16 +318,12 @@ def test_a_file_that_no_run_names_is_taken_away_by_the_next_one(prepared: World)
     assert prepared.objects("bases/") == [other, cursor(prepared)]
 
 
-RUN = """
-import looker_pull
-receipt = looker_pull.act(looker_pull.PullCall("flights"), Headers())
-sys.exit(0 if receipt.outcome == "landed" else 3)
-"""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("after_effect", [True, False], ids=["after", "before"])
-def test_killed_at_any_write_to_the_bucket_every_change_has_landed_in_the_end(world: World, after_effect: bool) -> None:
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_killed_at_any_write_to_the_bucket_every_change_has_landed_in_the_end(
+    world: World, processes: Processes, when: When
+) -> None:
+    run = ProcessCall.of_job("pull", "flights")
     steps = 0
     while True:
         for name in world.objects(""):
@@ -336,7 +332,7 @@ def test_killed_at_any_write_to_the_bucket_every_change_has_landed_in_the_end(wo
         keyed(world)
         assert world.call(job="flights").body["outcome"] == "landed"
         world.flights(LATER)
-        if not run_until_killed(RUN, world.storage_server, STORAGE_WRITES, steps, after_effect=after_effect):
+        if not processes.dies(world, run, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         world.clock.advance(LIFETIME_S + 1)
         assert world.call(job="flights").body["outcome"] in {"landed", "nothing_new"}, steps

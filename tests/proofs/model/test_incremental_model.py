@@ -119,7 +119,7 @@ class Source(RuleBasedStateMachine):
 
     @rule()
     def a_person_settles(self) -> None:
-        settle(self.world, self.trips.name, self.trips.configuration)
+        settle(self.world, self.trips.configuration)
 
     # What must hold
 
@@ -148,7 +148,7 @@ class Source(RuleBasedStateMachine):
         for _ in range(60):
             self._let_imports_end()
             answer = self._run()
-            settle(self.world, self.trips.name, self.trips.configuration)
+            settle(self.world, self.trips.configuration)
             if answer is not None and answer.error is None and answer.progress.done:
                 break
             self.world.clock.advance(LIFETIME_S + 1)

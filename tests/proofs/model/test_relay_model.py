@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import flask
 import pytest
@@ -17,10 +17,10 @@ from werkzeug.test import create_environ
 
 import webhook_receive
 from common.flows import deliver as delivering
-from common.platform.errors import BridgeError, ConfigurationOccupied
-from common.runs import leases, settling
+from common.platform.errors import BridgeError
+from common.runs import leases, receipts
 from common.runs.instance import CONFIG_PATH
-from common.runs.leases import LIFETIME_S, Journal
+from common.runs.leases import LIFETIME_S
 from common.storage import inbox
 from common.storage.store import ListedObject
 from local.sandbox.pigment import SandboxImport
@@ -202,28 +202,8 @@ class Relay(RuleBasedStateMachine):
             self.world.pigment.finished(each.id)
 
     def _settle(self) -> None:
-        """As a person would who looks at Pigment's import history."""
         for configuration in set(self.configurations.values()):
-            stored = self.world.store.read_json(leases.path_of(configuration), Journal)
-            if stored is None or stored.value.step != "unknown":
-                continue
-            found = self._unclaimed(stored.value)
-            if any(each.status == "InProgress" for each in found):
-                continue
-            verdict: Literal["landed", "not landed"] = (
-                "landed" if any(each.status == "Completed" for each in found) else "not landed"
-            )
-            with contextlib.suppress(ConfigurationOccupied):
-                settling.settle_by_hand(self.world.store, self.world.clock, stored.value.receipt.run, verdict)
-
-    def _unclaimed(self, flight: Journal) -> list[SandboxImport]:
-        """Imports of a flight's file that no other run's receipt speaks of."""
-        claimed = {each["import_id"] for each in self._receipts() if each["run"] != flight.receipt.run}
-        return [
-            each
-            for each in self._imports(flight.receipt.configuration)
-            if each.sha256 == flight.receipt.sha256 and each.id not in claimed
-        ]
+            settle(self.world, configuration)
 
     # What must hold
 
