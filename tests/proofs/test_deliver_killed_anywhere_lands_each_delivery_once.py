@@ -17,7 +17,7 @@ def fresh(world: World, repeatable: bool = False) -> str:
     relay = f"sales-{os.urandom(4).hex()}"
     unique = ["Id"] if repeatable else None
     target = {"repeatable": repeatable, "configuration": world.list_for(relay, unique=unique)}
-    world.raw["pulls"] = world.raw["relays"] = {}
+    world.raw |= {"pulls": {}, "relays": {}}
     world.relay(relay, target=target)
     return relay
 

@@ -21,6 +21,8 @@ When = Literal["before", "after"]
 AT_EVERY_WRITE = [pytest.param("after", id="after"), pytest.param("before", id="before", marks=pytest.mark.slow)]
 "Before a write the bucket is as it was after the previous write, so this half can be left to the slow proofs."
 
+_JSON = {"Content-Type": "application/json"}
+
 
 @dataclasses.dataclass(frozen=True)
 class ProcessCall:
@@ -34,9 +36,7 @@ class ProcessCall:
     @classmethod
     def of_job(cls, function: str, job: str, headers: Mapping[str, str] | None = None, **more: Any) -> Self:
         """What Cloud Scheduler posts."""
-        return cls(
-            function, json.dumps({"job": job, **more}), "/", {"Content-Type": "application/json", **(headers or {})}
-        )
+        return cls(function, json.dumps({"job": job, **more}), headers={**_JSON, **(headers or {})})
 
     @classmethod
     def of_delivery(cls, relay: str, body: bytes) -> Self:
@@ -44,7 +44,7 @@ class ProcessCall:
         return cls("receive", body.decode(), f"/{relay}", {"X-Looker-Webhook-Token": WEBHOOK_TOKEN})
 
 
-DELIVER = ProcessCall("deliver", "{}", headers={"Content-Type": "application/json"})
+DELIVER = ProcessCall("deliver", "{}", headers=_JSON)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,7 @@ from local.sandbox.wire import Request, Response
 from tests.proofs.model import troubles
 from tests.proofs.model.proof import prove
 from tests.proofs.model.troubles import Trouble
+from tests.support.settling import settle
 from tests.support.world import WEBHOOK_TOKEN, World, delivery
 
 RELAYS: dict[str, dict[str, Any]] = {
