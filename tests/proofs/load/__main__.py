@@ -32,7 +32,7 @@ def main() -> int:
     asked.add_argument("--deliveries", type=int, default=10_000)
     asked.add_argument("--relays", type=int, default=20)
     asked.add_argument("--deliverers", type=int, default=2, help="processes that land, beside the one that receives")
-    asked.add_argument("--kill-every", type=float, default=10, metavar="SECONDS")
+    asked.add_argument("--kill-every", type=int, default=100, metavar="N", help="kill a process at every Nth delivery")
     asked.add_argument("--seed", type=int, default=None)
     given = asked.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
@@ -48,19 +48,16 @@ def main() -> int:
         receiver, *deliverers = processes
         waker = Waker(deliverers, relays, random.Random(f"{seed} waker"))
         cloud.storage.on_finalize.append(waker.notice)
-        chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"))
+        chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"), given.kill_every)
         operator = Operator(cloud)
         looker = Looker(relays, given.deliveries, random.Random(seed))
         steady = [*waker.jobs(), Job(2, waker.sweep), Job(0.5, operator.look)]
-        trouble = [Job(given.kill_every, chaos.kill), Job(given.kill_every / 2, chaos.spoil)]
         with _progress(cloud, given.deliveries):
-            for job in (*steady, *trouble):
+            for job in steady:
                 job.start()
             cloud.misbehave(random.Random(f"{seed} faults"))
             began_s = time.monotonic()
-            looker.post_all(lambda: receiver.address("receive"), lambda: cloud.waiting() < _MOST_WAITING)
-            for job in trouble:
-                job.stop()
+            looker.post_all(lambda: receiver.address("receive"), lambda: cloud.waiting() < _MOST_WAITING, chaos.posted)
             cloud.heal()
             drained = _drain(cloud)
             took_s = time.monotonic() - began_s

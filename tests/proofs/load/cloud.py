@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from common.platform.clock import SystemClock
 from common.runs.instance import CONFIG_PATH
 from common.storage.store import Store
 from local.sandbox.pigment import SandboxPigment
@@ -87,6 +88,7 @@ class Cloud:
         self.storage = SandboxStorage(folder)
         self.storage.create_bucket("bridge")
         self.bucket = folder / "bridge"
+        self.clock = SystemClock()
         self.pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
         self.storage_server, self.pigment_server = Server(self.storage), Server(self.pigment)
         self.secrets_server = Server(SandboxSecrets({"import-key": self.pigment.key(["Import"]), "token": TOKEN}))

@@ -35,13 +35,23 @@ class Looker:
         self._chance = chance
         self._next = itertools.count()
 
-    def post_all(self, address: Callable[[], str], may_go_on: Callable[[], bool], hands: int = 6) -> None:
-        """Post everything, several at a time; a little faster than the bridge can land it."""
+    def post_all(
+        self,
+        address: Callable[[], str],
+        may_go_on: Callable[[], bool],
+        posted: Callable[[int], None],
+        hands: int = 6,
+    ) -> None:
+        """Post everything, several at a time; a little faster than the bridge can land it.
+
+        Args:
+            posted: called after each delivery with its number, from 1, on the thread that posted it.
+        """
         with ThreadPoolExecutor(hands) as pool:
-            for hand in [pool.submit(self._work, address, may_go_on) for _ in range(hands)]:
+            for hand in [pool.submit(self._work, address, may_go_on, posted) for _ in range(hands)]:
                 hand.result()
 
-    def _work(self, address: Callable[[], str], may_go_on: Callable[[], bool]) -> None:
+    def _work(self, address: Callable[[], str], may_go_on: Callable[[], bool], done: Callable[[int], None]) -> None:
         pause = threading.Event()
         while (number := next(self._next)) < len(self.posted):
             while not may_go_on():
@@ -53,6 +63,7 @@ class Looker:
                 pause.wait(0.2)
             if self._chance.random() < 0.05:
                 self._post(posted, address())
+            done(number + 1)
 
     def _post(self, posted: Posted, address: str) -> bool:
         headers = {"X-Looker-Webhook-Token": TOKEN}
