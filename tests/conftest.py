@@ -47,14 +47,24 @@ def current_instance() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_thread_outlives_its_test() -> Iterator[None]:
-    """Fail with the names of the threads that a test leaves running."""
+    """Fail with the names of the threads that a test leaves running, but for servers that outlive the test."""
     before = set(threading.enumerate())
     yield
+    left = [thread for thread in threading.enumerate() if not (thread in before or is_of_a_server_in(before, thread))]
     deadline_s = time.monotonic() + _THREADS_END_WITHIN_S
-    left = [each for each in threading.enumerate() if each not in before and not each.name.startswith(SHARED)]
     for thread in left:
         thread.join(max(0.0, deadline_s - time.monotonic()))
     assert [thread.name for thread in left if thread.is_alive()] == []
+
+
+def is_of_a_server_in(before: set[threading.Thread], thread: threading.Thread) -> bool:
+    """A shared server, or a connection of a server that served before the test began."""
+
+    def server_of(thread: threading.Thread) -> object:
+        return getattr(getattr(thread, "_target", None), "__self__", None)
+
+    server = server_of(thread)
+    return thread.name.startswith(SHARED) or (server is not None and server in map(server_of, before))
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ ROWS = [
 class Jobs(Sites):
     """Writes jobs; `raw` is the whole of `bridge.yaml`."""
 
+    store: Store
+
     def __init__(self, folder: Path, servers: Servers) -> None:
         super().__init__(folder, servers)
         self.raw: dict[str, Any] = {
@@ -41,7 +43,7 @@ class Jobs(Sites):
 
     def install(self) -> None:
         """Store `bridge.yaml` in the bucket, as Terraform does."""
-        Store("bucket").write_json(CONFIG_PATH, self.raw, over=None)
+        self.store.write_json(CONFIG_PATH, self.raw, over=None)
 
     def pull(self, name: str, **fields: Any) -> None:
         """Add a pull of Look 12; `target` and `guards` add to the defaults."""

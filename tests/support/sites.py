@@ -1,6 +1,7 @@
 """The sandbox behind a bridge: Looker, Pigment, Cloud Storage and Secret Manager, each on a port of this machine."""
 
 import json
+import time
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +27,7 @@ SHARED = "shared server"
 "The names of threads that outlive a test begin so."
 
 _KEEP_BYTES = 1 << 20
+_CONNECTIONS_END_WITHIN_S = 10
 
 
 class NoSite:
@@ -55,7 +57,7 @@ class Servers:
         for server in self._servers.values():
             server.heal()
             server.site = NoSite()
-            server._http.close_connections()
+            _disconnect(server)
             server.exchanges = []
 
     def stop(self) -> None:
@@ -67,6 +69,15 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _disconnect(server: Server) -> None:
+    """Close all connections, and wait for the threads that serve them."""
+    deadline_s = time.monotonic() + _CONNECTIONS_END_WITHIN_S
+    while server._http._open:
+        assert time.monotonic() < deadline_s, "a request of this test does not end"
+        server._http.close_connections()
+        time.sleep(0.001)
 
 
 class Sites:
