@@ -42,7 +42,7 @@ _CHANGED = """
 """
 
 
-class Sites:
+class ChangesSites:
     """Where they answer, and how what has landed is taken back."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -65,12 +65,12 @@ class Sites:
 
 
 @contextlib.contextmanager
-def running(count: int) -> Iterator[Sites]:
+def running(count: int) -> Iterator[ChangesSites]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         command = [sys.executable, "-m", __name__, folder, str(count)]
         # They end when their standard input does, whatever becomes of this process.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            yield Sites(process)
+            yield ChangesSites(process)
 
 
 def query_of(*, is_later: bool) -> dict[str, object]:

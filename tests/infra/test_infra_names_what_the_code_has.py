@@ -266,22 +266,22 @@ def sweeps(here: Observed) -> None:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.Workspace:
-    return terraform.Workspace(tmp_path_factory.mktemp("workspace"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.TerraformFolder:
+    return terraform.TerraformFolder(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.fixture(scope="module")
-def plan(workspace: terraform.Workspace) -> terraform.Plan:
+def plan(workspace: terraform.TerraformFolder) -> terraform.PlannedChanges:
     return workspace.plan(alerts={"emails": ["on-call@acme.example"]})
 
 
-def functions_of(plan: terraform.Plan) -> dict[str, dict[str, Any]]:
+def functions_of(plan: terraform.PlannedChanges) -> dict[str, dict[str, Any]]:
     return {
         each["build_config"][0]["entry_point"]: each for each in plan.of("google_cloudfunctions2_function").values()
     }
 
 
-def test_each_function_has_its_entry_file(plan: terraform.Plan) -> None:
+def test_each_function_has_its_entry_file(plan: terraform.PlannedChanges) -> None:
     planned = functions_of(plan)
 
     assert set(planned) == {file.stem for file in FUNCTIONS.glob("*.py")}
@@ -297,7 +297,7 @@ def words_of(*files: Path) -> set[str]:
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def test_each_setting_is_read_and_what_is_needed_is_set(plan: terraform.Plan) -> None:
+def test_each_setting_is_read_and_what_is_needed_is_set(plan: terraform.PlannedChanges) -> None:
     from functions_framework._http import gunicorn
 
     read = words_of(*(FUNCTIONS / "common").rglob("*.py"), Path(gunicorn.__file__))
@@ -308,11 +308,11 @@ def test_each_setting_is_read_and_what_is_needed_is_set(plan: terraform.Plan) ->
         assert needed <= settings <= read
 
 
-def test_bridge_yaml_lies_where_the_functions_look_for_it(plan: terraform.Plan) -> None:
+def test_bridge_yaml_lies_where_the_functions_look_for_it(plan: terraform.PlannedChanges) -> None:
     assert plan.resources["google_storage_bucket_object.config"]["name"] == CONFIG_PATH
 
 
-def test_a_notification_comes_for_what_lies_in_the_inbox_alone(plan: terraform.Plan) -> None:
+def test_a_notification_comes_for_what_lies_in_the_inbox_alone(plan: terraform.PlannedChanges) -> None:
     (notification,) = plan.of("google_storage_notification").values()
     prefix = notification["object_name_prefix"]
 
@@ -320,7 +320,7 @@ def test_a_notification_comes_for_what_lies_in_the_inbox_alone(plan: terraform.P
     assert not any(inbox.path_of(place, "sales", "a").startswith(prefix) for place in inbox.PLACES if place != "inbox")
 
 
-def test_what_lapses_lies_under_a_prefix_that_is_used(plan: terraform.Plan, observed: Observed) -> None:
+def test_what_lapses_lies_under_a_prefix_that_is_used(plan: terraform.PlannedChanges, observed: Observed) -> None:
     (bucket,) = plan.of("google_storage_bucket").values()
     prefixes = {
         prefix
@@ -332,7 +332,7 @@ def test_what_lapses_lies_under_a_prefix_that_is_used(plan: terraform.Plan, obse
     assert prefixes <= {prefix for pairs in observed.access.values() for _, prefix in pairs}
 
 
-def filters_of(plan: terraform.Plan) -> Iterator[tuple[str, str, list[str]]]:
+def filters_of(plan: terraform.PlannedChanges) -> Iterator[tuple[str, str, list[str]]]:
     """Where lines are looked for: whose it is, the filter, the fields that are taken from what it finds."""
     for name, metric in plan.of("google_logging_metric").items():
         extractors = [*metric.get("label_extractors", {}).values(), metric.get("value_extractor", "")]
@@ -350,7 +350,9 @@ def value_at(line: dict[str, Any], path: str) -> Any:
     return value
 
 
-def test_each_log_line_that_is_looked_for_is_written_with_its_fields(plan: terraform.Plan, observed: Observed) -> None:
+def test_each_log_line_that_is_looked_for_is_written_with_its_fields(
+    plan: terraform.PlannedChanges, observed: Observed
+) -> None:
     looked_for = list(filters_of(plan))
 
     assert len(looked_for) > 10
@@ -362,7 +364,7 @@ def test_each_log_line_that_is_looked_for_is_written_with_its_fields(plan: terra
             assert any(value_at(line, field) is not None for line in lines), (name, message, field)
 
 
-def test_numbers_are_taken_from_fields_that_hold_numbers(plan: terraform.Plan, observed: Observed) -> None:
+def test_numbers_are_taken_from_fields_that_hold_numbers(plan: terraform.PlannedChanges, observed: Observed) -> None:
     for name, metric in plan.of("google_logging_metric").items():
         if extractor := metric.get("value_extractor"):
             field = extractor.removeprefix("EXTRACT(jsonPayload.").removesuffix(")")
@@ -371,7 +373,7 @@ def test_numbers_are_taken_from_fields_that_hold_numbers(plan: terraform.Plan, o
             assert values, name
 
 
-def test_each_code_and_outcome_that_is_looked_for_can_come(plan: terraform.Plan) -> None:
+def test_each_code_and_outcome_that_is_looked_for_can_come(plan: terraform.PlannedChanges) -> None:
     known = {
         "error.code": {errors.code_of(kind) for kind in errors.every_error()},
         "code": {errors.code_of(kind) for kind in errors.every_error()},
@@ -391,7 +393,7 @@ def test_severities_are_those_that_cloud_logging_knows(observed: Observed) -> No
 
 
 def test_each_function_may_do_in_the_bucket_what_it_does_and_no_more(
-    workspace: terraform.Workspace, observed: Observed
+    workspace: terraform.TerraformFolder, observed: Observed
 ) -> None:
     granted: dict[str, dict[str, str]] = workspace.evaluate("local._bucket_access")
 
@@ -407,7 +409,7 @@ def test_no_other_bucket_is_written_than_bridge_yaml_says(observed: Observed) ->
 
 
 def test_each_function_may_read_the_secrets_that_it_reads_and_no_more(
-    workspace: terraform.Workspace, observed: Observed
+    workspace: terraform.TerraformFolder, observed: Observed
 ) -> None:
     granted = workspace.evaluate("local._secrets_read", observed.world.raw)
     listing = workspace.evaluate("local._version_grants", observed.world.raw)

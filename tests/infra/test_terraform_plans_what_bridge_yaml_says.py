@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from common.platform.errors import code_of, every_error
-from tests.support.terraform import PROJECT_ID, Plan, Refused, Workspace
+from tests.support.terraform import PROJECT_ID, PlannedChanges, PlanRefused, TerraformFolder
 
 BUCKET = "acme-planning-bridge"
 FUNCTIONS = {"looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"}
@@ -94,25 +94,25 @@ EACH_BRIDGE_HAS = {
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return Workspace(tmp_path_factory.mktemp("terraform"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> TerraformFolder:
+    return TerraformFolder(tmp_path_factory.mktemp("terraform"))
 
 
 @pytest.fixture(scope="module")
-def planned(workspace: Workspace) -> Plan:
+def planned(workspace: TerraformFolder) -> PlannedChanges:
     return workspace.plan(BRIDGE)
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> TerraformFolder:
     """One in which BRIDGE was applied."""
-    workspace = Workspace(tmp_path_factory.mktemp("terraform"))
+    workspace = TerraformFolder(tmp_path_factory.mktemp("terraform"))
     workspace.apply(BRIDGE)
     return workspace
 
 
 @pytest.fixture(scope="module")
-def tables(workspace: Workspace) -> dict[str, Any]:
+def tables(workspace: TerraformFolder) -> dict[str, Any]:
     """What is said in one place and used in several."""
     names = ("bucket_access", "passing_codes", "server_codes")
     said: dict[str, Any] = workspace.evaluate(f"{{ {', '.join(f'{name} = local._{name}' for name in names)} }}", BRIDGE)
@@ -120,7 +120,7 @@ def tables(workspace: Workspace) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def with_everything(workspace: Workspace) -> Plan:
+def with_everything(workspace: TerraformFolder) -> PlannedChanges:
     """What is planned where every option is taken."""
     bridge = changed(
         pulls={"pull-10": pull(10, target={"configuration": uuid(10), "via": "storage"} | CONNECTOR)},
@@ -149,14 +149,14 @@ def member(name: str) -> str:
     return f"serviceAccount:bridge-{name.replace('_', '-')}@{PROJECT_ID}.iam.gserviceaccount.com"
 
 
-def grants(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+def grants(plan: PlannedChanges) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every binding of a member to a role, wherever."""
     for address, values in plan.resources.items():
         if "_iam_" in address.split(".")[0]:
             yield address, values
 
 
-def readers(plan: Plan) -> dict[str, set[str]]:
+def readers(plan: PlannedChanges) -> dict[str, set[str]]:
     """By secret, who may read its value."""
     found: dict[str, set[str]] = {}
     for grant in plan.of("google_secret_manager_secret_iam_member").values():
@@ -165,7 +165,7 @@ def readers(plan: Plan) -> dict[str, set[str]]:
     return found
 
 
-def test_each_job_has_its_schedule_and_all_share_the_rest(planned: Plan) -> None:
+def test_each_job_has_its_schedule_and_all_share_the_rest(planned: PlannedChanges) -> None:
     of_jobs = {
         *(f'google_cloud_scheduler_job.jobs["pull-pull-{n}"]' for n in range(1, 9)),
         *(f'google_cloud_scheduler_job.jobs["export-export-{n}"]' for n in range(21, 26)),
@@ -187,11 +187,11 @@ def test_each_job_has_its_schedule_and_all_share_the_rest(planned: Plan) -> None
     assert set(planned.resources) == EACH_BRIDGE_HAS | of_jobs | of_secrets
 
 
-def test_without_jobs_nothing_is_scheduled_but_the_sweep(workspace: Workspace) -> None:
+def test_without_jobs_nothing_is_scheduled_but_the_sweep(workspace: TerraformFolder) -> None:
     assert set(workspace.plan({"looker": {}}).resources) == EACH_BRIDGE_HAS
 
 
-def test_the_bridge_yaml_that_comes_with_it_is_planned(workspace: Workspace) -> None:
+def test_the_bridge_yaml_that_comes_with_it_is_planned(workspace: TerraformFolder) -> None:
     plan = workspace.plan()
 
     assert 'google_cloud_scheduler_job.jobs["pull-airports"]' in plan.resources
@@ -200,11 +200,11 @@ def test_the_bridge_yaml_that_comes_with_it_is_planned(workspace: Workspace) -> 
     )
 
 
-def test_a_second_apply_finds_nothing_to_do(deployed: Workspace) -> None:
+def test_a_second_apply_finds_nothing_to_do(deployed: TerraformFolder) -> None:
     assert deployed.plan(BRIDGE).actions == {}
 
 
-def test_a_changed_schedule_changes_that_schedule_and_the_copy_of_bridge_yaml(deployed: Workspace) -> None:
+def test_a_changed_schedule_changes_that_schedule_and_the_copy_of_bridge_yaml(deployed: TerraformFolder) -> None:
     later = deployed.plan(changed(pulls={"pull-3": pull(3, schedule="30 7 * * *")}))
 
     assert later.actions == {
@@ -214,7 +214,7 @@ def test_a_changed_schedule_changes_that_schedule_and_the_copy_of_bridge_yaml(de
     assert later.of("google_cloud_scheduler_job")['jobs["pull-pull-3"]']["schedule"] == "30 7 * * *"
 
 
-def test_a_new_archive_changes_the_functions_and_nothing_else(deployed: Workspace, tmp_path: Path) -> None:
+def test_a_new_archive_changes_the_functions_and_nothing_else(deployed: TerraformFolder, tmp_path: Path) -> None:
     archive = tmp_path / "newer.zip"
     archive.write_bytes(b"another archive")
 
@@ -224,7 +224,7 @@ def test_a_new_archive_changes_the_functions_and_nothing_else(deployed: Workspac
     assert set(changes) == functions | {"google_storage_bucket_object.archive"}
 
 
-def test_a_schedule_calls_its_function_with_its_job(planned: Plan) -> None:
+def test_a_schedule_calls_its_function_with_its_job(planned: PlannedChanges) -> None:
     jobs = planned.of("google_cloud_scheduler_job")
     first = jobs['jobs["pull-pull-1"]']
 
@@ -235,11 +235,11 @@ def test_a_schedule_calls_its_function_with_its_job(planned: Plan) -> None:
     assert all(job["http_target"][0]["oidc_token"] for job in jobs.values())
 
 
-def test_the_copy_of_bridge_yaml_says_the_same(planned: Plan) -> None:
+def test_the_copy_of_bridge_yaml_says_the_same(planned: PlannedChanges) -> None:
     assert json.loads(planned.resources["google_storage_bucket_object.config"]["content"]) == BRIDGE
 
 
-def test_only_webhook_receive_is_public(with_everything: Plan) -> None:
+def test_only_webhook_receive_is_public(with_everything: PlannedChanges) -> None:
     public = {
         (grant["role"], grant.get("name"))
         for _, grant in grants(with_everything)
@@ -249,7 +249,7 @@ def test_only_webhook_receive_is_public(with_everything: Plan) -> None:
     assert public == {("roles/run.invoker", "bridge-webhook-receive")}
 
 
-def test_nobody_but_scheduler_and_push_may_call_the_others(with_everything: Plan) -> None:
+def test_nobody_but_scheduler_and_push_may_call_the_others(with_everything: PlannedChanges) -> None:
     callers = {
         (grant["name"], grant["role"], grant["member"])
         for grant in with_everything.of("google_cloud_run_v2_service_iam_member").values()
@@ -265,7 +265,7 @@ def test_nobody_but_scheduler_and_push_may_call_the_others(with_everything: Plan
     assert not with_everything.of("google_cloudfunctions2_function_iam_member")
 
 
-def test_no_role_is_basic_and_none_covers_the_project_but_the_builds(with_everything: Plan) -> None:
+def test_no_role_is_basic_and_none_covers_the_project_but_the_builds(with_everything: PlannedChanges) -> None:
     roles = {grant["role"] for _, grant in grants(with_everything)}
     of_project = {
         (grant["role"], grant["member"]) for grant in with_everything.of("google_project_iam_member").values()
@@ -279,14 +279,14 @@ def test_no_role_is_basic_and_none_covers_the_project_but_the_builds(with_everyt
     }
 
 
-def test_the_build_reads_no_bucket_but_that_of_functions_sources(planned: Plan) -> None:
+def test_the_build_reads_no_bucket_but_that_of_functions_sources(planned: PlannedChanges) -> None:
     grant = planned.resources['google_project_iam_member.build["roles/storage.objectViewer"]']
 
     [condition] = grant["condition"]
     assert condition["expression"].startswith('resource.name.startsWith("projects/_/buckets/gcf-v2-sources-')
 
 
-def test_nothing_runs_or_is_built_as_a_default_service_account(with_everything: Plan) -> None:
+def test_nothing_runs_or_is_built_as_a_default_service_account(with_everything: PlannedChanges) -> None:
     functions = with_everything.of("google_cloudfunctions2_function")
     run_as = {function["service_config"][0]["service_account_email"] for function in functions.values()}
     built_as = {function["build_config"][0]["service_account"] for function in functions.values()}
@@ -296,7 +296,7 @@ def test_nothing_runs_or_is_built_as_a_default_service_account(with_everything: 
     assert not re.search(r"compute@developer|@appspot|@cloudbuild\.gserviceaccount", json.dumps(with_everything.raw))
 
 
-def test_each_secret_is_read_by_whom_it_is_for(planned: Plan) -> None:
+def test_each_secret_is_read_by_whom_it_is_for(planned: PlannedChanges) -> None:
     assert readers(planned) == {
         "looker-api": {member("looker_pull"), member("webhook_deliver")},
         "looker-webhook-token": {member("webhook_receive")},
@@ -305,14 +305,14 @@ def test_each_secret_is_read_by_whom_it_is_for(planned: Plan) -> None:
     }
 
 
-def test_deliver_reads_lookers_credentials_only_where_a_relay_starts_a_pull(workspace: Workspace) -> None:
+def test_deliver_reads_lookers_credentials_only_where_a_relay_starts_a_pull(workspace: TerraformFolder) -> None:
     bridge = copy.deepcopy(BRIDGE)
     del bridge["relays"]["ready"]
 
     assert readers(workspace.plan(bridge))["looker-api"] == {member("looker_pull")}
 
 
-def test_only_the_token_has_its_versions_listed(planned: Plan) -> None:
+def test_only_the_token_has_its_versions_listed(planned: PlannedChanges) -> None:
     viewers = {
         (grant["member"], grant["secret_id"])
         for grant in planned.of("google_secret_manager_secret_iam_member").values()
@@ -322,7 +322,7 @@ def test_only_the_token_has_its_versions_listed(planned: Plan) -> None:
     assert viewers == {(member("webhook_receive"), "looker-webhook-token")}
 
 
-def test_no_value_of_a_secret_is_anywhere(with_everything: Plan) -> None:
+def test_no_value_of_a_secret_is_anywhere(with_everything: PlannedChanges) -> None:
     kinds = {address.split(".")[0] for address in with_everything.resources}
     text = json.dumps(with_everything.raw["planned_values"])
 
@@ -331,7 +331,7 @@ def test_no_value_of_a_secret_is_anywhere(with_everything: Plan) -> None:
     assert '"secret_environment_variables": [{' not in text
 
 
-def test_a_function_has_what_it_needs_in_its_environment_and_no_job(planned: Plan) -> None:
+def test_a_function_has_what_it_needs_in_its_environment_and_no_job(planned: PlannedChanges) -> None:
     functions = planned.of("google_cloudfunctions2_function")
     environment = functions['functions["looker_pull"]']["service_config"][0]["environment_variables"]
 
@@ -343,7 +343,7 @@ def test_a_function_has_what_it_needs_in_its_environment_and_no_job(planned: Pla
     }
 
 
-def test_all_functions_come_out_of_one_archive_each_by_its_own_door(planned: Plan) -> None:
+def test_all_functions_come_out_of_one_archive_each_by_its_own_door(planned: PlannedChanges) -> None:
     builds = [function["build_config"][0] for function in planned.of("google_cloudfunctions2_function").values()]
     archive = planned.resources["google_storage_bucket_object.archive"]["name"]
 
@@ -354,7 +354,9 @@ def test_all_functions_come_out_of_one_archive_each_by_its_own_door(planned: Pla
     assert re.fullmatch(r"source/functions-[0-9a-f]{64}\.zip", archive)
 
 
-def test_objects_are_open_to_a_function_by_prefix_and_no_further(tables: dict[str, Any], planned: Plan) -> None:
+def test_objects_are_open_to_a_function_by_prefix_and_no_further(
+    tables: dict[str, Any], planned: PlannedChanges
+) -> None:
     access = tables["bucket_access"]
     roles = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
     granted = {
@@ -372,7 +374,7 @@ def test_objects_are_open_to_a_function_by_prefix_and_no_further(tables: dict[st
     }
 
 
-def test_without_a_condition_the_bridges_bucket_gives_names_alone(with_everything: Plan) -> None:
+def test_without_a_condition_the_bridges_bucket_gives_names_alone(with_everything: PlannedChanges) -> None:
     unconditional = {
         grant["role"]
         for grant in with_everything.of("google_storage_bucket_iam_member").values()
@@ -382,7 +384,7 @@ def test_without_a_condition_the_bridges_bucket_gives_names_alone(with_everythin
     assert unconditional == {"roles/storage.legacyBucketReader"}
 
 
-def test_a_bucket_of_the_users_is_written_by_the_function_that_has_to(with_everything: Plan) -> None:
+def test_a_bucket_of_the_users_is_written_by_the_function_that_has_to(with_everything: PlannedChanges) -> None:
     others = {
         (grant["bucket"], grant["member"])
         for grant in with_everything.of("google_storage_bucket_iam_member").values()
@@ -392,7 +394,7 @@ def test_a_bucket_of_the_users_is_written_by_the_function_that_has_to(with_every
     assert others == {("acme-connector", member("looker_pull")), ("acme-analytics", member("pigment_export"))}
 
 
-def test_a_pull_that_a_relay_starts_has_its_bucket_written_by_deliver(workspace: Workspace) -> None:
+def test_a_pull_that_a_relay_starts_has_its_bucket_written_by_deliver(workspace: TerraformFolder) -> None:
     started = pull(9, target={"configuration": uuid(9), "via": "storage"} | CONNECTOR)
 
     plan = workspace.plan(changed(pulls={"pull-9": started}))
@@ -405,7 +407,7 @@ def test_a_pull_that_a_relay_starts_has_its_bucket_written_by_deliver(workspace:
     assert writers == {member("looker_pull"), member("webhook_deliver")}
 
 
-def test_a_hint_reaches_deliver_and_is_kept_when_it_cannot(planned: Plan) -> None:
+def test_a_hint_reaches_deliver_and_is_kept_when_it_cannot(planned: PlannedChanges) -> None:
     subscription = planned.resources["google_pubsub_subscription.deliver"]
     notification = planned.resources["google_storage_notification.inbox"]
 
@@ -416,7 +418,7 @@ def test_a_hint_reaches_deliver_and_is_kept_when_it_cannot(planned: Plan) -> Non
     assert member("push").endswith(subscription["push_config"][0]["oidc_token"][0]["service_account_email"])
 
 
-def test_every_alert_says_what_to_do_and_where_the_receipt_lies(planned: Plan) -> None:
+def test_every_alert_says_what_to_do_and_where_the_receipt_lies(planned: PlannedChanges) -> None:
     for policy in planned.of("google_monitoring_alert_policy").values():
         content = policy["documentation"][0]["content"]
         extracted = (policy["conditions"][0].get("condition_matched_log") or [{}])[0].get("label_extractors") or {}
@@ -438,7 +440,7 @@ def test_alerts_leave_alone_what_passes_by_itself(tables: dict[str, Any]) -> Non
     assert set(tables["passing_codes"]) == passing
 
 
-def test_whatever_takes_labels_has_them(with_everything: Plan) -> None:
+def test_whatever_takes_labels_has_them(with_everything: PlannedChanges) -> None:
     bare = {
         address
         for address, values in with_everything.resources.items()
@@ -464,6 +466,6 @@ LABELLED = {
 }
 
 
-def test_a_fault_in_bridge_yaml_stops_the_plan(workspace: Workspace) -> None:
-    with pytest.raises(Refused, match=r"pulls\.pull-3\.schedule"):
+def test_a_fault_in_bridge_yaml_stops_the_plan(workspace: TerraformFolder) -> None:
+    with pytest.raises(PlanRefused, match=r"pulls\.pull-3\.schedule"):
         workspace.plan(changed(pulls={"pull-3": pull(3, schedule="61 * * * *")}))

@@ -354,15 +354,15 @@ def test_the_check_before_a_plan_touches_nothing(tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.Workspace:
-    return terraform.Workspace(tmp_path_factory.mktemp("workspace"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.TerraformFolder:
+    return terraform.TerraformFolder(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.mark.parametrize(
     "name", ["the-example", "the-readme", "an-unquoted-date", "numbers", "pairs", "a-mapping", "filters"]
 )
 def test_what_terraform_stores_says_what_the_file_says(
-    name: str, workspace: terraform.Workspace, tmp_path: Path
+    name: str, workspace: terraform.TerraformFolder, tmp_path: Path
 ) -> None:
     raw, file = SOUND[name], tmp_path / "bridge.yaml"
     file.write_text(raw if isinstance(raw, str) else yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
@@ -373,8 +373,8 @@ def test_what_terraform_stores_says_what_the_file_says(
     assert decode(json.loads(stored)) == bridge_file.load(file)
 
 
-def test_a_fault_stops_the_whole_plan(workspace: terraform.Workspace) -> None:
-    with pytest.raises(terraform.Refused) as caught:
+def test_a_fault_stops_the_whole_plan(workspace: terraform.TerraformFolder) -> None:
+    with pytest.raises(terraform.PlanRefused) as caught:
         workspace.plan(file_where("pulls/flights/schedule", "every day"))
 
     assert "pulls.flights.schedule: has 2 fields, not 5" in str(caught.value)

@@ -14,7 +14,7 @@ from common.tables.csv import LONGEST_RECORD_BYTES, MOST_COLUMNS, Checked, Check
 
 PROOF = settings(deadline=None, max_examples=200)
 
-Table = list[list[str]]
+CsvRows = list[list[str]]
 
 AS_IT_IS = Contract()
 REFUSALS = (StreamCut, RowsMalformed, QueryFailed)
@@ -32,7 +32,7 @@ ORDINARY_CELLS = CELLS.filter(lambda cell: not looks_like_an_error(cell))
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, min_rows: int = 0, distinct: bool = False) -> Table:
+def tables(draw: st.DrawFn, *, min_rows: int = 0, distinct: bool = False) -> CsvRows:
     """A header and rows, all of the same width."""
     width = draw(st.integers(1, 5))
     names = ORDINARY_CELLS.filter(lambda name: not name.startswith("\ufeff"))
@@ -52,7 +52,7 @@ def written(table: Iterable[Sequence[str]], line_end: str = "\n") -> bytes:
     return out.getvalue().encode()
 
 
-def read(content: bytes, delimiter: str = ",") -> Table:
+def read(content: bytes, delimiter: str = ",") -> CsvRows:
     """As Python reads it, and in earnest; of a single column, an empty line is a record too."""
     reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=delimiter, strict=True)
     return [record or [""] for record in reader]
@@ -78,7 +78,7 @@ SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 @PROOF
 @given(table=tables(), sizes=SIZES, line_end=st.sampled_from(["\n", "\r\n"]))
-def test_a_whole_file_passes_byte_for_byte(table: Table, sizes: list[int], line_end: str) -> None:
+def test_a_whole_file_passes_byte_for_byte(table: CsvRows, sizes: list[int], line_end: str) -> None:
     content = written(table, line_end)
 
     ready, checked = check(content, sizes=sizes)
@@ -99,7 +99,9 @@ def contracts(draw: st.DrawFn, header: list[str]) -> tuple[Contract, list[int]]:
 
 @PROOF
 @given(data=st.data(), table=tables(distinct=True), sizes=SIZES, line_end=st.sampled_from(["\n", "\r\n"]))
-def test_columns_are_chosen_renamed_and_put_in_order(data: Any, table: Table, sizes: list[int], line_end: str) -> None:
+def test_columns_are_chosen_renamed_and_put_in_order(
+    data: Any, table: CsvRows, sizes: list[int], line_end: str
+) -> None:
     contract, order = data.draw(contracts(table[0]))
 
     ready, checked = check(written(table, line_end), contract, sizes)
@@ -111,7 +113,7 @@ def test_columns_are_chosen_renamed_and_put_in_order(data: Any, table: Table, si
 
 @PROOF
 @given(table=tables(), sizes=SIZES)
-def test_another_delimiter_alone_changes_no_cell(table: Table, sizes: list[int]) -> None:
+def test_another_delimiter_alone_changes_no_cell(table: CsvRows, sizes: list[int]) -> None:
     ready, checked = check(written(table), Contract(delimiter=";"), sizes)
 
     assert read(ready, ";") == table
@@ -121,7 +123,7 @@ def test_another_delimiter_alone_changes_no_cell(table: Table, sizes: list[int])
 @PROOF
 @given(data=st.data(), table=tables(), sizes=SIZES, line_end=st.sampled_from(["\n", "\r\n"]))
 def test_a_file_cut_within_its_last_record_is_never_whole(
-    data: Any, table: Table, sizes: list[int], line_end: str
+    data: Any, table: CsvRows, sizes: list[int], line_end: str
 ) -> None:
     content, last = written(table, line_end), written(table[-1:], line_end)
     # Cut off exactly where a record begins, what is left is a whole file: only the transport can tell.
@@ -134,7 +136,7 @@ def test_a_file_cut_within_its_last_record_is_never_whole(
 @PROOF
 @given(data=st.data(), table=tables(min_rows=1), sizes=SIZES, contract=st.sampled_from([AS_IT_IS, Contract(None, ";")]))
 def test_one_record_of_another_width_is_enough_to_refuse(
-    data: Any, table: Table, sizes: list[int], contract: Contract
+    data: Any, table: CsvRows, sizes: list[int], contract: Contract
 ) -> None:
     row = table[data.draw(st.integers(1, len(table) - 1))]
     if len(row) > 1 and data.draw(st.booleans()):

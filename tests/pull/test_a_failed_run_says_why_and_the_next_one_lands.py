@@ -24,7 +24,7 @@ CALCULATION = json.dumps([{"table_calculation": "double", "expression": "${fligh
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
+class FailingRun:
     """A fault, what it ends in, and how it is mended."""
 
     code: str
@@ -106,124 +106,126 @@ def many(count: int, **look: object) -> Callable[[World], object]:
 
 
 CASES = {
-    "wrong Looker credentials": Case(
+    "wrong Looker credentials": FailingRun(
         "looker_login_refused",
         rotate_looker,
         lambda world: setattr(world.looker, "client_secret", LOOKER_SECRET),
         "404",
     ),
-    "wrong Pigment key": Case(
+    "wrong Pigment key": FailingRun(
         "pigment_key_refused",
         lambda world: world.pigment.revoke(PIGMENT_KEY),
         lambda world: world.pigment.key(["Import"], PIGMENT_KEY),
         "401",
     ),
-    "a key without the scope Import": Case(
+    "a key without the scope Import": FailingRun(
         "pigment_key_refused",
         lambda world: world.pigment.key(["Export"], PIGMENT_KEY),
         lambda world: world.pigment.key(["Import"], PIGMENT_KEY),
     ),
-    "a secret that does not exist": Case(
+    "a secret that does not exist": FailingRun(
         "secret_unreadable",
         use_secret("no-such-secret"),
         use_secret("looker-api"),
         "no-such-secret",
     ),
-    "a secret that is no JSON": Case(
+    "a secret that is no JSON": FailingRun(
         "secret_unreadable",
         lambda world: world.secrets.put("looker-api", "not JSON"),
         lambda world: world.secrets.put(
             "looker-api", json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET})
         ),
     ),
-    "a Look that does not exist": Case(
+    "a Look that does not exist": FailingRun(
         "look_not_found", lambda world: world.pull("flights", source={"look": "99"}), plain, "Look 99"
     ),
-    "a query that does not exist": Case(
+    "a query that does not exist": FailingRun(
         "look_not_found", lambda world: world.pull("flights", source={"query": "nosuchslug"}), plain, "nosuchslug"
     ),
-    "a filter on an unknown field": Case(
+    "a filter on an unknown field": FailingRun(
         "looker_refused",
         lambda world: world.pull("flights", source={"look": "12", "filters": {"flights.nothing": "1"}}),
         plain,
         "flights.nothing",
     ),
-    "table calculations": Case(
+    "table calculations": FailingRun(
         "cannot_stream",
         lambda world: world.flights(ROWS, dynamic_fields=CALCULATION),
         plain,
         "table calculations (double)",
         "refused",
     ),
-    "row totals": Case(
+    "row totals": FailingRun(
         "cannot_stream", lambda world: world.flights(ROWS, row_total="right"), plain, "row totals", "refused"
     ),
-    "pivots": Case(
+    "pivots": FailingRun(
         "cannot_stream",
         lambda world: world.flights(ROWS, pivots=["flights.carrier"]),
         plain,
         "flights.carrier",
         "refused",
     ),
-    "exactly 500 rows": Case("truncated_at_limit", many(500), plain, "500", "refused"),
-    "exactly 5,000 rows": Case("truncated_at_limit", many(5000), plain, "5,000", "refused"),
-    "exactly the Look's own limit": Case(
+    "exactly 500 rows": FailingRun("truncated_at_limit", many(500), plain, "500", "refused"),
+    "exactly 5,000 rows": FailingRun("truncated_at_limit", many(5000), plain, "5,000", "refused"),
+    "exactly the Look's own limit": FailingRun(
         "truncated_at_limit", many(7, limit="7"), plain, "the Look's own limit", "refused"
     ),
-    "a user who may not download without limit": Case(
+    "a user who may not download without limit": FailingRun(
         "truncated_at_limit",
         forbid_all_rows,
         allow_all_rows,
         "5,000",
         "refused",
     ),
-    "no rows at all": Case("too_few_rows", lambda world: world.flights([]), plain, "0 rows", "refused"),
-    "fewer rows than promised": Case(
-        "too_few_rows", lambda world: world.pull("flights", guards={"min_rows": 6}), plain, "requires 6", "refused"
+    "no rows at all": FailingRun("too_few_rows", lambda world: world.flights([]), plain, "0 rows", "refused"),
+    "fewer rows than promised": FailingRun(
+        "too_few_rows", lambda world: world.pull("flights", guards={"min_rows": 6}), plain, "asks for 6", "refused"
     ),
-    "far fewer rows than last time": Case("shrunk", shrink, plain, "80% fewer", "refused", imports=1),
-    "a header that lost a column": Case(
+    "far fewer rows than last time": FailingRun("shrunk", shrink, plain, "80% fewer", "refused", imports=1),
+    "a header that lost a column": FailingRun(
         "columns_changed", columns(Flights_Day="day", Flights_Plane="plane"), plain, "lacks Flights Plane", "refused"
     ),
-    "a row of another width": Case("rows_malformed", spoil(append=b"2013-01-04,UA\n"), heal, "2 fields"),
-    "a quote in the middle of a field": Case("rows_malformed", spoil(append=b'a,b,5" x 4",1\n'), heal, "quote"),
-    "bytes that are not UTF-8": Case("rows_malformed", spoil(append=b"a,\xff,c,1\n"), heal, "UTF-8"),
-    "a NUL byte": Case("rows_malformed", spoil(append=b"a,\0,c,1\n"), heal, "NUL"),
-    "an error text at the end of a 200": Case(
+    "a row of another width": FailingRun("rows_malformed", spoil(append=b"2013-01-04,UA\n"), heal, "2 fields"),
+    "a quote in the middle of a field": FailingRun("rows_malformed", spoil(append=b'a,b,5" x 4",1\n'), heal, "quote"),
+    "bytes that are not UTF-8": FailingRun("rows_malformed", spoil(append=b"a,\xff,c,1\n"), heal, "UTF-8"),
+    "a NUL byte": FailingRun("rows_malformed", spoil(append=b"a,\0,c,1\n"), heal, "NUL"),
+    "an error text at the end of a 200": FailingRun(
         "query_failed", spoil(append=b"\nError: SQL Error: the connection was severed"), heal, "error text"
     ),
-    "an error text with as many commas as a row": Case(
+    "an error text with as many commas as a row": FailingRun(
         "query_failed", spoil(append=b"SQL Error: one, two, three, four\n"), heal, "error text"
     ),
-    "a looker_error in place of rows": Case(
+    "a looker_error in place of rows": FailingRun(
         "query_failed", spoil(replace=b'[{"looker_error": "SQL Error: no such table"}]'), heal
     ),
-    "a web page in place of rows": Case("query_failed", spoil(replace=b"<!DOCTYPE html><p>Sign in</p>\n"), heal),
-    "nothing at all in place of rows": Case("stream_cut", spoil(replace=b""), heal, "empty"),
-    "a stream cut in the middle": Case("stream_cut", spoil(cut_after_bytes=100), heal, "broke off"),
-    "a stream reset in the middle": Case("stream_cut", spoil(reset_after_bytes=100), heal),
-    "a last record without its end": Case("stream_cut", spoil(append=b"2013-01-04,UA,EWR,1"), heal, "row 5"),
-    "a redirect to somewhere else": Case(
+    "a web page in place of rows": FailingRun("query_failed", spoil(replace=b"<!DOCTYPE html><p>Sign in</p>\n"), heal),
+    "nothing at all in place of rows": FailingRun("stream_cut", spoil(replace=b""), heal, "empty"),
+    "a stream cut in the middle": FailingRun("stream_cut", spoil(cut_after_bytes=100), heal, "broke off"),
+    "a stream reset in the middle": FailingRun("stream_cut", spoil(reset_after_bytes=100), heal),
+    "a last record without its end": FailingRun("stream_cut", spoil(append=b"2013-01-04,UA,EWR,1"), heal, "row 5"),
+    "a redirect to somewhere else": FailingRun(
         "looker_refused", refuse(LOOK, 302, Location="https://elsewhere.example/"), heal, "302"
     ),
-    "a login page in place of JSON": Case("answer_not_understood", refuse(LOOK, 200, b"<html>"), heal),
-    "Looker busy to the end": Case("looker_busy", refuse(PULL_RUN, 503), heal, "503"),
-    "Looker resetting every connection": Case(
+    "a login page in place of JSON": FailingRun("answer_not_understood", refuse(LOOK, 200, b"<html>"), heal),
+    "Looker busy to the end": FailingRun("looker_busy", refuse(PULL_RUN, 503), heal, "503"),
+    "Looker resetting every connection": FailingRun(
         "looker_busy", lambda world: world.looker_server.fault(LOGIN, times=-1, reset_before=True), heal, "reached"
     ),
-    "Pigment knows no such configuration": Case(
+    "Pigment knows no such configuration": FailingRun(
         "import_configuration_not_found",
         lambda world: world.pull("flights", target={"configuration": "11111111-2222-4333-8444-555555555555"}),
         plain,
     ),
-    "a file over Pigment's size limit": Case(
+    "a file over Pigment's size limit": FailingRun(
         "file_too_big",
         lambda world: setattr(world.pigment, "max_body_bytes", 10),
         lambda world: setattr(world.pigment, "max_body_bytes", 1 << 30),
     ),
-    "Pigment refusing the file": Case("pigment_refused", refuse(PUSH, 400, b"No such header"), heal, "No such header"),
-    "Pigment's 429 to the end": Case("pigment_busy", refuse(PUSH, 429), heal, "429"),
-    "Pigment resetting before it has the whole file": Case(
+    "Pigment refusing the file": FailingRun(
+        "pigment_refused", refuse(PUSH, 400, b"No such header"), heal, "No such header"
+    ),
+    "Pigment's 429 to the end": FailingRun("pigment_busy", refuse(PUSH, 429), heal, "429"),
+    "Pigment resetting before it has the whole file": FailingRun(
         "pigment_busy",
         reset_a_long_push,
         plain_again,
@@ -233,7 +235,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_the_run_fails_loudly_and_the_next_lands(world: World, case: Case) -> None:
+def test_the_run_fails_loudly_and_the_next_lands(world: World, case: FailingRun) -> None:
     case.arrange(world)
 
     answer = world.call(job="flights")

@@ -26,7 +26,7 @@ from tests.support import storage_client
 
 PROOF = settings(deadline=None, max_examples=40)
 
-Table = list[list[str]]
+TableRows = list[list[str]]
 
 CELLS = st.lists(st.sampled_from(["", "1", "a", '"', ",", ";", "\n", "\r\n", "é", "\ufeff", "'"]), max_size=2).map(
     "".join
@@ -75,7 +75,7 @@ class Written(msgspec.Struct, frozen=True):
     line_end: str = "\n"
     is_quoted: bool = False
 
-    def records(self, table: Table) -> list[bytes]:
+    def records(self, table: TableRows) -> list[bytes]:
         return [self._record(row) for row in table]
 
     def _record(self, row: Sequence[str]) -> bytes:
@@ -89,19 +89,19 @@ class Written(msgspec.Struct, frozen=True):
         ).writerow(row)
         return out.getvalue().encode()
 
-    def file(self, table: Table) -> bytes:
+    def file(self, table: TableRows) -> bytes:
         return b"".join(self.records(table))
 
 
 @st.composite
-def two_files(draw: st.DrawFn) -> tuple[Table, Table, list[str]]:
+def two_files(draw: st.DrawFn) -> tuple[TableRows, TableRows, list[str]]:
     """A header, rows of both files under it, and the columns that are their key, with no bad keys."""
     header = draw(
         st.lists(KEYS.filter(lambda name: not name.startswith("\ufeff")), min_size=1, max_size=4, unique=True)
     )
     key = draw(st.lists(st.sampled_from(header), min_size=1, max_size=2, unique=True))
 
-    def rows() -> st.SearchStrategy[Table]:
+    def rows() -> st.SearchStrategy[TableRows]:
         row = st.tuples(*(KEYS if name in key else CELLS for name in header)).map(list)
         return st.lists(row, max_size=8, unique_by=lambda row: tuple(row[header.index(name)] for name in key))
 
@@ -132,20 +132,20 @@ def newest(store: Store) -> str:
     return list(store.names("bases/"))[-1]
 
 
-def found(store: Store, before: Table | None, after: Table, *key: str, samples: int = 0) -> Comparison:
+def found(store: Store, before: TableRows | None, after: TableRows, *key: str, samples: int = 0) -> Comparison:
     old = None if before is None else Written().file(before)
     comparison = compared(store, old, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
     assert isinstance(comparison, Comparison)
     return comparison
 
 
-def bad(store: Store, after: Table, *key: str, samples: int = 0) -> BadKeys:
+def bad(store: Store, after: TableRows, *key: str, samples: int = 0) -> BadKeys:
     found = compared(store, None, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
     assert isinstance(found, BadKeys)
     return found
 
 
-def expected(before: Table, after: Table, key: Sequence[str]) -> tuple[ChangeCounts, list[int]]:
+def expected(before: TableRows, after: TableRows, key: Sequence[str]) -> tuple[ChangeCounts, list[int]]:
     """By dicts: what became of the rows, and which of them are to be sent."""
     places = [after[0].index(name) for name in key]
     was = {tuple(row[place] for place in places): row for row in before[1:]}
@@ -161,7 +161,7 @@ def expected(before: Table, after: Table, key: Sequence[str]) -> tuple[ChangeCou
 @given(two_files(), HOW_WRITTEN, HOW_WRITTEN, st.sampled_from([",", ";"]), st.integers(1, 40), st.booleans())
 @example(([["k"], ["\ufeff"], ["a\n\nb"]], [["k"], ["\ufeff"], ["c"]], ["k"]), Written(), Written(), ",", 1, False)
 def test_what_is_sent_is_what_dicts_would_say(
-    files: tuple[Table, Table, list[str]],
+    files: tuple[TableRows, TableRows, list[str]],
     was_written: Written,
     is_written: Written,
     delimiter: str,

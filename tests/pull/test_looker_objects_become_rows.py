@@ -27,7 +27,7 @@ from tests.support.world import LOOKER_SECRET, World
 
 USERS = r"GET /api/4\.0/users$"
 
-Rows = list[dict[str, str]]
+ResourceRows = list[dict[str, str]]
 
 
 def looker_of(world: World) -> LookerClient:
@@ -35,20 +35,20 @@ def looker_of(world: World) -> LookerClient:
     return LookerClient(where, world.instance.secrets, Deadline.after(world.clock, 300), random.Random(1))
 
 
-def read(world: World, resource: str) -> tuple[Rows, list[str]]:
+def read(world: World, resource: str) -> tuple[ResourceRows, list[str]]:
     """The rows as a landing would find them, and the warnings."""
     with looker_of(world) as looker, resources.ResourceListing(looker, resource) as listing:
         return rows_of(b"".join(listing.blocks())), listing.warnings
 
 
-def rows_of(file: bytes) -> Rows:
+def rows_of(file: bytes) -> ResourceRows:
     checker = Checker(Contract())
     assert checker.feed(file) == file
     checker.finish()
     return list(csv.DictReader(io.StringIO(file.decode(), newline="")))
 
 
-def ids(rows: Rows) -> list[str]:
+def ids(rows: ResourceRows) -> list[str]:
     return [row["id"] for row in rows]
 
 
@@ -330,7 +330,7 @@ def test_a_list_is_not_read_past_the_time_there_is(crowd: World) -> None:
 # Queries.
 
 
-def run_queries(world: World) -> Rows:
+def run_queries(world: World) -> ResourceRows:
     query = resources.query_of("queries")
     assert query is not None
     with looker_of(world) as looker, looker.run(query) as stream:

@@ -409,7 +409,7 @@ def test_a_connection_is_kept_alive_while_rows_arrive() -> None:
 
 
 def test_an_end_that_was_not_announced_stands_on_the_receipt(looker: LookerSide) -> None:
-    class Arriving:
+    class EmptyDelivery:
         def __init__(self) -> None:
             self.warnings = ["Looker announced no end."]
 
@@ -417,7 +417,7 @@ def test_an_end_that_was_not_announced_stands_on_the_receipt(looker: LookerSide)
             yield b"Id,Amount\n1,10\n"
 
     world = looker.world
-    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(Arriving()), world.clock.now())
+    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(EmptyDelivery()), world.clock.now())
     world.call("deliver")
 
     assert world.receipts("sales")[0]["warnings"] == ["Looker announced no end."]

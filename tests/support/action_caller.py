@@ -9,7 +9,7 @@ import requests
 from local.sandbox.wire import Request, Response, Server
 from tests.support.world import WEBHOOK_TOKEN, FunctionAnswer, World
 
-Content = bytes | list[bytes] | list[tuple[str, str]]
+DownloadContent = bytes | list[bytes] | list[tuple[str, str]]
 "Bytes as they are, or rows."
 
 ROWS_A_BLOCK = 1_000
@@ -19,7 +19,7 @@ class Downloads:
     """`/downloads/<token>`, each good for one use, as Looker's documentation of action hubs has it."""
 
     def __init__(self) -> None:
-        self.contents: dict[str, Content] = {}
+        self.contents: dict[str, DownloadContent] = {}
         self.asked: list[Request] = []
 
     def answer(self, request: Request) -> Response:
@@ -50,7 +50,7 @@ class LookerSide:
         response = requests.post(address, data=data, headers=sent, auth=lambda request: request, timeout=60)
         return FunctionAnswer(response.status_code, response.json(), response.headers)
 
-    def offer(self, content: Content) -> str:
+    def offer(self, content: DownloadContent) -> str:
         """A one-time address of some rows."""
         self._made += 1
         path = f"/downloads/{self._made:040d}"
@@ -96,7 +96,7 @@ def numbered(rows: int) -> list[tuple[str, str]]:
     return [(f"id-{number}", str(number)) for number in range(rows)]
 
 
-def _body(content: Content) -> bytes | Iterator[bytes]:
+def _body(content: DownloadContent) -> bytes | Iterator[bytes]:
     if isinstance(content, bytes):
         return content
     rows = [each for each in content if isinstance(each, tuple)]

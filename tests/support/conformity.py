@@ -63,8 +63,8 @@ def load(name: str) -> Document:
 
 def assert_conforms(exchange: Exchange, document: Document) -> None:
     """The answer is one the description allows and, where it was taken, so is the request."""
-    request = _Request(exchange)
-    faults = list(document.answers.iter_response_errors(request, _Answer(exchange)))
+    request = _OpenApiRequest(exchange)
+    faults = list(document.answers.iter_response_errors(request, _OpenApiAnswer(exchange)))
     if exchange.status < 400:
         faults += document.requests.iter_request_errors(request)
     told = "\n".join(f"  {_told(fault)}" for fault in faults)
@@ -87,7 +87,7 @@ class _Text(dict[str, Any]):
         return lambda value, **_: value.decode() if isinstance(value, bytes) else value
 
 
-class _Request:
+class _OpenApiRequest:
     """An exchange's request, as openapi-core wants to see it."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -101,7 +101,7 @@ class _Request:
         )
 
 
-class _Answer:
+class _OpenApiAnswer:
     """An exchange's answer, as openapi-core wants to see it."""
 
     def __init__(self, exchange: Exchange) -> None:

@@ -15,7 +15,7 @@ from local.sandbox.pigment import SandboxPigment
 from tests.support.world import World
 
 
-class Bridge(Protocol):
+class Deployment(Protocol):
     """A bucket, and the Pigment that the bucket's files land in."""
 
     @property
@@ -28,7 +28,7 @@ class Bridge(Protocol):
     def pigment(self) -> SandboxPigment: ...
 
 
-def settle(bridge: Bridge, configuration: str) -> bool:
+def settle(bridge: Deployment, configuration: str) -> bool:
     """Settle a configuration's unknown run once Pigment has finished its imports; returns whether it was settled."""
     stored = bridge.store.read_json(leases.path_of(configuration), Journal)
     if stored is None or stored.value.step != "unknown":

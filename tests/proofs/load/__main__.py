@@ -21,7 +21,7 @@ from . import show
 from .audit import judge
 from .cloud import Cloud, Process
 from .looker import Looker
-from .people import Chaos, Job, Operator, Waker
+from .people import Chaos, Operator, PubSub, Repeated
 
 _MOST_WAITING = 200
 _LONGEST_STANDSTILL_S = 60
@@ -46,12 +46,12 @@ def main() -> int:
         for process in processes:
             stack.callback(process.stop)
         receiver, *deliverers = processes
-        waker = Waker(deliverers, relays, random.Random(f"{seed} waker"))
-        cloud.storage.on_finalize.append(waker.notice)
+        pubsub = PubSub(deliverers, relays, random.Random(f"{seed} waker"))
+        cloud.storage.on_finalize.append(pubsub.notice)
         chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"), given.kill_every)
         operator = Operator(cloud)
         looker = Looker(relays, given.deliveries, random.Random(seed))
-        steady = [*waker.jobs(), Job(2, waker.sweep), Job(0.5, operator.look)]
+        steady = [*pubsub.jobs(), Repeated(2, pubsub.sweep), Repeated(0.5, operator.look)]
         with _progress(cloud, given.deliveries):
             for job in steady:
                 job.start()
@@ -90,7 +90,7 @@ def _progress(cloud: Cloud, total: int) -> ExitStack:
         columns = (TextColumn("landed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         bar = stack.enter_context(Progress(*columns, console=show.bar_console, transient=True))
         task = bar.add_task("", total=total)
-        job = Job(0.2, lambda: bar.update(task, completed=cloud.ended))
+        job = Repeated(0.2, lambda: bar.update(task, completed=cloud.ended))
         job.start()
         stack.callback(job.stop)
     return stack

@@ -6,7 +6,7 @@ import json
 import statistics
 
 from .cloud import Cloud
-from .looker import Posted
+from .looker import LoadDelivery
 
 
 @dataclasses.dataclass
@@ -30,7 +30,7 @@ class Verdict:
         return not self.lost and not self.doubled
 
 
-def judge(cloud: Cloud, posted: list[Posted]) -> Verdict:
+def judge(cloud: Cloud, posted: list[LoadDelivery]) -> Verdict:
     verdict = Verdict(len(posted))
     rows = _rows(cloud)
     ends = _ends(cloud)

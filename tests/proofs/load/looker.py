@@ -18,7 +18,7 @@ _PATIENCE = 5
 
 
 @dataclasses.dataclass
-class Posted:
+class LoadDelivery:
     """One delivery, as the one who posted it knows it."""
 
     id: str
@@ -31,7 +31,7 @@ class Posted:
 
 class Looker:
     def __init__(self, relays: list[str], count: int, chance: random.Random) -> None:
-        self.posted = [Posted(f"d{number}", chance.choice(relays)) for number in range(count)]
+        self.posted = [LoadDelivery(f"d{number}", chance.choice(relays)) for number in range(count)]
         self._chance = chance
         self._next = itertools.count()
 
@@ -65,7 +65,7 @@ class Looker:
                 self._post(posted, address())
             done(number + 1)
 
-    def _post(self, posted: Posted, address: str) -> bool:
+    def _post(self, posted: LoadDelivery, address: str) -> bool:
         headers = {"X-Looker-Webhook-Token": TOKEN}
         # Some of Looker's integrations name the event; the others are known by their content.
         if int(posted.id[1:]) % 2:

@@ -14,7 +14,7 @@ from tests.support.settling import settle
 from .cloud import Cloud, Process
 
 
-class Waker:
+class PubSub:
     """Pub/Sub: a relay's deliverer is called, somewhere, until it says that nothing waits."""
 
     def __init__(self, processes: Sequence[Process], relays: Sequence[str], chance: random.Random) -> None:
@@ -27,8 +27,8 @@ class Waker:
         if folder == "inbox":
             self._news[rest.partition("/")[0]].set()
 
-    def jobs(self) -> "list[Job]":
-        return [Job(0.01, lambda relay=relay: self._wake(relay)) for relay in self._news]  # type: ignore[misc]
+    def jobs(self) -> "list[Repeated]":
+        return [Repeated(0.01, lambda relay=relay: self._wake(relay)) for relay in self._news]  # type: ignore[misc]
 
     def sweep(self) -> None:
         """The schedule: every relay, whatever was heard of it."""
@@ -50,7 +50,7 @@ class Waker:
             return False
 
 
-class Job:
+class Repeated:
     """Something done over and over on a thread of its own."""
 
     def __init__(self, every_s: float, act: Callable[[], None]) -> None:

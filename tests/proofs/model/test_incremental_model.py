@@ -33,7 +33,7 @@ _serials = itertools.count()
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-class Source(RuleBasedStateMachine):
+class SourceMachine(RuleBasedStateMachine):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
@@ -198,11 +198,11 @@ def _order(position: str) -> tuple[int, str]:
 
 
 def test_no_sequence_loses_a_row_or_doubles_one(patient: World) -> None:
-    prove(lambda: Source(patient), examples=8, steps=10)
+    prove(lambda: SourceMachine(patient), examples=8, steps=10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(10))
 def test_no_long_sequence_loses_a_row_or_doubles_one(patient: World, batch: int) -> None:
     assert batch >= 0
-    prove(lambda: Source(patient), examples=60, steps=25)
+    prove(lambda: SourceMachine(patient), examples=60, steps=25)

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @dataclasses.dataclass
-class Posted:
+class PostedDelivery:
     """A delivery as Looker knows it."""
 
     relay: str
@@ -62,10 +62,10 @@ class Posted:
         return "X-Looker-Webhook-Id" in self.headers or now - self.first_at < timedelta(minutes=59)
 
 
-class Watched:
+class WatchedPigment:
     """Pigment, with an eye on who pushes."""
 
-    def __init__(self, machine: "Relay") -> None:
+    def __init__(self, machine: "RelayMachine") -> None:
         self._machine = machine
 
     def answer(self, request: Request) -> Response:
@@ -74,11 +74,11 @@ class Watched:
         return self._machine.world.pigment.answer(request)
 
 
-class Relay(RuleBasedStateMachine):
+class RelayMachine(RuleBasedStateMachine):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        self.posted: list[Posted] = []
+        self.posted: list[PostedDelivery] = []
         self.ended: dict[str, bytes] = {}
         self.seen: list[str] = []
         self.stalled = False
@@ -91,7 +91,7 @@ class Relay(RuleBasedStateMachine):
             for kind, name in self.names.items()
         }
         world.store.write_json(CONFIG_PATH, world.raw, over=None)
-        world.pigment_server.site = Watched(self)
+        world.pigment_server.site = WatchedPigment(self)
 
     def _target(self, kind: str) -> dict[str, Any]:
         return {**RELAYS[kind].get("target", {}), "configuration": self.configurations[self.names[kind]]}
@@ -170,11 +170,11 @@ class Relay(RuleBasedStateMachine):
             headers["X-Looker-Webhook-Id"] = f"{relay} {number}"
         # One row is refused for good by the guard of every relay here.
         body = delivery(*(rows if usable else rows[1:]))
-        self.posted.append(Posted(relay, str(number), body, headers, self.world.clock.now()))
+        self.posted.append(PostedDelivery(relay, str(number), body, headers, self.world.clock.now()))
         with self._trouble(what):
             self._post(self.posted[-1])
 
-    def _post(self, posted: Posted) -> None:
+    def _post(self, posted: PostedDelivery) -> None:
         request = flask.Request(
             create_environ(f"/{posted.relay}", method="POST", data=posted.body, headers=posted.headers)
         )
@@ -312,11 +312,11 @@ def _has_landed(place: str, how: dict[str, str]) -> bool:
 
 
 def test_no_sequence_loses_a_delivery_or_lands_it_twice(patient: World) -> None:
-    prove(lambda: Relay(patient), examples=12, steps=12)
+    prove(lambda: RelayMachine(patient), examples=12, steps=12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(20))
 def test_no_long_sequence_loses_a_delivery_or_lands_it_twice(patient: World, batch: int) -> None:
     assert batch >= 0
-    prove(lambda: Relay(patient), examples=100, steps=30)
+    prove(lambda: RelayMachine(patient), examples=100, steps=30)
