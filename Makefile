@@ -16,7 +16,7 @@ demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no acco
 	$(BIN)/bridge demo
 
 test: $(VENV)/ready  ## the whole suite
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready  ## format, style and types
 	$(BIN)/ruff format --check

@@ -355,7 +355,7 @@ def test_each_log_line_that_is_looked_for_is_written_with_its_fields(
 ) -> None:
     looked_for = list(filters_of(plan))
 
-    assert len(looked_for) > 10
+    assert len(looked_for) == 18
     for name, query, extractors in looked_for:
         (message,) = re.findall(r'jsonPayload\.message="([^"]+)"', query)
         fields = set(re.findall(r"jsonPayload\.([\w.]+)", " ".join([query, *extractors])))

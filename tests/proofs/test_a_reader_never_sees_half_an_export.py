@@ -63,8 +63,8 @@ def spoil(world: World, chance: random.Random) -> None:
 @pytest.mark.parametrize(
     "publications", [pytest.param(10, id="10"), pytest.param(200, id="200", marks=pytest.mark.slow)]
 )
-def test_a_reader_never_sees_half_an_export(world: World, publications: int) -> None:
-    chance = random.Random(publications)
+def test_a_reader_never_sees_half_an_export(patient: World, publications: int) -> None:
+    world, chance = patient, random.Random(publications)
     world.export("revenue")
     published = 0
     with Reader(storage.Client(project="test", credentials=None)) as reader:

@@ -98,7 +98,7 @@ def test_what_holds_none_is_refused_and_nothing_is_kept(sales: World, body: byte
 def test_ten_gigabytes_of_zeros_are_refused(sales: World) -> None:
     answer = sales.post("sales", in_chunks(attached_zip(bomb(10_000, announced=100 * MIB))))
 
-    assert answer.status in (400, 422, 502)
+    assert (answer.status, answer.code) == (502, "rows_malformed")
     assert sales.objects("inbox/") == []
 
 
@@ -123,7 +123,7 @@ def test_a_path_that_is_no_relay_leads_nowhere(sales: World, path: str) -> None:
     status = connection.getresponse().status
     connection.close()
 
-    assert status in (400, 404)
+    assert status == 404
     assert sales.objects("inbox/") == []
 
 
@@ -135,7 +135,7 @@ def test_another_method_brings_nothing(sales: World, method: str) -> None:
     status = connection.getresponse().status
     connection.close()
 
-    assert status >= 400 or method == "OPTIONS"
+    assert status == 400
     assert sales.objects("inbox/") == []
 
 
@@ -185,5 +185,5 @@ def test_a_refusal_takes_the_same_steps_whether_the_relay_exists_or_not(
         return taken
 
     steps("sales")
-    assert 0 < len(steps("sales")) < 200
+    assert "call _expect_token" in steps("sales")
     assert steps("sales") == steps("no-such-relay") == steps("api/import/push/looker")

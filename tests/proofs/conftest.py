@@ -1,4 +1,4 @@
-"""What every model runs in."""
+"""The world of the models, and of other proofs that break connections many times."""
 
 import gc
 import logging
@@ -12,7 +12,7 @@ from tests.support.world import World
 
 @pytest.fixture
 def patient(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Google's client waits a second before it tries again; here it tries at once, and gives up soon."""
+    """A world without quotas, where Google's client retries after a millisecond, not a second, and gives up soon."""
     brisk = store._RETRY.with_delay(initial=0.001, maximum=0.002).with_timeout(0.1)
     monkeypatch.setattr(store, "_RETRY", brisk)
     world.pigment.requests.limit = world.pigment.imports_per_configuration.limit = None
