@@ -17,7 +17,7 @@ import msgspec
 
 from . import changes_sites, contenders, rows, show
 from .changes_sites import CHANGES, FULL, ONE_IN, ChangesSites, query_of
-from .contenders import Cost, Failed
+from .contenders import ContenderFailed, Cost
 
 ROWS = 1_000_000
 ROUNDS = 3
@@ -73,7 +73,7 @@ def _bridge(sites: ChangesSites, job: str, expected: int) -> Cost:
     receipt = json.loads(printed)
     landed = receipt.get("rows", {})
     if (landed.get("sent"), (landed.get("inserted") or 0) + (landed.get("updated") or 0)) != (expected, expected):
-        raise Failed(f"{expected} rows were to be sent: {printed}")
+        raise ContenderFailed(f"{expected} rows were to be sent: {printed}")
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])
 
 
@@ -109,7 +109,7 @@ class _Dlt:
         counts = [state["detailedReport"]["summary"] for state in json.loads(printed)]
         landed = sum(each["insertedCount"] + each["updatedCount"] for each in counts)
         if landed != expected:
-            raise Failed(f"dlt landed {landed} rows, not {expected}.")
+            raise ContenderFailed(f"dlt landed {landed} rows, not {expected}.")
         return cost
 
 

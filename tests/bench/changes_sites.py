@@ -21,7 +21,7 @@ from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
 
 from . import rows
-from .contenders import Failed
+from .contenders import ContenderFailed
 from .vendors import Vendors
 
 FULL, CHANGES = "full", "changes"
@@ -60,7 +60,7 @@ class ChangesSites:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise Failed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The stand-ins ended; what they said stands above.")
         return line
 
 

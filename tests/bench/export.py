@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from . import contenders, export_sites, memory, show, wall
-from .contenders import Cost, Failed
+from .contenders import ContenderFailed, Cost
 from .export_sites import ExportSites, FileFormat, HttpVersion, job_of, view_of
 
 ROWS = 1_000_000
@@ -68,7 +68,7 @@ def _bridge(sites: ExportSites, rows: int, file_format: FileFormat) -> Cost:
     )
     receipt = json.loads(printed)
     if receipt.get("outcome") != "published" or receipt["rows"]["read"] != rows:
-        raise Failed(f"{rows} rows were not published: {printed}")
+        raise ContenderFailed(f"{rows} rows were not published: {printed}")
     if file_format == "csv":
         _expect_bytes(sites, rows, receipt["bytes"])
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])
@@ -83,4 +83,4 @@ def _curl(sites: ExportSites, rows: int) -> Cost:
 
 def _expect_bytes(sites: ExportSites, rows: int, stored: int) -> None:
     if stored != sites.bytes_of[rows]:
-        raise Failed(f"{stored} bytes were stored of the {sites.bytes_of[rows]} of {rows} rows.")
+        raise ContenderFailed(f"{stored} bytes were stored of the {sites.bytes_of[rows]} of {rows} rows.")

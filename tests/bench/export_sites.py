@@ -16,7 +16,7 @@ from common.storage.store import Store
 from local import home
 
 from . import show
-from .contenders import Failed
+from .contenders import ContenderFailed
 
 HttpVersion = Literal["HTTP/1.1", "HTTP/2"]
 FileFormat = Literal["csv", "parquet"]
@@ -81,7 +81,7 @@ def _program(name: str, *arguments: str) -> Iterator[bytes]:
         assert process.stdout
         said = process.stdout.readline()
         if not said:
-            raise Failed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The stand-ins ended; what they said stands above.")
         yield said
 
 

@@ -25,7 +25,7 @@ from common.storage.store import Store
 from local import home
 
 from . import contenders, relay_sites, rows, served, show
-from .contenders import Failed
+from .contenders import ContenderFailed
 from .relay_sites import RELAY, TOKEN, RelaySites
 
 ROUNDS = 5
@@ -135,7 +135,7 @@ def _landings(sites: RelaySites, port: int, body: bytes) -> Acknowledged:
             closed = sites.next_closed()
             each_s.append(time.perf_counter() - began_s)
         if closed.outcome != "landed":
-            raise Failed(f"{closed.name} ended as {closed.outcome}.")
+            raise ContenderFailed(f"{closed.name} ended as {closed.outcome}.")
         time.sleep(_BREATH_S)
     return Acknowledged(sum(each_s), each_s)
 
@@ -153,7 +153,7 @@ def _deliver(connection: http.client.HTTPConnection, body: bytes) -> float:
     said = answer.read()
     took_s = time.perf_counter() - began_s
     if answer.status != http.client.OK:
-        raise Failed(f"A delivery was answered {answer.status}: {said.decode()}")
+        raise ContenderFailed(f"A delivery was answered {answer.status}: {said.decode()}")
     return took_s
 
 

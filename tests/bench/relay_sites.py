@@ -18,7 +18,7 @@ from local.sandbox.wire import Server
 from local.waking import Waker
 
 from . import rows
-from .contenders import Failed
+from .contenders import ContenderFailed
 
 RELAY = "flights"
 TOKEN = "a-webhook-token"
@@ -52,7 +52,7 @@ class RelaySites:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise Failed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The stand-ins ended; what they said stands above.")
         return line
 
 

@@ -179,7 +179,7 @@ CASES = {
     ),
     "no rows at all": FailingRun("too_few_rows", lambda world: world.flights([]), plain, "0 rows", "refused"),
     "fewer rows than promised": FailingRun(
-        "too_few_rows", lambda world: world.pull("flights", guards={"min_rows": 6}), plain, "asks for 6", "refused"
+        "too_few_rows", lambda world: world.pull("flights", guards={"min_rows": 6}), plain, "requires 6", "refused"
     ),
     "far fewer rows than last time": FailingRun("shrunk", shrink, plain, "80% fewer", "refused", imports=1),
     "a header that lost a column": FailingRun(

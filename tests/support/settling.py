@@ -43,7 +43,7 @@ def settle(bridge: Deployment, configuration: str) -> bool:
     has_landed = any(each.status == "Completed" for each in found)
     verdict: Literal["landed", "not landed"] = "landed" if has_landed else "not landed"
     with contextlib.suppress(ConfigurationOccupied):
-        landing.settle_by_hand(bridge.store, bridge.clock, run, verdict)
+        settling.settle_by_hand(bridge.store, bridge.clock, run, verdict)
         return True
     return False
 

@@ -18,7 +18,7 @@ from werkzeug.test import create_environ
 import webhook_receive
 from common.flows import deliver as delivering
 from common.platform.errors import BridgeError
-from common.runs import leases, receipts
+from common.runs import leases
 from common.runs.instance import CONFIG_PATH
 from common.runs.leases import LIFETIME_S
 from common.storage import inbox
