@@ -33,7 +33,7 @@ archive:  ## build/functions.zip: what Google Cloud builds the functions from
 	$(PYTHON) infra/archive.py
 
 deployed: $(VENV)/ready  ## the archive, installed on its own and served as Google Cloud does: about a minute
-	$(BIN)/pytest -m slow tests/infra/test_the_archive_holds_what_runs.py
+	$(BIN)/pytest -m slow tests/infra/test_the_archive_is_complete_and_runs.py
 
 check: $(VENV)/ready  ## what bridge.yaml says, with the functions' own code; another file: BRIDGE=…
 	$(BIN)/bridge check --offline --config $(BRIDGE)

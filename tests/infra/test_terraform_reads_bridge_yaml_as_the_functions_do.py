@@ -19,8 +19,8 @@ from common.bridge_yaml import cron_fault, decode
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file, bridge_schema
 from local.cli import app
-from tests.config.test_bridge_yaml_faults_are_named_all_at_once import BASE, FAULTS, ID, SECRETS, file_where
-from tests.config.test_bridge_yaml_says_everything import EXPORT_FILTER, WHOLE
+from tests.config.test_bridge_yaml_errors_are_reported_together import BASE, FAULTS, ID, SECRETS, file_where
+from tests.config.test_bridge_yaml_is_decoded import EXPORT_FILTER, WHOLE
 from tests.support import terraform
 
 ROOT = Path(__file__).parents[2]
