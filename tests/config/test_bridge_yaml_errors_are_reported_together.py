@@ -48,7 +48,7 @@ def file_where(path: str, value: str) -> Any:
     return raw
 
 
-def test_the_file_these_tests_break_is_sound() -> None:
+def test_the_file_that_these_tests_modify_is_valid() -> None:
     assert decode(bridge_file.parse(BASE)).warnings == ()
 
 
@@ -219,39 +219,39 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("path", "value", "words"), FAULTS)
-def test_a_fault_says_where_it_is_what_is_wrong_and_what_to_write(path: str, value: str, words: str) -> None:
+def test_an_error_has_its_path_its_cause_and_advice(path: str, value: str, words: str) -> None:
     faults = faults_of(file_where(path, value))
     assert any(words in fault for fault in faults), faults
     assert all(": " in fault and "; write " in fault for fault in faults)
 
 
 @pytest.mark.parametrize("raw", [None, [], "flights", 12, True, 1.5, object()])
-def test_a_file_that_is_no_section_is_a_fault(raw: object) -> None:
+def test_a_file_without_sections_is_an_error(raw: object) -> None:
     (fault,) = faults_of(raw)
     assert fault.startswith("bridge.yaml: is ")
     assert "write a section with looker, pigment, webhook, secrets, pulls, relays, exports" in fault
 
 
-def test_a_key_that_is_there_as_text_and_as_a_number_is_a_fault() -> None:
+def test_a_key_given_as_text_and_as_number_is_an_error() -> None:
     raw = file_where("pulls/flights/source/filters", "{}")
     raw["pulls"]["flights"]["source"]["filters"] = {12: "a", "12": "b"}
     assert faults_of(raw) == ["pulls.flights.source.filters.12: is there twice; write it once"]
 
 
-def test_a_name_of_two_lines_stays_on_one() -> None:
+def test_a_name_with_a_line_end_is_shown_on_one_line() -> None:
     job = {"source": {"view": ID}, "path": "a.csv"}
     faults = faults_of({"pulls": {"a": {}}, "relays": {"b": {"start": "c"}}, "exports": {"a\nb": job, "c\nd": job}})
     assert "exports.'c\\nd': writes the same object as exports.'a\\nb'; write a path of its own" in faults
 
 
-def test_filters_nested_without_end_are_a_fault() -> None:
+def test_endlessly_nested_filters_are_an_error() -> None:
     endless: dict[str, Any] = {}
     endless["and"] = [endless]
     raw = {"exports": {"a": {"source": {"metric": ID, "export_filter": endless}, "path": "a.csv"}}}
     assert faults_of(raw) == ["bridge.yaml: is nested without end; write filters of a few levels"]
 
 
-def test_one_reading_names_every_fault() -> None:
+def test_all_errors_are_reported_together() -> None:
     raw = bridge_file.parse("""
         looker: {url: http://acme.com, credential: looker-api}
         pigment: {import_key: two words}
@@ -307,7 +307,7 @@ def places(raw: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("key", ["looker/credentials", "pigment/import_key", "pigment/export_key", "webhook/token"])
-def test_a_secret_in_place_of_its_name_is_a_fault(key: str, secret: str) -> None:
+def test_a_secret_in_place_of_its_name_is_an_error(key: str, secret: str) -> None:
     raw = file_where(key, "x")
     section, field = key.split("/")
     raw[section][field] = secret
@@ -316,7 +316,7 @@ def test_a_secret_in_place_of_its_name_is_a_fault(key: str, secret: str) -> None
 
 
 @pytest.mark.parametrize("secret", [*SECRETS, {"client_secret": SECRETS[0]}, [SECRETS[0]]])
-def test_no_value_of_a_secret_is_repeated_wherever_it_is_put(secret: object) -> None:
+def test_the_value_of_a_secret_is_never_repeated(secret: object) -> None:
     shown = []
     for path in places(bridge_file.parse(BASE)):
         raw: Any = bridge_file.parse(BASE)
@@ -362,7 +362,7 @@ WARNINGS = [
 
 
 @pytest.mark.parametrize(("path", "value", "words"), WARNINGS)
-def test_what_is_allowed_and_odd_is_a_warning(path: str, value: str, words: str) -> None:
+def test_unusual_settings_are_warnings(path: str, value: str, words: str) -> None:
     (warning,) = decode(file_where(path, value)).warnings
     assert warning.startswith(words)
 

@@ -154,7 +154,7 @@ def test_a_whole_file_becomes_a_bridge() -> None:
     )
 
 
-def test_what_is_left_out_has_a_careful_default() -> None:
+def test_missing_settings_have_safe_defaults() -> None:
     pull, export = pull_with(), export_with()
 
     assert (pull.schedule, pull.time_zone, pull.load) == (None, "UTC", "full")
@@ -191,7 +191,7 @@ def test_a_job_is_found_by_its_name_and_knows_its_kind() -> None:
         ({"host": "acme", "region": "us-west.looker.com"}, "https://acme.api.us-west.looker.com"),
     ],
 )
-def test_looker_is_named_by_its_address_or_by_host_and_port_or_region(section: dict[str, Any], base_url: str) -> None:
+def test_looker_is_given_by_url_or_by_host_with_port_or_region(section: dict[str, Any], base_url: str) -> None:
     raw = file_with()
     raw["looker"] = section | {"credentials": "looker-api"}
     assert decode(raw).looker.base_url == base_url
@@ -216,7 +216,7 @@ def test_a_pull_reads_one_of_four_sources(source: dict[str, Any], expected: obje
     assert pull_with(source=source).source == expected
 
 
-def test_filters_take_numbers_and_dates_for_the_text_they_were_meant_as() -> None:
+def test_filters_convert_numbers_and_dates_to_text() -> None:
     filters = {"flights.year": 2013, "flights.delay": 1.5, "flights.carrier": "", "flights.day": dt.date(2013, 1, 1)}
     source = pull_with(source={"look": "12", "filters": filters}).source
 
@@ -238,14 +238,14 @@ def test_filters_take_numbers_and_dates_for_the_text_they_were_meant_as() -> Non
         ("2013-01-01T00:00:00Z", dt.datetime(2013, 1, 1)),  # noqa: DTZ001  # what Terraform makes of the first
     ],
 )
-def test_an_incremental_load_starts_at_a_date_however_it_is_written(start: object, expected: dt.datetime) -> None:
+def test_an_incremental_load_starts_at_a_date_in_any_notation(start: object, expected: dt.datetime) -> None:
     load = {"incremental": {"cursor": "flights.updated_time", "start": start, "window": "1 month"}}
     assert pull_with(load=load).load == Incremental(
         cursor="flights.updated_time", start=expected, window=Step(amount=1, unit="month")
     )
 
 
-def test_an_incremental_load_counts_along_a_cursor_of_numbers() -> None:
+def test_an_incremental_load_accepts_a_numeric_cursor() -> None:
     load = {"incremental": {"cursor": "flights.id", "start": 0, "window": 500000, "overlap": "1000"}}
     assert pull_with(load=load, target={"configuration": ID, "repeatable": True}).load == Incremental(
         cursor="flights.id",
@@ -265,7 +265,7 @@ def test_an_incremental_load_counts_along_a_cursor_of_numbers() -> None:
         ("90 seconds", 90, "second"),
     ],
 )
-def test_steps_are_written_as_people_say_them(text: str, amount: int, unit: str) -> None:
+def test_durations_are_parsed(text: str, amount: int, unit: str) -> None:
     load = {"incremental": {"cursor": "a.b", "start": "2013-01-01", "window": text}}
     assert pull_with(load=load).load.window == Step(amount=amount, unit=unit)  # type: ignore[union-attr, arg-type]
 
@@ -285,7 +285,7 @@ def test_columns_keep_their_order_in_a_list_of_pairs() -> None:
     ]
 
 
-def test_a_target_may_lie_behind_pigments_own_connector() -> None:
+def test_a_target_may_use_pigments_storage_connector() -> None:
     target = {"configuration": ID, "via": "storage", "bucket": "acme-connector", "path": "flights/flights-{date}.csv"}
     assert pull_with(target=target).target == Target(
         configuration=ID, via="storage", bucket="acme-connector", path="flights/flights-{date}.csv"
@@ -323,7 +323,7 @@ EXPORT_FILTER = {
 }
 
 
-def test_an_export_filter_is_encoded_as_pigment_has_it() -> None:
+def test_an_export_filter_is_encoded_for_pigment() -> None:
     source = export_with(source={"metric": ID, "export_filter": EXPORT_FILTER}).source
 
     assert isinstance(source, MetricSource)
@@ -353,7 +353,7 @@ def test_an_export_filter_is_encoded_as_pigment_has_it() -> None:
         ("TableRequest", TableSource, {"table"}),
     ],
 )
-def test_every_option_of_pigments_exports_can_be_written(request_name: str, source: type, aside: set[str]) -> None:
+def test_every_option_of_pigments_exports_is_supported(request_name: str, source: type, aside: set[str]) -> None:
     document = Path(os.environ["BRIDGE_REFERENCE"], "openapi", "pigment-external-api.json")
     schema = json.loads(document.read_text())["components"]["schemas"][request_name]
 
@@ -361,12 +361,12 @@ def test_every_option_of_pigments_exports_can_be_written(request_name: str, sour
     assert names | {"dateFormat"} == set(schema["properties"])
 
 
-def test_the_example_that_is_deployed_is_valid_and_leaves_nothing_to_say() -> None:
+def test_the_deployed_example_is_valid_without_warnings() -> None:
     assert bridge_file.load(EXAMPLE).warnings == ()
 
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
-def test_terraforms_copy_of_the_example_says_the_same() -> None:
+def test_terraforms_copy_of_the_example_is_equal() -> None:
     made = subprocess.run(
         ["terraform", "console"],
         input=f'jsonencode(yamldecode(file("{EXAMPLE}")))',

@@ -78,7 +78,7 @@ def utc(*fields: int) -> dt.datetime:
     return dt.datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type,misc]
 
 
-def test_a_view_as_in_pigments_guide_has_numbers_and_text(tmp_path: Path) -> None:
+def test_the_view_of_pigments_guide_has_numbers_and_text(tmp_path: Path) -> None:
     content = (
         b"Country;Month;Cost;Revenue;Margin\n"
         b"FR;Jan 21;50.00;150.00;100.00\n"
@@ -222,11 +222,11 @@ def test_dates_and_times(cells: list[str], type_: str, values: list[Any]) -> Non
         (["1", "2"], "int64", [1, 2]),
     ],
 )
-def test_decimals_may_follow_a_comma(cells: list[str], type_: str, values: list[Any]) -> None:
+def test_decimals_may_use_a_comma(cells: list[str], type_: str, values: list[Any]) -> None:
     assert column(*cells, decimal_separator=",") == (type_, values)
 
 
-def test_a_repeated_name_is_made_distinct_and_said() -> None:
+def test_a_repeated_column_name_is_made_unique_with_a_warning() -> None:
     header = ["Month", "month", "Cost", "Cost (2)", "Cost"]
     table = converted(written([header, ["1", "a", "2", "b", "3.5"]]), header)
     assert table.schema.names == ["Month", "month (2)", "Cost", "Cost (2)", "Cost (3)"]
@@ -397,7 +397,7 @@ READERS: list[tuple[str, Any]] = [
 @example([["10/25/2024", "10/26/2024 00:00:00 +00:00", "10/26/2024 10:00:00 +00:00"]], ",", "\n", True, 1, 3)
 @example([["2.5", "9007199254740993"]], ",", "\n", True, 9, 2)
 @example([["9007199254740993", "2.5"]], ",", "\n", True, 9, 2)
-def test_any_table_comes_back_with_its_types_however_it_is_cut(
+def test_any_table_is_read_back_with_its_types_for_any_blocks(
     table: list[list[str]], delimiter: str, line_end: str, bare: bool, size: int, looks: int
 ) -> None:
     # Before 3.13 Python leaves a carriage return without quotes unless it ends lines.
@@ -423,7 +423,7 @@ def test_any_table_comes_back_with_its_types_however_it_is_cut(
     sizes=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     at_once_bytes=st.integers(1, 64),
 )
-def test_pieces_are_whole_records_and_the_same_however_blocks_are_cut(
+def test_pieces_are_complete_records_for_any_blocks(
     table: list[list[str]], sizes: tuple[int, int], at_once_bytes: int
 ) -> None:
     content = written(table)
@@ -434,7 +434,7 @@ def test_pieces_are_whole_records_and_the_same_however_blocks_are_cut(
     assert records == table
 
 
-def test_a_file_of_many_pieces_comes_back_exactly(tmp_path: Path) -> None:
+def test_a_file_of_many_pieces_is_read_back_exactly(tmp_path: Path) -> None:
     header = ["n", "text", "day"]
     rows = [
         [str(n), "" if n % 7 == 0 else f'line {n}\nand "{n % 10}",;', f"2024-{n % 12 + 1:02}-21"]
@@ -457,7 +457,7 @@ def test_a_file_of_many_pieces_comes_back_exactly(tmp_path: Path) -> None:
 # --- What goes wrong -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_csv_of_this_width_is_refused_without_a_cell_being_quoted() -> None:
+def test_a_csv_of_another_width_is_refused_without_its_content() -> None:
     with pytest.raises(RowsMalformed) as refusal:
         shown(["a", "b"], b"1,private\n1,2,3\n")
     assert "private" not in str(refusal.value)
@@ -465,7 +465,7 @@ def test_what_is_no_csv_of_this_width_is_refused_without_a_cell_being_quoted() -
 
 
 @pytest.mark.parametrize("other", [b"n\nprivate\n", b"n\n1,private\n"])
-def test_another_file_than_the_one_looked_at_is_a_fault_and_ends_no_file(other: bytes) -> None:
+def test_a_file_that_changed_after_the_first_reading_is_refused(other: bytes) -> None:
     out = io.BytesIO()
     with pytest.raises(Internal) as fault:
         parquet.write([other], out, shown(["n"], b"1\n"))
@@ -498,14 +498,14 @@ def writes_of_a_small_file() -> int:
 
 
 @pytest.mark.parametrize("writes", range(1, writes_of_a_small_file() + 1))
-def test_a_write_that_fails_says_so_itself_and_nothing_follows_it(writes: int) -> None:
+def test_a_failed_write_raises_its_own_error(writes: int) -> None:
     out = Brittle(writes)
     with pytest.raises(DiskFull):
         parquet.write([b"n\n1\n"], out, shown(["n"], b"1\n"))
     assert out.writes_left == 0
 
 
-def test_a_reading_that_fails_says_so_itself_and_ends_no_file() -> None:
+def test_a_failed_read_raises_its_own_error() -> None:
     def cut_short() -> Iterator[bytes]:
         yield b"n\n1\n"
         raise ConnectionResetError

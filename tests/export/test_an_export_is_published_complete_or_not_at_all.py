@@ -44,7 +44,7 @@ def expect_nothing_left(world: World) -> None:
     assert world.objects("tmp/") == world.objects("leases/") == []
 
 
-def test_what_pigment_gives_is_published_byte_for_byte(revenue: World) -> None:
+def test_an_export_is_published_byte_for_byte(revenue: World) -> None:
     revenue.pigment_gives([GUIDE[:40], GUIDE[40:]])
 
     answer = revenue.call("export", job="revenue")
@@ -59,7 +59,7 @@ def test_what_pigment_gives_is_published_byte_for_byte(revenue: World) -> None:
     expect_nothing_left(revenue)
 
 
-def test_the_object_says_what_it_is(revenue: World) -> None:
+def test_the_object_has_its_metadata(revenue: World) -> None:
     revenue.pigment_gives(GUIDE)
     answer = revenue.call("export", job="revenue")
 
@@ -89,7 +89,7 @@ def test_a_path_with_placeholders_names_each_run(world: World) -> None:
     assert published(world, f"exports/revenue/dt=2026-03-01/071500-{run}.csv") == GUIDE
 
 
-def test_a_bucket_of_the_users_own(world: World) -> None:
+def test_an_export_can_use_another_bucket(world: World) -> None:
     world.storage.create_bucket("theirs")
     world.export("revenue", bucket="theirs", path="in/revenue.csv")
     world.pigment_gives(GUIDE)
@@ -101,7 +101,7 @@ def test_a_bucket_of_the_users_own(world: World) -> None:
     expect_nothing_left(world)
 
 
-def test_gzip_is_a_file_of_its_own_kind(world: World) -> None:
+def test_gzip_is_published_with_its_content_type(world: World) -> None:
     world.export("revenue", compress="gzip", path="revenue.csv.gz")
     world.pigment_gives(GUIDE)
 
@@ -125,9 +125,7 @@ def test_a_preview_shows_and_publishes_nothing(revenue: World) -> None:
 
 
 @pytest.mark.parametrize("asked", [None, "Utf8WithBom", "Utf8WithoutBom"])
-def test_a_byte_order_mark_is_there_where_it_was_asked_for_and_is_no_part_of_the_header(
-    world: World, asked: str | None
-) -> None:
+def test_a_requested_byte_order_mark_is_not_part_of_the_header(world: World, asked: str | None) -> None:
     source: dict[str, Any] = {"list": VIEW, "delimiter": ";", **({"encoding": asked} if asked else {})}
     world.export("revenue", source=source)
     world.pigment_gives(MARK + GUIDE)
@@ -138,20 +136,20 @@ def test_a_byte_order_mark_is_there_where_it_was_asked_for_and_is_no_part_of_the
     assert json.loads(metadata(world)["header"])[0] == "Country"
 
 
-def test_a_last_record_without_a_line_end_is_whole_where_its_end_is_proven(revenue: World) -> None:
+def test_a_last_record_without_a_line_end_is_accepted_with_a_known_length(revenue: World) -> None:
     revenue.pigment_gives(GUIDE.rstrip(b"\n"))
 
     assert revenue.call("export", job="revenue").status == 200
     assert published(revenue) == GUIDE
 
 
-def test_a_last_record_without_a_line_end_may_have_been_cut_where_it_is_not(revenue: World) -> None:
+def test_a_last_record_without_a_line_end_is_refused_without_a_known_length(revenue: World) -> None:
     revenue.pigment_gives([GUIDE.rstrip(b"\n")])
 
     assert revenue.call("export", job="revenue").code == "stream_cut"
 
 
-def test_a_changed_header_is_said(revenue: World) -> None:
+def test_a_changed_header_is_a_warning(revenue: World) -> None:
     revenue.pigment_gives(GUIDE)
     revenue.call("export", job="revenue")
     revenue.pigment_gives(GUIDE.replace(b"Margin", b"Profit"))
@@ -161,7 +159,7 @@ def test_a_changed_header_is_said(revenue: World) -> None:
     assert any("Margin" in warning and "Profit" in warning for warning in warnings)
 
 
-def test_the_options_of_a_block_reach_pigment(world: World) -> None:
+def test_the_options_of_a_block_are_sent_to_pigment(world: World) -> None:
     world.export(
         "revenue",
         source={
@@ -187,7 +185,7 @@ def test_the_options_of_a_block_reach_pigment(world: World) -> None:
     }
 
 
-def test_a_view_that_is_too_big_gives_way_to_its_fallback(world: World) -> None:
+def test_a_view_that_is_too_big_is_replaced_by_its_fallback(world: World) -> None:
     world.export("revenue", fallback={"table": VIEW, "delimiter": ";"})
     world.pigment_gives(GUIDE)
     world.pigment_server.heal()
@@ -225,9 +223,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("response", "status", "code"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_is_refused_leaves_the_object_of_before(
-    revenue: World, response: Response, status: int, code: str
-) -> None:
+def test_a_refused_export_keeps_the_previous_object(revenue: World, response: Response, status: int, code: str) -> None:
     revenue.pigment_gives(GUIDE)
     assert revenue.call("export", job="revenue").status == 200
     before = revenue.store.look_at("exports/revenue.csv")
@@ -245,7 +241,7 @@ def test_what_is_refused_leaves_the_object_of_before(
     assert revenue.call("export", job="revenue").status == 200
 
 
-def test_a_key_of_the_old_format_is_said_to_be_one(revenue: World) -> None:
+def test_a_key_of_the_old_format_is_explained(revenue: World) -> None:
     revenue.secrets.put("pigment-export-key", "11111111-2222-4333-8444-555555555555")
     revenue.pigment_server.fault(EXPORTS, refuse=Response(401, b""))
 
@@ -255,7 +251,7 @@ def test_a_key_of_the_old_format_is_said_to_be_one(revenue: World) -> None:
     assert "old format" in answer.error["next_step"]
 
 
-def test_far_fewer_rows_than_before_are_not_published(world: World) -> None:
+def test_max_shrink_refuses_an_export(world: World) -> None:
     world.export("revenue", guards={"max_shrink": "50%"})
     world.pigment_gives(GUIDE)
     world.call("export", job="revenue")
@@ -287,7 +283,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: 
 
 
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["in chunks", "with a length"])
-def test_a_stream_cut_far_into_it_publishes_nothing(revenue: World, is_chunked: bool) -> None:
+def test_a_stream_cut_after_many_blocks_publishes_nothing(revenue: World, is_chunked: bool) -> None:
     """Of a single column, what is left of any record is a record."""
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
     revenue.pigment_gives([content] if is_chunked else content, cut_after_bytes=len(content) - 1000)
@@ -296,7 +292,7 @@ def test_a_stream_cut_far_into_it_publishes_nothing(revenue: World, is_chunked: 
     assert revenue.objects("exports/") == revenue.objects("tmp/") == []
 
 
-def test_a_run_in_flight_keeps_the_next_one_out(revenue: World) -> None:
+def test_a_running_export_refuses_a_second_run(revenue: World) -> None:
     inner = []
     revenue.pigment_gives(GUIDE, act=lambda: inner.append(revenue.call("export", job="revenue")))
 
@@ -317,7 +313,7 @@ def test_another_writer_is_not_overwritten(revenue: World) -> None:
     expect_nothing_left(revenue)
 
 
-def test_what_killed_runs_left_is_gone_after_a_day(revenue: World) -> None:
+def test_files_of_killed_runs_are_deleted_after_a_day(revenue: World) -> None:
     left = "tmp/20260227T061500-00000000"
     revenue.store.create(left, b"half", {}, content_type="text/csv")
     revenue.pigment_gives(GUIDE)
@@ -330,14 +326,14 @@ def test_what_killed_runs_left_is_gone_after_a_day(revenue: World) -> None:
     assert revenue.objects("tmp/") == []
 
 
-def test_an_unknown_job_or_one_of_another_kind_is_named(revenue: World) -> None:
+def test_an_unknown_job_or_a_job_of_another_kind_is_refused(revenue: World) -> None:
     for job in ("nothing", "flights"):
         answer = revenue.call("export", job=job)
         assert (answer.status, answer.code) == (404, "no_such_job")
         assert "revenue" in answer.error["message"]
 
 
-def test_parquet_has_real_types(world: World) -> None:
+def test_parquet_has_typed_columns(world: World) -> None:
     world.export("revenue", format="parquet", path="revenue.parquet")
     world.pigment_gives(
         b"Country;Day;Cost;Units;Open;Mixed\nFR;2024-11-21;50.00;3;TRUE;1\nDE;2024-11-22;;4;FALSE;n/a\n"
@@ -361,7 +357,7 @@ def test_parquet_has_real_types(world: World) -> None:
     expect_nothing_left(world)
 
 
-def test_a_key_that_was_replaced_is_read_again(revenue: World) -> None:
+def test_a_rotated_key_is_read_again(revenue: World) -> None:
     revenue.pigment_gives(GUIDE)
     revenue.call("export", job="revenue")
     revenue.pigment_server.heal()
@@ -374,7 +370,7 @@ def test_a_key_that_was_replaced_is_read_again(revenue: World) -> None:
     assert used[-1] == "Bearer the-next-export-key"
 
 
-def test_an_export_that_outlasts_the_budget_publishes_nothing(revenue: World) -> None:
+def test_an_export_longer_than_the_budget_publishes_nothing(revenue: World) -> None:
     def slowly() -> Iterator[bytes]:
         yield GUIDE
         revenue.clock.advance(3600)
@@ -389,7 +385,7 @@ def test_an_export_that_outlasts_the_budget_publishes_nothing(revenue: World) ->
     expect_nothing_left(revenue)
 
 
-def test_what_the_bucket_kept_wrongly_is_not_published(revenue: World) -> None:
+def test_a_corrupted_temporary_object_is_not_published(revenue: World) -> None:
     revenue.pigment_gives(GUIDE)
     other = {"name": "tmp/x", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
     revenue.storage_server.fault(
@@ -403,7 +399,7 @@ def test_what_the_bucket_kept_wrongly_is_not_published(revenue: World) -> None:
     assert revenue.objects("exports/") == []
 
 
-def test_what_was_published_wrongly_is_said(revenue: World) -> None:
+def test_a_corrupted_published_object_is_reported(revenue: World) -> None:
     revenue.pigment_gives(GUIDE)
     other = {"name": "exports/revenue.csv", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
     revenue.storage_server.fault(

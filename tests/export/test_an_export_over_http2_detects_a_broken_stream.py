@@ -32,7 +32,7 @@ def give(server: Server, content: bytes, **how: int) -> None:
     server.fault(EXPORTS, times=-1, refuse=Response(200, [content], {"Content-Type": "text/csv"}), **how)
 
 
-def test_an_export_comes_over_http2_without_a_warning(world: World, http2: Server) -> None:
+def test_an_export_uses_http2(world: World, http2: Server) -> None:
     give(http2, ROWS)
 
     answer = world.call("export", job="revenue")
@@ -42,7 +42,7 @@ def test_an_export_comes_over_http2_without_a_warning(world: World, http2: Serve
     assert world.store.read("exports/revenue.csv") == ROWS
 
 
-def test_a_last_record_without_a_line_end_is_whole_as_the_stream_has_ended(world: World, http2: Server) -> None:
+def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(world: World, http2: Server) -> None:
     give(http2, ROWS.rstrip(b"\n"))
 
     assert world.call("export", job="revenue").status == 200
@@ -67,7 +67,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Server,
 
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
-def test_a_stream_cut_far_into_it_publishes_nothing(world: World, http2: Server, how: str) -> None:
+def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: Server, how: str) -> None:
     """Of a single column, what is left of any record is a record."""
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
     give(http2, content, **{how: len(content) - 1000})

@@ -308,11 +308,11 @@ def test_each_setting_is_read_and_what_is_needed_is_set(plan: terraform.PlannedC
         assert needed <= settings <= read
 
 
-def test_bridge_yaml_lies_where_the_functions_look_for_it(plan: terraform.PlannedChanges) -> None:
+def test_bridge_yaml_is_stored_where_the_functions_read_it(plan: terraform.PlannedChanges) -> None:
     assert plan.resources["google_storage_bucket_object.config"]["name"] == CONFIG_PATH
 
 
-def test_a_notification_comes_for_what_lies_in_the_inbox_alone(plan: terraform.PlannedChanges) -> None:
+def test_notifications_are_limited_to_the_inbox(plan: terraform.PlannedChanges) -> None:
     (notification,) = plan.of("google_storage_notification").values()
     prefix = notification["object_name_prefix"]
 
@@ -320,7 +320,7 @@ def test_a_notification_comes_for_what_lies_in_the_inbox_alone(plan: terraform.P
     assert not any(inbox.path_of(place, "sales", "a").startswith(prefix) for place in inbox.PLACES if place != "inbox")
 
 
-def test_what_lapses_lies_under_a_prefix_that_is_used(plan: terraform.PlannedChanges, observed: Observed) -> None:
+def test_lifecycle_rules_use_existing_prefixes(plan: terraform.PlannedChanges, observed: Observed) -> None:
     (bucket,) = plan.of("google_storage_bucket").values()
     prefixes = {
         prefix
@@ -350,7 +350,7 @@ def value_at(line: dict[str, Any], path: str) -> Any:
     return value
 
 
-def test_each_log_line_that_is_looked_for_is_written_with_its_fields(
+def test_each_log_line_in_a_filter_is_written_with_its_fields(
     plan: terraform.PlannedChanges, observed: Observed
 ) -> None:
     looked_for = list(filters_of(plan))
@@ -364,7 +364,7 @@ def test_each_log_line_that_is_looked_for_is_written_with_its_fields(
             assert any(value_at(line, field) is not None for line in lines), (name, message, field)
 
 
-def test_numbers_are_taken_from_fields_that_hold_numbers(plan: terraform.PlannedChanges, observed: Observed) -> None:
+def test_metrics_extract_numeric_fields(plan: terraform.PlannedChanges, observed: Observed) -> None:
     for name, metric in plan.of("google_logging_metric").items():
         if extractor := metric.get("value_extractor"):
             field = extractor.removeprefix("EXTRACT(jsonPayload.").removesuffix(")")
@@ -373,7 +373,7 @@ def test_numbers_are_taken_from_fields_that_hold_numbers(plan: terraform.Planned
             assert values, name
 
 
-def test_each_code_and_outcome_that_is_looked_for_can_come(plan: terraform.PlannedChanges) -> None:
+def test_each_code_and_outcome_in_a_filter_exists(plan: terraform.PlannedChanges) -> None:
     known = {
         "error.code": {errors.code_of(kind) for kind in errors.every_error()},
         "code": {errors.code_of(kind) for kind in errors.every_error()},
@@ -388,11 +388,11 @@ def test_each_code_and_outcome_that_is_looked_for_can_come(plan: terraform.Plann
         assert named <= may_come, field
 
 
-def test_severities_are_those_that_cloud_logging_knows(observed: Observed) -> None:
+def test_severities_are_known_to_cloud_logging(observed: Observed) -> None:
     assert {line["severity"] for line in observed.lines} <= {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
 
 
-def test_each_function_may_do_in_the_bucket_what_it_does_and_no_more(
+def test_each_function_has_exactly_the_bucket_access_it_uses(
     workspace: terraform.TerraformFolder, observed: Observed
 ) -> None:
     granted: dict[str, dict[str, str]] = workspace.evaluate("local._bucket_access")
@@ -404,11 +404,11 @@ def test_each_function_may_do_in_the_bucket_what_it_does_and_no_more(
         assert used == access, function
 
 
-def test_no_other_bucket_is_written_than_bridge_yaml_says(observed: Observed) -> None:
+def test_only_buckets_named_in_bridge_yaml_are_written(observed: Observed) -> None:
     assert dict(observed.others) == {"pigment_export": {"acme-analytics"}}
 
 
-def test_each_function_may_read_the_secrets_that_it_reads_and_no_more(
+def test_each_function_has_access_to_exactly_the_secrets_it_reads(
     workspace: terraform.TerraformFolder, observed: Observed
 ) -> None:
     granted = workspace.evaluate("local._secrets_read", observed.world.raw)

@@ -165,7 +165,7 @@ def readers(plan: PlannedChanges) -> dict[str, set[str]]:
     return found
 
 
-def test_each_job_has_its_schedule_and_all_share_the_rest(planned: PlannedChanges) -> None:
+def test_each_job_has_its_schedule(planned: PlannedChanges) -> None:
     of_jobs = {
         *(f'google_cloud_scheduler_job.jobs["pull-pull-{n}"]' for n in range(1, 9)),
         *(f'google_cloud_scheduler_job.jobs["export-export-{n}"]' for n in range(21, 26)),
@@ -187,11 +187,11 @@ def test_each_job_has_its_schedule_and_all_share_the_rest(planned: PlannedChange
     assert set(planned.resources) == EACH_BRIDGE_HAS | of_jobs | of_secrets
 
 
-def test_without_jobs_nothing_is_scheduled_but_the_sweep(workspace: TerraformFolder) -> None:
+def test_without_jobs_only_the_sweep_is_scheduled(workspace: TerraformFolder) -> None:
     assert set(workspace.plan({"looker": {}}).resources) == EACH_BRIDGE_HAS
 
 
-def test_the_bridge_yaml_that_comes_with_it_is_planned(workspace: TerraformFolder) -> None:
+def test_the_included_bridge_yaml_is_planned(workspace: TerraformFolder) -> None:
     plan = workspace.plan()
 
     assert 'google_cloud_scheduler_job.jobs["pull-airports"]' in plan.resources
@@ -200,11 +200,11 @@ def test_the_bridge_yaml_that_comes_with_it_is_planned(workspace: TerraformFolde
     )
 
 
-def test_a_second_apply_finds_nothing_to_do(deployed: TerraformFolder) -> None:
+def test_a_second_apply_changes_nothing(deployed: TerraformFolder) -> None:
     assert deployed.plan(BRIDGE).actions == {}
 
 
-def test_a_changed_schedule_changes_that_schedule_and_the_copy_of_bridge_yaml(deployed: TerraformFolder) -> None:
+def test_a_changed_schedule_changes_only_that_schedule_and_the_copy_of_bridge_yaml(deployed: TerraformFolder) -> None:
     later = deployed.plan(changed(pulls={"pull-3": pull(3, schedule="30 7 * * *")}))
 
     assert later.actions == {
@@ -214,7 +214,7 @@ def test_a_changed_schedule_changes_that_schedule_and_the_copy_of_bridge_yaml(de
     assert later.of("google_cloud_scheduler_job")['jobs["pull-pull-3"]']["schedule"] == "30 7 * * *"
 
 
-def test_a_new_archive_changes_the_functions_and_nothing_else(deployed: TerraformFolder, tmp_path: Path) -> None:
+def test_a_new_archive_changes_only_the_functions(deployed: TerraformFolder, tmp_path: Path) -> None:
     archive = tmp_path / "newer.zip"
     archive.write_bytes(b"another archive")
 
@@ -235,7 +235,7 @@ def test_a_schedule_calls_its_function_with_its_job(planned: PlannedChanges) -> 
     assert all(job["http_target"][0]["oidc_token"] for job in jobs.values())
 
 
-def test_the_copy_of_bridge_yaml_says_the_same(planned: PlannedChanges) -> None:
+def test_the_copy_of_bridge_yaml_is_equal(planned: PlannedChanges) -> None:
     assert json.loads(planned.resources["google_storage_bucket_object.config"]["content"]) == BRIDGE
 
 
@@ -249,7 +249,7 @@ def test_only_webhook_receive_is_public(with_everything: PlannedChanges) -> None
     assert public == {("roles/run.invoker", "bridge-webhook-receive")}
 
 
-def test_nobody_but_scheduler_and_push_may_call_the_others(with_everything: PlannedChanges) -> None:
+def test_only_scheduler_and_push_may_call_the_other_functions(with_everything: PlannedChanges) -> None:
     callers = {
         (grant["name"], grant["role"], grant["member"])
         for grant in with_everything.of("google_cloud_run_v2_service_iam_member").values()
@@ -265,7 +265,7 @@ def test_nobody_but_scheduler_and_push_may_call_the_others(with_everything: Plan
     assert not with_everything.of("google_cloudfunctions2_function_iam_member")
 
 
-def test_no_role_is_basic_and_none_covers_the_project_but_the_builds(with_everything: PlannedChanges) -> None:
+def test_no_role_is_basic_and_only_the_build_has_project_roles(with_everything: PlannedChanges) -> None:
     roles = {grant["role"] for _, grant in grants(with_everything)}
     of_project = {
         (grant["role"], grant["member"]) for grant in with_everything.of("google_project_iam_member").values()
@@ -279,14 +279,14 @@ def test_no_role_is_basic_and_none_covers_the_project_but_the_builds(with_everyt
     }
 
 
-def test_the_build_reads_no_bucket_but_that_of_functions_sources(planned: PlannedChanges) -> None:
+def test_the_build_reads_only_the_bucket_of_the_sources(planned: PlannedChanges) -> None:
     grant = planned.resources['google_project_iam_member.build["roles/storage.objectViewer"]']
 
     [condition] = grant["condition"]
     assert condition["expression"].startswith('resource.name.startsWith("projects/_/buckets/gcf-v2-sources-')
 
 
-def test_nothing_runs_or_is_built_as_a_default_service_account(with_everything: PlannedChanges) -> None:
+def test_default_service_accounts_are_not_used(with_everything: PlannedChanges) -> None:
     functions = with_everything.of("google_cloudfunctions2_function")
     run_as = {function["service_config"][0]["service_account_email"] for function in functions.values()}
     built_as = {function["build_config"][0]["service_account"] for function in functions.values()}
@@ -296,7 +296,7 @@ def test_nothing_runs_or_is_built_as_a_default_service_account(with_everything: 
     assert not re.search(r"compute@developer|@appspot|@cloudbuild\.gserviceaccount", json.dumps(with_everything.raw))
 
 
-def test_each_secret_is_read_by_whom_it_is_for(planned: PlannedChanges) -> None:
+def test_each_secret_is_read_only_by_its_functions(planned: PlannedChanges) -> None:
     assert readers(planned) == {
         "looker-api": {member("looker_pull"), member("webhook_deliver")},
         "looker-webhook-token": {member("webhook_receive")},
@@ -312,7 +312,7 @@ def test_deliver_reads_lookers_credentials_only_where_a_relay_starts_a_pull(work
     assert readers(workspace.plan(bridge))["looker-api"] == {member("looker_pull")}
 
 
-def test_only_the_token_has_its_versions_listed(planned: PlannedChanges) -> None:
+def test_only_the_versions_of_the_token_are_listed(planned: PlannedChanges) -> None:
     viewers = {
         (grant["member"], grant["secret_id"])
         for grant in planned.of("google_secret_manager_secret_iam_member").values()
@@ -322,7 +322,7 @@ def test_only_the_token_has_its_versions_listed(planned: PlannedChanges) -> None
     assert viewers == {(member("webhook_receive"), "looker-webhook-token")}
 
 
-def test_no_value_of_a_secret_is_anywhere(with_everything: PlannedChanges) -> None:
+def test_no_plan_contains_the_value_of_a_secret(with_everything: PlannedChanges) -> None:
     kinds = {address.split(".")[0] for address in with_everything.resources}
     text = json.dumps(with_everything.raw["planned_values"])
 
@@ -331,7 +331,7 @@ def test_no_value_of_a_secret_is_anywhere(with_everything: PlannedChanges) -> No
     assert '"secret_environment_variables": [{' not in text
 
 
-def test_a_function_has_what_it_needs_in_its_environment_and_no_job(planned: PlannedChanges) -> None:
+def test_the_environment_of_a_function_names_no_job(planned: PlannedChanges) -> None:
     functions = planned.of("google_cloudfunctions2_function")
     environment = functions['functions["looker_pull"]']["service_config"][0]["environment_variables"]
 
@@ -343,7 +343,7 @@ def test_a_function_has_what_it_needs_in_its_environment_and_no_job(planned: Pla
     }
 
 
-def test_all_functions_come_out_of_one_archive_each_by_its_own_door(planned: PlannedChanges) -> None:
+def test_all_functions_share_one_archive_with_their_own_entry_points(planned: PlannedChanges) -> None:
     builds = [function["build_config"][0] for function in planned.of("google_cloudfunctions2_function").values()]
     archive = planned.resources["google_storage_bucket_object.archive"]["name"]
 
@@ -354,9 +354,7 @@ def test_all_functions_come_out_of_one_archive_each_by_its_own_door(planned: Pla
     assert re.fullmatch(r"source/functions-[0-9a-f]{64}\.zip", archive)
 
 
-def test_objects_are_open_to_a_function_by_prefix_and_no_further(
-    tables: dict[str, Any], planned: PlannedChanges
-) -> None:
+def test_access_to_objects_is_limited_by_prefix(tables: dict[str, Any], planned: PlannedChanges) -> None:
     access = tables["bucket_access"]
     roles = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
     granted = {
@@ -374,7 +372,7 @@ def test_objects_are_open_to_a_function_by_prefix_and_no_further(
     }
 
 
-def test_without_a_condition_the_bridges_bucket_gives_names_alone(with_everything: PlannedChanges) -> None:
+def test_without_a_condition_only_object_names_are_readable(with_everything: PlannedChanges) -> None:
     unconditional = {
         grant["role"]
         for grant in with_everything.of("google_storage_bucket_iam_member").values()
@@ -384,7 +382,7 @@ def test_without_a_condition_the_bridges_bucket_gives_names_alone(with_everythin
     assert unconditional == {"roles/storage.legacyBucketReader"}
 
 
-def test_a_bucket_of_the_users_is_written_by_the_function_that_has_to(with_everything: PlannedChanges) -> None:
+def test_another_bucket_is_writable_by_the_function_that_uses_it(with_everything: PlannedChanges) -> None:
     others = {
         (grant["bucket"], grant["member"])
         for grant in with_everything.of("google_storage_bucket_iam_member").values()
@@ -394,7 +392,7 @@ def test_a_bucket_of_the_users_is_written_by_the_function_that_has_to(with_every
     assert others == {("acme-connector", member("looker_pull")), ("acme-analytics", member("pigment_export"))}
 
 
-def test_a_pull_that_a_relay_starts_has_its_bucket_written_by_deliver(workspace: TerraformFolder) -> None:
+def test_deliver_may_write_the_bucket_of_a_pull_that_a_relay_starts(workspace: TerraformFolder) -> None:
     started = pull(9, target={"configuration": uuid(9), "via": "storage"} | CONNECTOR)
 
     plan = workspace.plan(changed(pulls={"pull-9": started}))
@@ -407,7 +405,7 @@ def test_a_pull_that_a_relay_starts_has_its_bucket_written_by_deliver(workspace:
     assert writers == {member("looker_pull"), member("webhook_deliver")}
 
 
-def test_a_hint_reaches_deliver_and_is_kept_when_it_cannot(planned: PlannedChanges) -> None:
+def test_notifications_are_pushed_to_deliver_and_retained(planned: PlannedChanges) -> None:
     subscription = planned.resources["google_pubsub_subscription.deliver"]
     notification = planned.resources["google_storage_notification.inbox"]
 
@@ -418,7 +416,7 @@ def test_a_hint_reaches_deliver_and_is_kept_when_it_cannot(planned: PlannedChang
     assert member("push").endswith(subscription["push_config"][0]["oidc_token"][0]["service_account_email"])
 
 
-def test_every_alert_says_what_to_do_and_where_the_receipt_lies(planned: PlannedChanges) -> None:
+def test_every_alert_explains_what_to_do_and_where_the_receipt_is(planned: PlannedChanges) -> None:
     for policy in planned.of("google_monitoring_alert_policy").values():
         content = policy["documentation"][0]["content"]
         extracted = (policy["conditions"][0].get("condition_matched_log") or [{}])[0].get("label_extractors") or {}
@@ -428,19 +426,19 @@ def test_every_alert_says_what_to_do_and_where_the_receipt_lies(planned: Planned
         assert set(re.findall(r"\$\{log\.extracted_label\.(\w+)\}", content)) == set(extracted)
 
 
-def test_alerts_know_every_code_that_is_a_fault(tables: dict[str, Any]) -> None:
+def test_alerts_cover_every_error_code_that_needs_action(tables: dict[str, Any]) -> None:
     faults = {code_of(kind) for kind in every_error() if kind.status >= 500}
 
     assert set(tables["server_codes"]) == faults
 
 
-def test_alerts_leave_alone_what_passes_by_itself(tables: dict[str, Any]) -> None:
+def test_alerts_ignore_errors_that_resolve_themselves(tables: dict[str, Any]) -> None:
     passing = {code_of(kind) for kind in every_error() if kind.next_step.startswith(("Nothing", "Wait"))}
 
     assert set(tables["passing_codes"]) == passing
 
 
-def test_whatever_takes_labels_has_them(with_everything: PlannedChanges) -> None:
+def test_every_resource_that_supports_labels_has_them(with_everything: PlannedChanges) -> None:
     bare = {
         address
         for address, values in with_everything.resources.items()
@@ -466,6 +464,6 @@ LABELLED = {
 }
 
 
-def test_a_fault_in_bridge_yaml_stops_the_plan(workspace: TerraformFolder) -> None:
+def test_an_error_in_bridge_yaml_stops_the_plan(workspace: TerraformFolder) -> None:
     with pytest.raises(PlanRefused, match=r"pulls\.pull-3\.schedule"):
         workspace.plan(changed(pulls={"pull-3": pull(3, schedule="61 * * * *")}))

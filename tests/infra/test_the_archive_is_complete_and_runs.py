@@ -47,7 +47,7 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_holds_the_entry_files_common_and_the_requirements_and_nothing_else(tmp_path: Path) -> None:
+def test_it_contains_exactly_the_entry_files_common_and_the_requirements(tmp_path: Path) -> None:
     write(tmp_path / "functions.zip")
 
     held = names(tmp_path / "functions.zip")
@@ -62,14 +62,14 @@ def test_it_holds_the_entry_files_common_and_the_requirements_and_nothing_else(t
     }
 
 
-def test_it_holds_them_as_they_are(tmp_path: Path) -> None:
+def test_its_files_are_unchanged(tmp_path: Path) -> None:
     write(tmp_path / "functions.zip")
 
     with zipfile.ZipFile(tmp_path / "functions.zip") as zipped:
         assert all(zipped.read(name) == (FUNCTIONS / name).read_bytes() for name in zipped.namelist())
 
 
-def test_age_and_rights_of_a_file_are_not_this_machines(tmp_path: Path, copied: Path) -> None:
+def test_times_and_permissions_are_fixed(tmp_path: Path, copied: Path) -> None:
     write(tmp_path / "functions.zip", copied)
 
     with zipfile.ZipFile(tmp_path / "functions.zip") as zipped:
@@ -78,14 +78,14 @@ def test_age_and_rights_of_a_file_are_not_this_machines(tmp_path: Path, copied: 
     assert {(entry.create_system, entry.external_attr >> 16) for entry in entries} == {(3, 0o100644)}
 
 
-def test_the_same_files_make_the_same_bytes(tmp_path: Path, copied: Path) -> None:
+def test_the_same_files_give_the_same_bytes(tmp_path: Path, copied: Path) -> None:
     first = write(tmp_path / "a" / "functions.zip")
     again = write(tmp_path / "b.zip", copied)
 
     assert first == again == hashlib.sha256((tmp_path / "b.zip").read_bytes()).hexdigest()
 
 
-def test_what_a_machine_leaves_about_is_left_out(tmp_path: Path, copied: Path) -> None:
+def test_caches_and_other_local_files_are_left_out(tmp_path: Path, copied: Path) -> None:
     before = write(tmp_path / "functions.zip", copied)
     for leftover in (
         "common/__pycache__/log.cpython-313.pyc",
@@ -100,7 +100,7 @@ def test_what_a_machine_leaves_about_is_left_out(tmp_path: Path, copied: Path) -
     assert write(tmp_path / "functions.zip", copied) == before
 
 
-def test_a_changed_file_makes_other_bytes(tmp_path: Path, copied: Path) -> None:
+def test_a_changed_file_gives_other_bytes(tmp_path: Path, copied: Path) -> None:
     before = write(tmp_path / "functions.zip", copied)
     with (copied / "functions" / "requirements.txt").open("a") as file:
         file.write("\n")
@@ -194,7 +194,7 @@ def test_a_delivery_is_received_and_landed(world: World, installed: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRY_POINTS)
-def test_without_settings_it_answers_what_is_missing(
+def test_without_settings_it_names_the_missing_ones(
     entry: str, world: World, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world, "environment", dict)

@@ -50,7 +50,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
     assert {receipts[run] for run in published} == {"published"}
 
 
-def test_an_answer_lost_at_the_publication_is_found_by_the_next_run(
+def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "_RETRY", store._RETRY.with_timeout(2))
@@ -67,7 +67,7 @@ def test_an_answer_lost_at_the_publication_is_found_by_the_next_run(
     assert world.objects("tmp/") == world.objects("leases/") == []
 
 
-def test_an_export_is_not_settled_by_hand(world: World, processes: Processes) -> None:
+def test_an_export_cannot_be_settled_by_hand(world: World, processes: Processes) -> None:
     world.export("revenue")
     world.pigment_gives(rows(1))
     assert processes.dies(world, EXPORT, Kill(world.storage_server, r"POST .*rewriteTo", 0, "after"))

@@ -63,7 +63,7 @@ def spoil(world: World, chance: random.Random) -> None:
 @pytest.mark.parametrize(
     "publications", [pytest.param(10, id="10"), pytest.param(200, id="200", marks=pytest.mark.slow)]
 )
-def test_a_reader_never_sees_half_an_export(patient: World, publications: int) -> None:
+def test_a_reader_never_sees_a_partial_export(patient: World, publications: int) -> None:
     world, chance = patient, random.Random(publications)
     world.export("revenue")
     published = 0

@@ -62,7 +62,7 @@ def rows(world: World, configuration: str) -> collections.Counter[tuple[str, ...
 
 
 @pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_whole_year_by_month_equals_the_full_load(world: World, every: int) -> None:
+def test_a_year_in_monthly_windows_equals_the_full_load(world: World, every: int) -> None:
     lists = offer(world, every)
 
     full, windows = world.call(job=FULL), world.call(job=WINDOWS, to="2014-01-01")
@@ -76,7 +76,7 @@ def test_a_whole_year_by_month_equals_the_full_load(world: World, every: int) ->
 
 
 @pytest.mark.parametrize("until", ["2013-05-01", pytest.param("2014-01-01", marks=pytest.mark.slow)])
-def test_killed_again_and_again_it_still_does(world: World, processes: Processes, until: str) -> None:
+def test_it_does_so_after_many_kills(world: World, processes: Processes, until: str) -> None:
     """Each run dies a few writes into it, before or after one of them; the next one goes on."""
     lists = offer(world, every=4000)
     for turn in range(40):
@@ -95,7 +95,7 @@ def test_killed_again_and_again_it_still_does(world: World, processes: Processes
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["after", "before"])
 @pytest.mark.parametrize("on", [STORAGE_WRITES, PUSH], ids=["write", "push"])
-def test_killed_at_any_step_it_still_does(world: World, processes: Processes, on: str, when: When) -> None:
+def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes, on: str, when: When) -> None:
     """Of a first window, one in the middle and a last one; the rest of the year lands with the run that follows."""
     server = world.storage_server if on == STORAGE_WRITES else world.pigment_server
     step = 0

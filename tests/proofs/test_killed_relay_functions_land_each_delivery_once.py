@@ -80,7 +80,7 @@ def test_deliver_killed_at_the_push(world: World, processes: Processes, when: Wh
 
 
 @pytest.mark.parametrize("when", ["after", "before"])
-def test_receive_killed_at_any_write_keeps_what_it_acknowledged_and_takes_the_rest_again(
+def test_receive_killed_at_any_write_loses_no_acknowledged_delivery(
     world: World, processes: Processes, when: When
 ) -> None:
     steps = 0

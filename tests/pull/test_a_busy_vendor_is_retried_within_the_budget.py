@@ -16,7 +16,7 @@ LOOK = r"GET /api/4\.0/looks/12"
 
 @pytest.mark.parametrize("on", [PULL_RUN, LOOK])
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_busy_looker_is_asked_again(world: World, on: str, status: int) -> None:
+def test_a_busy_looker_is_retried(world: World, on: str, status: int) -> None:
     world.looker_server.fault(on, times=2, refuse=Response(status))
 
     assert world.call(job="flights").body["outcome"] == "landed"
@@ -40,14 +40,14 @@ def test_retry_after_as_a_date_is_a_floor(world: World) -> None:
     assert max(world.clock.slept) >= 41
 
 
-def test_a_429_without_retry_after_is_backed_off_from(world: World) -> None:
+def test_a_429_without_retry_after_is_retried_with_backoff(world: World) -> None:
     world.pigment_server.fault(PUSH, times=3, refuse=Response(429))
 
     assert world.call(job="flights").body["outcome"] == "landed"
     assert len(world.imports) == 1
 
 
-def test_a_wait_that_does_not_fit_is_a_503_with_retry_after_and_no_sleep(world: World) -> None:
+def test_a_wait_beyond_the_budget_is_answered_503_without_sleeping(world: World) -> None:
     world.looker_server.fault(PULL_RUN, times=-1, refuse=Response(503, headers={"Retry-After": "7200"}))
 
     answer = world.call(job="flights")
@@ -57,7 +57,7 @@ def test_a_wait_that_does_not_fit_is_a_503_with_retry_after_and_no_sleep(world: 
     assert world.clock.slept == []
 
 
-def test_the_hourly_limit_of_a_configuration_is_not_waited_for(world: World) -> None:
+def test_the_hourly_limit_of_a_configuration_is_answered_without_waiting(world: World) -> None:
     text = b"Maximum number of reports per configuration per hour exceeded, maximum: 300. Please try again later."
     world.pigment_server.fault(PUSH, times=-1, refuse=Response(429, text))
 
@@ -91,7 +91,7 @@ def test_a_401_in_the_middle_of_a_run_is_answered_with_one_new_login(world: Worl
     assert len(logins) == 2
 
 
-def test_a_run_costs_three_looker_calls_and_a_logout(world: World) -> None:
+def test_a_run_makes_three_looker_calls_and_a_logout(world: World) -> None:
     world.call(job="flights")
 
     calls = [f"{each.method} {each.path.removeprefix('/api/4.0')}" for each in world.looker_server.exchanges]
@@ -110,7 +110,7 @@ def test_a_rotated_secret_is_read_again_without_a_redeploy(world: World) -> None
 
 
 @given(attempt=st.integers(1, ATTEMPTS), chance=st.floats(0, 1), asked_s=st.none() | st.floats(0, 10_000))
-def test_no_wait_is_shorter_than_asked_or_grows_without_end(attempt: int, chance: float, asked_s: float | None) -> None:
+def test_waits_are_at_least_retry_after_and_bounded(attempt: int, chance: float, asked_s: float | None) -> None:
     wait_s = wait_before_next_s(attempt, asked_s, chance)
 
     assert wait_s >= (asked_s or 0)
@@ -118,7 +118,7 @@ def test_no_wait_is_shorter_than_asked_or_grows_without_end(attempt: int, chance
 
 
 @given(header=st.text())
-def test_any_retry_after_header_is_a_number_of_seconds_or_ignored(header: str) -> None:
+def test_any_retry_after_header_is_parsed_as_seconds_or_ignored(header: str) -> None:
     from datetime import UTC, datetime
 
     seconds = retry_after_s(header, datetime(2026, 3, 1, tzinfo=UTC))

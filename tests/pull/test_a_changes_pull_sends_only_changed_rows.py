@@ -90,7 +90,7 @@ def test_later_runs_send_what_is_new_or_changed_and_count_what_is_gone(prepared:
     assert answer.body == prepared.receipts()[-1]
 
 
-def test_where_nothing_has_changed_nothing_is_pushed(prepared: World) -> None:
+def test_without_a_change_nothing_is_pushed(prepared: World) -> None:
     prepared.flights(list(reversed(ROWS)), sorts=["flights.delay"])
 
     answer = prepared.call(job="flights")
@@ -102,7 +102,7 @@ def test_where_nothing_has_changed_nothing_is_pushed(prepared: World) -> None:
     assert prepared.objects("leases/") == []
 
 
-def test_a_row_that_comes_back_as_it_was_is_in_pigment_still(prepared: World) -> None:
+def test_a_row_that_returns_unchanged_is_still_in_pigment(prepared: World) -> None:
     prepared.flights(ROWS[1:])
     assert prepared.call(job="flights").body["changes"]["gone"] == 1
     prepared.flights(ROWS)
@@ -111,7 +111,7 @@ def test_a_row_that_comes_back_as_it_was_is_in_pigment_still(prepared: World) ->
     assert in_pigment(prepared) == sorted(ROWS)
 
 
-def test_an_older_file_goes_once_a_newer_one_has_landed(prepared: World) -> None:
+def test_an_older_file_is_deleted_after_a_newer_one_has_landed(prepared: World) -> None:
     first = cursor(prepared)
     prepared.flights(LATER)
     prepared.call(job="flights")
@@ -124,7 +124,7 @@ def test_an_older_file_goes_once_a_newer_one_has_landed(prepared: World) -> None
 
 
 @pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
-def test_what_did_not_land_is_compared_with_the_same_file_again(prepared: World, repeatable: bool) -> None:
+def test_rows_that_did_not_land_are_compared_with_the_same_file_again(prepared: World, repeatable: bool) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = repeatable
     prepared.install()
     base = cursor(prepared)
@@ -138,7 +138,7 @@ def test_what_did_not_land_is_compared_with_the_same_file_again(prepared: World,
     assert in_pigment(prepared) == sorted([ROWS[0], *LATER])
 
 
-def test_a_person_who_says_it_landed_makes_it_what_is_compared_with(prepared: World) -> None:
+def test_a_run_settled_as_landed_becomes_the_baseline(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = False
     prepared.install()
     prepared.flights(LATER)
@@ -152,7 +152,7 @@ def test_a_person_who_says_it_landed_makes_it_what_is_compared_with(prepared: Wo
     assert prepared.call(job="flights").body["outcome"] == "nothing_new"
 
 
-def test_an_import_still_under_way_is_waited_for_before_the_next_comparison(prepared: World) -> None:
+def test_an_unfinished_import_is_settled_before_the_next_comparison(prepared: World) -> None:
     prepared.flights(LATER)
     prepared.hold_pigment()
     assert prepared.call(job="flights").body["outcome"] == "importing"
@@ -188,7 +188,7 @@ def test_a_preview_of_bad_keys_shows_some_of_them(prepared: World) -> None:
     assert "Keys that are empty or there more than once" in shown(answer.receipt)
 
 
-def test_a_preview_shows_the_difference_and_leaves_nothing(prepared: World) -> None:
+def test_a_preview_shows_the_difference_and_stores_nothing(prepared: World) -> None:
     before = prepared.objects("bases/"), prepared.objects("staged/"), prepared.objects("cursors/")
     prepared.flights(LATER)
 
@@ -212,7 +212,7 @@ def test_a_preview_shows_the_difference_and_leaves_nothing(prepared: World) -> N
     assert len(prepared.imports) == 1
 
 
-def test_a_person_reads_the_difference_as_tables(prepared: World) -> None:
+def test_the_difference_is_shown_as_tables(prepared: World) -> None:
     prepared.flights([*LATER, *(["2014-01-01", f"{number}", "EWR", ""] for number in range(9))])
 
     text = shown(prepared.call(job="flights", preview=True).body)
@@ -226,7 +226,7 @@ def test_a_person_reads_the_difference_as_tables(prepared: World) -> None:
     assert "empty" not in text
 
 
-def test_the_key_goes_by_lookers_names_where_columns_are_renamed(world: World) -> None:
+def test_the_key_uses_lookers_names_where_columns_are_renamed(world: World) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), "Short")
     short = world.pigment.configuration(block, ["Delay", "Day", "Who"], unique=["Day", "Who"], delimiter=";")
     columns = [{"Flights Delay": "Delay"}, {"Flights Day": "Day"}, {"Flights Carrier": "Who"}]
@@ -241,7 +241,7 @@ def test_the_key_goes_by_lookers_names_where_columns_are_renamed(world: World) -
     assert received(world) == "Delay;Day;Who\n99;2013-01-03;UA\n5;2013-01-04;WN\n"
 
 
-def test_columns_that_are_others_send_every_row_with_a_warning(world: World) -> None:
+def test_other_columns_send_every_row_with_a_warning(world: World) -> None:
     keyed(world, columns=[*KEY, HEADER[3]])
     assert world.call(job="flights").body["rows"]["sent"] == 5
     job = world.raw["pulls"]["flights"]
@@ -254,7 +254,7 @@ def test_columns_that_are_others_send_every_row_with_a_warning(world: World) -> 
     assert any("every row counts as changed" in warning for warning in answer.body["warnings"])
 
 
-def test_what_a_full_load_has_landed_is_compared_with(world: World) -> None:
+def test_a_full_load_is_a_baseline_too(world: World) -> None:
     keyed(world)
     world.raw["pulls"]["flights"]["load"] = "full"
     world.install()
@@ -266,7 +266,7 @@ def test_what_a_full_load_has_landed_is_compared_with(world: World) -> None:
     assert world.call(job="flights").body["rows"]["sent"] == 2
 
 
-def test_another_configuration_gets_every_row(prepared: World) -> None:
+def test_another_configuration_receives_every_row(prepared: World) -> None:
     keyed(prepared)
 
     answer = prepared.call(job="flights")
@@ -276,7 +276,7 @@ def test_another_configuration_gets_every_row(prepared: World) -> None:
     assert in_pigment(prepared) == sorted(ROWS)
 
 
-def test_without_the_file_that_landed_a_repeatable_target_gets_every_row(prepared: World) -> None:
+def test_without_the_baseline_a_repeatable_target_receives_every_row(prepared: World) -> None:
     prepared.store.delete(cursor(prepared))
 
     answer = prepared.call(job="flights")
@@ -286,7 +286,7 @@ def test_without_the_file_that_landed_a_repeatable_target_gets_every_row(prepare
     assert prepared.call(job="flights").body["outcome"] == "nothing_new"
 
 
-def test_without_the_file_that_landed_an_append_gets_none(prepared: World) -> None:
+def test_without_the_baseline_an_append_receives_no_row(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = False
     prepared.install()
     prepared.store.delete(cursor(prepared))
@@ -297,7 +297,7 @@ def test_without_the_file_that_landed_an_append_gets_none(prepared: World) -> No
     assert len(prepared.imports) == 1
 
 
-def test_a_look_that_shrank_too_far_is_refused_by_all_its_rows(prepared: World) -> None:
+def test_max_shrink_counts_all_rows_of_the_look(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["guards"] = {"max_shrink": "50%"}
     prepared.install()
     prepared.flights(LATER)
@@ -307,7 +307,7 @@ def test_a_look_that_shrank_too_far_is_refused_by_all_its_rows(prepared: World) 
     assert prepared.call(job="flights").code == "shrunk"
 
 
-def test_a_file_that_no_run_names_is_taken_away_by_the_next_one(prepared: World) -> None:
+def test_a_file_that_no_run_refers_to_is_deleted_by_the_next_run(prepared: World) -> None:
     orphan = changes.path_of("flights", "20260101T000000-00000000")
     other = changes.path_of("flights-2", "20260101T000000-00000000")
     for path in (orphan, other):
@@ -320,7 +320,7 @@ def test_a_file_that_no_run_names_is_taken_away_by_the_next_one(prepared: World)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["after", "before"])
-def test_killed_at_any_write_to_the_bucket_every_change_has_landed_in_the_end(
+def test_every_change_lands_after_a_kill_at_any_write_to_the_bucket(
     world: World, processes: Processes, when: When
 ) -> None:
     run = ProcessCall.of_job("pull", "flights")

@@ -78,7 +78,7 @@ SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 @PROOF
 @given(table=tables(), sizes=SIZES, line_end=st.sampled_from(["\n", "\r\n"]))
-def test_a_whole_file_passes_byte_for_byte(table: CsvRows, sizes: list[int], line_end: str) -> None:
+def test_a_complete_file_is_copied_byte_for_byte(table: CsvRows, sizes: list[int], line_end: str) -> None:
     content = written(table, line_end)
 
     ready, checked = check(content, sizes=sizes)
@@ -113,7 +113,7 @@ def test_columns_are_chosen_renamed_and_put_in_order(
 
 @PROOF
 @given(table=tables(), sizes=SIZES)
-def test_another_delimiter_alone_changes_no_cell(table: CsvRows, sizes: list[int]) -> None:
+def test_changing_the_delimiter_changes_no_cell(table: CsvRows, sizes: list[int]) -> None:
     ready, checked = check(written(table), Contract(delimiter=";"), sizes)
 
     assert read(ready, ";") == table
@@ -122,7 +122,7 @@ def test_another_delimiter_alone_changes_no_cell(table: CsvRows, sizes: list[int
 
 @PROOF
 @given(data=st.data(), table=tables(), sizes=SIZES, line_end=st.sampled_from(["\n", "\r\n"]))
-def test_a_file_cut_within_its_last_record_is_never_whole(
+def test_a_file_cut_within_its_last_record_is_refused(
     data: Any, table: CsvRows, sizes: list[int], line_end: str
 ) -> None:
     content, last = written(table, line_end), written(table[-1:], line_end)
@@ -135,7 +135,7 @@ def test_a_file_cut_within_its_last_record_is_never_whole(
 
 @PROOF
 @given(data=st.data(), table=tables(min_rows=1), sizes=SIZES, contract=st.sampled_from([AS_IT_IS, Contract(None, ";")]))
-def test_one_record_of_another_width_is_enough_to_refuse(
+def test_one_record_of_another_width_is_refused(
     data: Any, table: CsvRows, sizes: list[int], contract: Contract
 ) -> None:
     row = table[data.draw(st.integers(1, len(table) - 1))]
@@ -192,7 +192,7 @@ def test_any_bytes_are_refused_or_read_as_python_reads_them(content: bytes, size
 
 @settings(PROOF, max_examples=500)
 @given(content=SCRAPS, sizes=SIZES, columns=st.sampled_from([None, {"a": "b"}, {"": "x"}, {"1": "1", "a": "a"}]))
-def test_any_bytes_under_a_contract_are_refused_or_meet_it(
+def test_any_bytes_meet_the_contract_or_are_refused(
     content: bytes, sizes: list[int], columns: dict[str, str] | None
 ) -> None:
     try:
@@ -207,7 +207,7 @@ def test_any_bytes_under_a_contract_are_refused_or_meet_it(
 
 
 @pytest.mark.parametrize("line", [b"x\n", b'"a"\n', b"x"], ids=["lines", "quoted lines", "no line end"])
-def test_a_quote_that_never_closes_is_refused_before_it_fills_the_memory(line: bytes) -> None:
+def test_an_unclosed_quote_is_refused_in_bounded_memory(line: bytes) -> None:
     checker = Checker(AS_IT_IS)
     block = line * (1024 * 1024 // len(line))
 
@@ -247,19 +247,19 @@ def test_a_quote_that_never_closes_is_refused_before_it_fills_the_memory(line: b
         (b"<!DOCTYPE html>\n", QueryFailed, "JSON or a web page"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(content: bytes, kind: type[Exception], words: str) -> None:
+def test_an_error_names_its_place(content: bytes, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
         check(content)
 
 
-def test_a_header_of_many_lines_or_too_many_columns_is_soon_told_apart() -> None:
+def test_a_header_of_many_lines_or_too_many_columns_is_refused_early() -> None:
     lines = "\n" * 500_000
     assert check(f'"{lines}",b\n1,2\n'.encode())[1].header == [lines, "b"]
     with pytest.raises(RowsMalformed, match="columns"):
         check(b"," * MOST_COLUMNS + b"\n" + b"\n" * 500_000)
 
 
-def test_a_byte_order_mark_is_dropped_wherever_the_blocks_end() -> None:
+def test_a_byte_order_mark_is_removed_wherever_blocks_end() -> None:
     for size in range(1, 6):
         assert check(b"\xef\xbb\xbfday,delay\n1,2\n", sizes=[size])[0] == b"day,delay\n1,2\n"
 
@@ -268,29 +268,29 @@ def test_a_header_that_names_a_column_twice_is_a_warning() -> None:
     assert check(b"day,delay,day\n1,2,3\n")[1].warnings == ["The header names day more than once."]
 
 
-def test_a_contract_cannot_choose_between_columns_of_one_name() -> None:
+def test_a_contract_refuses_two_columns_of_one_name() -> None:
     with pytest.raises(ColumnsChanged, match="day more than once"):
         check(b"day,delay,day\n1,2,3\n", Contract({"day": "day"}))
 
 
-def test_a_header_that_lacks_a_promised_column_is_refused_with_both_sides() -> None:
+def test_a_missing_column_is_refused_with_both_headers() -> None:
     with pytest.raises(ColumnsChanged, match=r"lacks carrier.*wants: day, carrier.*sent: day, delay"):
         check(b"day,delay\n1,2\n", Contract({"day": "d", "carrier": "c"}))
 
 
 @pytest.mark.parametrize("cell", ["'-5", "'=1+1", "'+5", "'@name", '"\'-5,3"'])
-def test_cells_that_lookers_formula_guard_changed_are_counted(cell: str) -> None:
+def test_cells_escaped_by_lookers_formula_guard_are_counted(cell: str) -> None:
     (warning,) = check(f"day,delay\n{cell},1\n1,{cell}\n".encode())[1].warnings
 
     assert warning.startswith("2 cells begin with an apostrophe")
 
 
 @pytest.mark.parametrize("cell", ["-5", "it's", "' -5", "O'-5"])
-def test_other_cells_are_not(cell: str) -> None:
+def test_other_cells_are_not_counted(cell: str) -> None:
     assert check(f"day,delay\n{cell},{cell}\n".encode())[1].warnings == []
 
 
-def test_a_carriage_return_within_quotes_stays_there_when_columns_are_chosen() -> None:
+def test_a_carriage_return_within_quotes_is_preserved_when_columns_are_chosen() -> None:
     ready, _ = check(b'a,b\n"x\ry",2\n', Contract({"b": "b", "a": "a"}))
 
     assert ready == b'b,a\n2,"x\ry"\n'
@@ -303,13 +303,13 @@ def test_an_empty_cell_of_a_single_column_is_a_row() -> None:
     assert checked.rows == 2
 
 
-def test_a_cell_longer_than_pythons_own_limit_passes_a_contract() -> None:
+def test_a_cell_longer_than_pythons_limit_is_accepted() -> None:
     long = b"x" * 200_000
 
     assert check(b"a,b\n1," + long + b"\n", Contract({"b": "b"}))[0] == b"b\n" + long + b"\n"
 
 
-def test_a_line_that_speaks_of_an_error_within_the_last_record_is_data() -> None:
+def test_an_error_text_within_the_last_record_is_data() -> None:
     content = b'a,b\n1,"a note:\nError: disk full"\n'
 
     assert check(content)[0] == content

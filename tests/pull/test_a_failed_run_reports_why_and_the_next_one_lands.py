@@ -235,7 +235,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_the_run_fails_loudly_and_the_next_lands(world: World, case: FailingRun) -> None:
+def test_the_run_reports_its_failure_and_the_next_lands(world: World, case: FailingRun) -> None:
     case.arrange(world)
 
     answer = world.call(job="flights")
@@ -257,7 +257,7 @@ def test_the_run_fails_loudly_and_the_next_lands(world: World, case: FailingRun)
     assert again.receipt["rows"]["sent"] == len(ROWS)
 
 
-def test_an_unknown_job_is_named_together_with_the_known_ones(world: World) -> None:
+def test_an_unknown_job_is_answered_with_the_known_jobs(world: World) -> None:
     answer = world.call(job="nothing")
 
     assert (answer.status, answer.code) == (404, "no_such_job")
@@ -276,7 +276,7 @@ def test_a_malformed_request_is_answered_400_and_starts_nothing(world: World, bo
     assert world.receipts() == []
 
 
-def test_every_failure_before_acceptance_is_tried_here() -> None:
+def test_every_error_before_acceptance_is_tested_here() -> None:
     elsewhere = {
         "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",

@@ -29,7 +29,7 @@ def behind_tls(world: World, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_the_usual_variables_name_it(
+def test_the_usual_variables_name_the_authority(
     world: World, behind_tls: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, str(behind_tls))
@@ -38,7 +38,7 @@ def test_the_usual_variables_name_it(
 
 
 @pytest.mark.usefixtures("behind_tls")
-def test_without_them_nothing_is_sent(world: World) -> None:
+def test_an_unknown_authority_receives_nothing(world: World) -> None:
     answer = world.call(job="flights")
 
     assert (answer.status, answer.code) == (503, "looker_busy")

@@ -41,7 +41,7 @@ def windows(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
-def test_the_first_run_is_the_bulk_load_window_by_window(world: World, repeatable: bool) -> None:
+def test_the_first_run_loads_everything_window_by_window(world: World, repeatable: bool) -> None:
     trips = Trips(world, repeatable=repeatable)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
 
@@ -56,7 +56,7 @@ def test_the_first_run_is_the_bulk_load_window_by_window(world: World, repeatabl
     ]
 
 
-def test_each_window_has_a_receipt_of_its_own_and_the_answer_sums_them_up(world: World) -> None:
+def test_each_window_has_its_own_receipt_and_the_answer_totals_them(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
 
@@ -81,7 +81,7 @@ def test_each_window_has_a_receipt_of_its_own_and_the_answer_sums_them_up(world:
     assert answer["run"] == kept[-1]["run"]
 
 
-def test_a_later_run_reads_on_and_costs_no_more_calls_than_a_full_pull(world: World) -> None:
+def test_a_later_run_continues_with_as_few_calls_as_a_full_pull(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.call(job="trips")
@@ -101,7 +101,7 @@ def test_a_later_run_reads_on_and_costs_no_more_calls_than_a_full_pull(world: Wo
     ]
 
 
-def test_nothing_new_is_said_and_nothing_pushed(world: World) -> None:
+def test_nothing_new_is_reported_and_nothing_pushed(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put(JANUARY)
     world.call(job="trips")
@@ -117,7 +117,7 @@ def test_nothing_new_is_said_and_nothing_pushed(world: World) -> None:
     assert len(world.imports) == pushed == 1
 
 
-def test_a_cursor_that_the_look_does_not_select_is_asked_for_and_left_out_of_the_file(world: World) -> None:
+def test_a_cursor_outside_the_look_is_requested_and_omitted_from_the_file(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
 
@@ -128,7 +128,7 @@ def test_a_cursor_that_the_look_does_not_select_is_asked_for_and_left_out_of_the
     assert receipt["warnings"] == []
 
 
-def test_a_cursor_that_the_look_selects_stays_where_it_is(world: World) -> None:
+def test_a_cursor_in_the_look_keeps_its_column(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
     world.looker.look("trips", "Trips", "nyc", "trips", ["trips.updated", "trips.id"], sorts=["trips.id"])
@@ -140,7 +140,7 @@ def test_a_cursor_that_the_look_selects_stays_where_it_is(world: World) -> None:
     assert receipt["preview"]["first_rows"][1] == ["2026-01-31 23:59:59", "2"]
 
 
-def test_a_chosen_cursor_travels_under_the_name_it_is_given(world: World) -> None:
+def test_a_renamed_cursor_is_sent_under_its_new_name(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
     world.raw["pulls"]["trips"]["target"]["columns"] = [{"Trips Updated": "at"}, {"Trips Id": "id"}]
@@ -151,7 +151,7 @@ def test_a_chosen_cursor_travels_under_the_name_it_is_given(world: World) -> Non
     assert receipt["preview"]["header"] == ["at", "id"]
 
 
-def test_the_looks_other_filters_stay_and_its_own_on_the_cursor_gives_way(world: World) -> None:
+def test_the_window_replaces_the_looks_filter_on_the_cursor_only(world: World) -> None:
     trips = Trips(world, repeatable=True)
     kept = Trip(8, at("2026-01-05"), "kept")
     trips.put([*JANUARY, kept])
@@ -163,7 +163,7 @@ def test_the_looks_other_filters_stay_and_its_own_on_the_cursor_gives_way(world:
     assert trips.landed() == told([kept])
 
 
-def test_late_rows_are_caught_as_far_as_the_overlap_reaches_back(world: World) -> None:
+def test_the_overlap_loads_late_rows(world: World) -> None:
     trips = Trips(world, repeatable=True, overlap="2 hours")
     trips.put(MARCH[:1])
     world.call(job="trips")
@@ -178,7 +178,7 @@ def test_late_rows_are_caught_as_far_as_the_overlap_reaches_back(world: World) -
     assert trips.landed() == told([MARCH[0], late])
 
 
-def test_a_delay_leaves_the_newest_rows_until_they_have_settled(world: World) -> None:
+def test_a_delay_excludes_the_newest_rows(world: World) -> None:
     trips = Trips(world, repeatable=False, delay="15 minutes")
     trips.put([Trip(1, at("2026-03-01T05:59:59")), Trip(2, at("2026-03-01T06:00:00"))])
     world.call(job="trips")
@@ -190,7 +190,7 @@ def test_a_delay_leaves_the_newest_rows_until_they_have_settled(world: World) ->
     assert trips.landed() == told([Trip(1, at("2026-03-01")), Trip(2, at("2026-03-01"))])
 
 
-def test_what_comes_while_a_call_is_under_way_is_left_to_the_next_one(world: World) -> None:
+def test_rows_written_during_a_call_are_loaded_by_the_next_call(world: World) -> None:
     """An overlap counts from when the call began: a row may still appear late in what was read in its course."""
     trips = Trips(world, repeatable=True, overlap="1 minute")
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
@@ -202,7 +202,7 @@ def test_what_comes_while_a_call_is_under_way_is_left_to_the_next_one(world: Wor
     assert trips.landed() == told([*JANUARY, *FEBRUARY, MARCH[0]])
 
 
-def test_a_number_is_a_cursor_too(world: World) -> None:
+def test_a_cursor_can_be_a_number(world: World) -> None:
     trips = Trips(world, repeatable=False, cursor="trips.id", start=0, window=3)
     trips.put([Trip(number, at("2026-01-01")) for number in (1, 2, 3, 4, 9, 10)])
 
@@ -222,7 +222,7 @@ def test_a_number_is_a_cursor_too(world: World) -> None:
     assert world.call(job="trips").receipt["outcome"] == "nothing_new"
 
 
-def test_a_time_without_rows_is_passed_by_in_one_flight(world: World) -> None:
+def test_empty_windows_are_read_as_one(world: World) -> None:
     trips = Trips(world, repeatable=False, start="2025-01-01")
     trips.put(JANUARY)
 
@@ -238,7 +238,7 @@ def test_a_time_without_rows_is_passed_by_in_one_flight(world: World) -> None:
     assert len(world.objects("staged/")) == 2
 
 
-def test_a_day_is_read_once_it_is_over(world: World) -> None:
+def test_a_day_is_read_after_its_end(world: World) -> None:
     trips = Trips(world, repeatable=False, cursor="trips.day")
     trips.put([*FEBRUARY, *MARCH])
 
@@ -251,7 +251,7 @@ def test_a_day_is_read_once_it_is_over(world: World) -> None:
     assert trips.landed() == told([*FEBRUARY, *MARCH])
 
 
-def test_when_time_is_short_the_rest_is_left_to_the_next_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_beyond_the_budget_are_left_to_the_next_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     trips = Trips(world, repeatable=False, window="1 week")
     weekly = [Trip(number, at("2026-01-01") + timedelta(weeks=number)) for number in range(8)]
     trips.put(weekly)
@@ -267,7 +267,7 @@ def test_when_time_is_short_the_rest_is_left_to_the_next_call(world: World, monk
     assert trips.landed() == told(weekly)
 
 
-def test_a_window_that_fails_stops_the_load_and_the_next_call_begins_with_it(world: World) -> None:
+def test_a_failed_window_stops_the_load_and_is_retried_by_the_next_call(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     broken = Response(200, b"Trips Id,Trips Note,Trips Updated\n1,", {"Content-Type": "text/csv"})
@@ -284,7 +284,7 @@ def test_a_window_that_fails_stops_the_load_and_the_next_call_begins_with_it(wor
     assert trips.landed() == told([*JANUARY, *FEBRUARY, MARCH[0]])
 
 
-def test_pigment_still_importing_ends_the_call_and_the_next_one_settles_it(world: World) -> None:
+def test_an_unfinished_import_ends_the_call_and_is_settled_by_the_next(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
     world.hold_pigment()
@@ -298,7 +298,7 @@ def test_pigment_still_importing_ends_the_call_and_the_next_one_settles_it(world
     assert trips.landed() == told([*JANUARY, *FEBRUARY])
 
 
-def test_a_push_nobody_knows_the_end_of_leaves_the_cursor_until_a_person_has_looked(world: World) -> None:
+def test_an_unconfirmed_push_leaves_the_cursor_until_it_is_settled(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
     world.pigment_server.fault(PUSH, after=1, reset_after=True)
@@ -310,7 +310,7 @@ def test_a_push_nobody_knows_the_end_of_leaves_the_cursor_until_a_person_has_loo
     assert world.call(job="trips").code == "landing_unknown"
 
 
-def test_a_tick_that_comes_twice_reads_on_and_doubles_nothing(world: World) -> None:
+def test_a_repeated_schedule_event_duplicates_nothing(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
@@ -322,7 +322,7 @@ def test_a_tick_that_comes_twice_reads_on_and_doubles_nothing(world: World) -> N
     assert trips.landed() == told([*JANUARY, *FEBRUARY])
 
 
-def test_a_filter_that_looker_ignores_is_seen_before_anything_is_sent(world: World) -> None:
+def test_a_filter_that_looker_ignores_is_detected_before_the_push(world: World) -> None:
     Trips(world, repeatable=False)
     content = b"Trips Id,Trips Note,Trips Updated\n1,-,2025-12-31 23:59:59\n"
     world.looker_server.fault(PULL_RUN, refuse=Response(200, content, {"Content-Type": "text/csv"}))
@@ -364,7 +364,7 @@ def test_a_filter_that_looker_ignores_is_seen_before_anything_is_sent(world: Wor
         ),
     ],
 )
-def test_what_lies_in_a_window_and_what_does_not(window: Window, good: list[str], bad: list[str]) -> None:
+def test_a_window_includes_its_start_and_excludes_its_end(window: Window, good: list[str], bad: list[str]) -> None:
     window.expect(good)
     for value in bad:
         with pytest.raises(WindowIgnored):
@@ -392,7 +392,7 @@ def test_a_cursor_that_cannot_be_read_in_windows_is_refused(world: World, load: 
     assert world.imports == []
 
 
-def test_sums_beside_a_cursor_that_nobody_sees_are_refused(world: World) -> None:
+def test_sums_beside_a_hidden_cursor_are_refused(world: World) -> None:
     Trips(world, repeatable=True)
     world.looker.look("trips", "Trips", "nyc", "trips", ["trips.note", "trips.count"])
 
@@ -402,7 +402,7 @@ def test_sums_beside_a_cursor_that_nobody_sees_are_refused(world: World) -> None
     assert "measures (trips.count)" in answer.error["message"]
 
 
-def test_a_header_that_was_renamed_in_looker_is_learnt_again(world: World) -> None:
+def test_a_header_renamed_in_looker_is_read_again(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
     world.call(job="trips")
@@ -419,7 +419,7 @@ def test_a_header_that_was_renamed_in_looker_is_learnt_again(world: World) -> No
     assert len([call for call in world.looker_server.exchanges if "lookml_models" in call.path]) == 2
 
 
-def test_another_cursor_begins_again_where_that_does_no_harm(world: World) -> None:
+def test_another_cursor_starts_again_for_a_repeatable_target(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
     world.call(job="trips")
@@ -433,7 +433,7 @@ def test_another_cursor_begins_again_where_that_does_no_harm(world: World) -> No
 
 
 @pytest.mark.parametrize("change", [{"cursor": "trips.day"}, {"query_timezone": "Asia/Tokyo"}])
-def test_another_cursor_is_refused_where_it_would_double(world: World, change: dict[str, Any]) -> None:
+def test_another_cursor_is_refused_for_an_append(world: World, change: dict[str, Any]) -> None:
     trips = Trips(world, repeatable=False)
     trips.put(JANUARY)
     world.call(job="trips")
@@ -446,7 +446,7 @@ def test_another_cursor_is_refused_where_it_would_double(world: World, change: d
     assert trips.landed() == told(JANUARY)
 
 
-def test_another_configuration_is_told_of_what_it_lacks(world: World) -> None:
+def test_another_configuration_gets_a_warning_about_missing_rows(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.call(job="trips")
@@ -462,7 +462,7 @@ def test_another_configuration_is_told_of_what_it_lacks(world: World) -> None:
     assert "bridge backfill trips --from" in warning
 
 
-def test_another_time_zone_goes_on_from_the_same_moment(world: World) -> None:
+def test_another_time_zone_continues_from_the_same_moment(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.call(job="trips")
@@ -475,12 +475,12 @@ def test_another_time_zone_goes_on_from_the_same_moment(world: World) -> None:
     assert trips.landed() == told([*JANUARY, *FEBRUARY, *MARCH])
 
 
-class TestDaysOfOtherLengths:
+class TestDaylightSaving:
     """Europe/Paris: 2026-03-29 has 23 hours, 2025-10-26 has 25."""
 
     @pytest.mark.parametrize("begins", ["2026-03-28T20:00:00", "2025-10-25T20:00:00"], ids=["23 hours", "25 hours"])
     @pytest.mark.parametrize(("window", "every_s"), [("1 hour", 5 * 3600), ("7 hours", 2000)])
-    def test_neither_lose_nor_double_a_row(self, world: World, begins: str, window: str, every_s: int) -> None:
+    def test_no_row_is_lost_or_duplicated(self, world: World, begins: str, window: str, every_s: int) -> None:
         begin = at(begins)
         trips = Trips(world, repeatable=False, query_timezone="Europe/Paris", start=begins, window=window)
         rows = [Trip(number, begin + timedelta(minutes=20 * number)) for number in range(24)]
@@ -494,7 +494,7 @@ class TestDaysOfOtherLengths:
 
         assert trips.landed() == told(rows)
 
-    def test_no_border_stands_where_the_clocks_skip_or_repeat(self, world: World) -> None:
+    def test_no_window_ends_at_a_skipped_or_repeated_time(self, world: World) -> None:
         trips = Trips(world, repeatable=False, query_timezone="Europe/Paris", start="2025-10-26 00:30", window="1 hour")
         trips.put([Trip(1, at("2025-10-25T23:00:00")), Trip(2, at("2025-10-26T01:15:00"))])
 
@@ -506,7 +506,7 @@ class TestDaysOfOtherLengths:
             "2025-10-26 03:30:00 to 2025-10-26 04:30:00",
         ]
 
-    def test_an_overlap_is_of_hours_that_have_passed(self, world: World) -> None:
+    def test_an_overlap_counts_elapsed_hours(self, world: World) -> None:
         trips = Trips(world, repeatable=True, query_timezone="Europe/Paris", start="2026-03-28", overlap="2 hours")
         move_clock_to(world, at("2026-03-29T01:30:00"))
         trips.put(JANUARY)
@@ -518,7 +518,7 @@ class TestDaysOfOtherLengths:
         assert windows(world)[-1] == "2026-03-29 00:30:00 to 2026-03-29 03:30:00"
 
 
-class TestAStretchAgain:
+class TestLoadingARangeAgain:
     """`from` and `to`: what has landed is loaded again, beside the cursor."""
 
     def test_is_loaded_window_by_window_and_leaves_the_cursor_alone(self, world: World) -> None:
@@ -538,7 +538,7 @@ class TestAStretchAgain:
             "2026-02-01 00:00:00 to 2026-02-15 00:00:00",
         ]
 
-    def test_goes_on_where_it_was_stopped(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_continues_where_it_was_stopped(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
         world.call(job="trips")
@@ -556,7 +556,7 @@ class TestAStretchAgain:
         again = world.call(job="trips", from_="2026-01-01").receipt
         assert again["window"][0] == "2026-01-01 00:00:00"
 
-    def test_is_refused_where_it_would_double(self, world: World) -> None:
+    def test_is_refused_for_an_append(self, world: World) -> None:
         trips = Trips(world, repeatable=False)
         trips.put(JANUARY)
         world.call(job="trips")
@@ -566,20 +566,20 @@ class TestAStretchAgain:
         assert (answer.status, answer.code) == (400, "malformed_request")
         assert trips.landed() == told(JANUARY)
 
-    def test_is_for_incremental_pulls(self, world: World) -> None:
+    def test_is_refused_for_other_loads(self, world: World) -> None:
         answer = world.call(job="flights", from_="2026-01-01")
 
         assert (answer.status, answer.code) == (400, "malformed_request")
 
     @pytest.mark.parametrize("stretch", [{"from_": "soon"}, {"to": "2026-01-01T00:00+01:00"}, {"from_": 5}, {"to": 5}])
-    def test_begins_and_ends_at_positions_of_the_cursor(self, world: World, stretch: dict[str, Any]) -> None:
+    def test_begins_and_ends_at_values_of_the_cursor(self, world: World, stretch: dict[str, Any]) -> None:
         Trips(world, repeatable=True)
 
         answer = world.call(job="trips", **stretch)
 
         assert (answer.status, answer.code) == (400, "malformed_request")
 
-    def test_to_alone_goes_no_further_than_that(self, world: World) -> None:
+    def test_to_alone_sets_the_end(self, world: World) -> None:
         trips = Trips(world, repeatable=False)
         trips.put([*JANUARY, *FEBRUARY])
 
@@ -588,7 +588,7 @@ class TestAStretchAgain:
         assert trips.landed() == told(JANUARY)
 
 
-def test_a_preview_shows_the_next_window_and_moves_nothing(world: World) -> None:
+def test_a_preview_shows_the_next_window_and_keeps_the_cursor(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
 
@@ -600,9 +600,7 @@ def test_a_preview_shows_the_next_window_and_moves_nothing(world: World) -> None
     assert world.objects("staged/") == world.objects("cursors/") == []
 
 
-def test_a_relay_that_starts_it_waits_until_every_window_has_landed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relay_that_starts_the_pull_waits_for_every_window(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.relay("trips-ready", start="trips")

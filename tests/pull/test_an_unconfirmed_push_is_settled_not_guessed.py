@@ -16,7 +16,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("how", LOST.values(), ids=LOST.keys())
-def test_an_append_is_not_sent_again_and_a_person_is_asked(world: World, how: dict[str, object]) -> None:
+def test_an_append_is_not_sent_again_but_left_to_a_person(world: World, how: dict[str, object]) -> None:
     world.pigment_server.fault(PUSH, **how)
 
     first = world.call(job="flights")
@@ -29,7 +29,7 @@ def test_an_append_is_not_sent_again_and_a_person_is_asked(world: World, how: di
     assert len(world.imports) == 1
 
 
-def test_a_person_settles_it_as_landed_and_the_next_run_lands(world: World) -> None:
+def test_a_run_settled_as_landed_lets_the_next_run_land(world: World) -> None:
     world.pigment_server.fault(PUSH, reset_after=True)
     run = world.call(job="flights").receipt["run"]
 
@@ -41,7 +41,7 @@ def test_a_person_settles_it_as_landed_and_the_next_run_lands(world: World) -> N
     assert len(world.landed_rows()) == 2 * len(ROWS)
 
 
-def test_a_person_settles_it_as_not_landed_and_the_next_run_lands(world: World) -> None:
+def test_a_run_settled_as_not_landed_lets_the_next_run_land(world: World) -> None:
     world.pigment_server.fault(PUSH, refuse=Response(502))
     run = world.call(job="flights").receipt["run"]
 
@@ -61,7 +61,7 @@ def test_a_repeatable_target_is_sent_again_in_the_same_run(world: World, how: di
     assert len(world.imports) == 2
 
 
-def test_a_repeatable_target_stays_open_for_the_next_run_when_the_attempts_are_used_up(world: World) -> None:
+def test_a_repeatable_target_is_retried_by_the_next_run_after_the_last_attempt(world: World) -> None:
     world.pull("flights", target={"repeatable": True})
     world.pigment_server.fault(PUSH, times=-1, answer_instead=Response(503))
 
@@ -75,7 +75,7 @@ def test_a_repeatable_target_stays_open_for_the_next_run_when_the_attempts_are_u
     assert [receipt["outcome"] for receipt in world.receipts()] == ["failed", "landed"]
 
 
-def test_a_connection_refused_is_no_riddle_even_for_an_append(world: World) -> None:
+def test_a_refused_connection_is_known_to_have_sent_nothing(world: World) -> None:
     world.pigment_server.stop()
 
     answer = world.call(job="flights")
@@ -84,7 +84,7 @@ def test_a_connection_refused_is_no_riddle_even_for_an_append(world: World) -> N
     assert world.objects("leases/") == []
 
 
-def test_an_import_pigment_forgot_is_unknown(world: World) -> None:
+def test_an_import_unknown_to_pigment_is_an_unknown_landing(world: World) -> None:
     world.pigment_server.fault(STATUS, times=-1, refuse=Response(404))
 
     answer = world.call(job="flights")
@@ -93,7 +93,7 @@ def test_an_import_pigment_forgot_is_unknown(world: World) -> None:
     assert answer.receipt["import_id"] == world.imports[0].id
 
 
-def test_an_import_that_is_not_known_yet_is_waited_for(world: World) -> None:
+def test_an_import_not_visible_yet_is_polled_again(world: World) -> None:
     world.pigment_server.fault(STATUS, times=3, refuse=Response(404))
 
     assert world.call(job="flights").body["outcome"] == "landed"

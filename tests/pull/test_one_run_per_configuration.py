@@ -10,7 +10,7 @@ from common.runs.leases import LIFETIME_S
 from tests.support.world import CONFIGURATION, PULL_RUN, PUSH, ROWS, World
 
 
-def test_of_two_runs_at_once_one_lands_and_one_is_answered_409(world: World) -> None:
+def test_of_two_concurrent_runs_one_lands_and_one_is_answered_409(world: World) -> None:
     reading, may_go_on = threading.Event(), threading.Event()
 
     def pause() -> None:
@@ -31,7 +31,7 @@ def test_of_two_runs_at_once_one_lands_and_one_is_answered_409(world: World) -> 
     assert [receipt["outcome"] for receipt in world.receipts()] == ["landed", "failed"]
 
 
-def test_of_sixteen_runs_at_once_none_doubles(world: World) -> None:
+def test_sixteen_concurrent_runs_duplicate_no_row(world: World) -> None:
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: world.call(job="flights"), range(16)))
 
@@ -42,7 +42,7 @@ def test_of_sixteen_runs_at_once_none_doubles(world: World) -> None:
     assert len(world.landed_rows()) == len(landed) * len(ROWS)
 
 
-def test_an_import_that_outlasts_the_budget_is_a_202_and_the_next_run_settles_it(world: World) -> None:
+def test_an_import_longer_than_the_budget_is_answered_202_and_settled_by_the_next_run(world: World) -> None:
     world.hold_pigment()
     first = world.call(job="flights")
     again = world.call(job="flights")
@@ -59,7 +59,7 @@ def test_an_import_that_outlasts_the_budget_is_a_202_and_the_next_run_settles_it
     assert len(world.landed_rows()) == 2 * len(ROWS)
 
 
-def test_a_202_whose_import_fails_later_is_on_record_as_failed(world: World) -> None:
+def test_a_202_whose_import_fails_later_is_recorded_as_failed(world: World) -> None:
     world.pigment.fail_next(CONFIGURATION, "Late", "It failed after all")
     world.hold_pigment()
     run = world.call(job="flights").body["run"]
@@ -71,7 +71,7 @@ def test_a_202_whose_import_fails_later_is_on_record_as_failed(world: World) -> 
     assert (first["run"], first["outcome"], first["error"]["code"]) == (run, "failed", "import_failed")
 
 
-def test_a_hold_that_lapsed_is_lost_before_the_push_not_after(world: World) -> None:
+def test_an_expired_lease_is_detected_before_the_push(world: World) -> None:
     def another_run_takes_over() -> None:
         world.clock.advance(LIFETIME_S + 1)
         world.looker_server.heal()
@@ -88,7 +88,7 @@ def test_a_hold_that_lapsed_is_lost_before_the_push_not_after(world: World) -> N
     assert len(world.landed_rows()) == len(ROWS)
 
 
-def test_a_run_that_lives_renews_its_hold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_active_run_renews_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEWAL_S", 0.01)
     expiries: list[str] = []
     renewed = threading.Event()

@@ -196,7 +196,7 @@ def assert_conforms(exchange: Exchange, document: conformity.Document) -> None:
 
 
 @pytest.mark.parametrize(("arrange", "status", "exchanges"), CALLS, ids=[each[0].__name__ for each in CALLS])
-def test_every_request_and_answer_is_as_described(
+def test_every_request_and_answer_conforms(
     world: World, arrange: Callable[[World], None], status: int, exchanges: list[tuple[str, int]]
 ) -> None:
     looker, pigment = conformity.load("looker-api-4.0"), conformity.load("pigment-external-api")
@@ -229,7 +229,7 @@ SOURCES = {
 
 @pytest.mark.parametrize("date_format", ["Iso8601", "Legacy"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
-def test_every_export_is_asked_for_as_described(world: World, source: dict[str, object], date_format: str) -> None:
+def test_every_export_request_conforms(world: World, source: dict[str, object], date_format: str) -> None:
     pigment = conformity.load("pigment-external-api")
     world.export("revenue", source=source, date_format=date_format)
     world.pigment_gives(b"a,b\n1,2\n" if source.get("delimiter") != ";" else b"a;b\n1;2\n")
@@ -241,7 +241,7 @@ def test_every_export_is_asked_for_as_described(world: World, source: dict[str, 
     assert_conforms(exchange, pigment)
 
 
-def test_every_list_of_lookers_own_objects_is_asked_for_as_described(world: World) -> None:
+def test_every_request_for_looker_objects_conforms(world: World) -> None:
     document = conformity.load("looker-api-4.0")
     where = bridge_yaml.decode({"looker": world.raw["looker"]}).looker
     world.looker.content.dashboard("nyc::delays", "Delays")
@@ -272,7 +272,7 @@ CONNECTOR_GUIDE: list[tuple[str, str, object, int]] = [
 ]
 
 
-def test_what_the_operator_asks_of_looker_goes_out_as_described(world: World) -> None:
+def test_the_operators_requests_to_looker_conform(world: World) -> None:
     document = conformity.load("looker-api-4.0")
     where = bridge_yaml.decode({"looker": world.raw["looker"]}).looker
 

@@ -33,7 +33,7 @@ def test_skipped_rows_beyond_the_guard_fail_the_run_and_name_reason_and_column(w
     assert "2 rows" in answer.error["message"]
 
 
-def test_a_skip_that_is_no_fault_of_the_network_is_not_sent_twice_for_one_tick(world: World) -> None:
+def test_skipped_rows_are_not_sent_again_for_the_same_schedule_event(world: World) -> None:
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     world.pigment.skip_next(CONFIGURATION, 1)
 
@@ -45,7 +45,7 @@ def test_a_skip_that_is_no_fault_of_the_network_is_not_sent_twice_for_one_tick(w
     assert len(world.imports) == 1
 
 
-def test_a_repeatable_target_gets_skipped_rows_again(world: World) -> None:
+def test_a_repeatable_target_receives_skipped_rows_again(world: World) -> None:
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     world.pull("flights", target={"repeatable": True})
     world.pigment.skip_next(CONFIGURATION, 1)
@@ -65,7 +65,7 @@ def test_tolerated_skips_land_with_skips(world: World) -> None:
     assert answer.body["rows"]["skipped"] == 2
 
 
-def test_a_value_pigment_cannot_read_is_skipped_for_real(world: World) -> None:
+def test_a_value_that_pigment_cannot_read_is_skipped(world: World) -> None:
     world.flights([*ROWS, ["2013-01-04", "UA", "EWR", "3"]])
     world.looker.explores["nyc", "flights"].dimension("late", "CASE WHEN delay = 3 THEN 'three' ELSE '1' END")
     fields = ["flights.day", "flights.carrier", "flights.origin", "flights.late"]
@@ -87,7 +87,7 @@ def test_a_value_pigment_cannot_read_is_skipped_for_real(world: World) -> None:
         (b'{"importStatus": "Completed", "detailedReport": {"summary": {}}}', "counted no row"),
     ],
 )
-def test_a_report_that_says_nothing_is_a_warning(world: World, report: bytes, warning: str) -> None:
+def test_an_empty_import_report_is_a_warning(world: World, report: bytes, warning: str) -> None:
     world.pigment_server.fault(STATUS, times=-1, refuse=Response(200, report))
 
     answer = world.call(job="flights")
@@ -96,7 +96,7 @@ def test_a_report_that_says_nothing_is_a_warning(world: World, report: bytes, wa
     assert warning in "".join(answer.body["warnings"])
 
 
-def test_a_status_pigment_may_add_one_day_is_still_in_progress(world: World) -> None:
+def test_an_unknown_status_counts_as_in_progress(world: World) -> None:
     world.pigment_server.fault(STATUS, times=3, refuse=Response(200, b'{"importStatus": "Validating", "new": 1}'))
 
     assert world.call(job="flights").body["outcome"] == "landed"

@@ -160,7 +160,7 @@ def expected(before: TableRows, after: TableRows, key: Sequence[str]) -> tuple[C
 @PROOF
 @given(two_files(), HOW_WRITTEN, HOW_WRITTEN, st.sampled_from([",", ";"]), st.integers(1, 40), st.booleans())
 @example(([["k"], ["\ufeff"], ["a\n\nb"]], [["k"], ["\ufeff"], ["c"]], ["k"]), Written(), Written(), ",", 1, False)
-def test_what_is_sent_is_what_dicts_would_say(
+def test_the_rows_sent_equal_a_comparison_of_dicts(
     files: tuple[TableRows, TableRows, list[str]],
     was_written: Written,
     is_written: Written,
@@ -186,7 +186,7 @@ def test_what_is_sent_is_what_dicts_would_say(
     assert staged.checked.rows == len(sent)
 
 
-def test_a_row_is_found_wherever_it_stands_and_however_it_is_quoted(store: Store) -> None:
+def test_a_row_is_found_in_any_position_and_quoting(store: Store) -> None:
     after = b'"Id","Carrier","Delay"\r\n3,AA,\r\n"2","B6","-18"\r\n1,UA,"2"\r\n'
 
     comparison = compared(store, Written().file(BEFORE), after, ["Id"], 3)
@@ -196,7 +196,7 @@ def test_a_row_is_found_wherever_it_stands_and_however_it_is_quoted(store: Store
     assert comparison.is_sent == bytearray(3)
 
 
-def test_new_changed_gone_and_unchanged_rows_are_told_apart(store: Store) -> None:
+def test_new_changed_gone_and_unchanged_rows_are_distinguished(store: Store) -> None:
     comparison = found(store, BEFORE, [FLIGHTS, ["4", "DL", "7"], ["1", "UA", "2"], ["2", "B6", "0"]])
 
     assert comparison.counts == ChangeCounts(added=1, changed=1, gone=1, unchanged=1)
@@ -204,25 +204,25 @@ def test_new_changed_gone_and_unchanged_rows_are_told_apart(store: Store) -> Non
     assert comparison.warnings == []
 
 
-def test_without_a_file_before_every_row_is_new(store: Store) -> None:
+def test_without_a_previous_file_every_row_is_new(store: Store) -> None:
     comparison = found(store, None, BEFORE)
 
     assert comparison.counts == ChangeCounts(added=3, changed=0, gone=0, unchanged=0)
     assert comparison.is_sent == bytearray([1, 1, 1])
 
 
-def test_a_file_of_no_rows_has_nothing_but_gone_ones(store: Store) -> None:
+def test_an_empty_file_has_only_gone_rows(store: Store) -> None:
     assert found(store, BEFORE, [FLIGHTS]).counts == ChangeCounts(added=0, changed=0, gone=3, unchanged=0)
 
 
-def test_cells_that_only_join_to_the_same_text_are_a_change(store: Store) -> None:
+def test_cells_that_join_to_the_same_text_are_a_change(store: Store) -> None:
     before, after = [["Id", "a", "b"], ["1", "xy", "z"]], [["Id", "a", "b"], ["1", "x", "yz"]]
 
     assert found(store, before, after).counts.changed == 1
     assert found(store, [["Id", "a"], ["12", "3"]], [["Id", "a"], ["1", "23"]], "Id", "a").counts.added == 1
 
 
-def test_columns_that_changed_places_are_no_change(store: Store) -> None:
+def test_reordered_columns_are_not_a_change(store: Store) -> None:
     after = [["Delay", "Id", "Carrier"], ["2", "1", "UA"], ["-18", "2", "B6"], ["0", "3", "AA"]]
 
     comparison = found(store, BEFORE, after)
@@ -231,14 +231,14 @@ def test_columns_that_changed_places_are_no_change(store: Store) -> None:
     assert comparison.warnings == []
 
 
-def test_columns_of_one_name_are_told_apart_by_their_order(store: Store) -> None:
+def test_columns_of_one_name_are_distinguished_by_their_order(store: Store) -> None:
     before = [["Id", "Note", "Note"], ["1", "a", "b"], ["2", "c", "d"]]
     after = [["Note", "Id", "Note"], ["a", "1", "b"], ["d", "2", "c"]]
 
     assert found(store, before, after).counts == ChangeCounts(added=0, changed=1, gone=0, unchanged=1)
 
 
-def test_another_set_of_columns_makes_every_row_a_changed_one(store: Store) -> None:
+def test_another_set_of_columns_changes_every_row(store: Store) -> None:
     after = [["Id", "Carrier", "Late"], ["1", "UA", "2"], ["4", "B6", "-18"]]
 
     comparison = found(store, BEFORE, after)
@@ -249,7 +249,7 @@ def test_another_set_of_columns_makes_every_row_a_changed_one(store: Store) -> N
     assert "every row counts as changed: Id, Carrier, Delay became Id, Carrier, Late." in warning
 
 
-def test_a_file_before_that_lacks_the_key_makes_every_row_a_new_one(store: Store) -> None:
+def test_a_previous_file_without_the_key_makes_every_row_new(store: Store) -> None:
     after = [["Number", "Carrier", "Delay"], ["1", "UA", "2"]]
 
     comparison = found(store, BEFORE, after, "Number")
@@ -258,7 +258,7 @@ def test_a_file_before_that_lacks_the_key_makes_every_row_a_new_one(store: Store
     assert "every row counts as new" in comparison.warnings[0]
 
 
-def test_a_row_whose_key_was_there_twice_before_is_sent(store: Store) -> None:
+def test_a_row_whose_key_was_duplicated_before_is_sent(store: Store) -> None:
     before = [["Id", "Leg"], ["1", "a"], ["1", "b"], ["2", "a"]]
 
     comparison = found(store, before, [["Id", "Leg"], ["1", "a"], ["2", "a"]])
@@ -266,13 +266,13 @@ def test_a_row_whose_key_was_there_twice_before_is_sent(store: Store) -> None:
     assert comparison.counts == ChangeCounts(added=0, changed=1, gone=0, unchanged=1)
 
 
-def test_a_row_there_twice_before_is_sent_even_if_both_were_as_it_is(store: Store) -> None:
+def test_a_row_duplicated_before_is_sent_even_if_unchanged(store: Store) -> None:
     before = [["Id", "Leg"], ["1", "a"], ["1", "a"]]
 
     assert found(store, before, [["Id", "Leg"], ["1", "a"]]).counts.changed == 1
 
 
-def test_empty_and_repeated_keys_are_counted_and_not_told(store: Store) -> None:
+def test_empty_and_duplicate_keys_are_counted_without_their_content(store: Store) -> None:
     after = [
         FLIGHTS,
         ["", "UA", "2"],
@@ -319,7 +319,7 @@ def test_bad_keys_are_found_in_every_share(store: Store, monkeypatch: pytest.Mon
     assert found.diff.bad_keys == [[""], [""], ["0"], ["1"], ["2"]]
 
 
-def test_a_preview_shows_the_first_rows_of_each_fate(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_shows_the_first_rows_of_each_kind_of_change(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "_ROWS_AT_ONCE", 4)
     monkeypatch.setattr(digests, "_MATCHED_AT_ONCE", 2)
     before = [FLIGHTS, *([str(number), "UA", "0"] for number in range(10))]
@@ -346,14 +346,14 @@ def test_a_preview_shows_the_first_rows_of_each_fate(store: Store, monkeypatch: 
     assert diff.bad_keys == []
 
 
-def test_a_preview_shows_what_a_column_held_that_is_not_there_any_more(store: Store) -> None:
+def test_a_preview_shows_the_values_of_a_removed_column(store: Store) -> None:
     diff = found(store, BEFORE, [["Id", "Carrier", "Late"], ["1", "UA", "9"]], samples=5).diff
 
     assert not isinstance(diff, msgspec.UnsetType)
     assert diff.changed_rows == [ChangedRow(["1"], [ChangedCell("Late", "", "9"), ChangedCell("Delay", "2", "")])]
 
 
-def test_files_of_many_pieces_are_compared_over_the_wire(store: Store) -> None:
+def test_large_files_are_compared_over_the_wire(store: Store) -> None:
     rows = [
         [str(number), f"row {number},\n{'.' * 90}", "x" if number % 8 else 'a "quoted" text']
         for number in range(90_000)
@@ -370,7 +370,7 @@ def test_files_of_many_pieces_are_compared_over_the_wire(store: Store) -> None:
     ]
 
 
-def test_what_is_written_is_known_by_its_digest(store: Store) -> None:
+def test_the_written_file_has_its_digest(store: Store) -> None:
     comparison = found(store, None, BEFORE)
     comparison.is_sent[1] = 0
 
@@ -388,7 +388,7 @@ def test_what_is_written_is_known_by_its_digest(store: Store) -> None:
     [b"Id,Carrier\n1,secret\n2,secret", b"Id,Carrier\n1,secret\n2,sec,ret\n", b"Id,Carrier\n1,secret\n", b""],
     ids=["cut", "of another width", "short of a row", "empty"],
 )
-def test_a_file_that_is_not_the_one_checked_is_refused(store: Store, content: bytes) -> None:
+def test_a_file_other_than_the_checked_one_is_refused(store: Store, content: bytes) -> None:
     with pytest.raises(StorageRefused) as refused:
         compared(store, None, content, ["Id"], 2)
 
@@ -396,7 +396,7 @@ def test_a_file_that_is_not_the_one_checked_is_refused(store: Store, content: by
     assert "secret" not in f"{refused.value!r}{refused.value.__cause__!r}"
 
 
-def test_a_file_before_that_is_cut_is_refused(store: Store) -> None:
+def test_a_truncated_previous_file_is_refused(store: Store) -> None:
     with pytest.raises(StorageRefused):
         compared(store, b"Id,Carrier\n1,UA\n2,B", b"Id,Carrier\n1,UA\n", ["Id"], 1)
 
@@ -411,7 +411,7 @@ def test_a_file_with_another_number_of_rows_is_not_copied_from(store: Store) -> 
     assert not store.exists("staged/never")
 
 
-def test_a_base_that_is_gone_is_refused(store: Store) -> None:
+def test_a_missing_base_is_refused(store: Store) -> None:
     found(store, None, BEFORE)
 
     with pytest.raises(StorageRefused):
@@ -419,14 +419,14 @@ def test_a_base_that_is_gone_is_refused(store: Store) -> None:
 
 
 @pytest.mark.parametrize("header", ["Number,Carrier", "Id,Id"])
-def test_a_key_that_the_header_does_not_hold_once_is_refused(store: Store, header: str) -> None:
+def test_a_key_missing_or_duplicated_in_the_header_is_refused(store: Store, header: str) -> None:
     with pytest.raises(ColumnsChanged) as refused:
         compared(store, None, f"{header}\n1,UA\n".encode(), ["Id"], 1)
 
     assert header.replace(",", ", ") in refused.value.cause
 
 
-def test_a_key_goes_by_pigments_names_where_columns_are_renamed() -> None:
+def test_a_key_uses_pigments_names_where_columns_are_renamed() -> None:
     columns = {"Flights Day": "Day", "Flights Id": "Code"}
 
     assert compare.key_in_file(["Flights Id"], columns) == ["Code"]

@@ -59,31 +59,31 @@ def refuse(body: bytes, *kinds: type[BridgeError], saying: str | None = None) ->
     ],
     ids=["unclosed", "aside", "inline", "lists in a row", "objects in a row"],
 )
-def test_nesting_without_end_is_refused(body: bytes) -> None:
+def test_endless_nesting_is_refused(body: bytes) -> None:
     with memory_within(20):
         refuse(body, MalformedRequest, DeliveryNotUsable)
 
 
 @pytest.mark.parametrize("announced", [0xFFFFFFFE, 300 * MIB])
-def test_a_zip_of_ten_gigabytes_is_refused_by_the_size_it_announces(announced: int) -> None:
+def test_a_zip_of_ten_gigabytes_is_refused_by_its_declared_size(announced: int) -> None:
     body = attached_zip(bomb(10_000, announced))
 
     with memory_within(40):
         refuse(body, DeliveryNotUsable, saying="the maximum is")
 
 
-def test_a_zip_that_announces_less_than_it_inflates_to_is_refused_all_the_same() -> None:
+def test_a_zip_with_a_false_declared_size_is_refused() -> None:
     body = attached_zip(bomb(10_000, announced=100 * MIB))
 
     with memory_within(40):
         refuse(body, MalformedRequest, RowsMalformed)
 
 
-def test_a_zip_that_shrinks_more_than_rows_do_is_refused() -> None:
+def test_a_zip_with_an_unusual_compression_ratio_is_refused() -> None:
     refuse(attached_zip(zipped(bytes(20 * MIB))), DeliveryNotUsable, saying="times as big")
 
 
-def test_a_small_file_may_shrink_as_far_as_it_likes() -> None:
+def test_a_small_file_may_have_any_compression_ratio() -> None:
     content = b"a,b\n" + b"1,2\n" * 100_000
 
     assert b"".join(webhook.read(attached_zip(zipped(content))).csv_blocks()) == content
@@ -103,7 +103,7 @@ def test_a_zip_of_very_many_files_is_refused_before_they_are_listed() -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_compression_that_takes_memory_as_it_likes_is_refused(method: int) -> None:
+def test_a_compression_with_unbounded_memory_is_refused(method: int) -> None:
     refuse(attached_zip(zipped(method=method)), DeliveryNotUsable, saying="uses a compression")
 
 
@@ -115,11 +115,11 @@ def test_an_encrypted_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.exe", "a.csv.zip", "a", "../../etc/passwd"])
-def test_a_file_that_is_no_csv_is_refused(name: str) -> None:
+def test_a_file_other_than_csv_is_refused(name: str) -> None:
     refuse(attached_zip(zipped(b"a,b\n1,2\n", name)), DeliveryNotUsable, saying="not a CSV")
 
 
-def test_a_files_name_leads_nowhere() -> None:
+def test_a_file_name_is_not_used_as_a_path() -> None:
     delivery = webhook.read(attached_zip(zipped(b"a,b\n1,2\n", "../../../tmp/a.csv")))
 
     assert b"".join(delivery.csv_blocks()) == b"a,b\n1,2\n"
@@ -128,7 +128,7 @@ def test_a_files_name_leads_nowhere() -> None:
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @PROOF
 @given(data=st.data())
-def test_a_damaged_zip_is_refused_or_gives_csv(method: int, data: st.DataObject) -> None:
+def test_a_damaged_zip_is_refused_or_yields_csv(method: int, data: st.DataObject) -> None:
     packed = bytearray(zipped(b"a,b\n" + b"1,2\n" * 50, method=method))
     for place in data.draw(st.lists(st.integers(0, len(packed) - 1), min_size=1, max_size=4)):
         packed[place] = data.draw(st.integers(0, 255))
@@ -169,7 +169,7 @@ WORDS = st.sampled_from(
         },
     )
 )
-def test_any_json_is_refused_or_gives_csv(payload: object) -> None:
+def test_any_json_is_refused_or_yields_csv(payload: object) -> None:
     with contextlib.suppress(*REFUSALS):
         delivery = webhook.read(json.dumps(payload).encode())
         assert b"".join(delivery.csv_blocks()).endswith(b"\n")
@@ -196,7 +196,7 @@ def test_bytes_that_are_not_utf_8_are_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("digits", ["YSxi!", "YSxiC", "YSxiCg=", "YSxiCg==YSxi", "=", "YSxé", "\ud83d\ude00"])
-def test_base64_that_is_none_is_refused(digits: str) -> None:
+def test_invalid_base64_is_refused(digits: str) -> None:
     refuse(attached(digits, mimetype="text/csv;base64"), MalformedRequest)
 
 
@@ -236,11 +236,11 @@ def test_a_million_columns_are_refused() -> None:
     assert webhook.read(attached(",".join(names[:MOST_COLUMNS]) + "\n"))
 
 
-def test_a_row_of_many_repeated_keys_is_refused() -> None:
+def test_a_row_of_many_duplicate_keys_is_refused() -> None:
     refuse(b'{"data": [{' + b",".join([b'"":0'] * 150_000) + b"}]}", DeliveryNotUsable, saying="more than once")
 
 
-def test_short_lines_under_a_wide_header_are_refused_in_little_memory() -> None:
+def test_short_lines_under_a_wide_header_are_refused_in_bounded_memory() -> None:
     body = attached("," * (MOST_COLUMNS - 1) + "\n" + "\n" * (20 * MIB // 2))
 
     with memory_within(60):
@@ -259,7 +259,7 @@ def test_short_lines_under_a_wide_header_are_refused_in_little_memory() -> None:
     ],
     ids=["white space", "white space in a row", "numbers", "numbers in a row", "empty rows", "brackets"],
 )
-def test_as_large_a_body_as_there_may_be_takes_little_memory(rows: bytes) -> None:
+def test_the_largest_body_takes_bounded_memory(rows: bytes) -> None:
     body = b'{"data":' + rows + b"}"
 
     with memory_within(20):
@@ -267,7 +267,7 @@ def test_as_large_a_body_as_there_may_be_takes_little_memory(rows: bytes) -> Non
 
 
 @pytest.mark.parametrize("character", ["😀", "é", "a", "\n", "\\"])
-def test_text_that_decodes_to_four_times_its_size_takes_little_memory(character: str) -> None:
+def test_text_that_decodes_to_four_times_its_size_takes_bounded_memory(character: str) -> None:
     whole = json.dumps(character, ensure_ascii=False)[1:-1].encode()
     cells = whole * (LARGEST_BODY_BYTES // len(whole) - 100)
     body = b'{"attachment": {"extension": "csv", "data": "a\\n' + cells + b'"}}'
@@ -276,7 +276,7 @@ def test_text_that_decodes_to_four_times_its_size_takes_little_memory(character:
         webhook.read(body)
 
 
-def test_formulas_are_left_as_they_are() -> None:
+def test_formulas_are_unchanged() -> None:
     content = "a,b\n=1+1,'-5\n@x,+1\n"
 
     assert b"".join(webhook.read(attached(content)).csv_blocks()).decode() == content

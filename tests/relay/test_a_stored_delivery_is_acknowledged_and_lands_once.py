@@ -30,7 +30,7 @@ def sales(world: World) -> World:
     return world
 
 
-def test_a_delivery_is_in_the_inbox_before_the_200_and_in_pigment_after_deliver(sales: World) -> None:
+def test_a_delivery_is_stored_before_the_200_and_landed_by_deliver(sales: World) -> None:
     answer = sales.post("sales", delivery(("1", "10"), ("2", "20")))
 
     assert (answer.status, answer.body["looker"]["success"]) == (200, True)
@@ -43,7 +43,7 @@ def test_a_delivery_is_in_the_inbox_before_the_200_and_in_pigment_after_deliver(
     assert (receipt["outcome"], receipt["kind"], receipt["rows"]["sent"]) == ("landed", "relay", 2)
 
 
-def test_a_body_in_chunks_without_a_length_is_taken(sales: World) -> None:
+def test_a_chunked_body_is_accepted(sales: World) -> None:
     body = delivery(("1", "10"))
 
     assert sales.post("sales", iter([body[:20], body[20:]])).status == 200
@@ -60,7 +60,7 @@ def test_the_drop_in_address_finds_the_relay_by_its_configuration(sales: World) 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", WEBHOOK_TOKEN[:-1], "ü"])
 @pytest.mark.parametrize("relay", ["sales", "no-such-relay", "api/import/push/looker?configurationId=x", ""])
-def test_without_the_token_nobody_learns_which_relays_exist(sales: World, relay: str, token: str | None) -> None:
+def test_without_the_token_no_answer_reveals_the_relays(sales: World, relay: str, token: str | None) -> None:
     shown = token.encode().decode("latin-1") if token else token
 
     answer = sales.post(relay, delivery(("1", "10")), token=shown)
@@ -82,11 +82,11 @@ def test_a_token_rotates_without_a_gap(sales: World) -> None:
     assert sales.post("sales", delivery(("4", "4"))).status == 401
 
 
-def test_an_unknown_relay_is_a_404_to_who_has_the_token(sales: World) -> None:
+def test_an_unknown_relay_is_answered_404_with_the_token(sales: World) -> None:
     assert sales.post("nothing", delivery(("1", "1"))).status == 404
 
 
-def test_the_same_webhook_id_is_kept_and_landed_once(sales: World) -> None:
+def test_the_same_webhook_id_is_stored_and_landed_once(sales: World) -> None:
     for amount in ("10", "11"):
         assert sales.post("sales", delivery(("1", amount)), X_Looker_Webhook_Id="event-1").status == 200
     sales.call("deliver")
@@ -111,7 +111,7 @@ def test_without_an_id_the_same_plan_and_content_are_one_delivery_for_an_hour(sa
     assert landed(sales) == [("1", "10")] * 3
 
 
-def test_sixteen_times_the_same_delivery_at_once_is_one(sales: World) -> None:
+def test_sixteen_concurrent_copies_are_one_delivery(sales: World) -> None:
     def send(_: int) -> FunctionAnswer:
         return sales.post("sales", delivery(("1", "10")), X_Looker_Webhook_Id="e")
 
@@ -122,7 +122,7 @@ def test_sixteen_times_the_same_delivery_at_once_is_one(sales: World) -> None:
     assert len(sales.objects("inbox/sales/")) == 1
 
 
-def test_what_is_not_durable_is_not_acknowledged(sales: World) -> None:
+def test_a_delivery_that_is_not_durable_is_not_acknowledged(sales: World) -> None:
     refuse = Response(503, b"{}", {"Content-Type": "application/json"})
     sales.storage_server.fault(
         r"POST /(resumable/)?upload/.*", times=-1, refuse=Response(403, refuse.body, refuse.headers)
@@ -138,7 +138,7 @@ def test_what_is_not_durable_is_not_acknowledged(sales: World) -> None:
     assert sales.call("deliver").body["delivered"] == 1
 
 
-def test_deliveries_land_in_the_order_they_came(sales: World) -> None:
+def test_deliveries_land_in_the_order_of_arrival(sales: World) -> None:
     for number in range(5):
         sales.post("sales", delivery((str(number), "1")))
         sales.clock.advance(1)
@@ -147,7 +147,7 @@ def test_deliveries_land_in_the_order_they_came(sales: World) -> None:
     assert [row[0] for row in landed(sales)] == ["0", "1", "2", "3", "4"]
 
 
-def test_the_first_that_must_wait_holds_the_others_back(sales: World) -> None:
+def test_a_waiting_delivery_delays_the_later_ones(sales: World) -> None:
     for number in range(3):
         sales.post("sales", delivery((str(number), "1")))
         sales.clock.advance(1)
@@ -165,7 +165,7 @@ def test_the_first_that_must_wait_holds_the_others_back(sales: World) -> None:
     assert [row[0] for row in landed(sales)] == ["0", "1", "2"]
 
 
-def test_what_is_refused_for_good_is_dead_with_its_reason_and_the_next_lands(sales: World) -> None:
+def test_a_refused_delivery_is_dead_with_its_reason_and_the_next_lands(sales: World) -> None:
     sales.raw["relays"]["sales"]["guards"] = {"min_rows": 2}
     sales.install()
     sales.post("sales", delivery(("1", "1")))
@@ -189,7 +189,7 @@ def test_a_failed_import_is_dead_with_pigments_reason(sales: World) -> None:
     assert dead.metadata["code"] == "import_failed"
 
 
-def test_keep_latest_replaces_what_has_not_landed(world: World) -> None:
+def test_keep_latest_replaces_deliveries_that_have_not_landed(world: World) -> None:
     world.relay("sales", keep="latest")
     for number in range(3):
         world.post("sales", delivery((str(number), "1")))
@@ -203,7 +203,7 @@ def test_keep_latest_replaces_what_has_not_landed(world: World) -> None:
     ]  # fmt: skip
 
 
-def test_a_signal_starts_its_pull_once_for_all_that_wait(world: World) -> None:
+def test_a_signal_starts_its_pull_once_for_all_waiting_deliveries(world: World) -> None:
     world.relay("ready", start="flights")
     world.post("ready", b'{"anything": "goes"}', X_Looker_Webhook_Id="1")
     world.clock.advance(1)
@@ -226,7 +226,7 @@ def test_the_envelope_is_only_a_hint(sales: World) -> None:
     assert sales.call("deliver", message={"attributes": {"objectId": "inbox/gone/x"}}).body["delivered"] == 1
 
 
-def test_what_waits_for_a_relay_that_is_gone_is_kept_and_said(sales: World) -> None:
+def test_deliveries_of_a_removed_relay_are_kept_and_reported(sales: World) -> None:
     sales.post("sales", delivery(("1", "1")))
     kept = sales.raw["relays"].pop("sales")
     sales.install()
@@ -242,7 +242,7 @@ def test_what_waits_for_a_relay_that_is_gone_is_kept_and_said(sales: World) -> N
     assert sales.call("deliver").body["delivered"] == 1
 
 
-def test_an_append_whose_push_was_lost_waits_for_a_person_and_never_doubles(sales: World) -> None:
+def test_an_append_with_an_unconfirmed_push_waits_for_a_person(sales: World) -> None:
     sales.post("sales", delivery(("1", "1")))
     sales.pigment_server.fault(PUSH, reset_after=True)
     first = sales.call("deliver")
@@ -256,7 +256,7 @@ def test_an_append_whose_push_was_lost_waits_for_a_person_and_never_doubles(sale
     assert len(sales.objects("delivered/sales/")) == 1
 
 
-def test_an_import_that_outlasts_the_budget_is_settled_by_the_next_call(sales: World) -> None:
+def test_an_import_longer_than_the_budget_is_settled_by_the_next_call(sales: World) -> None:
     sales.post("sales", delivery(("1", "1")))
     sales.hold_pigment()
     assert sales.call("deliver").status != 200
@@ -267,7 +267,7 @@ def test_an_import_that_outlasts_the_budget_is_settled_by_the_next_call(sales: W
     assert landed(sales) == [("1", "1")]
 
 
-def test_many_deliverers_at_once_land_each_delivery_once(sales: World) -> None:
+def test_concurrent_deliverers_land_each_delivery_once(sales: World) -> None:
     for number in range(10):
         sales.post("sales", delivery((str(number), "1")))
         sales.clock.advance(1)
@@ -279,7 +279,7 @@ def test_many_deliverers_at_once_land_each_delivery_once(sales: World) -> None:
     assert [row[0] for row in landed(sales)] == [str(number) for number in range(10)]
 
 
-def test_a_pdf_is_refused_with_what_to_choose_and_nothing_is_kept(sales: World) -> None:
+def test_a_pdf_is_refused_with_advice_and_not_stored(sales: World) -> None:
     attachment = {"mimetype": "application/pdf;base64", "extension": "pdf", "data": "JVBERi0="}
     body = json.dumps({"scheduled_plan": {"title": "x"}, "attachment": attachment}).encode()
 
@@ -298,7 +298,7 @@ def test_33_mib_are_refused_with_or_without_a_length(sales: World) -> None:
     assert sales.objects("inbox/") == []
 
 
-def test_a_status_that_cannot_be_asked_for_does_not_bury_a_delivery(sales: World) -> None:
+def test_an_unavailable_status_does_not_make_a_delivery_dead(sales: World) -> None:
     sales.post("sales", delivery(("1", "1")))
     sales.pigment_server.fault(STATUS, times=-1, refuse=Response(401))
 

@@ -108,7 +108,7 @@ def test_an_old_payload_without_type_and_final_line_end_is_read() -> None:
     assert csv_of(delivery) == old["attachment"]["data"] + "\n"
 
 
-def test_a_dashboard_of_one_tile_is_read_with_a_warning() -> None:
+def test_a_dashboard_with_one_tile_is_read_with_a_warning() -> None:
     dashboard = {
         "type": "dashboard",
         "scheduled_plan": {
@@ -149,20 +149,20 @@ def test_a_dashboard_of_one_tile_is_read_with_a_warning() -> None:
         (7, ["odd"], None),
     ],
 )
-def test_the_kind_is_what_was_scheduled(type_: object, plan_type: object, kind: str | None) -> None:
+def test_the_kind_is_that_of_the_schedule(type_: object, plan_type: object, kind: str | None) -> None:
     assert webhook.read(posted({**DOCUMENTED, "type": type_, "scheduled_plan": {"type": plan_type}})).kind == kind
 
 
 @pytest.mark.parametrize(
     ("plan_id", "known_as"), [(1234, "1234"), ("1234", "1234"), ("AbCdEfG", "AbCdEfG"), (None, None), ("", None)]
 )
-def test_ids_come_as_numbers_or_as_text(plan_id: object, known_as: str | None) -> None:
+def test_ids_may_be_numbers_or_text(plan_id: object, known_as: str | None) -> None:
     delivery = webhook.read(posted({**DOCUMENTED, "scheduled_plan": {"scheduled_plan_id": plan_id, "query_id": "x"}}))
 
     assert delivery.plan_id == known_as
 
 
-def test_a_plan_may_be_null_or_left_out() -> None:
+def test_a_plan_may_be_null_or_missing() -> None:
     null = webhook.read(posted({**DOCUMENTED, "scheduled_plan": None}))
     left_out = webhook.read(posted({"attachment": DOCUMENTED["attachment"]}))
 
@@ -170,14 +170,14 @@ def test_a_plan_may_be_null_or_left_out() -> None:
     assert csv_of(left_out) == SALES
 
 
-def test_what_is_not_known_is_ignored_and_the_last_of_two_equal_keys_counts() -> None:
+def test_unknown_keys_are_ignored_and_the_last_duplicate_counts() -> None:
     attachment = posted(DOCUMENTED["attachment"])
     body = b'{"new": [{"deep": {"er": 1e999}}], "attachment": null, "attachment": %b, "new": 7}' % attachment
 
     assert csv_of(webhook.read(body)) == SALES
 
 
-def test_byte_order_marks_are_dropped_from_the_body_and_from_the_content() -> None:
+def test_byte_order_marks_of_body_and_content_are_removed() -> None:
     body = with_attachment("\ufeff" + SALES)
 
     assert csv_of(webhook.read(b"\xef\xbb\xbf" + body)) == SALES
@@ -189,7 +189,7 @@ def test_extension_or_mimetype_is_enough(extension: Any, mimetype: Any) -> None:
     assert webhook.read(with_attachment(SALES, extension, mimetype)).format == "csv"
 
 
-def test_csv_and_json_may_come_in_base64() -> None:
+def test_csv_and_json_may_be_base64() -> None:
     rows = base64.encodebytes('[{"Division":"Brick + Mortar é"}]'.encode()).decode()
 
     assert (
@@ -206,7 +206,7 @@ ROWS_AS_CSV = "orders.day,orders.count\n2026-11-19,17\n2026-11-20,\n"
 
 
 @pytest.mark.parametrize("data", [ROWS, json.dumps(ROWS), json.dumps(ROWS, indent=2)], ids=["list", "text", "indented"])
-def test_rows_come_inline_or_attached_as_a_list_or_as_text(data: object) -> None:
+def test_rows_may_be_inline_or_attached_as_list_or_text(data: object) -> None:
     inline = webhook.read(posted({**DOCUMENTED, "attachment": None, "data": data}))
     attached = webhook.read(with_attachment(data, "json", "application/json"))
 
@@ -214,7 +214,7 @@ def test_rows_come_inline_or_attached_as_a_list_or_as_text(data: object) -> None
     assert csv_of(inline) == csv_of(attached) == ROWS_AS_CSV
 
 
-def test_an_actions_parameters_beside_an_attachment_are_no_rows() -> None:
+def test_action_parameters_beside_an_attachment_are_not_rows() -> None:
     assert csv_of(webhook.read(posted({**DOCUMENTED, "data": {"token": "…"}}))) == SALES
 
 
@@ -236,7 +236,7 @@ def test_an_actions_parameters_beside_an_attachment_are_no_rows() -> None:
         ('"a\\rb"', '"a\rb"'),
     ],
 )
-def test_a_value_keeps_its_own_digits_and_characters(written: str, cell: str) -> None:
+def test_a_value_keeps_its_digits_and_characters(written: str, cell: str) -> None:
     assert csv_of(webhook.read(with_json(f'[{{"a":{written},"b":1}}]'))) == f"a,b\n{cell},1\n"
 
 
@@ -261,7 +261,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 
 @PROOF
 @given(table=tables(), ascii_only=st.booleans(), indent=st.sampled_from([None, 1]), inline=st.booleans())
-def test_any_json_rows_become_the_table_they_are(
+def test_any_json_rows_become_a_table(
     table: list[list[str]], ascii_only: bool, indent: int | None, inline: bool
 ) -> None:
     rows = [dict(zip(table[0], row, strict=True)) for row in table[1:]]
@@ -281,7 +281,7 @@ def written(table: Iterable[Sequence[str]]) -> str:
 
 @PROOF
 @given(table=tables(), ascii_only=st.booleans(), final=st.booleans())
-def test_any_csv_passes_as_it_is_but_for_its_last_line_end(
+def test_any_csv_is_unchanged_but_for_its_last_line_end(
     table: list[list[str]], ascii_only: bool, final: bool
 ) -> None:
     content = written(table)
@@ -293,7 +293,7 @@ def test_any_csv_passes_as_it_is_but_for_its_last_line_end(
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_no_character_is_lost_where_one_block_ends_and_the_next_begins(ascii_only: bool) -> None:
+def test_no_character_is_lost_between_blocks(ascii_only: bool) -> None:
     for place in range(14):
         content = "a\n" + "x" * (BLOCK_BYTES - place) + "😀\\é\\\\u00e9\\ud83d😀\n"
         payload = {"attachment": {"extension": "csv", "data": content}}
@@ -303,7 +303,7 @@ def test_no_character_is_lost_where_one_block_ends_and_the_next_begins(ascii_onl
         assert csv_of(webhook.read(with_attachment(in_base64, mimetype="text/csv;base64"))) == content
 
 
-def test_rows_beyond_one_block_come_whole() -> None:
+def test_rows_longer_than_a_block_are_complete() -> None:
     rows = [{"number": number, "name": "é" * 50} for number in range(20_000)]
 
     content = csv_of(webhook.read(posted({"data": rows})))
@@ -311,14 +311,14 @@ def test_rows_beyond_one_block_come_whole() -> None:
     assert read_csv(content)[1:] == [[str(row["number"]), row["name"]] for row in rows]
 
 
-def test_the_rows_can_be_had_again() -> None:
+def test_the_rows_can_be_read_again() -> None:
     for body in (posted(DOCUMENTED), posted({"data": ROWS}), with_zip({"a.csv": SALES})):
         delivery = webhook.read(body)
 
         assert csv_of(delivery) == csv_of(delivery) != ""
 
 
-def test_the_same_plan_and_rows_have_the_same_digest_in_whatever_bytes_they_came() -> None:
+def test_the_same_plan_and_rows_have_the_same_digest() -> None:
     same = {
         webhook.read(body).content_digest
         for body in (
@@ -361,7 +361,7 @@ def test_a_header_without_rows_is_a_delivery() -> None:
         (None, None, "of a type"),
     ],
 )
-def test_what_holds_no_rows_is_refused_with_what_to_choose(extension: Any, mimetype: Any, named: str) -> None:
+def test_a_delivery_without_rows_is_refused_with_advice(extension: Any, mimetype: Any, named: str) -> None:
     refusal = refusal_of(with_attachment("JVBERi0xLjQK", extension, mimetype))
 
     assert isinstance(refusal, DeliveryNotUsable)
@@ -369,7 +369,7 @@ def test_what_holds_no_rows_is_refused_with_what_to_choose(extension: Any, mimet
     assert "choose the format CSV" in refusal.next_step
 
 
-def test_a_dashboard_of_several_tiles_is_refused_with_the_way_round() -> None:
+def test_a_dashboard_with_several_tiles_is_refused_with_advice() -> None:
     refusal = refusal_of(with_zip({"d/a.csv": SALES, "d/b.csv": SALES}))
 
     assert isinstance(refusal, DeliveryNotUsable)
@@ -383,7 +383,7 @@ def test_an_empty_attachment_is_refused(data: object) -> None:
     assert isinstance(refusal_of(posted({"attachment": None, "scheduled_plan": {}, "data": data})), DeliveryNotUsable)
 
 
-def test_a_delivery_without_rows_or_header_is_refused_with_the_way_round() -> None:
+def test_a_delivery_without_rows_or_header_is_refused_with_advice() -> None:
     assert "choose CSV, which has a header" in refusal_of(posted({"data": []})).next_step
 
 
@@ -400,7 +400,7 @@ def test_a_delivery_without_rows_or_header_is_refused_with_the_way_round() -> No
         with_zip({"a.csv": "Error: no such table secret"}),
     ],
 )
-def test_an_error_text_in_place_of_rows_is_refused_without_its_words(body: bytes) -> None:
+def test_an_error_text_in_place_of_rows_is_refused_without_its_content(body: bytes) -> None:
     refusal = refusal_of(body)
 
     assert isinstance(refusal, QueryFailed)
@@ -429,7 +429,7 @@ def test_an_error_text_in_place_of_rows_is_refused_without_its_words(body: bytes
         ('[{"a":NaN}]', "A number is NaN."),
     ],
 )
-def test_rows_that_are_no_table_are_refused_by_place_and_without_their_content(rows: str, said: str) -> None:
+def test_rows_that_are_not_a_table_are_refused_by_place_without_content(rows: str, said: str) -> None:
     refusal = refusal_of(with_json(rows))
 
     assert isinstance(refusal, DeliveryNotUsable)
@@ -441,12 +441,12 @@ def test_rows_that_are_no_table_are_refused_by_place_and_without_their_content(r
     "body",
     [b"", b"hello", b"[]", b"{}", b"7", b'{"scheduled_plan": []}', b'{"attachment": "a,b"}', b'{"data": [', b"a=1&b=2"],
 )
-def test_a_body_that_is_no_delivery_is_a_malformed_request(body: bytes) -> None:
+def test_another_body_is_a_malformed_request(body: bytes) -> None:
     refusal = refusal_of(body)
 
     assert isinstance(refusal, MalformedRequest)
     assert "webhook" in refusal.next_step
 
 
-def test_a_small_csv_that_is_not_whole_is_refused_at_once() -> None:
+def test_a_small_incomplete_csv_is_refused_on_receipt() -> None:
     assert isinstance(refusal_of(with_attachment("a,b\n1\n")), RowsMalformed)

@@ -77,7 +77,7 @@ def sales(world: World) -> World:
 
 
 @pytest.mark.parametrize("body", USABLE.values(), ids=USABLE.keys())
-def test_what_holds_rows_lands(sales: World, body: bytes) -> None:
+def test_deliveries_with_rows_land(sales: World, body: bytes) -> None:
     assert sales.post("sales", in_chunks(body)).status == 200
     assert sales.call("deliver").body["delivered"] == 1
 
@@ -86,7 +86,7 @@ def test_what_holds_rows_lands(sales: World, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "status"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_holds_none_is_refused_and_nothing_is_kept(sales: World, body: bytes, status: int) -> None:
+def test_other_bodies_are_refused_and_not_stored(sales: World, body: bytes, status: int) -> None:
     answer = sales.post("sales", in_chunks(body) if body else body)
 
     assert answer.status == status, answer.body
@@ -102,7 +102,7 @@ def test_ten_gigabytes_of_zeros_are_refused(sales: World) -> None:
     assert sales.objects("inbox/") == []
 
 
-def test_formulas_arrive_as_they_are(sales: World) -> None:
+def test_formulas_land_unchanged(sales: World) -> None:
     sales.post("sales", delivery(("=1+1", "-5"), ("@x", "+3")))
     sales.call("deliver")
 
@@ -114,7 +114,7 @@ def test_formulas_arrive_as_they_are(sales: World) -> None:
     "path",
     ["../sales", "sales/..", "sales%2F..%2Fdead", "%2e%2e/sales", "sales/", "SALES", "sales%00", "a/b/c", "-", "%ff"],
 )
-def test_a_path_that_is_no_relay_leads_nowhere(sales: World, path: str) -> None:
+def test_a_path_other_than_a_relay_is_answered_404(sales: World, path: str) -> None:
     address = urllib.parse.urlsplit(sales.addresses["receive"])
     connection = http.client.HTTPConnection(address.netloc, timeout=30)
     connection.request(
@@ -128,7 +128,7 @@ def test_a_path_that_is_no_relay_leads_nowhere(sales: World, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
-def test_another_method_brings_nothing(sales: World, method: str) -> None:
+def test_other_methods_are_refused(sales: World, method: str) -> None:
     address = urllib.parse.urlsplit(sales.addresses["receive"])
     connection = http.client.HTTPConnection(address.netloc, timeout=30)
     connection.request(method, f"{address.path}/sales", headers={"X-Looker-Webhook-Token": WEBHOOK_TOKEN})
@@ -139,7 +139,7 @@ def test_another_method_brings_nothing(sales: World, method: str) -> None:
     assert sales.objects("inbox/") == []
 
 
-def test_a_length_beside_chunks_smuggles_nothing(sales: World) -> None:
+def test_a_length_beside_chunks_smuggles_no_request(sales: World) -> None:
     """RFC 9112, 6.1: Transfer-Encoding wins, or the request is refused; a second request must not appear."""
     import socket
 

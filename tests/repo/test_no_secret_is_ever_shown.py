@@ -348,7 +348,7 @@ FAILURES: dict[str, tuple[int, Callable[[Scene], None]]] = {
 }
 
 
-def test_a_run_that_lands_shows_nothing(theatre: Scene) -> None:
+def test_a_run_that_lands_reveals_nothing(theatre: Scene) -> None:
     response, log = theatre.call(job="flights")
 
     assert response.status_code == 200, response.text
@@ -360,7 +360,7 @@ def test_a_run_that_lands_shows_nothing(theatre: Scene) -> None:
 
 
 @pytest.mark.parametrize(("status", "arrange"), FAILURES.values(), ids=FAILURES.keys())
-def test_a_run_that_fails_shows_nothing_and_the_function_stays_up(
+def test_a_run_that_fails_reveals_nothing_and_the_function_stays_up(
     theatre: Scene, status: int, arrange: Callable[[Scene], None]
 ) -> None:
     arrange(theatre)
@@ -375,7 +375,7 @@ def test_a_run_that_fails_shows_nothing_and_the_function_stays_up(
     assert_readable_by_cloud_logging(log, response.json())
 
 
-def test_a_preview_shows_its_first_rows_to_its_caller_alone(theatre: Scene) -> None:
+def test_a_preview_shows_rows_only_in_its_answer(theatre: Scene) -> None:
     response, _ = theatre.call(job="flights", preview=True)
 
     assert MARKER in str(response.json()["preview"]["first_rows"])
@@ -385,7 +385,7 @@ def test_a_preview_shows_its_first_rows_to_its_caller_alone(theatre: Scene) -> N
 
 
 @pytest.mark.parametrize("header", ["traceparent", "X-Cloud-Trace-Context"])
-def test_every_line_bears_the_trace_of_its_call(theatre: Scene, header: str) -> None:
+def test_every_log_line_has_the_trace_of_its_call(theatre: Scene, header: str) -> None:
     response, log = theatre.call(header, job="flights")
 
     assert_readable_by_cloud_logging(log, response.json())

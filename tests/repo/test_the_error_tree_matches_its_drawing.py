@@ -70,12 +70,12 @@ def made(kind: type[Exception]) -> Exception:
     raise AssertionError(f"how is {kind} made?")
 
 
-def test_the_drawing_shows_every_class_in_its_place_with_its_status() -> None:
+def test_the_drawing_shows_every_class_with_its_status() -> None:
     assert drawn() == list(grown())
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
-def test_every_error_says_what_it_means_and_what_to_do(leaf: type[BridgeError]) -> None:
+def test_every_error_has_a_cause_and_a_next_step(leaf: type[BridgeError]) -> None:
     assert vars(leaf)["__doc__"].strip().endswith(".")
     assert leaf("A cause.").next_step.strip().endswith((".", "`."))
     assert 400 <= leaf.status < 600
@@ -102,7 +102,7 @@ def test_every_leaf_is_raised_somewhere() -> None:
     assert [leaf.__name__ for leaf in LEAVES if leaf.__name__ not in used] == []
 
 
-def test_no_other_module_grows_the_tree_but_by_kinds_of_its_own() -> None:
+def test_other_modules_extend_the_tree_only_with_their_own_kinds() -> None:
     for file in DEPLOYED:
         importlib.import_module(".".join(file.relative_to(FUNCTIONS).with_suffix("").parts).removesuffix(".__init__"))
 
@@ -120,7 +120,7 @@ OF_STORAGE = [*every_kind(InvalidResponse), *every_kind(DataCorruption)]
 
 
 @pytest.mark.parametrize("kind", [*FOREIGN, *OF_STORAGE], ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
-def test_no_error_of_a_library_gets_past_the_store(kind: type[Exception]) -> None:
+def test_no_library_error_leaves_the_store(kind: type[Exception]) -> None:
     error = made(kind)
 
     with (
@@ -143,7 +143,7 @@ class RefusingClient:
 
 
 @pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
-def test_no_error_of_a_library_gets_past_the_secrets(kind: type[Exception]) -> None:
+def test_no_library_error_leaves_the_secrets(kind: type[Exception]) -> None:
     secrets = Secrets("project", lambda: RefusingClient(made(kind)))
 
     with pytest.raises(SecretUnreadable, match="looker-api") as caught:

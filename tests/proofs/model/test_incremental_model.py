@@ -197,12 +197,12 @@ def _order(position: str) -> tuple[int, str]:
     return (int(position), "") if position.isdecimal() else (0, position)
 
 
-def test_no_sequence_loses_a_row_or_doubles_one(patient: World) -> None:
+def test_no_sequence_loses_or_duplicates_a_row(patient: World) -> None:
     prove(lambda: SourceMachine(patient), examples=8, steps=10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(10))
-def test_no_long_sequence_loses_a_row_or_doubles_one(patient: World, batch: int) -> None:
+def test_no_long_sequence_loses_or_duplicates_a_row(patient: World, batch: int) -> None:
     assert batch >= 0
     prove(lambda: SourceMachine(patient), examples=60, steps=25)
