@@ -1,4 +1,4 @@
-"""Whatever stands in the file, it is a bridge or a list of faults; never a traceback."""
+"""Any file is decoded or refused with errors, never with a traceback."""
 
 import contextlib
 import copy

@@ -1,4 +1,4 @@
-"""A bridge.yaml that is wrong gives every fault, its place and what to write instead; never a secret."""
+"""All errors of a bridge.yaml are reported together, with path, cause and advice; never a secret."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""bridge.yaml decodes to what it says."""
+"""bridge.yaml is decoded into jobs and settings."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""The file on this machine says what its copy in the bucket says, or it is a fault."""
+"""The file on this machine and its copy in the bucket have the same meaning, or the file is refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A schedule is what Cloud Scheduler takes, and one that comes round; when it last did is known to the minute."""
+"""Schedules are those that Cloud Scheduler accepts; the last scheduled time is known to the minute."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

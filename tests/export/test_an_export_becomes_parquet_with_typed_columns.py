@@ -1,4 +1,4 @@
-"""CSV from Pigment becomes Parquet whose columns say what their cells say; Python's own parsers are the judge."""
+"""CSV from Pigment becomes Parquet with typed columns; Python's own parsers are the reference."""
 
 import csv
 import datetime as dt

@@ -1,4 +1,4 @@
-"""An export, through its entry point: what is published is whole, and whatever fails leaves what was there before."""
+"""An export through its entry point: only a complete file is published, and a failure keeps the previous object."""
 
 import gzip
 import hashlib

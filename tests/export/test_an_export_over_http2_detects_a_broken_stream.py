@@ -1,4 +1,4 @@
-"""Pigment over TLS and HTTP/2, as it really answers: a stream that breaks is seen, wherever it breaks."""
+"""Pigment over TLS and HTTP/2, as deployed: a broken stream is detected wherever it breaks."""
 
 import logging
 import ssl

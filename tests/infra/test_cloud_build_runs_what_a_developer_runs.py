@@ -1,4 +1,4 @@
-"""cloudbuild.yaml, .ci/run and the Makefile: the same commands, in an order that lets nothing untested through."""
+"""cloudbuild.yaml, .ci/run and the Makefile run the same commands, and the build plans only after all checks."""
 
 import os
 import re

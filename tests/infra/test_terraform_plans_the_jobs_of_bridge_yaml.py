@@ -1,4 +1,4 @@
-"""Terraform makes what bridge.yaml says: no more, for nobody else, and nothing anew that has not changed."""
+"""Terraform plans the jobs of bridge.yaml with least privilege, and changes only what has changed."""
 
 import copy
 import json

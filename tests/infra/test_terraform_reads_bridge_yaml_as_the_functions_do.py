@@ -1,4 +1,4 @@
-"""What is a fault to the functions stops a plan, and what Terraform stores says the same to them as the file itself."""
+"""An error of the functions stops a plan, and Terraform's copy equals the file."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The archive: entry files, `common` and pinned requirements, the same bytes each time; and it runs by itself."""
+"""The archive: entry files, `common` and pinned requirements, reproducible bytes; and it runs by itself."""
 
 import hashlib
 import os

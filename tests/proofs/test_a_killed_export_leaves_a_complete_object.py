@@ -1,4 +1,4 @@
-"""An export killed before or after any of its side effects: readers see a whole object, and the next run ends it."""
+"""An export killed before or after any write: readers see a complete object, and the next run completes the export."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""A process killed before or after any of its side effects: the next run finds out, and an append never doubles."""
+"""A pull killed before or after any write: the next run settles it, and an append never duplicates rows."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Somebody reads the published object all the time, while exports under every fault replace it."""
+"""A reader downloads the published object all the time while exports under faults replace it."""
 
 import hashlib
 import random

@@ -1,4 +1,4 @@
-"""All flights that left New York in 2013, in windows of a month: the same rows that the full load lands."""
+"""All flights that left New York in 2013, in monthly windows: the same rows as the full load."""
 
 import collections
 import csv

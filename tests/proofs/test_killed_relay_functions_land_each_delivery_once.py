@@ -1,4 +1,4 @@
-"""A relay's process killed before or after any of its side effects: what was acknowledged lands once, in order."""
+"""A relay function killed before or after any write: each acknowledged delivery lands once, in order."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A small load run, by the command that makes the large one."""
+"""A small load run, by the command of the large one."""
 
 import subprocess
 import sys

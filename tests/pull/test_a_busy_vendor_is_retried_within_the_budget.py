@@ -1,4 +1,4 @@
-"""Waiting: as long as the vendor asks, never longer than the budget, and a wait that does not fit is a 503."""
+"""Retries wait as long as the vendor asks but stay within the budget; a longer wait is answered 503."""
 
 import email.utils
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""`load: changes`: what Pigment gets is what differs from the last landing, and a landing alone makes it the last."""
+"""`load: changes`: Pigment receives the difference to the last landing, and only a landing becomes the new baseline."""
 
 import io
 import re

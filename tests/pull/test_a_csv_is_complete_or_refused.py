@@ -1,4 +1,4 @@
-"""A file goes on unchanged, or as its contract says, and only if it is whole; Python's csv reader is the judge."""
+"""A complete file is copied unchanged or as its contract says, or it is refused; Python's csv reader is the reference."""
 
 import csv
 import io

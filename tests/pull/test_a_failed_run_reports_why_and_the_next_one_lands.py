@@ -1,4 +1,4 @@
-"""Every way to fail before anything is accepted: a clear word, nothing pushed that is not whole, and recovery."""
+"""Every failure before Pigment accepts a file: a clear error, no incomplete push, and a next run that lands."""
 
 import dataclasses
 import json

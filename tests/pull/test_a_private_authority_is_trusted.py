@@ -1,4 +1,4 @@
-"""Vendors behind a private certificate authority: trusted where the usual variables name it, refused elsewhere."""
+"""Vendors behind a private certificate authority: trusted where the usual variables name it, refused otherwise."""
 
 import ssl
 from collections.abc import Iterator

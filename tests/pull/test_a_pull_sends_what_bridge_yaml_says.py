@@ -1,4 +1,4 @@
-"""Sources, filters, columns, delimiters and ways: what Looker is asked and what Pigment gets."""
+"""Sources, filters, columns, delimiters and targets: the queries for Looker and the files for Pigment."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""An incremental pull: window by window along a cursor, each row once, whatever the clocks do."""
+"""An incremental pull loads each row once, window by window along a cursor, in every time zone."""
 
 import json
 from collections import Counter

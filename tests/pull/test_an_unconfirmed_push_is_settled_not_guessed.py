@@ -1,4 +1,4 @@
-"""Pigment has no idempotency key: what may have been accepted is found out, or sent again where that is harmless."""
+"""Pigment has no idempotency key: an unconfirmed push is settled, or repeated for a repeatable target."""
 
 import pytest
 

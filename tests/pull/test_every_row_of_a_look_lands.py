@@ -1,4 +1,4 @@
-"""The main job: every row of a Look is in Pigment afterwards, and the receipt says so."""
+"""The main job: every row of a Look is in Pigment afterwards, and the receipt reports it."""
 
 import hashlib
 

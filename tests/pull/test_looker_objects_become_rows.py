@@ -1,4 +1,4 @@
-"""`source: {resource: …}`: users, Looks, dashboards, folders, projects and queries of Looker's own, one row each."""
+"""`source: {resource: …}`: users, Looks, dashboards, folders, projects and queries of Looker, one row each."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Two runs of one configuration never meet, and a run that outlasts its time is finished by the next."""
+"""Two runs of one configuration never overlap, and a run that exceeds its time is completed by the next."""
 
 import concurrent.futures
 import threading

@@ -1,4 +1,4 @@
-"""What the bridge's clients send, and what they are answered here, is what both vendors' own descriptions allow."""
+"""Requests of the bridge and answers of the sandbox conform to both vendors' API descriptions."""
 
 import json
 import random

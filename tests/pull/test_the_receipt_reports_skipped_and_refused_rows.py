@@ -1,4 +1,4 @@
-"""Pigment's `200` means queued and its `Completed` may hide skipped rows: the receipt says how it went."""
+"""Pigment's `200` means queued and its `Completed` may hide skipped rows: the receipt reports the result."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Of two files, the rows that are new or changed: found by key, copied byte for byte; Python's dicts are the judge."""
+"""The new and changed rows of two files are found by key and copied byte for byte; Python's dicts are the reference."""
 
 import contextlib
 import csv

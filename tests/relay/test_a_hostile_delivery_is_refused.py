@@ -1,4 +1,4 @@
-"""Whatever is posted in a delivery's place is refused, in memory that does not grow with what it pretends to be."""
+"""Hostile bodies are refused in bounded memory."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""The relay: durable before the 200, recognised when it comes twice, landed oldest first, dead with a reason."""
+"""The relay: stored before the 200, recognised as a duplicate, landed oldest first, dead with a reason."""
 
 import concurrent.futures
 import json

@@ -1,4 +1,4 @@
-"""Every shape of webhook delivery that Looker is known to send becomes the same CSV, and facts about its plan."""
+"""Every shape of webhook delivery that Looker is known to send becomes the same CSV and the facts of its plan."""
 
 import base64
 import csv

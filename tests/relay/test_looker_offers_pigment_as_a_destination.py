@@ -1,4 +1,4 @@
-"""The Action API: a relay is a destination in Looker, its rows are fetched once, all of them, and land."""
+"""The Action API: a relay is a destination in Looker; all its rows are downloaded once and land."""
 
 import base64
 import contextlib

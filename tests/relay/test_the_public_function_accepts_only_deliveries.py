@@ -1,4 +1,4 @@
-"""Deliveries of every shape and every trick, posted to the public function as Looker does: chunked, with no length."""
+"""Deliveries and hostile requests over HTTP, as Looker posts them: chunked, without a length."""
 
 import base64
 import contextlib

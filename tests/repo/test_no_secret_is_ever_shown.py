@@ -1,6 +1,6 @@
-"""Runs that land and runs that fail, in the server that Google Cloud runs: no secret and no row gets out of it.
+"""Runs that land and runs that fail, in the server that Google Cloud runs, reveal no secret and no row.
 
-Everything the process says is collected: its output, its answers, what it leaves in the bucket, what it sends to whom.
+All output of the process is collected: its logs, its answers, its objects in the bucket and its requests.
 """
 
 import dataclasses

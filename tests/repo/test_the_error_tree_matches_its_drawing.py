@@ -1,4 +1,4 @@
-"""The drawing of the error tree is the tree, every error says what to do, and no other library's error gets past."""
+"""The drawing of the error tree is correct, every error has a next step, and no library's error leaves its module."""
 
 import ast
 import contextlib

@@ -1,4 +1,4 @@
-"""What is deployed stands on its own: `common` and one entry file, and the packages that pyproject.toml names."""
+"""The deployed functions are self-contained: `common`, one entry file, and the packages that pyproject.toml names."""
 
 import ast
 import functools

@@ -1,4 +1,4 @@
-"""What is installed is what pyproject.toml asks for: pinned with hashes, the same in both files, and no more."""
+"""The pinned requirements match pyproject.toml: with hashes, equal in both files, and no more."""
 
 import importlib.metadata
 import re

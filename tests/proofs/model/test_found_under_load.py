@@ -1,4 +1,4 @@
-"""What the model and the load run found, each as the shortest sequence that shows it."""
+"""Faults that the model or the load run found, each as the shortest sequence that shows it."""
 
 from typing import Literal
 

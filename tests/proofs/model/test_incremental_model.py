@@ -1,6 +1,6 @@
-"""Whatever happens to a source and to the runs that read it: once it rests, the target holds what it should.
+"""Any sequence of changes, runs and faults leads to a correct target.
 
-A repeatable target equals the source. An append holds every row once: none doubled, none lost.
+A repeatable target equals the source. An append holds every row exactly once.
 """
 
 import contextlib

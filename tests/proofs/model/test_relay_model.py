@@ -1,4 +1,4 @@
-"""Whatever happens to the relay, in whatever order: what was acknowledged lands once, or lies dead with its reason."""
+"""After any sequence of deliveries, calls and faults, each acknowledged delivery landed once or is dead."""
 
 import collections
 import contextlib
