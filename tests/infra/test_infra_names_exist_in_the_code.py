@@ -1,4 +1,4 @@
-"""The names in infra/ exist in the code: entry points, settings, log lines and their fields, error codes, prefixes, secrets.
+"""The names in infra/ exist in the code: entry points, settings, log lines, error codes, prefixes and secrets.
 
 The functions run over the sandbox, in their main cases and some of their worst; what they logged, touched and read is
 held against what Terraform plans. A grant that nothing uses is a fault, and so is one that is missing.

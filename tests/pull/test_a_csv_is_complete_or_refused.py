@@ -1,4 +1,4 @@
-"""A complete file is copied unchanged or as its contract says, or it is refused; Python's csv reader is the reference."""
+"""A complete file is copied unchanged or as its contract says; Python's csv reader is the reference."""
 
 import csv
 import io

@@ -49,6 +49,18 @@ class Calls(Sites):
         body = {key.rstrip("_"): value for key, value in body.items()}
         return FunctionAnswer.of(requests.post(self.addresses[name], json=body, headers=headers, timeout=60))
 
+    def run_pull(self, job: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
+        """Run a pull, as Cloud Scheduler does."""
+        return self.call("pull", headers=headers, **body | {"job": job})
+
+    def run_export(self, job: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
+        """Run an export, as Cloud Scheduler does."""
+        return self.call("export", headers=headers, **body | {"job": job})
+
+    def run_deliver(self, **body: Any) -> FunctionAnswer:
+        """Land the stored deliveries, as Pub/Sub or Cloud Scheduler does."""
+        return self.call("deliver", **body)
+
     def post(
         self, relay: str, body: bytes | Iterator[bytes], *, token: str | None = WEBHOOK_TOKEN, **headers: str
     ) -> FunctionAnswer:
