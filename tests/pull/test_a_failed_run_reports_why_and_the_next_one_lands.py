@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -85,10 +86,13 @@ def forbid_all_rows(world: World) -> None:
 
 def reset_a_long_push(world: World) -> None:
     many(60_000)(world)
+    # Without buffers: on a busy machine the kernel would take the whole file before the server resets the connection.
+    world.pigment_server._http.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     world.pigment_server.fault(PUSH, times=-1, reset_before=True)
 
 
 def plain_again(world: World) -> None:
+    world.pigment_server._http.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     plain(world)
     heal(world)
 

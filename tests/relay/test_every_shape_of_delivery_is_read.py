@@ -281,9 +281,7 @@ def written(table: Iterable[Sequence[str]]) -> str:
 
 @PROOF
 @given(table=tables(), ascii_only=st.booleans(), final=st.booleans())
-def test_any_csv_is_unchanged_but_for_its_last_line_end(
-    table: list[list[str]], ascii_only: bool, final: bool
-) -> None:
+def test_any_csv_is_unchanged_but_for_its_last_line_end(table: list[list[str]], ascii_only: bool, final: bool) -> None:
     content = written(table)
     payload = {**DOCUMENTED, "attachment": {"extension": "csv", "data": content if final else content[:-1]}}
 
