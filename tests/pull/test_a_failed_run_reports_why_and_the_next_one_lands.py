@@ -30,7 +30,7 @@ class FailingRun:
 
     code: str
     arrange: Callable[[World], object]
-    mend: Callable[[World], object]
+    recover: Callable[[World], object]
     words: str = ""
     outcome: str = "failed"
     imports: int = 0
@@ -254,7 +254,7 @@ def test_the_run_reports_its_failure_and_the_next_lands(world: World, case: Fail
     assert len(world.imports) == case.imports
     assert world.objects("leases/") == []
 
-    case.mend(world)
+    case.recover(world)
     again = world.call(job="flights")
 
     assert (again.status, again.receipt["outcome"]) == (200, "landed"), again.body

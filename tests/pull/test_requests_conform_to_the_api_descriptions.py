@@ -189,7 +189,7 @@ def parameters(document: conformity.Document, exchange: Exchange) -> set[str]:
 def assert_conforms(exchange: Exchange, document: conformity.Document) -> None:
     """Our requests have to be as described even where they are refused, and hold nothing that is not described."""
     faults = list(document.answers.iter_request_errors(conformity._OpenApiRequest(exchange)))
-    assert not faults, "\n".join(map(conformity._told, faults))
+    assert not faults, "\n".join(map(conformity._described, faults))
     assert exchange.query.keys() <= parameters(document, exchange)
     if is_described(exchange):
         conformity.assert_conforms(exchange, document)

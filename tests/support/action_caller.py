@@ -1,4 +1,4 @@
-"""Looker's side of the Action API: it lists a hub's actions, shows a form, executes, and serves each download once."""
+"""Looker's side of the Action API: lists the actions of a hub, requests forms, executes, serves each download once."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ ROWS_A_BLOCK = 1_000
 
 
 class Downloads:
-    """`/downloads/<token>`, each good for one use, as Looker's documentation of action hubs has it."""
+    """`/downloads/<token>`: each works once, as in Looker's documentation of action hubs."""
 
     def __init__(self) -> None:
         self.contents: dict[str, DownloadContent] = {}
@@ -31,7 +31,7 @@ class Downloads:
 
 
 class LookerSide:
-    """What Looker does with a hub that an admin has added."""
+    """Calls a hub as Looker does."""
 
     def __init__(self, world: World, server: Server, downloads: Downloads) -> None:
         self.world = world
@@ -51,7 +51,7 @@ class LookerSide:
         return FunctionAnswer(response.status_code, response.json(), response.headers)
 
     def offer(self, content: DownloadContent) -> str:
-        """A one-time address of some rows."""
+        """Return a one-time address of some rows."""
         self._made += 1
         path = f"/downloads/{self._made:040d}"
         self.downloads.contents[path] = content
@@ -60,7 +60,7 @@ class LookerSide:
     def execute(
         self, relay: str, url: str | None, *, choice: str | None = None, event: str | None = None, **more: Any
     ) -> dict[str, Any]:
-        """Looker's call when a schedule is due; what the history would show of the answer."""
+        """Execute an action as Looker does for a schedule; return the outcome that Looker's history shows."""
         form_params = {} if choice is None else {"relay": choice}
         headers = {"X-Looker-Webhook-Id": event} if event else {}
         answer = self.post(f"/actions/{relay}/execute", execution(url, form_params, **more), **headers)

@@ -31,12 +31,12 @@ BridgeYaml = Path | Mapping[str, Any]
 
 
 class PlanRefused(Exception):
-    """Terraform said no; the text holds all it said."""
+    """Terraform refused the plan; the text is its output."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedChanges:
-    """What Terraform would do."""
+    """The changes that Terraform plans."""
 
     resources: dict[str, dict[str, Any]]
     "Planned values by address; what only Google knows is missing, and nulls too."

@@ -1,4 +1,4 @@
-"""`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: is any delivery lost, or landed twice?
+"""`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: a load test that looks for lost deliveries.
 
 A Looker posts to the functions in processes of their own while Pigment and Cloud Storage fail now and then and
 processes are killed. Then all faults end, what waits is landed, and every acknowledged delivery is looked for.
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def _drain(cloud: Cloud) -> bool:
-    """Whether the inbox came to be empty and every configuration free."""
+    """Wait until the inbox is empty and every lease is released; return False if that stops progressing."""
     pause = threading.Event()
     moved_s, ended = time.monotonic(), cloud.ended
     while cloud.waiting() or cloud.holds():
@@ -84,7 +84,7 @@ def _drain(cloud: Cloud) -> bool:
 
 
 def _progress(cloud: Cloud, total: int) -> ExitStack:
-    """A bar, where somebody is watching."""
+    """Show a progress bar on a terminal."""
     stack = ExitStack()
     if sys.stderr.isatty():
         columns = (TextColumn("landed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,4 +1,4 @@
-"""A Looker that posts deliveries and remembers what it was answered."""
+"""A Looker that posts deliveries and records the answers."""
 
 import dataclasses
 import itertools
@@ -19,7 +19,7 @@ _PATIENCE = 5
 
 @dataclasses.dataclass
 class LoadDelivery:
-    """One delivery, as the one who posted it knows it."""
+    """A delivery and its acknowledgement."""
 
     id: str
     relay: str
@@ -42,7 +42,7 @@ class Looker:
         posted: Callable[[int], None],
         hands: int = 6,
     ) -> None:
-        """Post everything, several at a time; a little faster than the bridge can land it.
+        """Post every delivery, several at a time, a little faster than the bridge can land them.
 
         Args:
             posted: called after each delivery with its number, from 1, on the thread that posted it.

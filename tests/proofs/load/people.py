@@ -1,4 +1,4 @@
-"""Who else acts while deliveries come in: Pub/Sub, the schedule, an operator, and whoever kills processes."""
+"""Everyone else who acts during the load run: Pub/Sub, the schedule, an operator, and the cause of kills."""
 
 import contextlib
 import random
@@ -15,7 +15,7 @@ from .cloud import Cloud, Process
 
 
 class PubSub:
-    """Pub/Sub: a relay's deliverer is called, somewhere, until it says that nothing waits."""
+    """Calls a deliverer for each new delivery until a call succeeds."""
 
     def __init__(self, processes: Sequence[Process], relays: Sequence[str], chance: random.Random) -> None:
         self._processes = processes
@@ -31,7 +31,7 @@ class PubSub:
         return [Repeated(0.01, lambda relay=relay: self._wake(relay)) for relay in self._news]  # type: ignore[misc]
 
     def sweep(self) -> None:
-        """The schedule: every relay, whatever was heard of it."""
+        """Call a deliverer for every relay, as the schedule does."""
         self._call({})
 
     def _wake(self, relay: str) -> None:
@@ -51,7 +51,7 @@ class PubSub:
 
 
 class Repeated:
-    """Something done over and over on a thread of its own."""
+    """An action that a thread repeats."""
 
     def __init__(self, every_s: float, act: Callable[[], None]) -> None:
         self._every_s = every_s

@@ -41,7 +41,7 @@ def test_a_settlement_during_a_delivery_is_kept(
 
 
 def test_a_delivery_written_again_after_landing_is_not_landed_again(sales: World) -> None:
-    """A receiver that had no answer to its first write tries again, while one deliverer lands it and one looks on."""
+    """A receiver repeats a write whose answer was lost, while a deliverer lands the delivery."""
     (path,) = sales.objects("inbox/sales/")
     content = sales.store.read(path)
 

@@ -50,7 +50,7 @@ class SourceMachine(RuleBasedStateMachine):
         sizes=st.lists(st.integers(0, 100), max_size=6),
     )
     def begin(self, repeatable: bool, by_number: bool, days: int, zone: str, back: int, sizes: list[int]) -> None:
-        """Rows from some days before the first run, and how they are to be read."""
+        """Write rows from some days before the first run, and add a pull."""
         self.repeatable, self.by_number = repeatable, by_number
         name = f"trips{next(_serials)}"
         start = self.now() - timedelta(days=days)

@@ -48,7 +48,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 @dataclasses.dataclass
 class PostedDelivery:
-    """A delivery as Looker knows it."""
+    """A delivery as Looker posted it."""
 
     relay: str
     id: str
@@ -58,12 +58,12 @@ class PostedDelivery:
     acknowledged_at: datetime | None = None
 
     def may_come_again(self, now: datetime) -> bool:
-        """The same content counts as the same delivery for an hour; an id does for ever."""
+        """Content identifies a delivery for an hour, an id forever."""
         return "X-Looker-Webhook-Id" in self.headers or now - self.first_at < timedelta(minutes=59)
 
 
 class WatchedPigment:
-    """Pigment, with an eye on who pushes."""
+    """Pigment that checks every push."""
 
     def __init__(self, machine: "RelayMachine") -> None:
         self._machine = machine
@@ -209,7 +209,7 @@ class RelayMachine(RuleBasedStateMachine):
     # What must hold
 
     def see_push(self, configuration: str) -> None:
-        """Only who holds the configuration pushes, and not while another file of an append is on its way."""
+        """Only the owner of the lease pushes, and never during another import of an append."""
         if self.stalled:
             return
         journal = self.world.folder / "state" / "bucket" / leases.path_of(configuration)
@@ -220,7 +220,7 @@ class RelayMachine(RuleBasedStateMachine):
             self.seen.append(f"a push while the journal says {step} and {len(under_way)} imports are under way")
 
     @invariant()
-    def there_is_one_flight_at_a_time(self) -> None:
+    def there_is_one_run_at_a_time(self) -> None:
         assert self.seen == []
 
     @invariant()
@@ -240,7 +240,7 @@ class RelayMachine(RuleBasedStateMachine):
             self._expect_order(name)
 
     def _drain(self) -> None:
-        """All faults are over; time passes, the schedule wakes, a person settles."""
+        """After the faults: time passes, the schedule calls deliver, a person settles."""
         for _ in range(4 + len(self.posted)):
             self._let_imports_end()
             self.world.clock.advance(LIFETIME_S + 1)
@@ -271,7 +271,7 @@ class RelayMachine(RuleBasedStateMachine):
                 assert rows == landings, (posted, ends, rows)
 
     def _expect_order(self, relay: str) -> None:
-        """What was acknowledged before another one was first sent has landed before it."""
+        """A delivery acknowledged before another was sent has landed before it."""
         by_id = {f"{each.id}/last": each for each in self.posted if each.relay == relay}
         counts = self._landed(relay)
         order = [by_id[row] for row in counts if row in by_id and counts[row] == 1]
@@ -301,7 +301,7 @@ class RelayMachine(RuleBasedStateMachine):
         return [receipt for name in self.names.values() for receipt in self.world.receipts(name)]
 
     def _landed(self, relay: str) -> collections.Counter[str]:
-        """How often each row is in the list, in the order they came."""
+        """Count each row of the list, in the order of arrival."""
         return collections.Counter(row["Id"] for row in self.world.pigment.rows(self.configurations[relay]))
 
 
