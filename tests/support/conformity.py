@@ -67,10 +67,8 @@ def assert_conforms(exchange: Exchange, document: Document) -> None:
     faults = list(document.answers.iter_response_errors(request, _OpenApiAnswer(exchange)))
     if exchange.status < 400:
         faults += document.requests.iter_request_errors(request)
-    described_faults = "\n".join(f"  {_described(fault)}" for fault in faults)
-    assert not faults, (
-        f"{exchange.method} {exchange.path} -> {exchange.status} is not as described:\n{described_faults}"
-    )
+    descriptions = "\n".join(f"  {_described(fault)}" for fault in faults)
+    assert not faults, f"{exchange.method} {exchange.path} -> {exchange.status} is not as described:\n{descriptions}"
 
 
 def _described(fault: Exception) -> str:
