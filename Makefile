@@ -16,7 +16,7 @@ demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no acco
 	$(BIN)/bridge demo
 
 test: $(VENV)/ready  ## the whole suite
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready  ## format, style and types
 	$(BIN)/ruff format --check
@@ -33,7 +33,7 @@ archive:  ## build/functions.zip: what Google Cloud builds the functions from
 	$(PYTHON) infra/archive.py
 
 deployed: $(VENV)/ready  ## the archive, installed on its own and served as Google Cloud does: about a minute
-	$(BIN)/pytest -m slow tests/infra/test_the_archive_holds_what_runs.py
+	$(BIN)/pytest -m slow tests/infra/test_the_archive_is_complete_and_runs.py
 
 check: $(VENV)/ready  ## what bridge.yaml says, with the functions' own code; another file: BRIDGE=…
 	$(BIN)/bridge check --offline --config $(BRIDGE)

@@ -5,7 +5,7 @@ locals {
   _channels = concat(var.alerts.channels, [for channel in google_monitoring_notification_channel.emails : channel.id])
 
   # Codes whose next step is to do nothing: the next run tries again, and if none lands, that is told as overdue.
-  _passing_codes = ["configuration_occupied", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
+  _passing_codes = ["configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
 
   # Of a call that came to no run: at webhook-receive, a delivery that Looker will not send again.
   _server_codes = [

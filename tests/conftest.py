@@ -1,12 +1,33 @@
-"""Fixtures: the functions served once, and a world of its own for each test."""
+"""Fixtures: the functions and the sandbox's servers once per worker, and a world of its own for each test."""
 
+import os
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from common.runs import instance
 from local import function_server
-from tests.support.world import World, open_world
+from tests.support.kills import Processes
+from tests.support.sites import SHARED
+from tests.support.world import Servers, World, open_world
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_THREADS_END_WITHIN_S = 10
+_OF_GOOGLE = "(_fetch_background)"
+"Google's client looks up a bucket's metadata on a thread that nobody can join."
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the proofs: one takes as long as hundreds of other tests, and would leave the other worker idle."""
+    items.sort(key=lambda item: "proofs" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +37,54 @@ def addresses() -> Iterator[dict[str, str]]:
         yield addresses
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The sandbox's servers, on ports of this machine."""
+    with Servers() as servers:
+        yield servers
+
+
+@pytest.fixture(autouse=True)
+def current_instance() -> Iterator[None]:
+    """Restore `instance.current`, which a test may replace."""
+    before = instance.current
+    yield
+    instance.current = before
+
+
+@pytest.fixture(autouse=True)
+def no_thread_outlives_its_test() -> Iterator[None]:
+    """Fail with the names of the threads that a test leaves running, but for servers that outlive the test."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if not (thread in before or outlives_by_design(before, thread))]
+    deadline_s = time.monotonic() + _THREADS_END_WITHIN_S
+    for thread in left:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+    assert [thread.name for thread in left if thread.is_alive()] == []
+
+
+def outlives_by_design(before: set[threading.Thread], thread: threading.Thread) -> bool:
+    """A shared server, or a connection of a server that served before the test began."""
+
+    def server_of(thread: threading.Thread) -> object:
+        return getattr(getattr(thread, "_target", None), "__self__", None)
+
+    server = server_of(thread)
+    is_shared = thread.name.startswith(SHARED) or thread.name.endswith(_OF_GOOGLE)
+    return is_shared or (server is not None and server in map(server_of, before))
+
+
 @pytest.fixture
-def world(tmp_path: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with open_world(tmp_path, addresses, monkeypatch) as world:
+def world(
+    tmp_path: Path, servers: Servers, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    with open_world(tmp_path, servers, addresses, monkeypatch) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """Calls of functions that can be killed."""
+    with closing(Processes()) as processes:
+        yield processes

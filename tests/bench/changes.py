@@ -16,8 +16,8 @@ from statistics import median
 import msgspec
 
 from . import changes_sites, contenders, rows, show
-from .changes_sites import CHANGES, FULL, ONE_IN, Sites, query_of
-from .contenders import Cost, Failed
+from .changes_sites import CHANGES, FULL, ONE_IN, ChangesSites, query_of
+from .contenders import ContenderFailed, Cost
 
 ROWS = 1_000_000
 ROUNDS = 3
@@ -60,12 +60,12 @@ def _compare(count: int, costs: Mapping[str, Sequence[Cost]]) -> None:
     show.goal("sooner in Pigment than all rows", is_met=contenders.times(changes_s, full) < 1)
 
 
-def _changes(sites: Sites, changed: int) -> Cost:
+def _changes(sites: ChangesSites, changed: int) -> Cost:
     sites.go_back()
     return _bridge(sites, CHANGES, changed)
 
 
-def _bridge(sites: Sites, job: str, expected: int) -> Cost:
+def _bridge(sites: ChangesSites, job: str, expected: int) -> Cost:
     environment = {**sites.vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
     cost, printed = contenders.run(
         [sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", job], environment
@@ -73,14 +73,14 @@ def _bridge(sites: Sites, job: str, expected: int) -> Cost:
     receipt = json.loads(printed)
     landed = receipt.get("rows", {})
     if (landed.get("sent"), (landed.get("inserted") or 0) + (landed.get("updated") or 0)) != (expected, expected):
-        raise Failed(f"{expected} rows were to be sent: {printed}")
+        raise ContenderFailed(f"{expected} rows were to be sent: {printed}")
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])
 
 
 class _Dlt:
     """Starts each time with the state that its load of the rows as they were has left."""
 
-    def __init__(self, sites: Sites, python: str, folder: Path, count: int) -> None:
+    def __init__(self, sites: ChangesSites, python: str, folder: Path, count: int) -> None:
         self._sites = sites
         self._python = python
         self._first, self._folder = folder / "dlt-first", folder / "dlt"
@@ -109,7 +109,7 @@ class _Dlt:
         counts = [state["detailedReport"]["summary"] for state in json.loads(printed)]
         landed = sum(each["insertedCount"] + each["updatedCount"] for each in counts)
         if landed != expected:
-            raise Failed(f"dlt landed {landed} rows, not {expected}.")
+            raise ContenderFailed(f"dlt landed {landed} rows, not {expected}.")
         return cost
 
 

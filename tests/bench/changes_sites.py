@@ -21,7 +21,7 @@ from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
 
 from . import rows
-from .contenders import Failed
+from .contenders import ContenderFailed
 from .vendors import Vendors
 
 FULL, CHANGES = "full", "changes"
@@ -42,7 +42,7 @@ _CHANGED = """
 """
 
 
-class Sites:
+class ChangesSites:
     """Where they answer, and how what has landed is taken back."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -60,17 +60,17 @@ class Sites:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise Failed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The stand-ins ended; what they said stands above.")
         return line
 
 
 @contextlib.contextmanager
-def running(count: int) -> Iterator[Sites]:
+def running(count: int) -> Iterator[ChangesSites]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         command = [sys.executable, "-m", __name__, folder, str(count)]
         # They end when their standard input does, whatever becomes of this process.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            yield Sites(process)
+            yield ChangesSites(process)
 
 
 def query_of(*, is_later: bool) -> dict[str, object]:

@@ -37,7 +37,7 @@ class Cost(msgspec.Struct, frozen=True):
     "The seconds on its receipt, where it has one."
 
 
-class Failed(Exception):
+class ContenderFailed(Exception):
     """A contender did not do its work, so its numbers say nothing."""
 
 
@@ -79,7 +79,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         check=False,
     )
     if ended.returncode:
-        raise Failed(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stderr}")
+        raise ContenderFailed(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stderr}")
     return msgspec.json.decode(ended.stderr.splitlines()[-1], type=Cost), ended.stdout
 
 
@@ -116,4 +116,4 @@ def _script(command: Sequence[str], vendors: Vendors, rows: int) -> Cost:
 
 def _expect(rows: int, inserted: int | None, printed: str) -> None:
     if inserted != rows:
-        raise Failed(f"{inserted} of {rows} rows landed: {printed}")
+        raise ContenderFailed(f"{inserted} of {rows} rows landed: {printed}")

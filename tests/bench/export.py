@@ -12,15 +12,15 @@ from pathlib import Path
 import msgspec
 
 from . import contenders, export_sites, memory, show, wall
-from .contenders import Cost, Failed
-from .export_sites import Format, Protocol, Sites, job_of, view_of
+from .contenders import ContenderFailed, Cost
+from .export_sites import ExportSites, FileFormat, HttpVersion, job_of, view_of
 
 ROWS = 1_000_000
 ROUNDS = 5
 _MEMORY_ROUNDS = 1
 _MOST_TIMES_CURL = 1.2
-_PROTOCOLS: tuple[Protocol, ...] = ("HTTP/1.1", "HTTP/2")
-_TIMES_THE_ROWS: dict[Format, int] = {"csv": 100, "parquet": 30}
+_PROTOCOLS: tuple[HttpVersion, ...] = ("HTTP/1.1", "HTTP/2")
+_TIMES_THE_ROWS: dict[FileFormat, int] = {"csv": 100, "parquet": 30}
 _ON_THE_RECEIPT = {
     "total": "  its call, in a process that is up",
     "pigment": "  Pigment: ask, read, check, write",
@@ -34,7 +34,7 @@ def measure(rows: int, rounds: int) -> None:
         _measure_memory((rows // 10, rows // 10 * times), min(rounds, _MEMORY_ROUNDS), file_format)
 
 
-def _measure_wall(rows: int, rounds: int, protocol: Protocol) -> None:
+def _measure_wall(rows: int, rounds: int, protocol: HttpVersion) -> None:
     with export_sites.running([rows], protocol) as sites:
         programs = {
             "curl | file | curl": partial(_curl, sites, rows),
@@ -53,14 +53,14 @@ def _measure_wall(rows: int, rounds: int, protocol: Protocol) -> None:
         )
 
 
-def _measure_memory(sizes: Sequence[int], rounds: int, file_format: Format) -> None:
+def _measure_memory(sizes: Sequence[int], rounds: int, file_format: FileFormat) -> None:
     with export_sites.running(sizes, "HTTP/1.1") as sites:
         exports = {f"{size:,} rows as {file_format}": partial(_bridge, sites, size, file_format) for size in sizes}
         costs = contenders.in_turn("memory", exports, rounds)
     memory.compare("export of", costs)
 
 
-def _bridge(sites: Sites, rows: int, file_format: Format) -> Cost:
+def _bridge(sites: ExportSites, rows: int, file_format: FileFormat) -> Cost:
     environment = {**sites.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
     job = job_of(rows, file_format)
     cost, printed = contenders.run(
@@ -68,19 +68,19 @@ def _bridge(sites: Sites, rows: int, file_format: Format) -> Cost:
     )
     receipt = json.loads(printed)
     if receipt.get("outcome") != "published" or receipt["rows"]["read"] != rows:
-        raise Failed(f"{rows} rows were not published: {printed}")
+        raise ContenderFailed(f"{rows} rows were not published: {printed}")
     if file_format == "csv":
         _expect_bytes(sites, rows, receipt["bytes"])
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])
 
 
-def _curl(sites: Sites, rows: int) -> Cost:
+def _curl(sites: ExportSites, rows: int) -> Cost:
     script = Path(__file__).parent / "curl_export.sh"
     cost, printed = contenders.run(["sh", str(script), view_of(rows)], sites.environment)
     _expect_bytes(sites, rows, int(json.loads(printed)["size"]))
     return cost
 
 
-def _expect_bytes(sites: Sites, rows: int, stored: int) -> None:
+def _expect_bytes(sites: ExportSites, rows: int, stored: int) -> None:
     if stored != sites.bytes_of[rows]:
-        raise Failed(f"{stored} bytes were stored of the {sites.bytes_of[rows]} of {rows} rows.")
+        raise ContenderFailed(f"{stored} bytes were stored of the {sites.bytes_of[rows]} of {rows} rows.")

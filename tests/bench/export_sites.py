@@ -16,10 +16,10 @@ from common.storage.store import Store
 from local import state_folder
 
 from . import show
-from .contenders import Failed
+from .contenders import ContenderFailed
 
-Protocol = Literal["HTTP/1.1", "HTTP/2"]
-Format = Literal["csv", "parquet"]
+HttpVersion = Literal["HTTP/1.1", "HTTP/2"]
+FileFormat = Literal["csv", "parquet"]
 
 _KEY = "an-export-key"
 
@@ -34,7 +34,7 @@ class PigmentSite(msgspec.Struct, frozen=True):
     "How long each view is."
 
 
-class Sites(msgspec.Struct, frozen=True):
+class ExportSites(msgspec.Struct, frozen=True):
     environment: dict[str, str]
     "Of the bridge's function, and of a script that does its work."
     bytes_of: dict[int, int]
@@ -42,7 +42,7 @@ class Sites(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def running(sizes: Sequence[int], protocol: Protocol) -> Iterator[Sites]:
+def running(sizes: Sequence[int], protocol: HttpVersion) -> Iterator[ExportSites]:
     """With a view for each number of rows, and exports of it in each format, named by `job_of`."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
@@ -56,14 +56,14 @@ def running(sizes: Sequence[int], protocol: Protocol) -> Iterator[Sites]:
             environment |= {"PIGMENT_URL": pigment.url, "PIGMENT_KEY": _KEY}
             if pigment.trusted:
                 environment |= {"SSL_CERT_FILE": pigment.trusted, "CURL_CA_BUNDLE": pigment.trusted}
-            yield Sites(environment, dict(zip(sizes, pigment.bytes, strict=True)))
+            yield ExportSites(environment, dict(zip(sizes, pigment.bytes, strict=True)))
 
 
 def view_of(count: int) -> str:
     return f"00000000-0000-4000-8000-{count:012d}"
 
 
-def job_of(count: int, file_format: Format) -> str:
+def job_of(count: int, file_format: FileFormat) -> str:
     return f"flights-{count}-{file_format}"
 
 
@@ -81,13 +81,13 @@ def _program(name: str, *arguments: str) -> Iterator[bytes]:
         assert process.stdout
         said = process.stdout.readline()
         if not said:
-            raise Failed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The stand-ins ended; what they said stands above.")
         yield said
 
 
 def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
     with state_folder.serve(folder / "state", {"pigment-export-key": _KEY}) as here:
-        formats: tuple[Format, ...] = ("csv", "parquet")
+        formats: tuple[FileFormat, ...] = ("csv", "parquet")
         bridge = {
             "pigment": {"url": pigment_url, "export_key": "pigment-export-key"},
             "exports": {

@@ -25,8 +25,8 @@ from common.storage.store import Store
 from local import state_folder
 
 from . import contenders, relay_sites, rows, served, show
-from .contenders import Failed
-from .relay_sites import RELAY, TOKEN, Sites
+from .contenders import ContenderFailed
+from .relay_sites import RELAY, TOKEN, RelaySites
 
 ROUNDS = 5
 _LEAST_TIMES_EMPTY = 0.5
@@ -41,7 +41,7 @@ _ROW_BYTES = 107
 _CHUNK_BYTES = 64 * 1024
 
 
-class Load(msgspec.Struct, frozen=True):
+class Deliveries(msgspec.Struct, frozen=True):
     """So many deliveries of such a size, in each round."""
 
     name: str
@@ -49,7 +49,7 @@ class Load(msgspec.Struct, frozen=True):
     deliveries: int
 
 
-_LOADS = (Load("1 KB", 1_000, 400), Load("1 MB", 1_000_000, 80), Load("25 MB", 25_000_000, 12))
+_LOADS = (Deliveries("1 KB", 1_000, 400), Deliveries("1 MB", 1_000_000, 80), Deliveries("25 MB", 25_000_000, 12))
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ def _land(rounds: int) -> None:
     show.console.print(table)
 
 
-def _round(sites: Sites, port: int, body: bytes, deliveries: int) -> Acknowledged:
+def _round(sites: RelaySites, port: int, body: bytes, deliveries: int) -> Acknowledged:
     """Every client on a connection of its own that it keeps."""
     start = Barrier(_CLIENTS + 1)
     with ThreadPoolExecutor(_CLIENTS) as pool:
@@ -126,7 +126,7 @@ def _client(port: int, body: bytes, deliveries: int, start: Barrier) -> list[flo
         return [_deliver(connection, body) for _ in range(deliveries)]
 
 
-def _landings(sites: Sites, port: int, body: bytes) -> Acknowledged:
+def _landings(sites: RelaySites, port: int, body: bytes) -> Acknowledged:
     each_s = []
     for _ in range(_LANDINGS_A_ROUND):
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=600)) as connection:
@@ -135,7 +135,7 @@ def _landings(sites: Sites, port: int, body: bytes) -> Acknowledged:
             closed = sites.next_closed()
             each_s.append(time.perf_counter() - began_s)
         if closed.outcome != "landed":
-            raise Failed(f"{closed.name} ended as {closed.outcome}.")
+            raise ContenderFailed(f"{closed.name} ended as {closed.outcome}.")
         time.sleep(_BREATH_S)
     return Acknowledged(sum(each_s), each_s)
 
@@ -153,7 +153,7 @@ def _deliver(connection: http.client.HTTPConnection, body: bytes) -> float:
     said = answer.read()
     took_s = time.perf_counter() - began_s
     if answer.status != http.client.OK:
-        raise Failed(f"A delivery was answered {answer.status}: {said.decode()}")
+        raise ContenderFailed(f"A delivery was answered {answer.status}: {said.decode()}")
     return took_s
 
 
@@ -174,7 +174,7 @@ def _delivery(size_bytes: int) -> bytes:
     return json.dumps({"type": "query", "scheduled_plan": plan, "attachment": attachment}).encode()
 
 
-def _sweep(sites: Sites) -> None:
+def _sweep(sites: RelaySites) -> None:
     """The bodies of a round, so that the last one has no fuller a disk than the first."""
     client = storage.Client(
         project=state_folder.PROJECT,

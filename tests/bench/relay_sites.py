@@ -18,7 +18,7 @@ from local.sandbox.storage import Notice
 from local.sandbox.wire import Server
 
 from . import rows
-from .contenders import Failed
+from .contenders import ContenderFailed
 
 RELAY = "flights"
 TOKEN = "a-webhook-token"
@@ -31,7 +31,7 @@ class Closed(msgspec.Struct, frozen=True):
     outcome: str
 
 
-class Sites:
+class RelaySites:
     """Where they answer, by a function's environment, and what they say of deliveries."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -52,17 +52,17 @@ class Sites:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise Failed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The stand-ins ended; what they said stands above.")
         return line
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Sites]:
+def running() -> Iterator[RelaySites]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         command = [sys.executable, "-m", __name__, folder]
         # They end when their standard input does, whatever becomes of this process.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            yield Sites(process)
+            yield RelaySites(process)
 
 
 def _serve(folder: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .contenders import Failed
+from .contenders import ContenderFailed
 
 _SLOWEST_START_S = 30
 _THREADS = "8"
@@ -44,4 +44,4 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.05)
-    raise Failed("A function did not start; what it said stands above.")
+    raise ContenderFailed("A function did not start; what it said stands above.")

@@ -1,4 +1,4 @@
-"""The file on this machine says what its copy in the bucket says, or it is a fault."""
+"""The file on this machine and its copy in the bucket have the same meaning, or the file is refused."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def faults_of(text: str | bytes) -> list[str]:
     return caught.value.cause.splitlines()
 
 
-def test_plain_words_and_numbers_are_themselves() -> None:
+def test_plain_words_and_numbers_are_unchanged() -> None:
     text = "{a: 12, b: 1.5, c: true, d: 2013-01-01, e: '012', f: 50%, g: 1 month, h: -3, i: '', j: text, k: 0}"
     assert bridge_file.parse(text) == {
         "a": 12,
@@ -39,18 +39,18 @@ def test_plain_words_and_numbers_are_themselves() -> None:
         *["2013-01-01 10:00:00", "2013-01-01T10:00:00Z", "2013-1-1"],
     ],
 )
-def test_a_word_that_readers_of_yaml_take_differently_is_a_fault(word: str) -> None:
+def test_a_word_that_yaml_readers_parse_differently_is_an_error(word: str) -> None:
     (fault,) = faults_of(f"pulls:\n  a: {word}\n")
     assert fault.startswith(f"line 2, column 6: {word!r} means different things")
     assert "write text in quotes" in fault
     assert bridge_file.parse(f"a: '{word}'") == {"a": word}
 
 
-def test_such_a_word_is_a_fault_as_a_key_too() -> None:
+def test_such_a_word_is_an_error_as_a_key_too() -> None:
     assert faults_of("on: 12")[0].startswith("line 1, column 1: 'on' means")
 
 
-def test_a_job_written_twice_is_a_fault_and_every_one_is_named() -> None:
+def test_every_duplicate_job_is_an_error() -> None:
     assert faults_of("pulls:\n  a: {}\n  b: {x: 1, x: 2}\n  a: {}\npulls: {}\n") == [
         "line 3, column 13: 'x' is written twice; write it once",
         "line 4, column 3: 'a' is written twice; write it once",
@@ -73,17 +73,17 @@ def test_a_job_written_twice_is_a_fault_and_every_one_is_named() -> None:
         ("[" * 5000, "bridge.yaml: is nested too deeply"),
     ],
 )
-def test_what_is_no_yaml_is_a_fault_with_its_place(text: str | bytes, words: str) -> None:
+def test_invalid_yaml_is_an_error_with_its_place(text: str | bytes, words: str) -> None:
     (fault,) = faults_of(text)
     assert words in fault
 
 
-def test_anchors_and_merges_are_yaml_too() -> None:
+def test_anchors_and_merges_are_supported() -> None:
     text = "base: &base {a: 1, b: 2}\nother: {<<: *base, b: 3}"
     assert bridge_file.parse(text) == {"base": {"a": 1, "b": 2}, "other": {"a": 1, "b": 3}}
 
 
-def test_a_file_is_read_as_it_lies(tmp_path: Path) -> None:
+def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
     path = tmp_path / "bridge.yaml"
     path.write_text("# nothing but: a comment – and ünïcode\n", encoding="utf-8")
     assert bridge_file.read(path) is None
@@ -91,7 +91,7 @@ def test_a_file_is_read_as_it_lies(tmp_path: Path) -> None:
     assert bridge_file.load(path).pulls == {}
 
 
-def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BridgeFileInvalid, match=r"bridge\.yaml: cannot be read: No such file") as caught:
         bridge_file.load(tmp_path / "bridge.yaml")
     assert "--config" in caught.value.next_step

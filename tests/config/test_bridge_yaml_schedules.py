@@ -1,4 +1,4 @@
-"""A schedule is what Cloud Scheduler takes, and one that comes round; when it last did is known to the minute."""
+"""Schedules are those that Cloud Scheduler accepts; the last scheduled time is known to the minute."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ BOUNDS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 7))
         "  5   4  *  *  SUN ",
     ],
 )
-def test_unix_cron_is_taken(text: str) -> None:
+def test_unix_cron_is_accepted(text: str) -> None:
     assert cron_fault(text) is None
 
 
@@ -60,12 +60,12 @@ def test_unix_cron_is_taken(text: str) -> None:
         ("0 0 31 2,4 *", "never comes round"),
     ],
 )
-def test_anything_else_is_a_fault_that_says_why(text: str, words: str) -> None:
+def test_other_schedules_are_errors_with_a_cause(text: str, words: str) -> None:
     assert words in (cron_fault(text) or "")
 
 
 @given(st.text(alphabet="0123456789*,-/ JANMONabc?L#", max_size=30))
-def test_any_text_is_a_schedule_or_a_fault(text: str) -> None:
+def test_any_text_is_a_schedule_or_an_error(text: str) -> None:
     fault = cron_fault(text)
     assert fault is None or fault
 
@@ -79,12 +79,12 @@ def fields(draw: st.DrawFn, first: int, last: int) -> str:
 
 
 @given(st.tuples(*(fields(first, last) for first, last in BOUNDS)))
-def test_all_that_lies_within_its_bounds_is_taken(parts: tuple[str, ...]) -> None:
+def test_values_within_their_bounds_are_accepted(parts: tuple[str, ...]) -> None:
     assert cron_fault(" ".join(parts)) is None
 
 
 @given(st.integers(0, 4), st.integers(61, 99))
-def test_all_that_lies_beyond_its_bounds_is_a_fault(place: int, number: int) -> None:
+def test_values_beyond_their_bounds_are_errors(place: int, number: int) -> None:
     parts = ["*"] * 5
     parts[place] = str(number)
     assert f"{number} is not within" in (cron_fault(" ".join(parts)) or "")
@@ -105,7 +105,7 @@ def test_all_that_lies_beyond_its_bounds_is_a_fault(place: int, number: int) -> 
         ("59 23 31 12 *", "Pacific/Kiritimati", "2026-06-01T00:00:00", "2025-12-31T09:59:00"),
     ],
 )
-def test_when_it_last_came_round_is_known(text: str, time_zone: str, moment: str, due: str) -> None:
+def test_the_last_scheduled_time_is_found(text: str, time_zone: str, moment: str, due: str) -> None:
     assert last_due(text, time_zone, at(moment)) == at(due)
 
 
@@ -118,7 +118,7 @@ def test_when_it_last_came_round_is_known(text: str, time_zone: str, moment: str
         ("0 9 1-7 * */7", "2026-03-12T12:00:00", "2026-03-01T09:00:00"),
     ],
 )
-def test_of_two_restricted_days_either_is_enough_but_a_star_restricts_nothing(text: str, moment: str, due: str) -> None:
+def test_either_of_two_restricted_days_matches(text: str, moment: str, due: str) -> None:
     assert last_due(text, "UTC", at(moment)) == at(due)
 
 
@@ -126,11 +126,11 @@ def test_of_two_restricted_days_either_is_enough_but_a_star_restricts_nothing(te
     ("moment", "due"),
     [("2028-02-28T23:59:00", "2024-02-29T00:00:00"), ("2104-02-28T23:59:00", "2096-02-29T00:00:00")],
 )
-def test_a_leap_day_is_found_however_far_back(moment: str, due: str) -> None:
+def test_a_leap_day_years_ago_is_found(moment: str, due: str) -> None:
     assert last_due("0 0 29 2 *", "UTC", at(moment)) == at(due)
 
 
-def test_what_has_never_come_round_is_never_due() -> None:
+def test_a_schedule_without_a_past_time_is_not_due() -> None:
     assert last_due("0 0 31 2 */2", "UTC", at("2026-03-01T00:00:00")) is None
 
 
@@ -145,7 +145,7 @@ def test_what_has_never_come_round_is_never_due() -> None:
         pytest.param("0 3 * * *", "2026-10-25T02:00:00", "2026-10-25T02:00:00", id="put back: an hour later"),
     ],
 )
-def test_the_night_in_which_the_clocks_of_paris_change(text: str, moment: str, due: str) -> None:
+def test_the_nights_in_which_the_clocks_of_paris_change(text: str, moment: str, due: str) -> None:
     assert last_due(text, "Europe/Paris", at(moment)) == at(due)
 
 
@@ -187,7 +187,7 @@ CHANGES = [
     st.integers(-3 * 60, 26 * 60),
     st.integers(0, 59),
 )
-def test_it_last_came_round_when_a_clock_on_the_wall_last_showed_it(
+def test_the_last_scheduled_time_follows_the_local_clock(
     parts: tuple[tuple[str, set[int]], ...], change: tuple[str, datetime], minutes: int, seconds: int
 ) -> None:
     time_zone, changes_at = change

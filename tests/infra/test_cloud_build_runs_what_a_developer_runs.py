@@ -1,4 +1,4 @@
-"""cloudbuild.yaml, .ci/run and the Makefile: the same commands, in an order that lets nothing untested through."""
+"""cloudbuild.yaml, .ci/run and the Makefile run the same commands, and the build plans only after all checks."""
 
 import os
 import re
@@ -37,14 +37,14 @@ def test_every_target_is_phony() -> None:
     assert set(phony) == set(targets())
 
 
-def test_every_command_of_the_build_is_a_target() -> None:
+def test_every_command_of_the_build_is_a_make_target() -> None:
     ran = set().union(*(made(step) for step in BUILD["steps"]))
 
     assert ran == {"lint", "test", "deployed", "infra", "scan", "plan", "apply"}
     assert ran <= set(targets())
 
 
-def test_the_build_plans_after_everything_was_tried_and_applies_what_it_planned() -> None:
+def test_the_build_plans_after_all_checks_and_applies_that_plan() -> None:
     order = list(STEPS)
 
     assert order[-2:] == ["plan", "apply"]
@@ -83,9 +83,7 @@ def test_every_substitution_is_used_and_every_one_used_has_a_default() -> None:
         ({"_STATE_BUCKET": "states", "_APPLY": "true"}, ["plan", "apply"]),
     ],
 )
-def test_nothing_is_changed_unless_the_build_is_told_to(
-    substitutions: dict[str, str], ran: list[str], tmp_path: Path
-) -> None:
+def test_the_build_applies_only_on_request(substitutions: dict[str, str], ran: list[str], tmp_path: Path) -> None:
     (tmp_path / "make").write_text('#!/bin/sh\necho "$1" >> made\n')
     (tmp_path / "make").chmod(0o755)
     given = BUILD["substitutions"] | substitutions
@@ -125,7 +123,7 @@ needs_make = pytest.mark.skipif(
 
 
 @needs_make
-def test_a_plan_is_kept_and_nothing_else_is_applied(tmp_path: Path) -> None:
+def test_only_a_saved_plan_is_applied(tmp_path: Path) -> None:
     _, planned = make(tmp_path, "plan", "STATE_BUCKET=states")
     _, applied = make(tmp_path, "apply")
 
@@ -137,7 +135,7 @@ def test_a_plan_is_kept_and_nothing_else_is_applied(tmp_path: Path) -> None:
 
 
 @needs_make
-def test_no_plan_is_made_of_a_bridge_yaml_that_the_functions_would_not_take(tmp_path: Path) -> None:
+def test_an_invalid_bridge_yaml_is_not_planned(tmp_path: Path) -> None:
     (tmp_path / "bridge.yaml").write_text("pulls: {a: {}}")
 
     ran, called = make(tmp_path, "plan", "STATE_BUCKET=states", f"BRIDGE={tmp_path / 'bridge.yaml'}")
@@ -148,7 +146,7 @@ def test_no_plan_is_made_of_a_bridge_yaml_that_the_functions_would_not_take(tmp_
 
 
 @needs_make
-def test_no_plan_is_made_without_a_bucket_for_the_state(tmp_path: Path) -> None:
+def test_a_plan_needs_a_bucket_for_the_state(tmp_path: Path) -> None:
     ran, called = make(tmp_path, "plan", "STATE_BUCKET=")
 
     assert ran.returncode != 0
@@ -156,7 +154,7 @@ def test_no_plan_is_made_without_a_bucket_for_the_state(tmp_path: Path) -> None:
     assert called == []
 
 
-def test_a_build_is_sent_all_that_git_keeps() -> None:
+def test_a_build_receives_every_file_in_git() -> None:
     """The archive leaves out what is not deployed; what a build is sent must not, for it tests that too."""
     lines = (ROOT / ".gcloudignore").read_text(encoding="utf-8").splitlines()
     ignored = {line for line in lines if line and not line.startswith("# ")}

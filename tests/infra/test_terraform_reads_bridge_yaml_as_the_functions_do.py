@@ -1,4 +1,4 @@
-"""What is a fault to the functions stops a plan, and what Terraform stores says the same to them as the file itself."""
+"""An error of the functions stops a plan, and Terraform's copy equals the file."""
 
 import itertools
 import json
@@ -19,8 +19,8 @@ from common.bridge_yaml import cron_fault, decode
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file, bridge_schema
 from local.cli import app
-from tests.config.test_bridge_yaml_faults_are_named_all_at_once import BASE, FAULTS, ID, SECRETS, file_where
-from tests.config.test_bridge_yaml_says_everything import EXPORT_FILTER, WHOLE
+from tests.config.test_bridge_yaml_errors_are_reported_together import BASE, FAULTS, ID, SECRETS, file_where
+from tests.config.test_bridge_yaml_is_decoded import EXPORT_FILTER, WHOLE
 from tests.support import terraform
 
 ROOT = Path(__file__).parents[2]
@@ -203,7 +203,7 @@ SOUND: dict[str, Any] = {
 
 
 @with_terraform
-def test_a_fault_to_the_functions_stops_the_plan_with_its_path(verdicts: Verdicts) -> None:
+def test_every_error_of_the_functions_stops_the_plan_with_its_path(verdicts: Verdicts) -> None:
     corpus = [each for each in [*(fault[:2] for fault in FAULTS), *MORE_FAULTS] if each not in NOT_IN_HCL]
     files = {f"f{number:03}": file_where(*each) for number, each in enumerate(corpus)}
 
@@ -219,7 +219,7 @@ def test_a_fault_to_the_functions_stops_the_plan_with_its_path(verdicts: Verdict
 
 @with_terraform
 @pytest.mark.parametrize("text", ["", "pulls: [", "text", "[1]"])
-def test_what_is_no_bridge_at_all_stops_the_plan(text: str, verdicts: Verdicts) -> None:
+def test_a_file_other_than_bridge_yaml_stops_the_plan(text: str, verdicts: Verdicts) -> None:
     ran = verdicts.plan({"a": text})
 
     assert ran.returncode == 1
@@ -228,7 +228,7 @@ def test_what_is_no_bridge_at_all_stops_the_plan(text: str, verdicts: Verdicts) 
 
 
 @with_terraform
-def test_what_the_functions_take_passes_the_plan(verdicts: Verdicts) -> None:
+def test_every_file_that_the_functions_accept_passes_the_plan(verdicts: Verdicts) -> None:
     for name, raw in SOUND.items():
         text = raw if isinstance(raw, str) else yaml.safe_dump(raw, sort_keys=False)
         assert faults_of(bridge_file.parse(text)) == [], name
@@ -237,7 +237,7 @@ def test_what_the_functions_take_passes_the_plan(verdicts: Verdicts) -> None:
 
 
 @with_terraform
-def test_a_configuration_that_two_jobs_land_in_stops_the_plan_and_no_function(verdicts: Verdicts) -> None:
+def test_a_configuration_shared_by_two_jobs_stops_the_plan_but_no_function(verdicts: Verdicts) -> None:
     """Nothing is lost yet when a plan stops; a bridge that runs must go on."""
     raw = with_pull() | {"relays": {"budget": {"target": {"configuration": ID.upper()}}}}
     half = with_pull(target={"configuration": ID, "shared": True}) | {"relays": raw["relays"]}
@@ -250,7 +250,7 @@ def test_a_configuration_that_two_jobs_land_in_stops_the_plan_and_no_function(ve
 
 
 @with_terraform
-def test_no_value_that_may_be_a_secret_is_in_what_terraform_says(verdicts: Verdicts) -> None:
+def test_terraform_messages_contain_no_secret(verdicts: Verdicts) -> None:
     keys = ("looker/credentials", "pigment/import_key", "pigment/url", "looker/url", "webhook/token", "webhook/tokn")
     files = {
         f"s{number}-{place}": file_where(key, json.dumps(secret))
@@ -304,7 +304,7 @@ def schedules() -> Iterator[str]:
 
 
 @with_terraform
-def test_both_take_the_same_schedules(verdicts: Verdicts) -> None:
+def test_both_accept_the_same_schedules(verdicts: Verdicts) -> None:
     jobs = {f"j{number}": schedule for number, schedule in enumerate(schedules())}
     exports = {name: {"source": {"view": ID}, "path": name, "schedule": text} for name, text in jobs.items()}
     raw = {"pigment": {"export_key": "k"}, "exports": exports}
@@ -316,20 +316,20 @@ def test_both_take_the_same_schedules(verdicts: Verdicts) -> None:
     assert 20 < len(expected) < len(jobs) - 20
 
 
-def test_the_schema_is_that_of_the_structs() -> None:
+def test_the_schema_matches_the_structs() -> None:
     """Time zones included: the list is that of the database which is deployed with the functions."""
     kept = (INFRA / "bridge_schema.json").read_text(encoding="utf-8")
 
     assert kept == bridge_schema.as_json(), "run `make schema`"
 
 
-def test_terraform_looks_as_deep_as_the_schema_goes() -> None:
+def test_terraform_checks_every_level_of_the_schema() -> None:
     levels = re.findall(r"^  _level_(\d+) ", (INFRA / "bridge_values.tf").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert max(path.count("/") + 1 for path in bridge_schema.schema().entries) == max(map(int, levels))
 
 
-def test_the_check_before_a_plan_knows_what_hcl_cannot_say(tmp_path: Path) -> None:
+def test_the_check_before_a_plan_covers_what_hcl_cannot(tmp_path: Path) -> None:
     file = tmp_path / "bridge.yaml"
     for path, value in NOT_IN_HCL:
         if path.endswith("filters"):
@@ -341,7 +341,7 @@ def test_the_check_before_a_plan_knows_what_hcl_cannot_say(tmp_path: Path) -> No
         assert (ran.exit_code, ran.stdout.split()[0]) == (1, "red"), ran.stdout
 
 
-def test_the_check_before_a_plan_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_before_a_plan_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIDGE_BUCKET", "a-bucket-that-nobody-serves")
     (tmp_path / "bridge.yaml").write_text(BASE)
@@ -354,16 +354,14 @@ def test_the_check_before_a_plan_touches_nothing(tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.Workspace:
-    return terraform.Workspace(tmp_path_factory.mktemp("workspace"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.TerraformFolder:
+    return terraform.TerraformFolder(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.mark.parametrize(
     "name", ["the-example", "the-readme", "an-unquoted-date", "numbers", "pairs", "a-mapping", "filters"]
 )
-def test_what_terraform_stores_says_what_the_file_says(
-    name: str, workspace: terraform.Workspace, tmp_path: Path
-) -> None:
+def test_terraforms_copy_equals_the_file(name: str, workspace: terraform.TerraformFolder, tmp_path: Path) -> None:
     raw, file = SOUND[name], tmp_path / "bridge.yaml"
     file.write_text(raw if isinstance(raw, str) else yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
 
@@ -373,8 +371,8 @@ def test_what_terraform_stores_says_what_the_file_says(
     assert decode(json.loads(stored)) == bridge_file.load(file)
 
 
-def test_a_fault_stops_the_whole_plan(workspace: terraform.Workspace) -> None:
-    with pytest.raises(terraform.Refused) as caught:
+def test_an_error_stops_the_whole_plan(workspace: terraform.TerraformFolder) -> None:
+    with pytest.raises(terraform.PlanRefused) as caught:
         workspace.plan(file_where("pulls/flights/schedule", "every day"))
 
     assert "pulls.flights.schedule: has 2 fields, not 5" in str(caught.value)

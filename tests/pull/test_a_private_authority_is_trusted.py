@@ -1,6 +1,8 @@
-"""Vendors behind a private certificate authority: trusted where the usual variables name it, refused elsewhere."""
+"""Vendors behind a private certificate authority: trusted where the usual variables name it, refused otherwise."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,23 +13,23 @@ from tests.support.world import World
 
 
 @pytest.fixture
-def behind_tls(world: World, tmp_path: Path) -> Path:
-    """Both vendors speak TLS; the file of their authority."""
+def behind_tls(world: World, tmp_path: Path) -> Iterator[Path]:
+    """Both vendors speak TLS; gives the file of their authority."""
     pem = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    for name, section in (("looker", "looker"), ("pigment", "pigment")):
-        getattr(world, f"{name}_server").stop()
-        server = Server(getattr(world, name))
-        server._http.socket = context.wrap_socket(server._http.socket, server_side=True)
-        setattr(world, f"{name}_server", server.start())
-        world.raw[section]["url"] = server.url.replace("http:", "https:")
-    world.install()
-    return pem
+    with ExitStack() as stack:
+        for name in ("looker", "pigment"):
+            server = Server(getattr(world, name))
+            server._http.socket = context.wrap_socket(server._http.socket, server_side=True)
+            stack.enter_context(server)
+            world.raw[name]["url"] = server.url.replace("http:", "https:")
+        world.install()
+        yield pem
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_the_usual_variables_name_it(
+def test_the_usual_variables_name_the_authority(
     world: World, behind_tls: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, str(behind_tls))
@@ -36,7 +38,7 @@ def test_the_usual_variables_name_it(
 
 
 @pytest.mark.usefixtures("behind_tls")
-def test_without_them_nothing_is_sent(world: World) -> None:
+def test_an_unknown_authority_receives_nothing(world: World) -> None:
     answer = world.call(job="flights")
 
     assert (answer.status, answer.code) == (503, "looker_busy")

@@ -1,4 +1,4 @@
-"""Sources, filters, columns, delimiters and ways: what Looker is asked and what Pigment gets."""
+"""Sources, filters, columns, delimiters and targets: the queries for Looker and the files for Pigment."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def received(world: World) -> str:
     return world.pigment.received(world.imports[-1].id).read_text()
 
 
-def test_filters_are_merged_over_the_looks_own(world: World) -> None:
+def test_filters_are_merged_over_the_filters_of_the_look(world: World) -> None:
     world.flights(ROWS, filters={"flights.carrier": "UA", "flights.day": "2013-01-01"}, query_timezone="Asia/Tokyo")
     world.pull("flights", source={"look": "12", "filters": {"flights.day": "2013-01-03"}})
 
@@ -33,7 +33,7 @@ def test_filters_are_merged_over_the_looks_own(world: World) -> None:
     assert posted(world)["query_timezone"] == "Asia/Tokyo"
 
 
-def test_the_query_keeps_what_decides_its_rows_and_asks_for_all_of_them(world: World) -> None:
+def test_the_query_keeps_its_row_settings_and_requests_all_rows(world: World) -> None:
     world.flights(ROWS, limit="3", sorts=["flights.delay desc"], query_timezone="UTC")
 
     assert world.call(job="flights").body["rows"]["sent"] == len(ROWS)
@@ -46,7 +46,7 @@ def test_the_query_keeps_what_decides_its_rows_and_asks_for_all_of_them(world: W
     assert exchange.query["apply_formatting"] == ["false"]
 
 
-def test_totals_are_left_out_with_a_warning(world: World) -> None:
+def test_totals_are_omitted_with_a_warning(world: World) -> None:
     world.flights(ROWS, total=True)
 
     answer = world.call(job="flights")
@@ -62,7 +62,7 @@ def test_a_query_is_found_by_its_slug(world: World) -> None:
     assert world.call(job="flights").body["rows"]["sent"] == len(ROWS)
 
 
-def test_an_explore_is_asked_as_bridge_yaml_writes_it(world: World) -> None:
+def test_an_explore_is_queried_as_in_bridge_yaml(world: World) -> None:
     explore = {
         "model": "nyc",
         "view": "flights",
@@ -76,7 +76,7 @@ def test_an_explore_is_asked_as_bridge_yaml_writes_it(world: World) -> None:
     assert received(world).splitlines()[1].startswith("2013-01-03")
 
 
-def test_columns_rename_choose_and_order(world: World) -> None:
+def test_columns_are_renamed_chosen_and_ordered(world: World) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), "Short")
     short = world.pigment.configuration(block, ["origin", "day"])
     columns = [{"Flights Origin": "origin"}, {"Flights Day": "day"}]
@@ -91,7 +91,7 @@ def test_columns_rename_choose_and_order(world: World) -> None:
     assert sorted(records[1:]) == sorted([row[2], row[0]] for row in ROWS)
 
 
-def test_a_semicolon_is_the_delimiter_where_the_target_wants_one(world: World) -> None:
+def test_the_target_can_use_a_semicolon_as_delimiter(world: World) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), "Semicolons")
     configuration = world.pigment.configuration(block, HEADER, delimiter=";")
     world.flights([*ROWS, ["2013-01-04", "semi;colon", "EWR", "1"]])
@@ -103,13 +103,13 @@ def test_a_semicolon_is_the_delimiter_where_the_target_wants_one(world: World) -
     assert "semi;colon" in carriers
 
 
-def test_quoted_newlines_and_quotes_arrive_as_they_were(world: World) -> None:
+def test_quoted_newlines_and_quotes_are_preserved(world: World) -> None:
     world.call(job="flights")
 
     assert sorted(world.landed_rows()) == sorted(ROWS)
 
 
-def test_via_storage_leaves_a_dated_file_and_triggers_the_import(world: World) -> None:
+def test_via_storage_writes_a_dated_file_and_triggers_the_import(world: World) -> None:
     world.storage.create_bucket("landing-zone")
     folder = world.folder / "state" / "landing-zone" / "flights"
     block = world.pigment.block(world.pigment.application("Planning"), "Connector")
@@ -142,7 +142,7 @@ def test_a_preview_shows_what_would_be_sent_and_sends_nothing(world: World) -> N
     assert "preview" not in world.receipts()[0]
 
 
-def test_a_preview_is_refused_by_the_same_guards(world: World) -> None:
+def test_the_guards_also_refuse_a_preview(world: World) -> None:
     world.pull("flights", guards={"min_rows": 100})
 
     answer = world.call(job="flights", preview=True)
@@ -150,7 +150,7 @@ def test_a_preview_is_refused_by_the_same_guards(world: World) -> None:
     assert (answer.status, answer.code) == (422, "too_few_rows")
 
 
-def test_an_empty_result_that_is_allowed_is_nothing_new_and_never_pushed(world: World) -> None:
+def test_an_allowed_empty_result_is_nothing_new_and_not_pushed(world: World) -> None:
     world.flights([])
     world.pull("flights", guards={"min_rows": 0})
 
@@ -160,14 +160,14 @@ def test_an_empty_result_that_is_allowed_is_nothing_new_and_never_pushed(world: 
     assert world.imports == []
 
 
-def test_a_cap_that_is_a_coincidence_can_be_accepted(world: World) -> None:
+def test_a_row_count_equal_to_a_cap_can_be_accepted(world: World) -> None:
     world.flights([["2013-01-01", "UA", "EWR", str(n)] for n in range(500)])
     world.pull("flights", guards={"accept_cap": True})
 
     assert world.call(job="flights").body["outcome"] == "landed"
 
 
-def test_a_fall_within_the_guard_lands(world: World) -> None:
+def test_a_decrease_within_the_guard_lands(world: World) -> None:
     world.pull("flights", guards={"max_shrink": "50%"})
     world.call(job="flights")
     world.flights(ROWS[:3])
@@ -175,7 +175,7 @@ def test_a_fall_within_the_guard_lands(world: World) -> None:
     assert world.call(job="flights").body["outcome"] == "landed"
 
 
-def test_a_refused_run_does_not_become_what_the_next_is_compared_with(world: World) -> None:
+def test_a_refused_run_is_not_the_baseline_of_the_next(world: World) -> None:
     world.pull("flights", guards={"max_shrink": "50%"})
     world.call(job="flights")
     world.flights(ROWS[:1])
@@ -195,7 +195,7 @@ def test_a_changed_header_without_a_contract_is_a_warning(world: World) -> None:
     assert "The header changed" in "".join(answer.body["warnings"])
 
 
-def test_a_slow_looker_ends_as_out_of_time_and_sends_nothing(world: World) -> None:
+def test_a_slow_looker_is_reported_as_out_of_time(world: World) -> None:
     world.flights([["2013-01-01", "UA", "EWR", str(n)] for n in range(60_000)])
     world.looker_server.fault(PULL_RUN, act=lambda: world.clock.advance(3600))
 

@@ -1,4 +1,4 @@
-"""The Action API: a relay is a destination in Looker, its rows are fetched once, all of them, and land."""
+"""The Action API: a relay is a destination in Looker; all its rows are downloaded once and land."""
 
 import base64
 import contextlib
@@ -75,7 +75,7 @@ def landed(looker: LookerSide, relay: str = "sales") -> list[tuple[str, str]]:
     return [(row["Id"], row["Amount"]) for row in looker.world.pigment.rows(configuration)]
 
 
-def test_sixty_thousand_rows_go_from_the_list_of_actions_into_pigment(looker: LookerSide) -> None:
+def test_sixty_thousand_rows_are_sent_by_the_action_and_land(looker: LookerSide) -> None:
     action = next(each for each in looker.post("/").body["integrations"] if each["name"] == "sales")
     (field,) = looker.post(action["form_url"]).body["fields"]
     rows = numbered(60_000)
@@ -92,7 +92,7 @@ def test_sixty_thousand_rows_go_from_the_list_of_actions_into_pigment(looker: Lo
     assert (receipt["outcome"], receipt["rows"]["read"], receipt["warnings"]) == ("landed", 60_000, [])
 
 
-def test_the_list_is_as_lookers_documentation_defines_it(looker: LookerSide) -> None:
+def test_the_list_of_actions_matches_lookers_documentation(looker: LookerSide) -> None:
     answer = looker.post("/")
 
     assert answer.status == 200
@@ -113,7 +113,7 @@ def test_the_icon_is_a_small_picture(looker: LookerSide) -> None:
     assert len(content) < 1_000
 
 
-def test_addresses_are_those_that_looker_sees(looker: LookerSide) -> None:
+def test_addresses_are_the_public_ones(looker: LookerSide) -> None:
     plain = looker.post("/", Host="bridge.example.com").body["integrations"][0]
     behind_tls = looker.post("/", X_Forwarded_Proto="https", Host="bridge-abc.run.app").body["integrations"][0]
     proxied = looker.post("/", X_Forwarded_Proto="https,http", X_Forwarded_Host="hub.example.com, x").body
@@ -123,7 +123,7 @@ def test_addresses_are_those_that_looker_sees(looker: LookerSide) -> None:
     assert proxied["integrations"][1]["url"] == "https://hub.example.com/receive/actions/ready/execute"
 
 
-def test_the_form_is_a_choice_among_the_relays_with_the_paths_own_in_place(looker: LookerSide) -> None:
+def test_the_form_offers_the_relays_and_selects_that_of_the_path(looker: LookerSide) -> None:
     answer = looker.post("/actions/ready/form")
 
     assert (answer.status, set(answer.body)) == (200, {"fields"})
@@ -136,7 +136,7 @@ def test_the_form_is_a_choice_among_the_relays_with_the_paths_own_in_place(looke
     assert CONFIGURATION in by_name["ready"]
 
 
-def test_the_form_of_a_relay_that_is_gone_still_lets_another_be_chosen(looker: LookerSide) -> None:
+def test_the_form_of_a_removed_relay_offers_the_others(looker: LookerSide) -> None:
     (field,) = looker.post("/actions/gone/form", {"form_params": {}}).body["fields"]
 
     assert "default" not in field
@@ -144,7 +144,7 @@ def test_the_form_of_a_relay_that_is_gone_still_lets_another_be_chosen(looker: L
 
 
 @pytest.mark.parametrize("choice", [None, ""])
-def test_without_a_choice_the_path_decides(looker: LookerSide, choice: str | None) -> None:
+def test_without_a_choice_the_path_selects_the_relay(looker: LookerSide, choice: str | None) -> None:
     outcome = looker.execute("sales", looker.offer([("1", "10")]), choice=choice)
 
     expect_shape(outcome, OUTCOME)
@@ -152,13 +152,13 @@ def test_without_a_choice_the_path_decides(looker: LookerSide, choice: str | Non
     assert len(looker.world.objects("inbox/sales/")) == 1
 
 
-def test_no_form_at_all_is_no_choice(looker: LookerSide) -> None:
+def test_a_missing_form_is_no_choice(looker: LookerSide) -> None:
     body = execution(looker.offer([("1", "10")]), None)
 
     assert looker.post("/actions/sales/execute", body).body["looker"]["success"]
 
 
-def test_the_forms_choice_wins_over_the_path(looker: LookerSide) -> None:
+def test_the_choice_of_the_form_overrides_the_path(looker: LookerSide) -> None:
     looker.world.relay("costs")
 
     assert looker.execute("gone", looker.offer([("1", "10")]), choice="costs")["success"]
@@ -167,7 +167,9 @@ def test_the_forms_choice_wins_over_the_path(looker: LookerSide) -> None:
 
 
 @pytest.mark.parametrize(("relay", "choice"), [("sales", "gone"), ("gone", None)])
-def test_a_relay_that_is_gone_is_shown_at_the_forms_field(looker: LookerSide, relay: str, choice: str | None) -> None:
+def test_a_removed_relay_is_reported_at_the_field_of_the_form(
+    looker: LookerSide, relay: str, choice: str | None
+) -> None:
     outcome = looker.execute(relay, looker.offer([("1", "10")]), choice=choice)
 
     expect_shape(outcome, OUTCOME)
@@ -188,13 +190,13 @@ def test_without_the_token_every_path_answers_the_same(looker: LookerSide, token
     assert looker.world.objects("inbox/") == looker.world.objects("seen/") == []
 
 
-def test_a_gateway_may_hand_the_token_on_under_another_name(looker: LookerSide) -> None:
+def test_a_gateway_may_forward_the_token_in_another_header(looker: LookerSide) -> None:
     handed_on = f'Token token="{WEBHOOK_TOKEN}"'
 
     assert looker.post("/", token=None, X_Forwarded_Authorization=handed_on).status == 200
 
 
-def test_an_address_is_used_once_and_a_second_use_is_told_to_a_person(looker: LookerSide) -> None:
+def test_the_second_use_of_an_address_is_reported(looker: LookerSide) -> None:
     url = looker.offer([("1", "10")])
 
     assert looker.execute("sales", url, event="e1")["success"]
@@ -219,7 +221,7 @@ def test_the_same_event_is_fetched_and_landed_once(looker: LookerSide) -> None:
     assert landed(looker) == [("1", "10")]
 
 
-def test_without_an_events_id_its_address_stands_for_it(looker: LookerSide) -> None:
+def test_without_an_event_id_the_address_identifies_the_delivery(looker: LookerSide) -> None:
     url = looker.offer([("1", "10")])
 
     assert looker.execute("sales", url)["success"]
@@ -231,7 +233,7 @@ def test_without_an_events_id_its_address_stands_for_it(looker: LookerSide) -> N
     assert landed(looker) == [("1", "10")] * 2
 
 
-def test_a_stream_that_is_cut_leaves_nothing_and_can_be_sent_again(looker: LookerSide) -> None:
+def test_a_truncated_stream_stores_nothing_and_can_be_sent_again(looker: LookerSide) -> None:
     looker.server.fault(DOWNLOAD, cut_after_bytes=50_000)
 
     outcome = looker.execute("sales", looker.offer(numbered(20_000)), event="e1")
@@ -254,7 +256,7 @@ def test_a_stream_that_is_cut_leaves_nothing_and_can_be_sent_again(looker: Looke
         (b'[{"looker_error": "no"}]', "error text"),
     ],
 )
-def test_rows_that_are_not_whole_are_not_kept(looker: LookerSide, content: bytes, says: str) -> None:
+def test_incomplete_rows_are_not_stored(looker: LookerSide, content: bytes, says: str) -> None:
     outcome = looker.execute("sales", looker.offer(content))
 
     assert not outcome["success"]
@@ -262,7 +264,7 @@ def test_rows_that_are_not_whole_are_not_kept(looker: LookerSide, content: bytes
     assert looker.world.objects("inbox/") == []
 
 
-def test_a_login_page_in_place_of_rows_is_not_followed_and_not_kept(looker: LookerSide) -> None:
+def test_a_login_page_in_place_of_rows_is_refused(looker: LookerSide) -> None:
     elsewhere = looker.offer([("1", "10")])
     looker.server.fault(DOWNLOAD, refuse=Response(302, b"", {"Location": elsewhere}))
     looker.server.fault(DOWNLOAD, refuse=Response(200, b"<html>", {"Content-Type": "text/html"}))
@@ -275,14 +277,14 @@ def test_a_login_page_in_place_of_rows_is_not_followed_and_not_kept(looker: Look
     assert looker.downloads.asked == []
 
 
-def test_a_looker_that_is_busy_is_asked_again(looker: LookerSide) -> None:
+def test_a_busy_download_is_retried(looker: LookerSide) -> None:
     looker.server.fault(DOWNLOAD, times=2, refuse=Response(503))
 
     assert looker.execute("sales", looker.offer([("1", "10")]))["success"]
     assert len(looker.world.clock.slept) == 2
 
 
-def test_a_looker_that_stays_busy_is_told_to_a_person(looker: LookerSide) -> None:
+def test_a_download_that_stays_busy_is_reported(looker: LookerSide) -> None:
     looker.server.fault(DOWNLOAD, times=-1, refuse=Response(503))
 
     outcome = looker.execute("sales", looker.offer([("1", "10")]))
@@ -305,7 +307,7 @@ def test_a_looker_that_stays_busy_is_told_to_a_person(looker: LookerSide) -> Non
         "no address",
     ],
 )
-def test_only_lookers_own_host_is_ever_asked(looker: LookerSide, url: str) -> None:
+def test_only_the_host_of_looker_is_contacted(looker: LookerSide, url: str) -> None:
     outcome = looker.execute("sales", url.format(port=looker.server.url.rpartition(":")[2]))
 
     assert not outcome["success"]
@@ -313,7 +315,7 @@ def test_only_lookers_own_host_is_ever_asked(looker: LookerSide, url: str) -> No
     assert looker.downloads.asked == []
 
 
-def test_a_bridge_yaml_without_looker_is_told_what_to_add(looker: LookerSide) -> None:
+def test_a_bridge_yaml_without_looker_gets_advice(looker: LookerSide) -> None:
     world = looker.world
     del world.raw["looker"], world.raw["relays"]["ready"]
     world.raw["pulls"] = {}
@@ -322,7 +324,7 @@ def test_a_bridge_yaml_without_looker_is_told_what_to_add(looker: LookerSide) ->
     assert "set looker.url" in looker.execute("sales", looker.offer([("1", "10")]))["message"]
 
 
-def test_nothing_that_proves_who_we_are_goes_along(
+def test_no_credentials_are_sent_with_the_download(
     looker: LookerSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password something\n")
@@ -334,7 +336,7 @@ def test_nothing_that_proves_who_we_are_goes_along(
     assert "X-Looker-Webhook-Token" not in asked.headers
 
 
-def test_what_is_not_durable_is_not_acknowledged(looker: LookerSide) -> None:
+def test_a_delivery_that_is_not_durable_is_not_acknowledged(looker: LookerSide) -> None:
     looker.world.storage_server.fault(r"(POST|PUT) /(resumable/)?upload/.*", times=-1, refuse=Response(403, b"{}"))
 
     outcome = looker.execute("sales", looker.offer([("1", "10")]))
@@ -345,7 +347,7 @@ def test_what_is_not_durable_is_not_acknowledged(looker: LookerSide) -> None:
     assert looker.world.objects("inbox/") == []
 
 
-def test_rows_that_came_along_are_kept_as_a_webhooks_are(looker: LookerSide) -> None:
+def test_attached_rows_are_stored_like_those_of_a_webhook(looker: LookerSide) -> None:
     attached = {"mimetype": "text/csv", "extension": "csv", "data": "Id,Amount\n1,10\n"}
 
     assert looker.execute("sales", None, attachment=attached)["success"]
@@ -356,7 +358,7 @@ def test_rows_that_came_along_are_kept_as_a_webhooks_are(looker: LookerSide) -> 
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"no json", b"\xff", b"[" * 100_000, b'{"form_params": 1}'])
-def test_what_looker_does_not_send_is_refused(looker: LookerSide, body: bytes) -> None:
+def test_requests_that_looker_does_not_send_are_refused(looker: LookerSide, body: bytes) -> None:
     outcome = looker.post("/actions/sales/execute", body).body["looker"]
 
     expect_shape(outcome, OUTCOME)
@@ -368,7 +370,7 @@ def test_an_execution_without_rows_is_refused(looker: LookerSide) -> None:
     assert looker.world.objects("inbox/") == []
 
 
-def test_a_signal_fetches_nothing_and_starts_its_pull(looker: LookerSide) -> None:
+def test_a_signal_downloads_nothing_and_starts_its_pull(looker: LookerSide) -> None:
     assert looker.execute("ready", looker.offer([("1", "10")]))["success"]
     assert looker.execute("ready", None, type="dashboard")["success"]
 
@@ -381,9 +383,7 @@ def test_a_signal_fetches_nothing_and_starts_its_pull(looker: LookerSide) -> Non
 @pytest.mark.parametrize(("rows", "accept", "ends"), [
     (5_000, False, "dead"), (5_000, True, "delivered"), (5_001, False, "delivered"),
 ])  # fmt: skip
-def test_exactly_as_many_rows_as_lookers_cap_are_refused(
-    looker: LookerSide, rows: int, accept: bool, ends: str
-) -> None:
+def test_a_row_count_equal_to_lookers_cap_is_refused(looker: LookerSide, rows: int, accept: bool, ends: str) -> None:
     looker.world.raw["relays"]["sales"]["guards"] = {"accept_cap": accept}
     looker.world.install()
 
@@ -394,7 +394,7 @@ def test_exactly_as_many_rows_as_lookers_cap_are_refused(
     assert entry.metadata.get("code") == ("truncated_at_limit" if ends == "dead" else None)
 
 
-def test_a_connection_is_kept_alive_while_rows_arrive() -> None:
+def test_the_answer_sends_blanks_while_rows_arrive() -> None:
     arrived = threading.Event()
 
     def act() -> dict[str, bool]:
@@ -408,8 +408,8 @@ def test_a_connection_is_kept_alive_while_rows_arrive() -> None:
     assert json.loads(b"".join(lines)) == {"success": True}
 
 
-def test_an_end_that_was_not_announced_stands_on_the_receipt(looker: LookerSide) -> None:
-    class IncomingRows:
+def test_an_end_without_a_length_is_a_warning_of_the_receipt(looker: LookerSide) -> None:
+    class EmptyDelivery:
         def __init__(self) -> None:
             self.warnings = ["Looker announced no end."]
 
@@ -417,13 +417,13 @@ def test_an_end_that_was_not_announced_stands_on_the_receipt(looker: LookerSide)
             yield b"Id,Amount\n1,10\n"
 
     world = looker.world
-    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(IncomingRows()), world.clock.now())
+    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(EmptyDelivery()), world.clock.now())
     world.call("deliver")
 
     assert world.receipts("sales")[0]["warnings"] == ["Looker announced no end."]
 
 
-def test_a_large_download_passes_through_little_memory(looker: LookerSide) -> None:
+def test_a_large_download_takes_bounded_memory(looker: LookerSide) -> None:
     block = b"".join(b"id-%09d,%09d\n" % (number, number) for number in range(40_000))
     url = looker.offer([b"Id,Amount\n", *[block] * 96])
     tracemalloc.start()
@@ -438,7 +438,7 @@ def test_a_large_download_passes_through_little_memory(looker: LookerSide) -> No
     assert peak_bytes < 48 * MIB
 
 
-def test_what_was_fetched_can_be_replayed_and_keeps_its_kind(looker: LookerSide) -> None:
+def test_a_downloaded_delivery_can_be_replayed_with_its_kind(looker: LookerSide) -> None:
     looker.execute("sales", looker.offer([("1", "10")]))
     looker.world.call("deliver")
     (entry,) = looker.world.store.entries("delivered/sales/")

@@ -1,4 +1,4 @@
-"""What is installed is what pyproject.toml asks for: pinned with hashes, the same in both files, and no more."""
+"""The pinned requirements match pyproject.toml: with hashes, equal in both files, and no more."""
 
 import importlib.metadata
 import re
@@ -54,7 +54,7 @@ def _closure(wanted: Sequence[Requirement], seen: set[tuple[str, str]]) -> Itera
 
 @pytest.mark.parametrize("file", [DEPLOYED, WHOLE], ids=["functions", "tests"])
 @pytest.mark.parametrize("dependency", DEPENDENCIES, ids=str)
-def test_every_dependency_is_pinned_within_what_is_asked_for(dependency: Requirement, file: Path) -> None:
+def test_every_dependency_is_pinned_within_its_requirement(dependency: Requirement, file: Path) -> None:
     pin = pins(file.read_text(encoding="utf-8"))[canonicalize_name(dependency.name)]
 
     assert version_of(pin) in dependency.specifier
@@ -75,14 +75,14 @@ def test_both_files_name_the_same_versions() -> None:
     }
 
 
-def test_the_functions_get_what_they_need_and_nothing_of_the_extras() -> None:
+def test_the_functions_get_no_extras() -> None:
     pinned = pins(DEPLOYED.read_text(encoding="utf-8"))
     pinned_here = {name for name, pin in pinned.items() if pin.marker is None or pin.marker.evaluate()}
 
     assert pinned_here == needed(DEPENDENCIES)
 
 
-def test_the_tests_run_with_the_versions_that_are_deployed() -> None:
+def test_the_tests_use_the_deployed_versions() -> None:
     for name, pin in pins(DEPLOYED.read_text(encoding="utf-8")).items():
         if pin.marker is None or pin.marker.evaluate():
             assert importlib.metadata.version(name) == version_of(pin), name
@@ -98,6 +98,6 @@ def test_the_tests_run_with_the_versions_that_are_deployed() -> None:
         "requests==2.34.2 \\\n    --hash=md5:d41d8cd98f00b204e9800998ecf8427e\n",
     ],
 )
-def test_an_address_or_a_pin_without_its_hash_would_be_noticed(line: str) -> None:
+def test_an_address_or_a_pin_without_a_hash_is_detected(line: str) -> None:
     with pytest.raises(AssertionError):
         pins(DEPLOYED.read_text(encoding="utf-8") + line)

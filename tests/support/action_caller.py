@@ -1,4 +1,4 @@
-"""Looker's side of the Action API: it lists a hub's actions, shows a form, executes, and serves each download once."""
+"""Looker's side of the Action API: lists the actions of a hub, requests forms, executes, serves each download once."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ import requests
 from local.sandbox.wire import Request, Response, Server
 from tests.support.world import WEBHOOK_TOKEN, FunctionAnswer, World
 
-Content = bytes | list[bytes] | list[tuple[str, str]]
+DownloadContent = bytes | list[bytes] | list[tuple[str, str]]
 "Bytes as they are, or rows."
 
 ROWS_A_BLOCK = 1_000
 
 
 class Downloads:
-    """`/downloads/<token>`, each good for one use, as Looker's documentation of action hubs has it."""
+    """`/downloads/<token>`: each works once, as in Looker's documentation of action hubs."""
 
     def __init__(self) -> None:
-        self.contents: dict[str, Content] = {}
+        self.contents: dict[str, DownloadContent] = {}
         self.asked: list[Request] = []
 
     def answer(self, request: Request) -> Response:
@@ -31,7 +31,7 @@ class Downloads:
 
 
 class LookerSide:
-    """What Looker does with a hub that an admin has added."""
+    """Calls a hub as Looker does."""
 
     def __init__(self, world: World, server: Server, downloads: Downloads) -> None:
         self.world = world
@@ -50,8 +50,8 @@ class LookerSide:
         response = requests.post(address, data=data, headers=sent, auth=lambda request: request, timeout=60)
         return FunctionAnswer(response.status_code, response.json(), response.headers)
 
-    def offer(self, content: Content) -> str:
-        """A one-time address of some rows."""
+    def offer(self, content: DownloadContent) -> str:
+        """Return a one-time address of some rows."""
         self._made += 1
         path = f"/downloads/{self._made:040d}"
         self.downloads.contents[path] = content
@@ -60,7 +60,7 @@ class LookerSide:
     def execute(
         self, relay: str, url: str | None, *, choice: str | None = None, event: str | None = None, **more: Any
     ) -> dict[str, Any]:
-        """Looker's call when a schedule is due; what the history would show of the answer."""
+        """Execute an action as Looker does for a schedule; return the outcome that Looker's history shows."""
         form_params = {} if choice is None else {"relay": choice}
         headers = {"X-Looker-Webhook-Id": event} if event else {}
         answer = self.post(f"/actions/{relay}/execute", execution(url, form_params, **more), **headers)
@@ -96,7 +96,7 @@ def numbered(rows: int) -> list[tuple[str, str]]:
     return [(f"id-{number}", str(number)) for number in range(rows)]
 
 
-def _body(content: Content) -> bytes | Iterator[bytes]:
+def _body(content: DownloadContent) -> bytes | Iterator[bytes]:
     if isinstance(content, bytes):
         return content
     rows = [each for each in content if isinstance(each, tuple)]

@@ -1,4 +1,4 @@
-"""A certificate authority of one's own, for a sandbox behind TLS."""
+"""A private certificate authority for a sandbox behind TLS."""
 
 import datetime as dt
 import ipaddress

@@ -1,4 +1,4 @@
-"""Holds what crossed the wire against a vendor's own API description.
+"""Checks requests and answers against a vendor's own API description.
 
 The descriptions are not part of this project: `BRIDGE_REFERENCE` names the folder whose `openapi/` holds them.
 """
@@ -30,13 +30,13 @@ class Document:
 
     requests: OpenAPI
     answers: OpenAPI
-    "The same, but an answer may hold no property that is not described."
+    "Strict: an answer may have no property that is not described."
 
     paths: re.Pattern[str]
     "Every address the description knows."
 
     def describes(self, path: str) -> bool:
-        """Whether any operation lies here; other exchanges are none of the description's business."""
+        """Return whether the description has an operation at this path."""
         return self.paths.fullmatch(path) is not None
 
 
@@ -44,8 +44,8 @@ class Document:
 def _documents(folder: str, name: str) -> Document:
     file = pathlib.Path(folder) / "openapi" / f"{name}.json"
     described = json.loads(file.read_bytes(), object_hook=_schema_of_anything)
-    _mend(described)
-    # The documents' own faults are not ours to find: the vendor's specification is taken as it is.
+    _correct(described)
+    # The specification itself is not validated.
     settings = Config(spec_validator_cls=None, extra_media_type_deserializers=_Text())
     strict = dataclasses.replace(settings, additional_properties_default_policy="forbid")
     prefix = described["servers"][0]["url"].removeprefix(_HOST)
@@ -54,7 +54,7 @@ def _documents(folder: str, name: str) -> Document:
 
 
 def load(name: str) -> Document:
-    """The description in `openapi/<name>.json`; the test is skipped where there is none at hand."""
+    """Load `openapi/<name>.json`, or skip the test without it."""
     folder = os.environ.get("BRIDGE_REFERENCE")
     if not folder:
         pytest.skip("BRIDGE_REFERENCE names no folder with the vendors' API descriptions")
@@ -62,23 +62,23 @@ def load(name: str) -> Document:
 
 
 def assert_conforms(exchange: Exchange, document: Document) -> None:
-    """The answer is one the description allows and, where it was taken, so is the request."""
-    request = _Request(exchange)
-    faults = list(document.answers.iter_response_errors(request, _Answer(exchange)))
+    """Check the answer and, unless it was refused, the request."""
+    request = _OpenApiRequest(exchange)
+    faults = list(document.answers.iter_response_errors(request, _OpenApiAnswer(exchange)))
     if exchange.status < 400:
         faults += document.requests.iter_request_errors(request)
-    told = "\n".join(f"  {_told(fault)}" for fault in faults)
-    assert not faults, f"{exchange.method} {exchange.path} -> {exchange.status} is not as described:\n{told}"
+    descriptions = "\n".join(f"  {_described(fault)}" for fault in faults)
+    assert not faults, f"{exchange.method} {exchange.path} -> {exchange.status} is not as described:\n{descriptions}"
 
 
-def _told(fault: Exception) -> str:
+def _described(fault: Exception) -> str:
     cause = fault.__cause__ or fault
     details = [f"{error.json_path}: {error.message}" for error in getattr(cause, "schema_errors", [])]
     return "; ".join(details) or f"{fault}: {cause}"
 
 
 class _Text(dict[str, Any]):
-    """Every kind of text is text to openapi-core, which knows `text/plain` and `text/html` only."""
+    """Decode every `text/*`: openapi-core decodes `text/plain` and `text/html` only."""
 
     def __contains__(self, media_type: object) -> bool:
         return str(media_type).startswith("text/")
@@ -87,8 +87,8 @@ class _Text(dict[str, Any]):
         return lambda value, **_: value.decode() if isinstance(value, bytes) else value
 
 
-class _Request:
-    """An exchange's request, as openapi-core wants to see it."""
+class _OpenApiRequest:
+    """An exchange's request in the shape of openapi-core."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.host_url = _HOST
@@ -101,8 +101,8 @@ class _Request:
         )
 
 
-class _Answer:
-    """An exchange's answer, as openapi-core wants to see it."""
+class _OpenApiAnswer:
+    """An exchange's answer in the shape of openapi-core."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.data = exchange.answer
@@ -111,8 +111,8 @@ class _Answer:
         self.content_type = self.headers.get("Content-Type", "")
 
 
-def _mend(described: dict[str, Any]) -> None:
-    """Where a document is plainly wrong about its own API, say what is meant."""
+def _correct(described: dict[str, Any]) -> None:
+    """Correct the known errors of the documents."""
     server = urllib.parse.urlsplit((described.get("servers") or [{"url": "/"}])[0]["url"])
     described["servers"] = [{"url": _HOST + server.path.rstrip("/")}]
     for operation in _operations(described):
@@ -131,7 +131,7 @@ def _mend(described: dict[str, Any]) -> None:
 
 
 def _schema_of_anything(schema: dict[str, Any]) -> dict[str, Any]:
-    """Looker's document calls it `any`, which no version of OpenAPI knows; an empty schema is meant."""
+    """Replace the type `any` of Looker's document, which OpenAPI does not have, by an empty schema."""
     return {} if schema.get("type") == "any" else schema
 
 

@@ -1,4 +1,4 @@
-"""The plainest client of the sandbox's Looker: what the tests about it look through."""
+"""A minimal client of the sandbox's Looker."""
 
 import contextlib
 import csv

@@ -1,4 +1,4 @@
-"""What Looker posts, and what someone posts who is not Looker."""
+"""Bodies of deliveries, well-formed and hostile."""
 
 import base64
 import io
@@ -30,13 +30,13 @@ def zipped(content: bytes = b"a,b\n1,2\n", *names: str, method: int = zipfile.ZI
 
 
 def announcing(packed: bytes, size: int) -> bytes:
-    """A zip whose directory gives another size for its only file."""
+    """A zip whose directory declares another size for its only file."""
     at = packed.rindex(b"PK\1\2") + ENTRY_SIZE_AT
     return packed[:at] + struct.pack("<L", size) + packed[at + 4 :]
 
 
 def zeros_deflated(mebibytes: int) -> bytes:
-    """As many zeros, without ever making them: one mebibyte, deflated so that it can be repeated."""
+    """Deflate many zeros without creating them: the deflated block of one mebibyte repeats."""
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     first = squeezer.compress(bytes(MIB)) + squeezer.flush(zlib.Z_FULL_FLUSH)
     return first * mebibytes + squeezer.flush()

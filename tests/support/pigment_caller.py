@@ -1,4 +1,4 @@
-"""A Pigment of the sandbox on a port of its own, and a client that calls it as the vendor describes."""
+"""The sandbox's Pigment on a port, and a client of its documented API."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ class Caller:
         return self.pigment.finished(answer.json()["importId"])
 
     def deliver(self, configuration: str, data: Any, *, mimetype: str = "text/csv", **asked: str) -> requests.Response:
-        """What Looker's webhook posts."""
+        """Post a delivery as Looker's webhook does."""
         body = json.dumps({"attachment": {"data": data, "mimetype": mimetype, "extension": "csv"}})
         return requests.post(
             f"{self.server.url}/api/import/push/looker",

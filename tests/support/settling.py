@@ -1,37 +1,65 @@
-"""A person who looks at Pigment's import history, and says what became of a run that nobody else can know of."""
+"""A person who settles a run: looks at Pigment's import history, and reports how the run ended."""
 
 import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Protocol
 
+from common.platform.clock import Clock
 from common.platform.errors import ConfigurationOccupied
 from common.runs import settling
 from common.runs.leases import Journal
 from common.storage import paths
+from common.storage.store import Store
+from local.sandbox.pigment import SandboxPigment
 from tests.support.world import World
 
 
-def settle(world: World, job: str, configuration: str) -> None:
-    """Settle what is open for a configuration, as soon as Pigment has come to the end of it."""
-    stored = world.store.read_json(paths.lease(configuration), Journal)
+class Deployment(Protocol):
+    """A bucket, and the Pigment that the bucket's files land in."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def bucket(self) -> Path: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def pigment(self) -> SandboxPigment: ...
+
+
+def settle(bridge: Deployment, configuration: str) -> bool:
+    """Settle a configuration's unknown run once Pigment has finished its imports; returns whether it was settled."""
+    stored = bridge.store.read_json(paths.lease(configuration), Journal)
     if stored is None or stored.value.step != "unknown":
-        return
-    flight = stored.value.receipt
-    claimed = {each["import_id"] for each in world.receipts(job) if each["run"] != flight.run}
-    found = [
-        each
-        for each in world.imports
-        if (each.configuration, each.sha256) == (configuration, flight.sha256) and each.id not in claimed
-    ]
+        return False
+    run, sha256 = stored.value.receipt.run, stored.value.receipt.sha256
+    found = [each for each in bridge.pigment.imports if (each.configuration, each.sha256) == (configuration, sha256)]
+    if found:
+        claimed = set(_claimed(bridge.bucket, run))
+        found = [each for each in found if each.id not in claimed]
     if any(each.status == "InProgress" for each in found):
-        return
+        return False
     has_landed = any(each.status == "Completed" for each in found)
+    verdict: Literal["landed", "not landed"] = "landed" if has_landed else "not landed"
     with contextlib.suppress(ConfigurationOccupied):
-        settling.settle_by_hand(world.store, world.clock, flight.run, "landed" if has_landed else "not landed")
+        settling.settle_by_hand(bridge.store, bridge.clock, run, verdict)
+        return True
+    return False
+
+
+def _claimed(bucket: Path, run: str) -> Iterator[str | None]:
+    """The imports that the receipts of other runs name."""
+    for path in bucket.glob("receipts/*/*/*.json"):
+        if path.stem != run:
+            yield json.loads(path.read_bytes())["import_id"]
 
 
 def let_holds_lapse(world: World) -> None:
-    """Those of killed processes on the real clock, which no test waits for."""
+    """Make every lease expire: those of processes on the real clock, which a test does not wait for."""
     for path in world.objects("leases/"):
         stored = world.store.read_json(path, dict)
         assert stored is not None
-        lapsed = {**stored.value, "expires_at": "2020-01-01T00:00:00.000Z"}
-        world.store.write_json(path, lapsed, over=stored.generation)
+        expired = {**stored.value, "expires_at": "2020-01-01T00:00:00.000Z"}
+        world.store.write_json(path, expired, over=stored.generation)

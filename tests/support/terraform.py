@@ -30,13 +30,13 @@ _STATE_ON_DISK = 'terraform {\n  backend "local" {}\n}\n'
 BridgeYaml = Path | Mapping[str, Any]
 
 
-class Refused(Exception):
-    """Terraform said no; the text holds all it said."""
+class PlanRefused(Exception):
+    """Terraform refused the plan; the text is its output."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What Terraform would do."""
+class PlannedChanges:
+    """The changes that Terraform plans."""
 
     resources: dict[str, dict[str, Any]]
     "Planned values by address; what only Google knows is missing, and nulls too."
@@ -57,7 +57,7 @@ class Plan:
         }
 
 
-class Workspace:
+class TerraformFolder:
     """A copy of `infra/` with a state of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,19 +69,19 @@ class Workspace:
         self._archive.write_bytes(b"an archive")
         self._run("terraform init -input=false -no-color")
 
-    def plan(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Plan:
+    def plan(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
         """
         Args:
             bridge_yaml: a file, or what one holds; without it, `infra/bridge.yaml`.
 
         Raises:
-            Refused: Terraform does not plan this.
+            PlanRefused: Terraform does not plan this.
         """
         self._set(bridge_yaml, variables)
         *_, shown = self._run("terraform plan -json -input=false -out=plan && terraform show -json plan").splitlines()
         return _plan(json.loads(shown))
 
-    def apply(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Plan:
+    def apply(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
         """Do what was planned; a later plan starts from there."""
         planned = self.plan(bridge_yaml, **variables)
         self._run("terraform apply -json -input=false plan")
@@ -97,7 +97,7 @@ class Workspace:
         """Any other command of Terraform's; what it prints.
 
         Raises:
-            Refused: it failed.
+            PlanRefused: it failed.
         """
         return self._run(shlex.join(["terraform", *arguments]))
 
@@ -136,18 +136,18 @@ class Workspace:
             process.communicate()
             raise
         if process.returncode:
-            raise Refused(_said(output) + complaints)
+            raise PlanRefused(_said(output) + complaints)
         return output
 
 
-def plan(bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Plan:
+def plan(bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
     """What Terraform would make where nothing is yet.
 
     Raises:
-        Refused: Terraform does not plan this.
+        PlanRefused: Terraform does not plan this.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return Workspace(Path(folder)).plan(bridge_yaml, **variables)
+        return TerraformFolder(Path(folder)).plan(bridge_yaml, **variables)
 
 
 def _stub() -> list[str]:
@@ -178,7 +178,7 @@ def _said(output: str) -> str:
     return "\n".join(words) + "\n"
 
 
-def _plan(raw: dict[str, Any]) -> Plan:
+def _plan(raw: dict[str, Any]) -> PlannedChanges:
     # A module of this size has no child modules.
     planned = raw["planned_values"]
     resources = {
@@ -189,7 +189,7 @@ def _plan(raw: dict[str, Any]) -> Plan:
     actions = {each["address"]: _action(each["change"]["actions"]) for each in raw.get("resource_changes", [])}
     actions = {address: action for address, action in actions.items() if action not in ("no-op", "read")}
     outputs = {name: output.get("value") for name, output in planned.get("outputs", {}).items()}
-    return Plan(resources, actions, outputs, raw)
+    return PlannedChanges(resources, actions, outputs, raw)
 
 
 def _action(actions: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Rows with a time and a number that grow, in Looker, and a list in Pigment for them."""
+"""Rows in Looker with an increasing time and number, and a list in Pigment for them."""
 
 import csv
 import dataclasses
@@ -15,7 +15,7 @@ HEADER = ["Trips Id", "Trips Note"]
 
 @dataclasses.dataclass(frozen=True)
 class Trip:
-    """A row: what it is told from others by, when it was last written, in UTC, and what it says."""
+    """A row: its key, its last update in UTC, and its content."""
 
     id: int
     updated: datetime
@@ -23,7 +23,7 @@ class Trip:
 
 
 class Trips:
-    """A pull in windows along the field `updated`, or along what `load` says."""
+    """An incremental pull over the cursor `updated`, or over the cursor of `load`."""
 
     def __init__(
         self, world: World, *, repeatable: bool, cursor: str = "trips.updated", name: str = "trips", **load: Any
@@ -47,7 +47,7 @@ class Trips:
         self.world.install()
 
     def put(self, trips: Iterable[Trip]) -> None:
-        """All that Looker holds from now on."""
+        """Replace all rows in Looker."""
         path = self.world.folder / f"{self.name}.csv"
         rows = [[trip.id, trip.updated.isoformat(sep=" "), trip.updated.date(), trip.note] for trip in trips]
         with path.open("w", newline="") as file:
@@ -56,7 +56,7 @@ class Trips:
         self.world.looker.explore("nyc", self.name, path, types=types, label="Trips")
 
     def landed(self) -> Counter[tuple[int, str]]:
-        """How often each row is in Pigment's list."""
+        """Count each row in Pigment's list."""
         rows = self.world.pigment.rows(self.configuration)
         return Counter((int(row[HEADER[0]]), str(row[HEADER[1]])) for row in rows)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: is any delivery lost, or landed twice?
+"""`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: a load test that looks for lost deliveries.
 
 A Looker posts to the functions in processes of their own while Pigment and Cloud Storage fail now and then and
 processes are killed. Then all faults end, what waits is landed, and every acknowledged delivery is looked for.
@@ -21,7 +21,7 @@ from . import show
 from .audit import judge
 from .cloud import Cloud, Process
 from .looker import Looker
-from .people import Chaos, Job, Operator, Waker
+from .people import Chaos, Operator, PubSub, Repeated
 
 _MOST_WAITING = 200
 _LONGEST_STANDSTILL_S = 60
@@ -32,7 +32,7 @@ def main() -> int:
     asked.add_argument("--deliveries", type=int, default=10_000)
     asked.add_argument("--relays", type=int, default=20)
     asked.add_argument("--deliverers", type=int, default=2, help="processes that land, beside the one that receives")
-    asked.add_argument("--kill-every", type=float, default=10, metavar="SECONDS")
+    asked.add_argument("--kill-every", type=int, default=100, metavar="N", help="kill a process at every Nth delivery")
     asked.add_argument("--seed", type=int, default=None)
     given = asked.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
@@ -46,21 +46,18 @@ def main() -> int:
         for process in processes:
             stack.callback(process.stop)
         receiver, *deliverers = processes
-        waker = Waker(deliverers, relays, random.Random(f"{seed} waker"))
-        cloud.storage.on_finalize.append(waker.notice)
-        chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"))
+        pubsub = PubSub(deliverers, relays, random.Random(f"{seed} waker"))
+        cloud.storage.on_finalize.append(pubsub.notice)
+        chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"), given.kill_every)
         operator = Operator(cloud)
         looker = Looker(relays, given.deliveries, random.Random(seed))
-        steady = [*waker.jobs(), Job(2, waker.sweep), Job(0.5, operator.look)]
-        trouble = [Job(given.kill_every, chaos.kill), Job(given.kill_every / 2, chaos.spoil)]
+        steady = [*pubsub.jobs(), Repeated(2, pubsub.sweep), Repeated(0.5, operator.look)]
         with _progress(cloud, given.deliveries):
-            for job in (*steady, *trouble):
+            for job in steady:
                 job.start()
             cloud.misbehave(random.Random(f"{seed} faults"))
             began_s = time.monotonic()
-            looker.post_all(lambda: receiver.address("receive"), lambda: cloud.waiting() < _MOST_WAITING)
-            for job in trouble:
-                job.stop()
+            looker.post_all(lambda: receiver.address("receive"), lambda: cloud.waiting() < _MOST_WAITING, chaos.posted)
             cloud.heal()
             drained = _drain(cloud)
             took_s = time.monotonic() - began_s
@@ -74,7 +71,7 @@ def main() -> int:
 
 
 def _drain(cloud: Cloud) -> bool:
-    """Whether the inbox came to be empty and every configuration free."""
+    """Wait until the inbox is empty and every lease is released; return False if that stops progressing."""
     pause = threading.Event()
     moved_s, ended = time.monotonic(), cloud.ended
     while cloud.waiting() or cloud.holds():
@@ -87,13 +84,13 @@ def _drain(cloud: Cloud) -> bool:
 
 
 def _progress(cloud: Cloud, total: int) -> ExitStack:
-    """A bar, where somebody is watching."""
+    """Show a progress bar on a terminal."""
     stack = ExitStack()
     if sys.stderr.isatty():
         columns = (TextColumn("landed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         bar = stack.enter_context(Progress(*columns, console=show.bar_console, transient=True))
         task = bar.add_task("", total=total)
-        job = Job(0.2, lambda: bar.update(task, completed=cloud.ended))
+        job = Repeated(0.2, lambda: bar.update(task, completed=cloud.ended))
         job.start()
         stack.callback(job.stop)
     return stack

@@ -1,4 +1,4 @@
-"""What became of every delivery that was acknowledged, told from Pigment's rows and the bucket alone."""
+"""Finds the result of every acknowledged delivery in Pigment's rows and in the bucket."""
 
 import collections
 import dataclasses
@@ -6,7 +6,7 @@ import json
 import statistics
 
 from .cloud import Cloud
-from .looker import Posted
+from .looker import LoadDelivery
 
 
 @dataclasses.dataclass
@@ -30,7 +30,7 @@ class Verdict:
         return not self.lost and not self.doubled
 
 
-def judge(cloud: Cloud, posted: list[Posted]) -> Verdict:
+def judge(cloud: Cloud, posted: list[LoadDelivery]) -> Verdict:
     verdict = Verdict(len(posted))
     rows = _rows(cloud)
     ends = _ends(cloud)
@@ -70,7 +70,7 @@ def _rows(cloud: Cloud) -> collections.Counter[tuple[str, str]]:
 
 
 def _ends(cloud: Cloud) -> dict[tuple[str, str], str]:
-    """Why a delivery has not landed, where the bucket says so."""
+    """The reason of each delivery that did not land, from the bucket."""
     ends = {}
     for place in ("dead", "delivered"):
         for entry in cloud.store.entries(f"{place}/"):
@@ -93,6 +93,6 @@ def _imports(cloud: Cloud) -> dict[tuple[str, str], list[float]]:
 
 
 def _identity(content: str) -> str:
-    """Of a delivery, in Looker's JSON or as CSV."""
+    """The identity of a delivery in Looker's JSON or as CSV."""
     text = json.loads(content)["attachment"]["data"] if content.startswith("{") else content
     return str(text.splitlines()[1].partition("/")[0])

@@ -1,4 +1,4 @@
-"""Where the bridge lives for this run: bucket, secrets, Pigment, and processes of the functions that come and go."""
+"""The deployment of the load run: bucket, secrets, Pigment, and processes of the functions, which are killed."""
 
 import dataclasses
 import json
@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from common.platform.clock import SystemClock
 from common.storage import paths
 from common.storage.store import Store
 from local.sandbox.pigment import SandboxPigment
@@ -43,7 +44,7 @@ class Sometimes(Fault):
 
 
 class Process:
-    """The functions, until they are killed; then the same again."""
+    """A process of the functions, replaced after each kill."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
@@ -55,7 +56,7 @@ class Process:
         return self._addresses[name]
 
     def kill(self) -> None:
-        """-9, and a new one in its place."""
+        """Kill the process with SIGKILL and start another."""
         with self._lock:
             self._running.kill()
             self._running.communicate()
@@ -87,6 +88,7 @@ class Cloud:
         self.storage = SandboxStorage(folder)
         self.storage.create_bucket("bridge")
         self.bucket = folder / "bridge"
+        self.clock = SystemClock()
         self.pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
         self.storage_server, self.pigment_server = Server(self.storage), Server(self.pigment)
         self.secrets_server = Server(SandboxSecrets({"import-key": self.pigment.key(["Import"]), "token": TOKEN}))
@@ -119,7 +121,7 @@ class Cloud:
         }
 
     def relays(self, count: int) -> list[str]:
-        """Lists to append to, lists with a unique id, and some of which only the latest delivery counts."""
+        """Add relays to lists of all kinds: append, unique id, and latest delivery only."""
         application = self.pigment.application("Planning")
         relays: dict[str, Any] = {}
         for number in range(count):
@@ -138,7 +140,7 @@ class Cloud:
         return list(relays)
 
     def misbehave(self, chance: random.Random) -> None:
-        """Until `heal`."""
+        """Add faults until `heal`."""
         pigment: list[tuple[float, str, dict[str, Any]]] = [
             (0.02, _PUSH, {"refuse": Response(429, headers={"Retry-After": "1"})}),
             (0.01, _PUSH, {"refuse": Response(503)}),
@@ -166,7 +168,7 @@ class Cloud:
         self.ended += notice.name.startswith(("delivered/", "dead/"))
 
     def waiting(self) -> int:
-        """What lies in the inbox."""
+        """Count the deliveries in the inbox."""
         # Folders come and go meanwhile, which `os.walk` takes as it is.
         return sum(len(files) for _, _, files in os.walk(self.bucket / "inbox"))
 

@@ -1,4 +1,4 @@
-"""A Looker that posts deliveries and remembers what it was answered."""
+"""A Looker that posts deliveries and records the answers."""
 
 import dataclasses
 import itertools
@@ -18,8 +18,8 @@ _PATIENCE = 5
 
 
 @dataclasses.dataclass
-class Posted:
-    """One delivery, as the one who posted it knows it."""
+class LoadDelivery:
+    """A delivery and its acknowledgement."""
 
     id: str
     relay: str
@@ -31,17 +31,27 @@ class Posted:
 
 class Looker:
     def __init__(self, relays: list[str], count: int, chance: random.Random) -> None:
-        self.posted = [Posted(f"d{number}", chance.choice(relays)) for number in range(count)]
+        self.posted = [LoadDelivery(f"d{number}", chance.choice(relays)) for number in range(count)]
         self._chance = chance
         self._next = itertools.count()
 
-    def post_all(self, address: Callable[[], str], may_go_on: Callable[[], bool], hands: int = 6) -> None:
-        """Post everything, several at a time; a little faster than the bridge can land it."""
+    def post_all(
+        self,
+        address: Callable[[], str],
+        may_go_on: Callable[[], bool],
+        posted: Callable[[int], None],
+        hands: int = 6,
+    ) -> None:
+        """Post every delivery, several at a time, a little faster than the bridge can land them.
+
+        Args:
+            posted: called after each delivery with its number, from 1, on the thread that posted it.
+        """
         with ThreadPoolExecutor(hands) as pool:
-            for hand in [pool.submit(self._work, address, may_go_on) for _ in range(hands)]:
+            for hand in [pool.submit(self._work, address, may_go_on, posted) for _ in range(hands)]:
                 hand.result()
 
-    def _work(self, address: Callable[[], str], may_go_on: Callable[[], bool]) -> None:
+    def _work(self, address: Callable[[], str], may_go_on: Callable[[], bool], done: Callable[[int], None]) -> None:
         pause = threading.Event()
         while (number := next(self._next)) < len(self.posted):
             while not may_go_on():
@@ -53,8 +63,9 @@ class Looker:
                 pause.wait(0.2)
             if self._chance.random() < 0.05:
                 self._post(posted, address())
+            done(number + 1)
 
-    def _post(self, posted: Posted, address: str) -> bool:
+    def _post(self, posted: LoadDelivery, address: str) -> bool:
         headers = {"X-Looker-Webhook-Token": TOKEN}
         # Some of Looker's integrations name the event; the others are known by their content.
         if int(posted.id[1:]) % 2:

@@ -1,24 +1,21 @@
-"""Who else acts while deliveries come in: Pub/Sub, the schedule, an operator, and whoever kills processes."""
+"""Everyone else who acts during the load run: Pub/Sub, the schedule, an operator, and the cause of kills."""
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import Literal
 
-import msgspec
 import requests
 
-from common.platform.clock import SystemClock
 from common.platform.errors import BridgeError
-from common.runs import settling
-from common.runs.leases import Journal
 from local.sandbox.storage import Notice
+from tests.support.settling import settle
 
 from .cloud import Cloud, Process
 
 
-class Waker:
-    """Pub/Sub: a relay's deliverer is called, somewhere, until it says that nothing waits."""
+class PubSub:
+    """Calls a deliverer for each new delivery until a call succeeds."""
 
     def __init__(self, processes: Sequence[Process], relays: Sequence[str], chance: random.Random) -> None:
         self._processes = processes
@@ -30,11 +27,11 @@ class Waker:
         if folder == "inbox":
             self._news[rest.partition("/")[0]].set()
 
-    def jobs(self) -> "list[Job]":
-        return [Job(0.01, lambda relay=relay: self._wake(relay)) for relay in self._news]  # type: ignore[misc]
+    def jobs(self) -> "list[Repeated]":
+        return [Repeated(0.01, lambda relay=relay: self._wake(relay)) for relay in self._news]  # type: ignore[misc]
 
     def sweep(self) -> None:
-        """The schedule: every relay, whatever was heard of it."""
+        """Call a deliverer for every relay, as the schedule does."""
         self._call({})
 
     def _wake(self, relay: str) -> None:
@@ -53,8 +50,8 @@ class Waker:
             return False
 
 
-class Job:
-    """Something done over and over on a thread of its own."""
+class Repeated:
+    """An action that a thread repeats."""
 
     def __init__(self, every_s: float, act: Callable[[], None]) -> None:
         self._every_s = every_s
@@ -75,50 +72,34 @@ class Job:
 
 
 class Operator:
-    """Settles what nobody else can know, by Pigment's import history."""
+    """A person who settles unknown runs."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self.settled = 0
 
     def look(self) -> None:
-        for path in self._cloud.holds():
-            try:
-                flight = msgspec.json.decode(path.read_bytes(), type=Journal)
-            except (OSError, msgspec.DecodeError):
-                continue
-            if flight.step == "unknown":
-                self._settle(flight)
-
-    def _settle(self, flight: Journal) -> None:
-        receipt = flight.receipt
-        found = [
-            each.status
-            for each in self._cloud.pigment.imports
-            if (each.configuration, each.sha256) == (receipt.configuration, receipt.sha256)
-        ]
-        if "InProgress" in found:
-            return
-        verdict: Literal["landed", "not landed"] = "landed" if "Completed" in found else "not landed"
-        try:
-            settling.settle_by_hand(self._cloud.store, SystemClock(), receipt.run, verdict)
-        except BridgeError:
-            return
-        self.settled += 1
+        for configuration in self._cloud.configurations.values():
+            with contextlib.suppress(BridgeError):
+                self.settled += settle(self._cloud, configuration)
 
 
 class Chaos:
-    """Kills processes and lets imports fail."""
+    """Kills processes and lets imports fail, by the number of deliveries: the same on a slow and on a fast machine."""
 
-    def __init__(self, cloud: Cloud, processes: Sequence[Process], chance: random.Random) -> None:
+    def __init__(self, cloud: Cloud, processes: Sequence[Process], chance: random.Random, kill_every: int) -> None:
         self._cloud = cloud
         self._processes = processes
         self._chance = chance
+        self._kill_every = kill_every
 
-    def kill(self) -> None:
-        self._chance.choice(self._processes).kill()
+    def posted(self, number: int) -> None:
+        if number % self._kill_every == 0:
+            self._chance.choice(self._processes).kill()
+        if number % max(1, self._kill_every // 2) == 0:
+            self._spoil()
 
-    def spoil(self) -> None:
+    def _spoil(self) -> None:
         configuration = self._chance.choice(list(self._cloud.configurations.values()))
         if self._chance.random() < 0.5:
             self._cloud.pigment.fail_next(configuration, "Broken", "No")

@@ -1,4 +1,4 @@
-"""What a person sees in the end."""
+"""The table of results."""
 
 from rich.console import Console
 from rich.table import Table

@@ -1,4 +1,4 @@
-"""How a model is run: many short lives of it, shrunk where one fails."""
+"""Runs a Hypothesis state machine and shrinks a failing sequence."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What the model and the load run found, each as the shortest sequence that shows it."""
+"""Faults that the model or the load run found, each as the shortest sequence that shows it."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ def landed(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize(("verdict", "accepted"), [("landed", True), ("not landed", False)])
-def test_a_verdict_holds_that_is_given_while_a_deliverer_looks(
+def test_a_settlement_during_a_delivery_is_kept(
     sales: World, verdict: Literal["landed", "not landed"], accepted: bool
 ) -> None:
     sales.pigment_server.fault(PUSH, reset_after=accepted, reset_before=not accepted)
@@ -40,8 +40,8 @@ def test_a_verdict_holds_that_is_given_while_a_deliverer_looks(
     assert sales.objects("inbox/") == sales.objects("leases/") == []
 
 
-def test_a_delivery_that_a_receiver_writes_again_after_it_landed_is_not_landed_again(sales: World) -> None:
-    """A receiver that had no answer to its first write tries again, while one deliverer lands it and one looks on."""
+def test_a_delivery_written_again_after_landing_is_not_landed_again(sales: World) -> None:
+    """A receiver repeats a write whose answer was lost, while a deliverer lands the delivery."""
     (path,) = sales.objects("inbox/sales/")
     content = sales.store.read(path)
 
@@ -56,7 +56,7 @@ def test_a_delivery_that_a_receiver_writes_again_after_it_landed_is_not_landed_a
     assert sales.objects("inbox/") == sales.objects("leases/") == []
 
 
-def test_a_hold_whose_run_was_killed_at_its_very_end_goes(sales: World) -> None:
+def test_the_lease_of_a_run_killed_at_its_end_is_removed(sales: World) -> None:
     left = [sales.raw["relays"]["sales"]["target"]["configuration"]]
     sales.storage_server.fault(rf"DELETE /storage/v1/b/bucket/o/leases/{left[0]}", times=-1, refuse=_REFUSED)
     sales.call("deliver")

@@ -1,4 +1,4 @@
-"""Whatever happens to the relay, in whatever order: what was acknowledged lands once, or lies dead with its reason."""
+"""After any sequence of deliveries, calls and faults, each acknowledged delivery landed once or is dead."""
 
 import collections
 import contextlib
@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import flask
 import pytest
@@ -17,9 +17,8 @@ from werkzeug.test import create_environ
 
 import webhook_receive
 from common.flows import deliver as delivering
-from common.platform.errors import BridgeError, ConfigurationOccupied
-from common.runs import settling
-from common.runs.leases import LIFETIME_S, Journal
+from common.platform.errors import BridgeError
+from common.runs.leases import LIFETIME_S
 from common.storage import inbox, paths
 from common.storage.store import ListedObject
 from local.sandbox.pigment import SandboxImport
@@ -27,6 +26,7 @@ from local.sandbox.wire import Request, Response
 from tests.proofs.model import troubles
 from tests.proofs.model.proof import prove
 from tests.proofs.model.troubles import Trouble
+from tests.support.settling import settle
 from tests.support.world import WEBHOOK_TOKEN, World, delivery
 
 RELAYS: dict[str, dict[str, Any]] = {
@@ -45,8 +45,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @dataclasses.dataclass
-class Posted:
-    """A delivery as Looker knows it."""
+class PostedDelivery:
+    """A delivery as Looker posted it."""
 
     relay: str
     id: str
@@ -56,14 +56,14 @@ class Posted:
     acknowledged_at: datetime | None = None
 
     def may_come_again(self, now: datetime) -> bool:
-        """The same content counts as the same delivery for an hour; an id does for ever."""
+        """Content identifies a delivery for an hour, an id forever."""
         return "X-Looker-Webhook-Id" in self.headers or now - self.first_at < timedelta(minutes=59)
 
 
-class Watched:
-    """Pigment, with an eye on who pushes."""
+class WatchedPigment:
+    """Pigment that checks every push."""
 
-    def __init__(self, machine: "Relay") -> None:
+    def __init__(self, machine: "RelayMachine") -> None:
         self._machine = machine
 
     def answer(self, request: Request) -> Response:
@@ -72,11 +72,11 @@ class Watched:
         return self._machine.world.pigment.answer(request)
 
 
-class Relay(RuleBasedStateMachine):
+class RelayMachine(RuleBasedStateMachine):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        self.posted: list[Posted] = []
+        self.posted: list[PostedDelivery] = []
         self.ended: dict[str, bytes] = {}
         self.seen: list[str] = []
         self.stalled = False
@@ -89,7 +89,7 @@ class Relay(RuleBasedStateMachine):
             for kind, name in self.names.items()
         }
         world.store.write_json(paths.CONFIG, world.raw, over=None)
-        world.pigment_server.site = Watched(self)
+        world.pigment_server.site = WatchedPigment(self)
 
     def _target(self, kind: str) -> dict[str, Any]:
         return {**RELAYS[kind].get("target", {}), "configuration": self.configurations[self.names[kind]]}
@@ -168,11 +168,11 @@ class Relay(RuleBasedStateMachine):
             headers["X-Looker-Webhook-Id"] = f"{relay} {number}"
         # One row is refused for good by the guard of every relay here.
         body = delivery(*(rows if usable else rows[1:]))
-        self.posted.append(Posted(relay, str(number), body, headers, self.world.clock.now()))
+        self.posted.append(PostedDelivery(relay, str(number), body, headers, self.world.clock.now()))
         with self._trouble(what):
             self._post(self.posted[-1])
 
-    def _post(self, posted: Posted) -> None:
+    def _post(self, posted: PostedDelivery) -> None:
         request = flask.Request(
             create_environ(f"/{posted.relay}", method="POST", data=posted.body, headers=posted.headers)
         )
@@ -201,33 +201,13 @@ class Relay(RuleBasedStateMachine):
             self.world.pigment.finished(each.id)
 
     def _settle(self) -> None:
-        """As a person would who looks at Pigment's import history."""
         for configuration in set(self.configurations.values()):
-            stored = self.world.store.read_json(paths.lease(configuration), Journal)
-            if stored is None or stored.value.step != "unknown":
-                continue
-            found = self._unclaimed(stored.value)
-            if any(each.status == "InProgress" for each in found):
-                continue
-            verdict: Literal["landed", "not landed"] = (
-                "landed" if any(each.status == "Completed" for each in found) else "not landed"
-            )
-            with contextlib.suppress(ConfigurationOccupied):
-                settling.settle_by_hand(self.world.store, self.world.clock, stored.value.receipt.run, verdict)
-
-    def _unclaimed(self, flight: Journal) -> list[SandboxImport]:
-        """Imports of a flight's file that no other run's receipt speaks of."""
-        claimed = {each["import_id"] for each in self._receipts() if each["run"] != flight.receipt.run}
-        return [
-            each
-            for each in self._imports(flight.receipt.configuration)
-            if each.sha256 == flight.receipt.sha256 and each.id not in claimed
-        ]
+            settle(self.world, configuration)
 
     # What must hold
 
     def see_push(self, configuration: str) -> None:
-        """Only who holds the configuration pushes, and not while another file of an append is on its way."""
+        """Only the owner of the lease pushes, and never during another import of an append."""
         if self.stalled:
             return
         journal = self.world.folder / "state" / "bucket" / paths.lease(configuration)
@@ -238,7 +218,7 @@ class Relay(RuleBasedStateMachine):
             self.seen.append(f"a push while the journal says {step} and {len(under_way)} imports are under way")
 
     @invariant()
-    def there_is_one_flight_at_a_time(self) -> None:
+    def there_is_one_run_at_a_time(self) -> None:
         assert self.seen == []
 
     @invariant()
@@ -258,7 +238,7 @@ class Relay(RuleBasedStateMachine):
             self._expect_order(name)
 
     def _drain(self) -> None:
-        """All faults are over; time passes, the schedule wakes, a person settles."""
+        """After the faults: time passes, the schedule calls deliver, a person settles."""
         for _ in range(4 + len(self.posted)):
             self._let_imports_end()
             self.world.clock.advance(LIFETIME_S + 1)
@@ -289,7 +269,7 @@ class Relay(RuleBasedStateMachine):
                 assert rows == landings, (posted, ends, rows)
 
     def _expect_order(self, relay: str) -> None:
-        """What was acknowledged before another one was first sent has landed before it."""
+        """A delivery acknowledged before another was sent has landed before it."""
         by_id = {f"{each.id}/last": each for each in self.posted if each.relay == relay}
         counts = self._landed(relay)
         order = [by_id[row] for row in counts if row in by_id and counts[row] == 1]
@@ -319,7 +299,7 @@ class Relay(RuleBasedStateMachine):
         return [receipt for name in self.names.values() for receipt in self.world.receipts(name)]
 
     def _landed(self, relay: str) -> collections.Counter[str]:
-        """How often each row is in the list, in the order they came."""
+        """Count each row of the list, in the order of arrival."""
         return collections.Counter(row["Id"] for row in self.world.pigment.rows(self.configurations[relay]))
 
 
@@ -330,11 +310,11 @@ def _has_landed(place: str, how: dict[str, str]) -> bool:
 
 
 def test_no_sequence_loses_a_delivery_or_lands_it_twice(patient: World) -> None:
-    prove(lambda: Relay(patient), examples=12, steps=12)
+    prove(lambda: RelayMachine(patient), examples=12, steps=12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(20))
 def test_no_long_sequence_loses_a_delivery_or_lands_it_twice(patient: World, batch: int) -> None:
     assert batch >= 0
-    prove(lambda: Relay(patient), examples=100, steps=30)
+    prove(lambda: RelayMachine(patient), examples=100, steps=30)

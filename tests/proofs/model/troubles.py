@@ -1,6 +1,6 @@
-"""What can go wrong in the middle of one call, as values that Hypothesis draws and shrinks.
+"""Faults during a call, as values that Hypothesis draws and shrinks.
 
-A kill is told from the outside: from its nth write on, nothing that the process does has an effect any more.
+A kill is simulated from outside: after its nth write, no request of the process has an effect.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ LOOKER = (
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """One thing that goes wrong, at the nth request of its kind."""
+    """A fault at the nth request of its kind."""
 
     kind: str
     nth: int
@@ -78,7 +78,7 @@ def looker() -> st.SearchStrategy[Trouble]:
 
 
 def strike(world: World, trouble: Trouble, other_deliverer: Callable[[], None]) -> None:
-    """Let it go wrong from now on.
+    """Add a fault to the world.
 
     Args:
         other_deliverer: a whole call of another instance, in the middle of the one that is troubled.

@@ -1,0 +1,371 @@
+"""All errors of a bridge.yaml are reported together, with path, cause and advice; never a secret."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from common.bridge_yaml import decode
+from common.platform.errors import BridgeFileInvalid
+from local import bridge_file
+
+ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+BASE = f"""
+looker: {{url: https://acme.cloud.looker.com, credentials: looker-api}}
+pigment: {{import_key: pigment-import-key, export_key: pigment-export-key}}
+webhook: {{token: looker-webhook-token}}
+pulls:
+  flights:
+    source: {{look: 12}}
+    target: {{configuration: {ID}}}
+relays:
+  budget:
+    target: {{configuration: 7c9e6679-7425-40de-944b-e07fc1f90ae7}}
+exports:
+  revenue:
+    source: {{view: {ID}}}
+    path: revenue.csv
+"""
+
+
+def faults_of(raw: object) -> list[str]:
+    with pytest.raises(BridgeFileInvalid) as caught:
+        decode(raw)
+    return caught.value.cause.splitlines()
+
+
+def file_where(path: str, value: str) -> Any:
+    """The sound file, but for one value, given as YAML; `-` takes it away."""
+    raw: Any = bridge_file.parse(BASE)
+    *sections, last = path.split("/")
+    place = raw
+    for section in sections:
+        place = place.setdefault(section, {})
+    if value == "-":
+        del place[last]
+    else:
+        place[last] = bridge_file.parse(value)
+    return raw
+
+
+def test_the_file_that_these_tests_modify_is_valid() -> None:
+    assert decode(bridge_file.parse(BASE)).warnings == ()
+
+
+FAULTS = [
+    # Looker
+    ("looker/url", "http://acme.cloud.looker.com", "looker.url: is not https; write https://"),
+    ("looker/url", "http://127.evil.com", "looker.url: is not https"),
+    ("looker/url", "http://localhost.evil.com", "looker.url: is not https"),
+    ("looker/url", "ftp://acme.com", "looker.url: is not an address; write an address such as https://"),
+    ("looker/url", "acme.cloud.looker.com", "looker.url: is not an address"),
+    ("looker/url", '"https://acme .com"', "looker.url: holds a space"),
+    ("looker/url", '"http://[::1"', "looker.url: is not an address"),
+    ("looker/url", "https://user@acme.com", "looker.url: holds more than an address"),
+    ("looker/url", "https://acme.com?x=1", "looker.url: holds more than an address"),
+    ("looker/url", "-", "looker.url: is missing, and pulls.flights cannot do without it"),
+    ("looker/host", "acme.looker.com", "looker: holds both url and host; write one of them"),
+    ("looker/port", "19999", "looker.port: only goes with host"),
+    (
+        "looker",
+        "{host: acme, port: 19999, region: eu.looker.com, credentials: a}",
+        "looker: holds both port and region",
+    ),
+    ("looker", "{host: acme, port: 70000, credentials: a}", "looker.port: is not within 1-65535"),
+    ("looker", "{host: 'https://acme', credentials: a}", "looker.host: is an address; write it under `url`"),
+    ("looker", "{host: 'acme:19999', credentials: a}", "looker.host: is not the name of a host; write the host alone"),
+    ("looker", "null", "looker: is empty; write a section with credentials, url, host, port, region"),
+    ("looker", "-", "looker.credentials: is missing, and pulls.flights cannot do without it"),
+    # secrets
+    ("pigment/import_key", "-", "pigment.import_key: is missing, and pulls.flights, relays.budget cannot"),
+    ("pigment/export_key", "-", "pigment.export_key: is missing, and exports.revenue cannot do without it"),
+    ("webhook", "-", "webhook.token: is missing, and relays.budget cannot do without it"),
+    ("webhook/token", "''", "webhook.token: is not the name of a secret; write the NAME of the secret here"),
+    ("webhook/token", "two words", "webhook.token: is not the name of a secret; write the NAME of the secret here"),
+    ("webhook/token", "projects/a/secrets/b/versions/3", "webhook.token: names one version of a secret"),
+    # pulls
+    ("pulls", "null", "pulls: is empty; write a section with a name for each"),
+    ("pulls", "[flights]", "pulls: is a list; write a section with a name for each"),
+    ("pulls/flights", "null", "pulls.flights: is empty; write a section with schedule, time_zone, source"),
+    ("pulls/two words", "{source: {look: 1}, target: {configuration: x}}", "pulls.'two words': is no name for a job"),
+    ("pulls/-a", "{source: {look: 1}, target: {configuration: x}}", "pulls.-a: is no name for a job; write letters"),
+    ("pulls/flights/sourse", "{look: 12}", "pulls.flights.sourse: is not known here; write source"),
+    ("pulls/flights/name", "x", "pulls.flights.name: is not known here"),
+    ("pulls/flights/source", "-", "pulls.flights.source: is missing; write a section with one of look, query, explore"),
+    ("pulls/flights/source", "12", "pulls.flights.source: is a number; write a section with one of look, query"),
+    ("pulls/flights/source", "{}", "pulls.flights.source: holds none of look, query, explore, resource"),
+    ("pulls/flights/source", "{lok: 12}", "pulls.flights.source.lok: is not known here; write look"),
+    ("pulls/flights/source", "{look: 1, query: a}", "pulls.flights.source: holds look and query of look, query"),
+    ("pulls/flights/source", "{look: true}", "pulls.flights.source.look: is true or false; write some text"),
+    ("pulls/flights/source", "{look: ' '}", "pulls.flights.source.look: is empty; write some text"),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, load: {{changes: {{key: [Id, Id]}}}}, target: {{configuration: {ID}}}}}",
+        "pulls.flights.load.changes.key: names 'Id' twice",
+    ),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, load: {{changes: {{key: [A]}}}}, target: {{configuration: {ID}, columns: {{b: b}}}}}}",
+        "pulls.flights.load.changes.key: names 'A', which target.columns leaves out",
+    ),
+    ("secrets", "{another-key: {expires: 2027-01-31}}", "secrets.another-key: is no secret that is used above"),
+    ("secrets", "{pigment-import-key: {expires: soon}}", "secrets.pigment-import-key.expires: is no day"),
+    ("pulls/flights/source", "{resource: boards}", "pulls.flights.source.resource: is not one of the words known"),
+    ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
+    ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
+    ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),
+    (
+        "pulls/flights/source",
+        "{explore: {model: m, view: v, fields: []}}",
+        "pulls.flights.source.explore.fields: is empty; write at least one",
+    ),
+    ("pulls/flights/schedule", "15 6 * *", "pulls.flights.schedule: has 4 fields, not 5"),
+    ("pulls/flights/schedule", "75 6 * * *", "pulls.flights.schedule: the minute 75 is not within 0-59"),
+    ("pulls/flights/time_zone", "Europe/Pariss", "pulls.flights.time_zone: is not the name of a time zone"),
+    ("pulls/flights/time_zone", "Europe", "pulls.flights.time_zone: is not the name of a time zone"),
+    ("pulls/flights/time_zone", "../../etc/passwd", "pulls.flights.time_zone: is not the name of a time zone"),
+    ("pulls/flights/load", "daily", "pulls.flights.load: is no way to load; write full, or one of incremental"),
+    ("pulls/flights/load", "{incremental: {}, changes: {}}", "pulls.flights.load: is no way to load"),
+    ("pulls/flights/load", "{changes: {key: []}}", "pulls.flights.load.changes.key: is empty"),
+    ("pulls/flights/load", "{changes: {key: Id}}", "pulls.flights.load.changes.key: is text; write a list"),
+    ("pulls/flights/load", "{incremental: null}", "pulls.flights.load.incremental: is empty"),
+    ("pulls/flights/load", "{incremental: {cursor: a.b, start: 0}}", "incremental.window: is missing; write a step"),
+    *(
+        ("pulls/flights/load", f"{{incremental: {{cursor: a.b, {rest}}}}}", f"pulls.flights.load.incremental.{words}")
+        for rest, words in [
+            ("start: soon, window: 1 day", "start: is neither a date, nor a time, nor a number"),
+            ("start: '2013-01-01T00:00:00+02:00', window: 1 day", "start: holds a UTC offset"),
+            ("start: 2013-01-01, window: 1 fortnight", "window: counts in a unit that is not known"),
+            ("start: 2013-01-01, window: soon", "window: is no step along a cursor"),
+            ("start: 2013-01-01, window: 0 days", "window: goes nowhere"),
+            ("start: 2013-01-01, window: 101 years", "window: is longer than a century"),
+            ("start: 2013-01-01, window: 500000", "window: is not a time, as start is"),
+            ("start: 0, window: 1 month", "window: is not a number, as start is"),
+            ("start: 2013-01-01, window: 1 day, overlap: 2 hours", "overlap: sends rows a second time to a target"),
+        ]
+    ),
+    ("pulls/flights/target", "-", "pulls.flights.target: is missing; write a section with configuration"),
+    ("pulls/flights/target/configuration", "abc", "pulls.flights.target.configuration: is not a UUID; write its id"),
+    ("pulls/flights/target/repeatable", "'true'", "pulls.flights.target.repeatable: is text; write true or false"),
+    (
+        "pulls/flights/target/delimiter",
+        "'|'",
+        'pulls.flights.target.delimiter: is not one of the words known here; write "," or ";"',
+    ),
+    ("pulls/flights/target/columns", "{A: x, B: x}", "pulls.flights.target.columns: gives two columns the header 'x'"),
+    ("pulls/flights/target/columns", "[{A: a, B: b}]", "pulls.flights.target.columns[0]: is more than one pair"),
+    ("pulls/flights/target/columns", "[A]", "pulls.flights.target.columns[0]: is text; write one pair"),
+    ("pulls/flights/target/columns", "{A B: null}", "pulls.flights.target.columns.'A B': is empty; write some text"),
+    ("pulls/flights/target/via", "storage", "pulls.flights.target.bucket: is missing, and via: storage needs it"),
+    ("pulls/flights/target/bucket", "acme-files", "pulls.flights.target.bucket: only goes with via: storage"),
+    ("pulls/flights/target/bucket", "gs://acme", "pulls.flights.target.bucket: is not the name of a bucket"),
+    ("pulls/flights/guards", "{min_rows: -1}", "pulls.flights.guards.min_rows: is negative"),
+    ("pulls/flights/guards", "{min_rows: 1.5}", "pulls.flights.guards.min_rows: is no whole number"),
+    ("pulls/flights/guards", "{min_rows: '1'}", "pulls.flights.guards.min_rows: is text; write a whole number"),
+    ("pulls/flights/guards", "{max_shrink: 50}", "pulls.flights.guards.max_shrink: is not a percentage; write a"),
+    ("pulls/flights/guards", "{max_shrink: 101%}", "pulls.flights.guards.max_shrink: is not a percentage"),
+    ("pulls/flights/guards", "{accept_cap: 1}", "pulls.flights.guards.accept_cap: is a number; write true or false"),
+    # relays
+    ("relays/budget/keep", "newest", "relays.budget.keep: is not one of the words known here; write every or latest"),
+    ("relays/go", "{start: trains}", "relays.go.start: names no pull; write one of the pulls: flights"),
+    ("relays/go", "{start: flights, keep: latest}", "relays.go.keep: is not known here; write only start"),
+    ("relays/go", "{keep: latest}", "relays.go: holds none of target, start"),
+    ("relays/flights", "{start: flights}", "relays.flights: has the name of pulls.flights; write a name of its own"),
+    # exports
+    ("exports/revenue/path", "-", "exports.revenue.path: is missing; write a name such as"),
+    ("exports/revenue/path", "/revenue.csv", "exports.revenue.path: is not the name of a file"),
+    ("exports/revenue/path", "a/../b.csv", "exports.revenue.path: is not the name of a file"),
+    ("exports/revenue/path", "a//b.csv", "exports.revenue.path: is not the name of a file"),
+    ("exports/revenue/path", "'{day}.csv'", "exports.revenue.path: holds a placeholder that is not known"),
+    ("exports/revenue/path", "'{date.csv'", "exports.revenue.path: holds a placeholder that is not known"),
+    ("exports/revenue/guards", "{max_skipped: 1}", "exports.revenue.guards.max_skipped: is not known here"),
+    ("exports/revenue/date_format", "ISO", "exports.revenue.date_format: is not one of the words known here"),
+    ("exports/revenue/source", "{block: a}", "exports.revenue.source: holds none of view, list, metric, table"),
+    ("exports/revenue/source/encoding", "Utf8WithBom", "exports.revenue.source.encoding: is not known here"),
+    ("exports/revenue/fallback", f"{{view: {ID}}}", "exports.revenue.fallback: holds none of list, metric, table"),
+    (
+        "exports/revenue",
+        f"{{source: {{list: {ID}}}, fallback: {{table: {ID}}}, path: a.csv}}",
+        "exports.revenue.fallback: is never used: only a view can be too big",
+    ),
+    (
+        "exports/revenue",
+        f"{{source: {{list: {ID}}}, format: parquet, compress: gzip, path: a}}",
+        "exports.revenue.compress: does not go with parquet",
+    ),
+    (
+        "exports/other",
+        f"{{source: {{list: {ID}}}, path: revenue.csv}}",
+        "exports.other: writes the same object as exports.revenue",
+    ),
+    (
+        "exports/revenue/source",
+        f"{{metric: {ID}, export_filter: {{and: []}}}}",
+        "exports.revenue.source.export_filter.and: is empty",
+    ),
+    (
+        "exports/revenue/source",
+        f"{{metric: {ID}, export_filter: {{value: {{metric_id: {ID}, condition: {{type: Equal}}}}}}}}",
+        "exports.revenue.source.export_filter.value.condition.value: goes with every type but IsNotBlank",
+    ),
+    (
+        "exports/revenue/source",
+        f"{{table: {ID}, fields: [{{type: ValueField}}]}}",
+        "exports.revenue.source.fields[0].source_id: goes with every type but ScenarioField",
+    ),
+    # the file
+    ("pull", "{}", "pull: is not known here; write pulls"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), FAULTS)
+def test_an_error_has_its_path_its_cause_and_advice(path: str, value: str, words: str) -> None:
+    faults = faults_of(file_where(path, value))
+    assert any(words in fault for fault in faults), faults
+    assert all(": " in fault and "; write " in fault for fault in faults)
+
+
+@pytest.mark.parametrize("raw", [None, [], "flights", 12, True, 1.5, object()])
+def test_a_file_without_sections_is_an_error(raw: object) -> None:
+    (fault,) = faults_of(raw)
+    assert fault.startswith("bridge.yaml: is ")
+    assert "write a section with looker, pigment, webhook, secrets, pulls, relays, exports" in fault
+
+
+def test_a_key_given_as_text_and_as_number_is_an_error() -> None:
+    raw = file_where("pulls/flights/source/filters", "{}")
+    raw["pulls"]["flights"]["source"]["filters"] = {12: "a", "12": "b"}
+    assert faults_of(raw) == ["pulls.flights.source.filters.12: is there twice; write it once"]
+
+
+def test_a_name_with_a_line_end_is_shown_on_one_line() -> None:
+    job = {"source": {"view": ID}, "path": "a.csv"}
+    faults = faults_of({"pulls": {"a": {}}, "relays": {"b": {"start": "c"}}, "exports": {"a\nb": job, "c\nd": job}})
+    assert "exports.'c\\nd': writes the same object as exports.'a\\nb'; write a path of its own" in faults
+
+
+def test_endlessly_nested_filters_are_an_error() -> None:
+    endless: dict[str, Any] = {}
+    endless["and"] = [endless]
+    raw = {"exports": {"a": {"source": {"metric": ID, "export_filter": endless}, "path": "a.csv"}}}
+    assert faults_of(raw) == ["bridge.yaml: is nested without end; write filters of a few levels"]
+
+
+def test_all_errors_are_reported_together() -> None:
+    raw = bridge_file.parse("""
+        looker: {url: http://acme.com, credential: looker-api}
+        pigment: {import_key: two words}
+        pulls:
+          flights:
+            schedule: every day
+            source: {look: 12, filter: {a: b}}
+            load: {incremental: {cursor: a.b, start: 2013-01-01, window: 500, overlap: 1 hour}}
+            target: {configuration: nope}
+          trains: {source: {}}
+        relays:
+          flights: {start: planes}
+          go: {start: trains}
+        exports:
+          revenue: {source: {view: 12}, path: ../a}
+        """)
+    assert [fault.split(":")[0] for fault in faults_of(raw)] == [
+        "looker.credential",
+        "looker.url",
+        "pigment.import_key",
+        "pulls.flights.schedule",
+        "pulls.flights.source.filter",
+        "pulls.flights.load.incremental.window",
+        "pulls.flights.target.configuration",
+        "pulls.flights.load.incremental.overlap",
+        "pulls.trains.source",
+        "pulls.trains.target",
+        "exports.revenue.source.view",
+        "exports.revenue.path",
+        "relays.flights",
+        "relays.flights.start",
+        "looker.credentials",
+        "pigment.export_key",
+        "webhook.token",
+    ]
+
+
+SECRETS = [
+    "pgmt_J8xq2Wn5Kd0vRt7Yb3Lm9Zc4Hf6Gs1Pa8Ue2Io5",
+    "0b9c1d3e-4f5a-4b6c-8d7e-8f9a0b1c2d3e",
+    "q83vEjRWeJA/+w==",
+    '{"client_id": "wVx2Kd0vRt7Yb3Lm9Zc4", "client_secret": "Hf6Gs1Pa8Ue2Io5Jq8x"}',
+    "hunter2 is the word",
+]
+
+
+def places(raw: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(raw, dict):
+        for key, value in raw.items():
+            yield from places(value, (*path, key))
+    yield path
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("key", ["looker/credentials", "pigment/import_key", "pigment/export_key", "webhook/token"])
+def test_a_secret_in_place_of_its_name_is_an_error(key: str, secret: str) -> None:
+    raw = file_where(key, "x")
+    section, field = key.split("/")
+    raw[section][field] = secret
+    (fault,) = faults_of(raw)
+    assert "write the NAME of the secret here" in fault
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, {"client_secret": SECRETS[0]}, [SECRETS[0]]])
+def test_the_value_of_a_secret_is_never_repeated(secret: object) -> None:
+    shown = []
+    for path in places(bridge_file.parse(BASE)):
+        raw: Any = bridge_file.parse(BASE)
+        place = raw
+        for section in path[:-1]:
+            place = place[section]
+        if path:
+            place[path[-1]] = secret
+        try:
+            decode(raw if path else secret)
+        except BridgeFileInvalid as fault:
+            shown.append(fault.cause)
+    words = [word for word in ("pgmt_", "0b9c1d3e", "q83vEj", "wVx2Kd0", "Hf6Gs1", "hunter2") if word in str(secret)]
+    assert shown
+    assert not [text for text in shown for word in words if word in text]
+
+
+WARNINGS = [
+    (
+        "relays/budget/target/configuration",
+        ID,
+        "relays.budget.target.configuration: is that of pulls.flights.target too",
+    ),
+    ("looker", "{host: acme, region: eu, credentials: a}", "looker.region: makes the address https://acme.api.eu"),
+    (
+        "pulls/flights/load",
+        "{incremental: {cursor: a.b, start: 2013-01-01, window: 1 day, delay: 1 hour}}",
+        "pulls.flights.source.query_timezone: is missing",
+    ),
+    (
+        "pulls/flights/load",
+        "{incremental: {cursor: a.b, start: 1, window: 9}}",
+        "pulls.flights.load.incremental: misses rows that appear after their time was read, and an append",
+    ),
+    ("pulls/flights/load", "{changes: {key: [Id]}}", "pulls.flights.load.changes: sends a changed row again"),
+    ("exports/revenue/format", "parquet", "exports.revenue.path: ends in .csv, and format is parquet"),
+    (
+        "pulls/flights/target/columns",
+        "{B: b, A: a}",
+        "pulls.flights.target.columns: loses its order when Terraform stores it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), WARNINGS)
+def test_unusual_settings_are_warnings(path: str, value: str, words: str) -> None:
+    (warning,) = decode(file_where(path, value)).warnings
+    assert warning.startswith(words)
+
+
+def test_a_file_without_a_job_is_a_warning() -> None:
+    assert decode({}).warnings == ("bridge.yaml: holds no job; write one under pulls, relays or exports",)

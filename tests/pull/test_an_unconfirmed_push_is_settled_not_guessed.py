@@ -1,0 +1,112 @@
+"""Pigment has no idempotency key: an unconfirmed push is settled, or repeated for a repeatable target."""
+
+import pytest
+
+from common.runs import settling
+from local.sandbox.wire import Response
+from tests.support.world import PUSH, ROWS, STATUS, World
+
+LOST = {
+    "reset after Pigment accepted": {"reset_after": True},
+    "500 after Pigment accepted": {"answer_instead": Response(500)},
+    "502 after Pigment accepted": {"answer_instead": Response(502)},
+    "503 after Pigment accepted": {"answer_instead": Response(503)},
+    "200 without an import id": {"answer_instead": Response(200, b"{}")},
+}
+
+
+@pytest.mark.parametrize("how", LOST.values(), ids=LOST.keys())
+def test_an_append_is_not_sent_again_but_left_to_a_person(world: World, how: dict[str, object]) -> None:
+    world.pigment_server.fault(PUSH, **how)
+
+    first = world.call(job="flights")
+    second = world.call(job="flights")
+
+    assert (first.status, first.code, first.receipt["outcome"]) == (500, "landing_unknown", "unknown")
+    assert "bridge settle" in first.error["next_step"]
+    assert (second.status, second.code, second.receipt["outcome"]) == (500, "landing_unknown", "failed")
+    assert first.receipt["run"] in second.error["message"]
+    assert len(world.imports) == 1
+
+
+def test_a_run_settled_as_landed_lets_the_next_run_land(world: World) -> None:
+    world.pigment_server.fault(PUSH, reset_after=True)
+    run = world.call(job="flights").receipt["run"]
+
+    settled = settling.settle_by_hand(world.store, world.clock, run, "landed")
+
+    assert settled.outcome == "landed"
+    assert world.receipts()[0]["outcome"] == "landed"
+    assert world.call(job="flights").body["outcome"] == "landed"
+    assert len(world.landed_rows()) == 2 * len(ROWS)
+
+
+def test_a_run_settled_as_not_landed_lets_the_next_run_land(world: World) -> None:
+    world.pigment_server.fault(PUSH, refuse=Response(502))
+    run = world.call(job="flights").receipt["run"]
+
+    settled = settling.settle_by_hand(world.store, world.clock, run, "not landed")
+
+    assert (settled.outcome, settled.error and settled.error.code) == ("failed", "landing_unknown")
+    assert world.call(job="flights").body["outcome"] == "landed"
+    assert len(world.landed_rows()) == len(ROWS)
+
+
+@pytest.mark.parametrize("how", list(LOST.values())[:-1], ids=list(LOST)[:-1])
+def test_a_repeatable_target_is_sent_again_in_the_same_run(world: World, how: dict[str, object]) -> None:
+    world.pull("flights", target={"repeatable": True})
+    world.pigment_server.fault(PUSH, **how)
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+    assert len(world.imports) == 2
+
+
+def test_a_repeatable_target_is_retried_by_the_next_run_after_the_last_attempt(world: World) -> None:
+    world.pull("flights", target={"repeatable": True})
+    world.pigment_server.fault(PUSH, times=-1, answer_instead=Response(503))
+
+    first = world.call(job="flights")
+    world.pigment_server.heal()
+    second = world.call(job="flights")
+
+    assert (first.status, first.code, first.receipt["outcome"]) == (503, "landing_unconfirmed", "unknown")
+    assert int(first.headers["Retry-After"]) > 0
+    assert second.body["outcome"] == "landed"
+    assert [receipt["outcome"] for receipt in world.receipts()] == ["failed", "landed"]
+
+
+def test_a_refused_connection_is_known_to_have_sent_nothing(world: World) -> None:
+    world.pigment_server.stop()
+
+    answer = world.call(job="flights")
+
+    assert (answer.status, answer.code, answer.receipt["outcome"]) == (503, "pigment_busy", "failed")
+    assert world.objects("leases/") == []
+
+
+def test_an_import_unknown_to_pigment_is_an_unknown_landing(world: World) -> None:
+    world.pigment_server.fault(STATUS, times=-1, refuse=Response(404))
+
+    answer = world.call(job="flights")
+
+    assert (answer.status, answer.code, answer.receipt["outcome"]) == (500, "landing_unknown", "unknown")
+    assert answer.receipt["import_id"] == world.imports[0].id
+
+
+def test_an_import_not_visible_yet_is_polled_again(world: World) -> None:
+    world.pigment_server.fault(STATUS, times=3, refuse=Response(404))
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+
+
+def test_the_same_tick_of_cloud_scheduler_lands_an_append_once(world: World) -> None:
+    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    later = {"X-CloudScheduler-ScheduleTime": "2026-03-02T06:15:00Z"}
+
+    first = world.call(job="flights", headers=tick)
+    again = world.call(job="flights", headers=tick)
+
+    assert again.body == first.body
+    assert len(world.landed_rows()) == len(ROWS)
+    assert world.call(job="flights", headers=later).body["run"] != first.body["run"]
+    assert len(world.landed_rows()) == 2 * len(ROWS)

@@ -1,0 +1,118 @@
+"""Two runs of one configuration never overlap, and a run that exceeds its time is completed by the next."""
+
+import concurrent.futures
+import threading
+
+import pytest
+
+from common.runs import leases
+from common.runs.leases import LIFETIME_S
+from tests.support.world import CONFIGURATION, PULL_RUN, PUSH, ROWS, World
+
+
+def test_of_two_concurrent_runs_one_lands_and_one_is_answered_409(world: World) -> None:
+    reading, may_go_on = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        reading.set()
+        may_go_on.wait(30)
+
+    world.looker_server.fault(PULL_RUN, act=pause)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(world.call, job="flights")
+        assert reading.wait(30)
+        second = world.call(job="flights")
+        may_go_on.set()
+
+    assert (second.status, second.code) == (409, "configuration_occupied")
+    assert first.result().receipt["run"] in second.error["message"]
+    assert first.result().body["outcome"] == "landed"
+    assert len(world.imports) == 1
+    assert [receipt["outcome"] for receipt in world.receipts()] == ["landed", "failed"]
+
+
+def test_sixteen_concurrent_runs_duplicate_no_row(world: World) -> None:
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: world.call(job="flights"), range(16)))
+
+    landed = [answer for answer in answers if answer.status == 200]
+    assert {answer.status for answer in answers} <= {200, 409}
+    assert len(landed) >= 1
+    assert len(world.imports) == len(landed)
+    assert len(world.landed_rows()) == len(landed) * len(ROWS)
+
+
+def test_an_import_longer_than_the_budget_is_answered_202_and_settled_by_the_next_run(world: World) -> None:
+    world.hold_pigment()
+    first = world.call(job="flights")
+    again = world.call(job="flights")
+    world.release_pigment()
+    world.pigment.finished(world.imports[0].id)
+    second = world.call(job="flights")
+
+    assert (first.status, first.body["outcome"]) == (202, "importing")
+    assert (again.status, again.code) == (409, "configuration_occupied")
+    assert (second.status, second.body["outcome"]) == (200, "landed")
+    settled = world.receipts()[0]
+    assert (settled["run"], settled["outcome"]) == (first.body["run"], "landed")
+    assert settled["rows"]["inserted"] == len(ROWS)
+    assert len(world.landed_rows()) == 2 * len(ROWS)
+
+
+def test_a_202_whose_import_fails_later_is_recorded_as_failed(world: World) -> None:
+    world.pigment.fail_next(CONFIGURATION, "Late", "It failed after all")
+    world.hold_pigment()
+    run = world.call(job="flights").body["run"]
+    world.release_pigment()
+    world.pigment.finished(world.imports[0].id)
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+    first = world.receipts()[0]
+    assert (first["run"], first["outcome"], first["error"]["code"]) == (run, "failed", "import_failed")
+
+
+def test_an_expired_lease_is_detected_before_the_push(world: World) -> None:
+    def another_run_takes_over() -> None:
+        world.clock.advance(LIFETIME_S + 1)
+        world.looker_server.heal()
+        answers.append(world.call(job="flights"))
+
+    answers: list[object] = []
+    world.looker_server.fault(PULL_RUN, act=another_run_takes_over)
+
+    first = world.call(job="flights")
+
+    # The run that took over has filed the first one's receipt already, and a receipt is filed once.
+    assert (first.status, first.code) == (500, "run_interrupted")
+    assert len(world.imports) == 1
+    assert len(world.landed_rows()) == len(ROWS)
+
+
+def test_an_active_run_renews_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEWAL_S", 0.01)
+    expiries: list[str] = []
+    renewed = threading.Event()
+
+    def watch(notice: object) -> None:
+        if getattr(notice, "name", "").startswith("leases/"):
+            expiries.append(getattr(notice, "generation", ""))
+            world.clock.advance(1)
+            if len(expiries) > 3:
+                renewed.set()
+
+    world.storage.on_finalize.append(watch)
+    world.looker_server.fault(PULL_RUN, act=lambda: renewed.wait(30) or None)
+
+    assert world.call(job="flights").body["outcome"] == "landed"
+    assert len(expiries) > 3
+
+
+def test_jobs_of_different_configurations_do_not_wait_for_each_other(world: World) -> None:
+    block = world.pigment.block(world.pigment.application("Planning"), "Other flights")
+    other = world.pigment.configuration(block, learn=True)
+    world.pull("others", target={"configuration": other})
+    statuses: list[int] = []
+    world.pigment_server.fault(PUSH, act=lambda: statuses.append(world.call(job="others").status))
+
+    assert world.call(job="flights").status == 200
+    assert statuses == [200]

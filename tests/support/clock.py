@@ -1,0 +1,33 @@
+"""A clock that a test moves."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    """Time passes only when the code under test sleeps or a test advances the clock."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 3, 1, 6, 15, tzinfo=UTC)
+        self._monotonic_s = 1000.0
+        self._lock = threading.Lock()
+        self.slept: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        "Called at each sleep, before time passes: Pigment's worker threads finish here."
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic_s(self) -> float:
+        return self._monotonic_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.meanwhile()
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        with self._lock:
+            self._now += timedelta(seconds=seconds)
+            self._monotonic_s += seconds

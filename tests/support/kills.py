@@ -1,0 +1,102 @@
+"""Calls in processes of their own that die at a chosen request: the one way in which tests kill a function."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any, Literal, Self
+
+import pytest
+
+from local.sandbox.wire import Server
+from tests.support.sites import WEBHOOK_TOKEN
+from tests.support.world import World
+
+When = Literal["before", "after"]
+
+AT_EVERY_WRITE = [pytest.param("after", id="after"), pytest.param("before", id="before", marks=pytest.mark.slow)]
+"Before a write the bucket is as it was after the previous write, so this half can be left to the slow proofs."
+
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessCall:
+    """A call of a function."""
+
+    function: str
+    body: str
+    path: str = "/"
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of_job(cls, function: str, job: str, headers: Mapping[str, str] | None = None, **more: Any) -> Self:
+        """What Cloud Scheduler posts."""
+        return cls(function, json.dumps({"job": job, **more}), headers={**_JSON, **(headers or {})})
+
+    @classmethod
+    def of_delivery(cls, relay: str, body: bytes) -> Self:
+        """What Looker posts."""
+        return cls("receive", body.decode(), f"/{relay}", {"X-Looker-Webhook-Token": WEBHOOK_TOKEN})
+
+
+DELIVER = ProcessCall("deliver", "{}", headers=_JSON)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kill:
+    """At the nth request of a kind (from 0), before the server has acted on it or after."""
+
+    server: Server
+    on: str
+    nth: int
+    when: When
+
+
+class Processes:
+    """Runs calls through `tests.support.zygote`."""
+
+    def __init__(self) -> None:
+        self._zygote = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.zygote"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._child: Future[int] = Future()
+
+    def dies(self, world: World, call: ProcessCall, kill: Kill) -> bool:
+        """Make a call that is killed at a request; False where it ended well without such a request."""
+        how: dict[str, Any] = (
+            {"then": self._kill, "reset_after": True}
+            if kill.when == "after"
+            else {"act": self._kill, "reset_before": True}
+        )
+        fault = kill.server.fault(kill.on, after=kill.nth, **how)
+        code = self._run(world, call)
+        kill.server.faults.remove(fault)
+        assert code == (-signal.SIGKILL if fault.hits else 0)
+        return bool(fault.hits)
+
+    def close(self) -> None:
+        self._zygote.communicate()
+
+    def _run(self, world: World, call: ProcessCall) -> int:
+        """The exit code of a call, or the signal that ended it."""
+        assert self._zygote.stdin
+        assert self._zygote.stdout
+        self._child = Future()
+        asked = {**dataclasses.asdict(call), "environment": world.environment(), "now": world.clock.now().isoformat()}
+        self._zygote.stdin.write(json.dumps(asked) + "\n")
+        self._zygote.stdin.flush()
+        self._child.set_result(int(self._zygote.stdout.readline()))
+        return int(self._zygote.stdout.readline())
+
+    def _kill(self) -> None:
+        os.kill(self._child.result(10), signal.SIGKILL)

@@ -1,0 +1,154 @@
+"""The sandbox behind a bridge: Looker, Pigment, Cloud Storage and Secret Manager, each on a port of this machine."""
+
+import json
+import time
+from pathlib import Path
+from typing import Self
+
+from local.sandbox.looker import SandboxLooker
+from local.sandbox.pigment import SandboxImport, SandboxPigment
+from local.sandbox.secrets import SandboxSecrets
+from local.sandbox.storage import SandboxStorage
+from local.sandbox.wire import Request, Response, Server, Site
+from tests.support.clock import FakeClock
+
+LOOKER_SECRET = "a-looker-client-secret"
+PIGMENT_KEY = "pgmt_ThisIsAnImportKeyOfTheSandbox"
+EXPORT_KEY = "the-export-key-of-the-instance"
+WEBHOOK_TOKEN = "the-webhook-token-of-the-instance"
+
+PULL_RUN = r"POST /api/4\.0/queries/run/csv"
+PUSH = r"POST /api/v1/import/push/csv"
+STATUS = r"GET /api/v1/import/[^/]+/status"
+EXPORTS = r"(GET|POST) /api/(v1/)?export/"
+STORAGE_WRITES = r"(POST|PUT|DELETE) /"
+
+SHARED = "shared server"
+"The names of threads that outlive a test begin so."
+
+_KEEP_BYTES = 1 << 20
+_CONNECTIONS_END_WITHIN_S = 10
+
+
+class NoSite:
+    """Stands behind a server between two tests."""
+
+    def answer(self, _: Request) -> Response:
+        return Response(404)
+
+
+class Servers:
+    """Servers that outlive a test. Each test puts its own sites behind them, and `reset` forgets that test."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, Server] = {}
+
+    def serve(self, name: str, site: Site, *, keep_bytes: int = 0) -> Server:
+        """The server of this name, now with this site; a new server where a test stopped the old one."""
+        server = self._servers.get(name)
+        if server is None or server._thread is None:
+            server = self._servers[name] = Server(site).start()
+            assert server._thread
+            server._thread.name = f"{SHARED} {name}"
+        server.site, server.keep_bytes = site, keep_bytes
+        return server
+
+    def reset(self) -> None:
+        for server in self._servers.values():
+            server.heal()
+            server.site = NoSite()
+            _disconnect(server)
+            server.exchanges = []
+
+    def stop(self) -> None:
+        for server in self._servers.values():
+            server.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _disconnect(server: Server) -> None:
+    """Close all connections, and wait for the threads that serve them."""
+    deadline_s = time.monotonic() + _CONNECTIONS_END_WITHIN_S
+    while server._http._open:
+        assert time.monotonic() < deadline_s, "a request of this test does not end"
+        server._http.close_connections()
+        time.sleep(0.001)
+
+
+class Sites:
+    """The sandbox of one test: empty, but for the keys and secrets that the bridge uses."""
+
+    def __init__(self, folder: Path, servers: Servers) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.pigment_is_held = False
+        self.looker = SandboxLooker(client_id="bridge", client_secret=LOOKER_SECRET, clock=self._seconds)
+        self.pigment = SandboxPigment(clock=self._seconds)
+        self.pigment.key(["Import"], PIGMENT_KEY)
+        self.pigment.key(["Export"], EXPORT_KEY)
+        self.secrets = SandboxSecrets(
+            {
+                "looker-api": json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET}),
+                "pigment-import-key": PIGMENT_KEY,
+                "pigment-export-key": EXPORT_KEY,
+                "looker-webhook-token": WEBHOOK_TOKEN,
+            }
+        )
+        self.storage = SandboxStorage(folder / "state")
+        self.storage.create_bucket("bucket")
+        self._servers = servers
+        self.looker_server = servers.serve("looker", self.looker, keep_bytes=_KEEP_BYTES)
+        self.pigment_server = servers.serve("pigment", self.pigment, keep_bytes=_KEEP_BYTES)
+        self.storage_server = servers.serve("storage", self.storage)
+        self.secrets_server = servers.serve("secrets", self.secrets)
+
+    @property
+    def bucket(self) -> Path:
+        """The bucket as plain files."""
+        return self.folder / "state" / "bucket"
+
+    @property
+    def imports(self) -> list[SandboxImport]:
+        return list(self.pigment.imports)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a function that uses this sandbox."""
+        return {
+            "BRIDGE_BUCKET": "bucket",
+            "GOOGLE_CLOUD_PROJECT": "test",
+            "STORAGE_EMULATOR_HOST": self.storage_server.url,
+            "SECRET_MANAGER_EMULATOR_HOST": self.secrets_server.url,
+        }
+
+    def heal(self) -> None:
+        """Remove the faults of all servers."""
+        for server in (self.looker_server, self.pigment_server, self.storage_server, self.secrets_server):
+            server.heal()
+
+    def hold_pigment(self) -> None:
+        """Keep imports in progress until `release_pigment`."""
+        self.pigment_is_held = True
+        self.pigment.hold()
+
+    def release_pigment(self) -> None:
+        self.pigment_is_held = False
+        self.pigment.release()
+
+    def finish_imports(self) -> None:
+        """Wait until Pigment has finished every import, unless imports are held."""
+        if not self.pigment_is_held:
+            for each in self.imports:
+                self.pigment.finished(each.id)
+
+    def close(self) -> None:
+        self._servers.reset()
+        for site in (self.looker, self.pigment, self.storage):
+            site.close()
+
+    def _seconds(self) -> float:
+        return self.clock.now().timestamp()

@@ -1,0 +1,58 @@
+"""Calls functions, each call in a process of its own, which a test may kill.
+
+The functions are imported once, and this process forks for every call: a call does not wait for the imports. Each line
+on standard input is a call as JSON. The answer is a line with the child's process id and, when the child has ended, a
+line with its exit code: 0 for an answer of 200, 3 for any other, or the negative number of the signal that ended it.
+"""
+
+import datetime as dt
+import json
+import os
+import sys
+from typing import Any
+
+import functions_framework
+
+from common.platform.clock import SystemClock
+from common.runs import instance
+from local.function_server import ENTRY_POINTS, FUNCTIONS
+
+
+class FixedClock(SystemClock):
+    """The time at which the test's clock stands; sleeping takes real time."""
+
+    def __init__(self, now: str) -> None:
+        self._now = dt.datetime.fromisoformat(now)
+
+    def now(self) -> dt.datetime:
+        return self._now
+
+
+def call(app: Any, asked: dict[str, Any]) -> int:
+    os.environ.update(asked["environment"])
+    instance.current = instance.Instance(FixedClock(asked["now"]))
+    answer = app.test_client().post(asked["path"], data=asked["body"].encode(), headers=asked["headers"])
+    return 0 if answer.status_code == 200 else 3
+
+
+def main() -> None:
+    apps = {
+        name: functions_framework.create_app(function, str(FUNCTIONS / f"{function}.py"), "http")
+        for name, function in ENTRY_POINTS.items()
+    }
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if not child:
+            os._exit(call(apps[asked["function"]], asked))
+        report(child)
+        report(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def report(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
