@@ -21,7 +21,7 @@ from local import bridge_file, bridge_schema
 from local.cli import app
 from tests.config.test_bridge_yaml_faults_are_named_all_at_once import BASE, FAULTS, ID, SECRETS, file_where
 from tests.config.test_bridge_yaml_says_everything import EXPORT_FILTER, WHOLE
-from tests.support import terraform
+from tests.support import documents, terraform
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
