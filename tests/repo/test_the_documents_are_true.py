@@ -122,14 +122,6 @@ def test_each_bridge_command_is_documented() -> None:
     assert set(bridge_commands()) == told
 
 
-@pytest.mark.parametrize("words", bridge_commands(), ids=" ".join)
-def test_each_bridge_command_has_help_for_itself_and_its_options(words: tuple[str, ...]) -> None:
-    command = bridge_commands()[words]
-
-    assert command.help
-    assert [parameter.name for parameter in command.params if not getattr(parameter, "help", None)] == []
-
-
 @each_document
 def test_each_module_that_is_run_knows_its_arguments(document: Path) -> None:
     for module, *arguments in documents.commands(document, r"\.venv/bin/python -m"):

@@ -127,7 +127,7 @@ def _known(path: str) -> str:
     return path if path in _schema().entries else _known(path.rpartition("/")[0])
 
 
-def _entry(path: str) -> bridge_schema.Entry:
+def _entry(path: str) -> bridge_schema.SchemaEntry:
     return _schema().entries[_known(path)]
 
 
@@ -160,7 +160,7 @@ def _value(path: str, field: msgspec.structs.FieldInfo) -> str:
     return words
 
 
-def _words(entry: bridge_schema.Entry | None, kind: Any) -> str:
+def _words(entry: bridge_schema.SchemaEntry | None, kind: Any) -> str:
     if entry is not None:
         return "a section" if entry.kind in _SECTIONS and not entry.choices else entry.instead
     match typing.get_origin(kind):
