@@ -21,7 +21,7 @@ from local import bridge_file, bridge_schema
 from local.cli import app
 from tests.config.test_bridge_yaml_errors_are_reported_together import BASE, FAULTS, ID, SECRETS, file_where
 from tests.config.test_bridge_yaml_is_decoded import EXPORT_FILTER, WHOLE
-from tests.support import terraform
+from tests.support import documents, terraform
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -135,15 +135,6 @@ def paths_of(faults: list[str]) -> set[str]:
     return {fault.split(": ")[0] for fault in faults}
 
 
-def readme_example() -> dict[str, Any]:
-    """The blocks of the README, as one file."""
-    sections: dict[str, Any] = {}
-    for block in (ROOT / "README.md").read_text().split("```yaml\n")[1:]:
-        for name, section in yaml.safe_load(block.split("```")[0]).items():
-            sections.setdefault(name, {}).update(section)
-    return sections
-
-
 def with_pull(**fields: Any) -> dict[str, Any]:
     raw: Any = bridge_file.parse(BASE)
     raw["pulls"]["flights"] |= fields
@@ -158,7 +149,7 @@ def with_export(**fields: Any) -> dict[str, Any]:
 
 SOUND: dict[str, Any] = {
     "the-example": (INFRA / "bridge.yaml").read_text(),
-    "the-readme": readme_example(),
+    "the-documents": documents.examples(*documents.DOCUMENTS),
     "everything": WHOLE,
     "small": BASE,
     "nothing": {"pulls": {}},
@@ -359,7 +350,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.TerraformFo
 
 
 @pytest.mark.parametrize(
-    "name", ["the-example", "the-readme", "an-unquoted-date", "numbers", "pairs", "a-mapping", "filters"]
+    "name", ["the-example", "the-documents", "an-unquoted-date", "numbers", "pairs", "a-mapping", "filters"]
 )
 def test_terraforms_copy_equals_the_file(name: str, workspace: terraform.TerraformFolder, tmp_path: Path) -> None:
     raw, file = SOUND[name], tmp_path / "bridge.yaml"
