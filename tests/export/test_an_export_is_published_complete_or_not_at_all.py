@@ -26,7 +26,7 @@ MARK = b"\xef\xbb\xbf"
 
 @pytest.fixture
 def revenue(world: World) -> World:
-    world.export("revenue")
+    world.add_export("revenue")
     return world
 
 
@@ -45,9 +45,9 @@ def expect_nothing_left(world: World) -> None:
 
 
 def test_an_export_is_published_byte_for_byte(revenue: World) -> None:
-    revenue.pigment_gives([GUIDE[:40], GUIDE[40:]])
+    revenue.answer_exports([GUIDE[:40], GUIDE[40:]])
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert answer.status == 200, answer.body
     assert answer.receipt["outcome"] == "published"
@@ -60,8 +60,8 @@ def test_an_export_is_published_byte_for_byte(revenue: World) -> None:
 
 
 def test_the_object_has_its_metadata(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE)
-    answer = revenue.call("export", job="revenue")
+    revenue.answer_exports(GUIDE)
+    answer = revenue.run_export("revenue")
 
     said = metadata(revenue)
     assert json.loads(said["header"]) == ["Country", "Month", "Cost", "Revenue", "Margin"]
@@ -72,8 +72,8 @@ def test_the_object_has_its_metadata(revenue: World) -> None:
 
 def test_a_later_run_replaces_the_object_and_keeps_its_receipts(revenue: World) -> None:
     for content in (GUIDE, GUIDE + b"DE;Mar 21;20.00;60.00;40.00\n"):
-        revenue.pigment_gives(content)
-        assert revenue.call("export", job="revenue").status == 200
+        revenue.answer_exports(content)
+        assert revenue.run_export("revenue").status == 200
         revenue.clock.advance(3600)
 
     assert published(revenue).endswith(b"40.00\n")
@@ -81,20 +81,20 @@ def test_a_later_run_replaces_the_object_and_keeps_its_receipts(revenue: World) 
 
 
 def test_a_path_with_placeholders_names_each_run(world: World) -> None:
-    world.export("revenue", path="revenue/dt={date}/{time}-{run}.csv", time_zone="Europe/Paris")
-    world.pigment_gives(GUIDE)
+    world.add_export("revenue", path="revenue/dt={date}/{time}-{run}.csv", time_zone="Europe/Paris")
+    world.answer_exports(GUIDE)
 
-    run = world.call("export", job="revenue").receipt["run"]
+    run = world.run_export("revenue").receipt["run"]
 
     assert published(world, f"exports/revenue/dt=2026-03-01/071500-{run}.csv") == GUIDE
 
 
 def test_an_export_can_use_another_bucket(world: World) -> None:
     world.storage.create_bucket("theirs")
-    world.export("revenue", bucket="theirs", path="in/revenue.csv")
-    world.pigment_gives(GUIDE)
+    world.add_export("revenue", bucket="theirs", path="in/revenue.csv")
+    world.answer_exports(GUIDE)
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.receipt["object"] == "gs://theirs/in/revenue.csv"
     assert Store("theirs").read("in/revenue.csv") == GUIDE
@@ -102,10 +102,10 @@ def test_an_export_can_use_another_bucket(world: World) -> None:
 
 
 def test_gzip_is_published_with_its_content_type(world: World) -> None:
-    world.export("revenue", compress="gzip", path="revenue.csv.gz")
-    world.pigment_gives(GUIDE)
+    world.add_export("revenue", compress="gzip", path="revenue.csv.gz")
+    world.answer_exports(GUIDE)
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     content = published(world, "exports/revenue.csv.gz")
     assert gzip.decompress(content) == GUIDE
@@ -113,9 +113,9 @@ def test_gzip_is_published_with_its_content_type(world: World) -> None:
 
 
 def test_a_preview_shows_and_publishes_nothing(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE)
+    revenue.answer_exports(GUIDE)
 
-    answer = revenue.call("export", job="revenue", preview=True)
+    answer = revenue.run_export("revenue", preview=True)
 
     assert answer.receipt["outcome"] == "previewed"
     assert answer.receipt["preview"]["header"][0] == "Country"
@@ -127,40 +127,40 @@ def test_a_preview_shows_and_publishes_nothing(revenue: World) -> None:
 @pytest.mark.parametrize("asked", [None, "Utf8WithBom", "Utf8WithoutBom"])
 def test_a_requested_byte_order_mark_is_not_part_of_the_header(world: World, asked: str | None) -> None:
     source: dict[str, Any] = {"list": VIEW, "delimiter": ";", **({"encoding": asked} if asked else {})}
-    world.export("revenue", source=source)
-    world.pigment_gives(MARK + GUIDE)
+    world.add_export("revenue", source=source)
+    world.answer_exports(MARK + GUIDE)
 
-    assert world.call("export", job="revenue").status == 200
+    assert world.run_export("revenue").status == 200
 
     assert published(world) == (MARK + GUIDE if asked == "Utf8WithBom" else GUIDE)
     assert json.loads(metadata(world)["header"])[0] == "Country"
 
 
 def test_a_last_record_without_a_line_end_is_accepted_with_a_known_length(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE.rstrip(b"\n"))
+    revenue.answer_exports(GUIDE.rstrip(b"\n"))
 
-    assert revenue.call("export", job="revenue").status == 200
+    assert revenue.run_export("revenue").status == 200
     assert published(revenue) == GUIDE
 
 
 def test_a_last_record_without_a_line_end_is_refused_without_a_known_length(revenue: World) -> None:
-    revenue.pigment_gives([GUIDE.rstrip(b"\n")])
+    revenue.answer_exports([GUIDE.rstrip(b"\n")])
 
-    assert revenue.call("export", job="revenue").code == "stream_cut"
+    assert revenue.run_export("revenue").code == "stream_cut"
 
 
 def test_a_changed_header_is_a_warning(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE)
-    revenue.call("export", job="revenue")
-    revenue.pigment_gives(GUIDE.replace(b"Margin", b"Profit"))
+    revenue.answer_exports(GUIDE)
+    revenue.run_export("revenue")
+    revenue.answer_exports(GUIDE.replace(b"Margin", b"Profit"))
 
-    warnings = revenue.call("export", job="revenue").receipt["warnings"]
+    warnings = revenue.run_export("revenue").receipt["warnings"]
 
     assert any("Margin" in warning and "Profit" in warning for warning in warnings)
 
 
 def test_the_options_of_a_block_are_sent_to_pigment(world: World) -> None:
-    world.export(
+    world.add_export(
         "revenue",
         source={
             "metric": VIEW,
@@ -171,8 +171,8 @@ def test_the_options_of_a_block_are_sent_to_pigment(world: World) -> None:
         },
         date_format="Legacy",
     )
-    world.pigment_gives(GUIDE)
-    world.call("export", job="revenue")
+    world.answer_exports(GUIDE)
+    world.run_export("revenue")
 
     (asked,) = [each for each in world.pigment_server.exchanges if "/export/" in each.path]
     assert (asked.method, asked.path) == ("POST", f"/api/v1/export/metric/{VIEW}")
@@ -186,15 +186,15 @@ def test_the_options_of_a_block_are_sent_to_pigment(world: World) -> None:
 
 
 def test_a_view_that_is_too_big_is_replaced_by_its_fallback(world: World) -> None:
-    world.export("revenue", fallback={"table": VIEW, "delimiter": ";"})
-    world.pigment_gives(GUIDE)
+    world.add_export("revenue", fallback={"table": VIEW, "delimiter": ";"})
+    world.answer_exports(GUIDE)
     world.pigment_server.heal()
     world.pigment_server.fault(r"GET /api/export/view/", refuse=Response(413, b"View is too big to be exported."))
     world.pigment_server.fault(
         r"POST /api/v1/export/table/", refuse=Response(200, [GUIDE], {"Content-Type": "text/csv"})
     )
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
     assert any("too big" in warning for warning in answer.receipt["warnings"])
@@ -224,61 +224,61 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("response", "status", "code"), REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refused_export_keeps_the_previous_object(revenue: World, response: Response, status: int, code: str) -> None:
-    revenue.pigment_gives(GUIDE)
-    assert revenue.call("export", job="revenue").status == 200
+    revenue.answer_exports(GUIDE)
+    assert revenue.run_export("revenue").status == 200
     before = revenue.store.look_at("exports/revenue.csv")
     revenue.pigment_server.heal()
     revenue.pigment_server.fault(EXPORTS, times=-1, refuse=response)
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert (answer.status, answer.code) == (status, code), answer.body
     assert answer.error["message"]
     assert answer.error["next_step"]
     assert revenue.store.look_at("exports/revenue.csv") == before
     expect_nothing_left(revenue)
-    revenue.pigment_gives(GUIDE)
-    assert revenue.call("export", job="revenue").status == 200
+    revenue.answer_exports(GUIDE)
+    assert revenue.run_export("revenue").status == 200
 
 
 def test_a_key_of_the_old_format_is_explained(revenue: World) -> None:
     revenue.secrets.put("pigment-export-key", "11111111-2222-4333-8444-555555555555")
     revenue.pigment_server.fault(EXPORTS, refuse=Response(401, b""))
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert answer.code == "pigment_key_refused"
     assert "old format" in answer.error["next_step"]
 
 
 def test_max_shrink_refuses_an_export(world: World) -> None:
-    world.export("revenue", guards={"max_shrink": "50%"})
-    world.pigment_gives(GUIDE)
-    world.call("export", job="revenue")
-    world.pigment_gives(GUIDE[: GUIDE.index(b"FR;Feb")])
+    world.add_export("revenue", guards={"max_shrink": "50%"})
+    world.answer_exports(GUIDE)
+    world.run_export("revenue")
+    world.answer_exports(GUIDE[: GUIDE.index(b"FR;Feb")])
 
-    assert world.call("export", job="revenue").code == "shrunk"
+    assert world.run_export("revenue").code == "shrunk"
     assert published(world) == GUIDE
 
 
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["in chunks", "with a length"])
 @pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
 def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: bool, is_reset: bool) -> None:
-    revenue.pigment_gives(GUIDE)
-    revenue.call("export", job="revenue")
+    revenue.answer_exports(GUIDE)
+    revenue.run_export("revenue")
     before = revenue.store.look_at("exports/revenue.csv")
     longer = GUIDE + b"DE;Mar 21;20.00;60.00;40.00\n"
 
     for cut_at in range(0, len(longer) - (not is_chunked), 13):
         how = {"reset_after_bytes" if is_reset else "cut_after_bytes": cut_at}
-        revenue.pigment_gives([longer] if is_chunked else longer, **how)
-        answer = revenue.call("export", job="revenue")
+        revenue.answer_exports([longer] if is_chunked else longer, **how)
+        answer = revenue.run_export("revenue")
         assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
         assert revenue.store.look_at("exports/revenue.csv") == before
     expect_nothing_left(revenue)
 
-    revenue.pigment_gives(longer)
-    assert revenue.call("export", job="revenue").status == 200
+    revenue.answer_exports(longer)
+    assert revenue.run_export("revenue").status == 200
     assert published(revenue) == longer
 
 
@@ -286,17 +286,17 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: 
 def test_a_stream_cut_after_many_blocks_publishes_nothing(revenue: World, is_chunked: bool) -> None:
     """Of a single column, what is left of any record is a record."""
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
-    revenue.pigment_gives([content] if is_chunked else content, cut_after_bytes=len(content) - 1000)
+    revenue.answer_exports([content] if is_chunked else content, cut_after_bytes=len(content) - 1000)
 
-    assert revenue.call("export", job="revenue").code == "stream_cut"
+    assert revenue.run_export("revenue").code == "stream_cut"
     assert revenue.objects("exports/") == revenue.objects("tmp/") == []
 
 
 def test_a_running_export_refuses_a_second_run(revenue: World) -> None:
     inner = []
-    revenue.pigment_gives(GUIDE, act=lambda: inner.append(revenue.call("export", job="revenue")))
+    revenue.answer_exports(GUIDE, act=lambda: inner.append(revenue.run_export("revenue")))
 
-    assert revenue.call("export", job="revenue").status == 200
+    assert revenue.run_export("revenue").status == 200
     assert [(answer.status, answer.code) for answer in inner] == [(409, "configuration_occupied")]
 
 
@@ -304,9 +304,9 @@ def test_another_writer_is_not_overwritten(revenue: World) -> None:
     def somebody_else_writes() -> None:
         revenue.store.write_json("exports/revenue.csv", {"theirs": 1}, over=0)
 
-    revenue.pigment_gives(GUIDE, then=somebody_else_writes)
+    revenue.answer_exports(GUIDE, then=somebody_else_writes)
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert (answer.status, answer.code) == (409, "configuration_occupied")
     assert b"theirs" in published(revenue)
@@ -316,30 +316,30 @@ def test_another_writer_is_not_overwritten(revenue: World) -> None:
 def test_files_of_killed_runs_are_deleted_after_a_day(revenue: World) -> None:
     left = "tmp/20260227T061500-00000000"
     revenue.store.create(left, b"half", {}, content_type="text/csv")
-    revenue.pigment_gives(GUIDE)
-    revenue.call("export", job="revenue")
+    revenue.answer_exports(GUIDE)
+    revenue.run_export("revenue")
     assert revenue.objects("tmp/") == [left]
 
     created = next(revenue.store.entries("tmp/")).created_at
     revenue.clock.advance((created + timedelta(days=1, seconds=1) - revenue.clock.now()).total_seconds())
-    revenue.call("export", job="revenue")
+    revenue.run_export("revenue")
     assert revenue.objects("tmp/") == []
 
 
 def test_an_unknown_job_or_a_job_of_another_kind_is_refused(revenue: World) -> None:
     for job in ("nothing", "flights"):
-        answer = revenue.call("export", job=job)
+        answer = revenue.run_export(job)
         assert (answer.status, answer.code) == (404, "no_such_job")
         assert "revenue" in answer.error["message"]
 
 
 def test_parquet_has_typed_columns(world: World) -> None:
-    world.export("revenue", format="parquet", path="revenue.parquet")
-    world.pigment_gives(
+    world.add_export("revenue", format="parquet", path="revenue.parquet")
+    world.answer_exports(
         b"Country;Day;Cost;Units;Open;Mixed\nFR;2024-11-21;50.00;3;TRUE;1\nDE;2024-11-22;;4;FALSE;n/a\n"
     )
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
     content = published(world, "exports/revenue.parquet")
@@ -358,14 +358,14 @@ def test_parquet_has_typed_columns(world: World) -> None:
 
 
 def test_a_rotated_key_is_read_again(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE)
-    revenue.call("export", job="revenue")
+    revenue.answer_exports(GUIDE)
+    revenue.run_export("revenue")
     revenue.pigment_server.heal()
     revenue.secrets.put("pigment-export-key", "the-next-export-key")
     revenue.pigment_server.fault(EXPORTS, refuse=Response(401, b""))
     revenue.pigment_server.fault(EXPORTS, refuse=Response(200, GUIDE, {"Content-Type": "text/csv"}))
 
-    assert revenue.call("export", job="revenue").status == 200
+    assert revenue.run_export("revenue").status == 200
     used = [each.headers["Authorization"] for each in revenue.pigment_server.exchanges if "/export/" in each.path]
     assert used[-1] == "Bearer the-next-export-key"
 
@@ -376,9 +376,9 @@ def test_an_export_longer_than_the_budget_publishes_nothing(revenue: World) -> N
         revenue.clock.advance(3600)
         yield b"DE;Mar 21;20.00;60.00;40.00\n"
 
-    revenue.pigment_gives(slowly())
+    revenue.answer_exports(slowly())
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert (answer.status, answer.code) == (503, "out_of_time")
     assert revenue.objects("exports/") == []
@@ -386,13 +386,13 @@ def test_an_export_longer_than_the_budget_publishes_nothing(revenue: World) -> N
 
 
 def test_a_corrupted_temporary_object_is_not_published(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE)
+    revenue.answer_exports(GUIDE)
     other = {"name": "tmp/x", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
     revenue.storage_server.fault(
         r"GET /storage/v1/b/bucket/o/tmp", times=-1, answer_instead=Response.of_json(other), after=0
     )
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert (answer.status, answer.code) == (503, "storage_busy")
     assert "checksum" in answer.error["message"]
@@ -400,7 +400,7 @@ def test_a_corrupted_temporary_object_is_not_published(revenue: World) -> None:
 
 
 def test_a_corrupted_published_object_is_reported(revenue: World) -> None:
-    revenue.pigment_gives(GUIDE)
+    revenue.answer_exports(GUIDE)
     other = {"name": "exports/revenue.csv", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
     revenue.storage_server.fault(
         r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo",
@@ -409,7 +409,7 @@ def test_a_corrupted_published_object_is_reported(revenue: World) -> None:
         ),
     )
 
-    answer = revenue.call("export", job="revenue")
+    answer = revenue.run_export("revenue")
 
     assert answer.code == "storage_refused"
     assert "Do not use the object" in answer.error["next_step"]

@@ -23,7 +23,7 @@ def http2(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     with Server(world.pigment, context) as server:
         world.raw["pigment"]["url"] = server.url
-        world.export("revenue")
+        world.add_export("revenue")
         yield server
 
 
@@ -35,7 +35,7 @@ def give(server: Server, content: bytes, **how: int) -> None:
 def test_an_export_uses_http2(world: World, http2: Server) -> None:
     give(http2, ROWS)
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
     assert answer.receipt["warnings"] == []
@@ -45,25 +45,25 @@ def test_an_export_uses_http2(world: World, http2: Server) -> None:
 def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(world: World, http2: Server) -> None:
     give(http2, ROWS.rstrip(b"\n"))
 
-    assert world.call("export", job="revenue").status == 200
+    assert world.run_export("revenue").status == 200
     assert world.store.read("exports/revenue.csv") == ROWS
 
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
 def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Server, how: str) -> None:
     give(http2, ROWS)
-    assert world.call("export", job="revenue").status == 200
+    assert world.run_export("revenue").status == 200
     before = world.store.look_at("exports/revenue.csv")
 
     for cut_at in range(0, len(ROWS) + 1, 17):
         give(http2, ROWS, **{how: cut_at})
-        answer = world.call("export", job="revenue")
+        answer = world.run_export("revenue")
         assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
         assert world.store.look_at("exports/revenue.csv") == before
     assert world.objects("tmp/") == world.objects("leases/") == []
 
     give(http2, ROWS)
-    assert world.call("export", job="revenue").status == 200
+    assert world.run_export("revenue").status == 200
 
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
@@ -72,7 +72,7 @@ def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: S
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
     give(http2, content, **{how: len(content) - 1000})
 
-    assert world.call("export", job="revenue").code == "stream_cut"
+    assert world.run_export("revenue").code == "stream_cut"
     assert world.objects("exports/") == world.objects("tmp/") == []
 
 
@@ -83,6 +83,6 @@ def test_the_key_is_in_no_log_line_whatever_the_level(
     caplog.set_level(logging.DEBUG)
     give(http2, ROWS)
 
-    assert world.call("export", job="revenue").status == 200
+    assert world.run_export("revenue").status == 200
     assert EXPORT_KEY not in caplog.text
     assert "run ended" in caplog.text

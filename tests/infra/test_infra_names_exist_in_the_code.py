@@ -80,19 +80,19 @@ class Observed:
 
     def pull(self, job: str = "flights", **body: Any) -> dict[str, Any]:
         with self.of("looker_pull"):
-            return self.world.call("pull", job=job, **body).receipt
+            return self.world.run_pull(job, **body).receipt
 
     def export(self, job: str, **body: Any) -> dict[str, Any]:
         with self.of("pigment_export"):
-            return self.world.call("export", job=job, **body).receipt
+            return self.world.run_export(job, **body).receipt
 
     def post(self, relay: str, body: bytes, **how: Any) -> int:
         with self.of("webhook_receive"):
-            return self.world.post(relay, body, **how).status
+            return self.world.post_delivery(relay, body, **how).status
 
     def deliver(self) -> dict[str, Any]:
         with self.of("webhook_deliver"):
-            return self.world.call("deliver").body
+            return self.world.run_deliver().body
 
 
 def touched(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
@@ -150,7 +150,7 @@ def pulls(here: Observed) -> None:
     world = here.world
     assert here.pull()["outcome"] == "landed"
     assert here.pull(preview=True)["outcome"] == "previewed"
-    world.pull("few", guards={"min_rows": 99})
+    world.add_pull("few", guards={"min_rows": 99})
     assert here.pull("few")["outcome"] == "refused"
     assert here.pull("nobody").get("outcome") is None  # a request refused
     trips = Trips(world, repeatable=True)
@@ -158,16 +158,16 @@ def pulls(here: Observed) -> None:
     assert here.pull("trips")["outcome"] == "landed"
     changing(world, "keyed")
     assert here.pull("keyed")["outcome"] == "landed"
-    world.flights(ROWS[1:])
+    world.put_flights(ROWS[1:])
     assert here.pull("keyed")["changes"]["gone"] == 1
-    world.pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
+    world.add_pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
     assert here.pull("skipping")["outcome"] == "landed_with_skips"
 
 
 def changing(world: World, name: str) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), name)
     target = {"configuration": world.pigment.configuration(block, HEADER, unique=HEADER[:3]), "repeatable": True}
-    world.pull(name, load={"changes": {"key": HEADER[:3]}}, target=target)
+    world.add_pull(name, load={"changes": {"key": HEADER[:3]}}, target=target)
 
 
 def skipping(world: World) -> str:
@@ -185,12 +185,12 @@ def skipping(world: World) -> str:
 
 def exports(here: Observed) -> None:
     world = here.world
-    world.export("revenue")
-    world.export("accounts", format="parquet", path="accounts.parquet")
+    world.add_export("revenue")
+    world.add_export("accounts", format="parquet", path="accounts.parquet")
     world.storage.create_bucket("acme-analytics")
-    world.export("elsewhere", bucket="acme-analytics")
-    world.export("guarded", guards={"min_rows": 99})
-    world.pigment_gives(b"Code;Name\na;b\n")
+    world.add_export("elsewhere", bucket="acme-analytics")
+    world.add_export("guarded", guards={"min_rows": 99})
+    world.answer_exports(b"Code;Name\na;b\n")
     for job in ("revenue", "revenue", "accounts", "elsewhere"):
         assert here.export(job)["outcome"] == "published"
     assert here.export("revenue", preview=True)["outcome"] == "previewed"
@@ -199,12 +199,12 @@ def exports(here: Observed) -> None:
 
 def relays(here: Observed) -> None:
     world = here.world
-    world.relay("sales")
-    world.relay("latest", keep="latest")
-    world.relay("strict", guards={"min_rows": 99})
-    world.relay("ready", start="flights")
+    world.add_relay("sales")
+    world.add_relay("latest", keep="latest")
+    world.add_relay("strict", guards={"min_rows": 99})
+    world.add_relay("ready", start="flights")
     changing(world, "changing")
-    world.relay("again", start="changing")
+    world.add_relay("again", start="changing")
     for name in ("sales", "sales", "latest", "strict", "ready", "again"):
         assert here.post(name, delivery(("1", "2"))) == 200
     world.clock.advance(1)
@@ -225,15 +225,15 @@ def a_pull_ends_what_a_relay_began(here: Observed) -> None:
     """Both land in the same configuration, and the relay's import outlasts its call: well, and badly."""
     world = here.world
     target = {"configuration": CONFIGURATION, "shared": True}
-    world.pull("flights", target=target)
-    world.relay("beside", target=target)
+    world.add_pull("flights", target=target)
+    world.add_relay("beside", target=target)
     for amount, fails in (("1", False), ("2", True)):
         if fails:
             world.pigment.fail_next(CONFIGURATION, "Late", "It failed after all")
         assert here.post("beside", told(amount)) == 200
-        world.hold_pigment()
+        world.pause_imports()
         here.deliver()
-        world.release_pigment()
+        world.resume_imports()
         world.pigment.finished(world.imports[-1].id)
         assert here.pull()["outcome"] == "landed"
 
@@ -248,9 +248,9 @@ def told(amount: str) -> bytes:
 def sweeps(here: Observed) -> None:
     """What the watch says: of a landing that is overdue, of a key near its end, and that it could not look."""
     world = here.world
-    world.pull("due", schedule="15 6 * * *")
+    world.add_pull("due", schedule="15 6 * * *")
     world.raw["secrets"] = {"pigment-import-key": {"expires": "2026-03-20"}}
-    world.install()
+    world.save_jobs()
     assert here.pull("due")["outcome"] == "landed"
     here.deliver()
     world.clock.advance(2 * 24 * 3600)

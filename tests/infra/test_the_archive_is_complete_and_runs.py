@@ -168,8 +168,8 @@ def test_a_pull_lands(world: World, installed: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"format": "parquet", "path": "revenue.parquet"}], ids=["csv", "parquet"])
 def test_an_export_is_published(world: World, installed: Path, fields: dict[str, str]) -> None:
-    world.export(**fields)
-    world.pigment_gives(b"Id;Amount\n1;2\n")
+    world.add_export(**fields)
+    world.answer_exports(b"Id;Amount\n1;2\n")
 
     with served("pigment_export", installed, world) as address:
         answer = requests.post(address, json={"job": "revenue"}, timeout=60)
@@ -180,7 +180,7 @@ def test_an_export_is_published(world: World, installed: Path, fields: dict[str,
 
 @pytest.mark.slow
 def test_a_delivery_is_received_and_landed(world: World, installed: Path) -> None:
-    world.relay("sales")
+    world.add_relay("sales")
 
     with served("webhook_receive", installed, world) as address:
         headers = {"X-Looker-Webhook-Token": WEBHOOK_TOKEN}

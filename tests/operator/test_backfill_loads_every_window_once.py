@@ -16,7 +16,7 @@ from local.backfill import BackfillStep
 from local.sandbox.wire import Response
 from looker_pull import PullCall
 from tests.support.command_line import BRIDGE, run_deployed
-from tests.support.settling import let_holds_lapse
+from tests.support.settling import expire_leases
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import PULL_RUN, PUSH, World
 
@@ -63,7 +63,7 @@ def test_after_a_kill_it_continues_with_the_first_window_that_has_not_landed(wor
     process.wait()
     some = trips.landed()
     assert 0 < sum(some.values()) < len(ROWS)
-    let_holds_lapse(world)
+    expire_leases(world)
 
     done = run_deployed("backfill", "trips")
 
@@ -144,12 +144,12 @@ class TestTheLoop:
         assert trips.landed() == {}
 
     def test_waits_while_pigment_imports(self, world: World, trips: Trips) -> None:
-        world.hold_pigment()
+        world.pause_imports()
         waited: list[float] = []
 
         def wait(seconds: float) -> None:
             waited.append(seconds)
-            world.release_pigment()
+            world.resume_imports()
             for each in world.imports:
                 world.pigment.finished(each.id)
 

@@ -29,7 +29,7 @@ def margin(world: World) -> str:
 
 def check(world: World, **export: Any) -> dict[str, Finding]:
     """The findings about the export `revenue` and the export key, by subject."""
-    world.export("revenue", **export)
+    world.add_export("revenue", **export)
     (world.folder / "bridge.yaml").write_text(json.dumps(world.raw))
     findings = checks.findings(world.folder / "bridge.yaml", Instance(world.clock, random.Random(1)))
     return {each.subject: each for each in findings if each.subject.startswith(("exports.", "pigment.export"))}

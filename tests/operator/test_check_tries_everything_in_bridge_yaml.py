@@ -49,10 +49,10 @@ def prepared(world: World) -> World:
     world.raw["exports"] = {
         "revenue": {"source": {"list": block}, "path": "revenue.csv", "bucket": "analytics"},
     }
-    world.pull("flights", source={"look": "12", "filters": {"flights.origin": "JFK"}, "query_timezone": "UTC"})
+    world.add_pull("flights", source={"look": "12", "filters": {"flights.origin": "JFK"}, "query_timezone": "UTC"})
     fields = {"model": "nyc", "view": "flights", "fields": ["flights.day", "flights.delay"], "sorts": ["flights.day"]}
     storage = {"configuration": integration, "via": "storage", "bucket": "connector", "path": "tickets-{date}.csv"}
-    world.pull("tickets", source={"explore": fields}, target=storage)
+    world.add_pull("tickets", source={"explore": fields}, target=storage)
     return world
 
 
@@ -130,7 +130,7 @@ def edit(*path: str, to: Any) -> Arrange:
         for step in path[:-1]:
             place = place[step]
         place[path[-1]] = to
-        world.install()
+        world.save_jobs()
 
     return arrange
 
@@ -144,7 +144,7 @@ def source(**how: Any) -> Arrange:
 
 
 def look(**how: Any) -> Arrange:
-    return lambda world: world.flights(ROWS, **how)
+    return lambda world: world.put_flights(ROWS, **how)
 
 
 def pigment_key(*scopes: Any, value: str = PIGMENT_KEY) -> Arrange:
@@ -435,14 +435,16 @@ def test_columns_in_another_order_make_a_different_file(prepared: World) -> None
 
 
 def test_a_filter_on_a_custom_field_of_the_look_is_green(prepared: World) -> None:
-    prepared.flights(ROWS, dynamic_fields=json.dumps([{"dimension": "late", "expression": "${flights.delay} > 15"}]))
+    prepared.put_flights(
+        ROWS, dynamic_fields=json.dumps([{"dimension": "late", "expression": "${flights.delay} > 15"}])
+    )
     source(look="12", filters={"late": "yes"}, query_timezone="UTC")(prepared)
 
     assert colours(check(prepared)) == {"green"}
 
 
 def test_the_limit_and_totals_of_a_look_are_reported_as_ignored(prepared: World) -> None:
-    prepared.flights(ROWS, limit="500", total=True)
+    prepared.put_flights(ROWS, limit="500", total=True)
 
     finding = next(each for each in check(prepared) if each.subject == LOOK)
 

@@ -44,7 +44,7 @@ def wait_until(world: World, state: str, count: int) -> list[dict[str, Any]]:
 
 
 def test_deliveries_land_by_themselves_when_pigment_is_available_again(world: World) -> None:
-    world.relay("sales")
+    world.add_relay("sales")
     write_files(world)
     world.pigment_server.fault(PUSH, times=1, refuse=Response(429, headers={"Retry-After": "1"}))
     with served(world) as bridge:
@@ -60,7 +60,7 @@ def test_deliveries_land_by_themselves_when_pigment_is_available_again(world: Wo
 
 
 def test_dead_deliveries_show_the_reason_and_land_when_replayed_after_a_fix(world: World) -> None:
-    world.relay("sales", guards={"min_rows": 2})
+    world.add_relay("sales", guards={"min_rows": 2})
     write_files(world)
     with served(world) as bridge:
         post(bridge, delivery(("1", "10")), "a")
@@ -72,7 +72,7 @@ def test_dead_deliveries_show_the_reason_and_land_when_replayed_after_a_fix(worl
         shown = json.loads(output_of(world, "deliveries", "show", dead["id"]))
         assert shown["delivery"] == dead
         assert shown["content"]["attachment"]["data"] == "Id,Amount\n1,10\n"
-    world.relay("sales", target=world.raw["relays"]["sales"]["target"])
+    world.add_relay("sales", target=world.raw["relays"]["sales"]["target"])
     write_files(world)
     with served(world):
         new_id = output_of(world, "deliveries", "replay", dead["id"]).strip()
@@ -83,7 +83,7 @@ def test_dead_deliveries_show_the_reason_and_land_when_replayed_after_a_fix(worl
 
 
 def test_a_replayed_delivery_lands_again_even_if_it_has_landed(world: World) -> None:
-    world.relay("sales")
+    world.add_relay("sales")
     write_files(world)
     with served(world) as bridge:
         post(bridge, delivery(("1", "10")), "a")

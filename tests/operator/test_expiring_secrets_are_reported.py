@@ -15,7 +15,7 @@ TODAY = date(2026, 3, 1)
 
 def logged(world: World, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     caplog.clear()
-    assert world.call("deliver").status == 200
+    assert world.run_deliver().status == 200
     lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
     return [line for line in lines if line["event"] == "secret expires soon"]
 
@@ -23,7 +23,7 @@ def logged(world: World, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any
 def expires_in(world: World, days: int) -> None:
     day = (TODAY + timedelta(days)).isoformat()
     world.raw["secrets"] = {"pigment-import-key": {"expires": day}}
-    world.install()
+    world.save_jobs()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_later_or_unknown_expiry_is_not_logged(world: World, caplog: pytest.Lo
 
 def test_a_notification_of_pub_sub_logs_no_expiry(world: World, caplog: pytest.LogCaptureFixture) -> None:
     expires_in(world, 0)
-    world.call("deliver", message={"attributes": {"objectId": "inbox/sales/x"}})
+    world.run_deliver(message={"attributes": {"objectId": "inbox/sales/x"}})
 
     assert "secret expires soon" not in caplog.text
 

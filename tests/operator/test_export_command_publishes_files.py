@@ -16,8 +16,8 @@ REVENUE = b"Country;Revenue\nFR;150.00\nDE;50.00\n"
 
 @pytest.fixture
 def prepared(world: World) -> World:
-    world.export("revenue", path="revenue/[eu] {date}.csv")
-    world.pigment_gives(REVENUE)
+    world.add_export("revenue", path="revenue/[eu] {date}.csv")
+    world.answer_exports(REVENUE)
     write_files(world)
     return world
 

@@ -36,8 +36,8 @@ def lines(caplog: pytest.LogCaptureFixture) -> TakeLogLines:
 @pytest.fixture
 def watched(world: World) -> World:
     """A daily pull scheduled at 6:15 and known to the watch for a day. The time is 6:20."""
-    world.pull("flights", schedule=DAILY)
-    world.call("deliver")
+    world.add_pull("flights", schedule=DAILY)
+    world.run_deliver()
     world.clock.advance(DAY_S + 5 * 60)
     return world
 
@@ -50,7 +50,7 @@ def record_run(world: World, outcome: Outcome, *, job: str = "flights", kind: st
 
 
 def overdue(world: World, lines: TakeLogLines) -> list[str]:
-    assert world.call("deliver").status == 200
+    assert world.run_deliver().status == 200
     return [line["job"] for line in lines("landing overdue")]
 
 
@@ -59,7 +59,7 @@ def test_a_job_that_has_not_landed_an_hour_after_its_schedule_is_overdue(watched
     assert overdue(watched, lines) == []
 
     watched.clock.advance(60)
-    watched.call("deliver")
+    watched.run_deliver()
 
     (line,) = lines("landing overdue")
     assert (line["level"], line["job"], line["kind"]) == ("error", "flights", "pull")
@@ -72,25 +72,25 @@ def test_a_job_stays_overdue_until_it_has_landed(watched: World, lines: TakeLogL
     watched.clock.advance(600)
     assert overdue(watched, lines) == ["flights"]
 
-    assert watched.call(job="flights").body["outcome"] == "landed"
+    assert watched.run_pull("flights").body["outcome"] == "landed"
     assert overdue(watched, lines) == []
 
     landed_at = cursors.read(watched.store, "flights")
     watched.clock.advance(DAY_S)
-    watched.call("deliver")
+    watched.run_deliver()
     (line,) = lines("landing overdue")
     assert landed_at is not None
     assert (line["due_at"], line["last_good_at"]) == ("2026-03-03T06:15:00.000Z", landed_at.landed_at)
 
 
 def test_an_export_is_overdue_until_it_is_published(world: World, lines: TakeLogLines) -> None:
-    world.export("revenue", schedule="0 7 * * MON", time_zone="Europe/Paris")
-    world.call("deliver")
+    world.add_export("revenue", schedule="0 7 * * MON", time_zone="Europe/Paris")
+    world.run_deliver()
     world.clock.advance(DAY_S + HOUR_S)
     assert overdue(world, lines) == ["revenue"]
 
-    world.pigment_gives(b"Code;Name\na;b\n")
-    assert world.call("export", job="revenue").body["outcome"] == "published"
+    world.answer_exports(b"Code;Name\na;b\n")
+    assert world.run_export("revenue").body["outcome"] == "published"
     assert overdue(world, lines) == []
 
 
@@ -144,8 +144,8 @@ def test_a_run_a_minute_before_its_time_does_not_count_but_one_half_a_minute_bef
 
 
 def test_a_run_after_midnight_counts_for_the_schedule_of_the_evening(world: World, lines: TakeLogLines) -> None:
-    world.pull("flights", schedule="50 23 * * *")
-    world.call("deliver")
+    world.add_pull("flights", schedule="50 23 * * *")
+    world.run_deliver()
     world.clock.advance(18 * HOUR_S)
     record_run(world, "nothing_new")
     world.clock.advance(HOUR_S)
@@ -155,8 +155,8 @@ def test_a_run_after_midnight_counts_for_the_schedule_of_the_evening(world: Worl
 
 
 def test_a_job_every_five_minutes_is_overdue_after_an_hour(world: World, lines: TakeLogLines) -> None:
-    world.pull("flights", schedule="*/5 * * * *")
-    world.call("deliver")
+    world.add_pull("flights", schedule="*/5 * * * *")
+    world.run_deliver()
     is_overdue = []
     for _ in range(9):
         world.clock.advance(600)
@@ -168,8 +168,8 @@ def test_a_job_every_five_minutes_is_overdue_after_an_hour(world: World, lines: 
 def test_a_monthly_job_with_nothing_to_land_is_not_overdue_until_the_next_month(
     world: World, lines: TakeLogLines
 ) -> None:
-    world.pull("flights", schedule="0 7 1 * *")
-    world.call("deliver")
+    world.add_pull("flights", schedule="0 7 1 * *")
+    world.run_deliver()
     world.clock.advance(HOUR_S)
     record_run(world, "nothing_new")
     for _ in range(28):
@@ -182,7 +182,7 @@ def test_a_monthly_job_with_nothing_to_land_is_not_overdue_until_the_next_month(
 
 
 def test_a_landing_is_found_behind_many_previews(watched: World, lines: TakeLogLines) -> None:
-    assert watched.call(job="flights").body["outcome"] == "landed"
+    assert watched.run_pull("flights").body["outcome"] == "landed"
     for _ in range(25):
         watched.clock.advance(1)
         record_run(watched, "previewed")
@@ -192,7 +192,7 @@ def test_a_landing_is_found_behind_many_previews(watched: World, lines: TakeLogL
 
 
 def test_a_new_job_is_due_from_its_first_scheduled_time(world: World, lines: TakeLogLines) -> None:
-    world.pull("flights", schedule="0 6 * * *")
+    world.add_pull("flights", schedule="0 6 * * *")
     for _ in range(4):
         assert overdue(world, lines) == []
         world.clock.advance(6 * HOUR_S)
@@ -207,7 +207,7 @@ def test_a_changed_schedule_starts_again(watched: World, lines: TakeLogLines, ch
     watched.clock.advance(2 * HOUR_S)
     assert overdue(watched, lines) == ["flights"]
 
-    watched.pull("flights", **{"schedule": DAILY, **change})
+    watched.add_pull("flights", **{"schedule": DAILY, **change})
     assert overdue(watched, lines) == []
 
 
@@ -215,23 +215,23 @@ def test_other_changes_of_bridge_yaml_do_not_start_a_schedule_again(watched: Wor
     watched.clock.advance(2 * HOUR_S)
     assert overdue(watched, lines) == ["flights"]
 
-    watched.pull("flights", schedule=DAILY, guards={"min_rows": 2})
-    watched.pull("another", schedule=DAILY)
+    watched.add_pull("flights", schedule=DAILY, guards={"min_rows": 2})
+    watched.add_pull("another", schedule=DAILY)
     assert overdue(watched, lines) == ["flights"]
 
 
 def test_a_schedule_that_was_removed_and_added_again_starts_again(watched: World, lines: TakeLogLines) -> None:
-    watched.pull("flights")
+    watched.add_pull("flights")
     assert overdue(watched, lines) == []
     watched.clock.advance(2 * HOUR_S)
 
-    watched.pull("flights", schedule=DAILY)
+    watched.add_pull("flights", schedule=DAILY)
     assert overdue(watched, lines) == []
 
 
 def test_jobs_without_a_schedule_are_never_overdue(world: World, lines: TakeLogLines) -> None:
-    world.relay("sales")
-    world.call("deliver")
+    world.add_relay("sales")
+    world.run_deliver()
     world.clock.advance(30 * DAY_S)
 
     assert overdue(world, lines) == []
@@ -241,7 +241,7 @@ def test_jobs_without_a_schedule_are_never_overdue(world: World, lines: TakeLogL
 def test_a_notification_of_pub_sub_does_not_check_for_overdue_jobs(watched: World, lines: TakeLogLines) -> None:
     watched.clock.advance(2 * HOUR_S)
     reads = watched.storage_server.fault(".*", times=-1)
-    watched.call("deliver", message={"attributes": {"objectId": "inbox/sales/20260301T061500000000-a"}})
+    watched.run_deliver(message={"attributes": {"objectId": "inbox/sales/20260301T061500000000-a"}})
 
     assert lines("landing overdue") == []
     assert reads.seen == 1 + 1  # bridge.yaml, the inbox
@@ -249,11 +249,11 @@ def test_a_notification_of_pub_sub_does_not_check_for_overdue_jobs(watched: Worl
 
 def test_a_sweep_makes_two_requests_for_each_job_that_landed(world: World, lines: TakeLogLines) -> None:
     for number in range(3):
-        world.pull(f"flights-{number}", schedule=DAILY)
-    world.call("deliver")
+        world.add_pull(f"flights-{number}", schedule=DAILY)
+    world.run_deliver()
     world.clock.advance(DAY_S)
     for number in range(3):
-        assert world.call(job=f"flights-{number}").body["outcome"] == "landed"
+        assert world.run_pull(f"flights-{number}").body["outcome"] == "landed"
     world.clock.advance(2 * HOUR_S)
     reads = world.storage_server.fault(".*", times=-1)
 
@@ -263,13 +263,13 @@ def test_a_sweep_makes_two_requests_for_each_job_that_landed(world: World, lines
 
 @pytest.mark.parametrize("path", [paths.SCHEDULES, "cursors/flights.json"])
 def test_a_failed_check_is_logged_and_deliveries_still_land(watched: World, lines: TakeLogLines, path: str) -> None:
-    watched.relay("sales")
-    watched.post("sales", delivery(("1", "10")))
+    watched.add_relay("sales")
+    watched.post_delivery("sales", delivery(("1", "10")))
     watched.clock.advance(2 * HOUR_S)
     refuse = Response(403, b"{}", {"Content-Type": "application/json"})
     watched.storage_server.fault(f"GET /.*{path}", times=-1, refuse=refuse)
 
-    answer = watched.call("deliver")
+    answer = watched.run_deliver()
 
     assert (answer.status, answer.body["delivered"]) == (200, 1)
     (line,) = lines("overdue check failed")
@@ -277,7 +277,7 @@ def test_a_failed_check_is_logged_and_deliveries_still_land(watched: World, line
 
 
 def test_a_job_with_unreadable_records_does_not_hide_others(watched: World, lines: TakeLogLines) -> None:
-    watched.pull("another", schedule=DAILY)
+    watched.add_pull("another", schedule=DAILY)
     assert overdue(watched, lines) == []
     watched.store.write_json("cursors/another.json", ["not", "a", "cursor"], over=None)
     watched.clock.advance(DAY_S + 2 * HOUR_S)
@@ -296,7 +296,7 @@ class _SlowClock(FakeClock):
 
 def test_a_slow_check_stops_early_and_starts_with_other_jobs_next_time(world: World, lines: TakeLogLines) -> None:
     for number in range(8):
-        world.pull(f"flights-{number}", schedule=DAILY)
+        world.add_pull(f"flights-{number}", schedule=DAILY)
     bridge = world.instance.config()
     watch_flow.watch(world.instance, bridge)
     world.clock.advance(DAY_S + 2 * HOUR_S)
@@ -326,20 +326,20 @@ def test_an_unexpected_exception_is_logged_and_not_raised(world: World, lines: T
 
 
 def test_the_age_of_the_oldest_waiting_delivery_is_logged(world: World, lines: TakeLogLines) -> None:
-    world.relay("sales")
-    world.relay("costs")
-    world.post("sales", delivery(("1", "10")))
+    world.add_relay("sales")
+    world.add_relay("costs")
+    world.post_delivery("sales", delivery(("1", "10")))
     world.clock.advance(100)
-    world.post("costs", delivery(("2", "20")))
+    world.post_delivery("costs", delivery(("2", "20")))
     world.clock.advance(100)
     world.pigment_server.fault(PUSH, times=-1, refuse=Response(429, b"{}", {"Retry-After": "9999"}))
-    world.call("deliver")
+    world.run_deliver()
     (line,) = lines("inbox processed")
     assert (line["waiting"], line["delivered"], line["sweep"]) == (2, 0, True)
     assert line["oldest_waiting_s"] == 200
 
     world.pigment_server.heal()
-    world.call("deliver")
+    world.run_deliver()
     (line,) = lines("inbox processed")
     assert (line["waiting"], line["delivered"], line["dead"], line["oldest_waiting_s"]) == (0, 2, 0, 0)
 
@@ -347,7 +347,7 @@ def test_the_age_of_the_oldest_waiting_delivery_is_logged(world: World, lines: T
 def test_a_foreign_object_in_the_inbox_has_no_age(world: World, lines: TakeLogLines) -> None:
     world.store.create("inbox/gone/notes.txt", b"hello", {}, content_type="text/plain")
 
-    world.call("deliver")
+    world.run_deliver()
 
     (line,) = lines("inbox processed")
     assert (line["waiting"], line["oldest_waiting_s"]) == (1, 0)
@@ -355,19 +355,19 @@ def test_a_foreign_object_in_the_inbox_has_no_age(world: World, lines: TakeLogLi
 
 def test_an_age_that_cannot_be_read_does_not_change_the_answer(world: World, lines: TakeLogLines) -> None:
     world.store.create("inbox/gone/20260301T061500000000-a", b"{}", {}, content_type="application/json")
-    answer = world.call("deliver")
+    answer = world.run_deliver()
     refuse = Response(403, b"{}", {"Content-Type": "application/json"})
     world.storage_server.fault("GET /storage/v1/b/bucket/o$", after=1, times=-1, refuse=refuse)
 
-    assert world.call("deliver").body == answer.body
+    assert world.run_deliver().body == answer.body
     assert [line["oldest_waiting_s"] for line in lines("inbox processed")] == [0, None]
 
 
 def test_the_log_line_of_a_call_does_not_name_one_of_its_runs(watched: World, lines: TakeLogLines) -> None:
-    watched.relay("sales")
-    watched.post("sales", delivery(("1", "10")))
+    watched.add_relay("sales")
+    watched.post_delivery("sales", delivery(("1", "10")))
     watched.clock.advance(2 * HOUR_S)
-    watched.call("deliver", message={"attributes": {"objectId": "inbox/sales/x"}})
+    watched.run_deliver(message={"attributes": {"objectId": "inbox/sales/x"}})
 
     (line,) = lines("inbox processed")
     assert (line["delivered"], line["sweep"]) == (1, False)

@@ -13,7 +13,7 @@ from tests.support.world import PULL_RUN, PUSH, ROWS, World
 
 @pytest.fixture
 def prepared(world: World) -> World:
-    world.pull("flights", target={"repeatable": False})
+    world.add_pull("flights", target={"repeatable": False})
     write_files(world)
     return world
 
@@ -97,9 +97,9 @@ def test_after_a_kill_during_a_push_that_appends_a_person_settles_the_run(prepar
 
 def test_the_deadline_of_calls_can_be_set(prepared: World) -> None:
     with served(prepared, BRIDGE_DEADLINE_S="2") as bridge:
-        prepared.hold_pigment()
+        prepared.pause_imports()
         answer = bridge.pull()
-        prepared.release_pigment()
+        prepared.resume_imports()
         assert (answer.status_code, answer.json()["outcome"]) == (202, "importing")
         prepared.pigment.finished(prepared.imports[0].id)
         assert bridge.pull().json()["outcome"] == "landed"

@@ -20,14 +20,14 @@ def rows(last: int) -> bytes:
 
 @pytest.mark.parametrize("when", AT_EVERY_WRITE)
 def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, when: When) -> None:
-    world.export("revenue")
-    world.pigment_gives(rows(1))
-    assert world.call("export", job="revenue").status == 200
+    world.add_export("revenue")
+    world.answer_exports(rows(1))
+    assert world.run_export("revenue").status == 200
     published = set()
     steps = 0
     while True:
         world.clock.advance(LIFETIME_S + 1)
-        world.pigment_gives(rows(2 * steps + 2))
+        world.answer_exports(rows(2 * steps + 2))
         if not processes.dies(world, EXPORT, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         there = world.store.look_at("exports/revenue.csv")
@@ -37,8 +37,8 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
         published.add(there.metadata["run"])
 
         world.clock.advance(LIFETIME_S + 1)
-        world.pigment_gives(rows(2 * steps + 3))
-        assert world.call("export", job="revenue").status == 200, steps
+        world.answer_exports(rows(2 * steps + 3))
+        assert world.run_export("revenue").status == 200, steps
         assert world.store.read("exports/revenue.csv") == rows(2 * steps + 3)
         assert world.objects("tmp/") == world.objects("leases/") == [], steps
         steps += 1
@@ -54,22 +54,22 @@ def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "_RETRY", store._RETRY.with_timeout(2))
-    world.export("revenue")
-    world.pigment_gives(rows(1))
+    world.add_export("revenue")
+    world.answer_exports(rows(1))
     world.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", times=-1, reset_after=True)
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
     assert answer.status in (200, 503), answer.body
     world.storage_server.heal()
 
-    assert world.call("export", job="revenue").status == 200
+    assert world.run_export("revenue").status == 200
     assert [receipt["outcome"] for receipt in world.receipts("revenue")] == ["published", "published"]
     assert world.objects("tmp/") == world.objects("leases/") == []
 
 
 def test_an_export_cannot_be_settled_by_hand(world: World, processes: Processes) -> None:
-    world.export("revenue")
-    world.pigment_gives(rows(1))
+    world.add_export("revenue")
+    world.answer_exports(rows(1))
     assert processes.dies(world, EXPORT, Kill(world.storage_server, r"POST .*rewriteTo", 0, "after"))
     world.clock.advance(LIFETIME_S + 1)
     (path,) = world.objects("leases/")

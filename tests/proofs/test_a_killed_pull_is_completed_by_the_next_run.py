@@ -18,7 +18,7 @@ def converge(world: World) -> list[int]:
     world.clock.advance(LIFETIME_S + 1)
     statuses = []
     for _ in range(3):
-        answer = world.call(job="flights", headers=TICK)
+        answer = world.run_pull("flights", headers=TICK)
         statuses.append(answer.status)
         if answer.status == 200:
             return statuses
@@ -65,7 +65,7 @@ def fresh(world: World, repeatable: bool) -> None:
     application = world.pigment.application("Planning")
     block = world.pigment.block(application, f"Flights {len(world.imports)} {os.urandom(4).hex()}")
     target = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
-    world.pull("flights", target={"repeatable": repeatable, "configuration": target})
+    world.add_pull("flights", target={"repeatable": repeatable, "configuration": target})
 
 
 def configuration(world: World) -> str:

@@ -65,16 +65,16 @@ def spoil(world: World, chance: random.Random) -> None:
 )
 def test_a_reader_never_sees_a_partial_export(patient: World, publications: int) -> None:
     world, chance = patient, random.Random(publications)
-    world.export("revenue")
+    world.add_export("revenue")
     published = 0
     with Reader(storage.Client(project="test", credentials=None)) as reader:
         while published < publications:
             world.storage_server.heal()
             content = rows(chance.randrange(1, 3000))
             cut = {"cut_after_bytes": chance.randrange(len(content))} if chance.random() < 0.3 else {}
-            world.pigment_gives([content], **cut)
+            world.answer_exports([content], **cut)
             spoil(world, chance)
-            published += world.call("export", job="revenue").status == 200
+            published += world.run_export("revenue").status == 200
             world.clock.advance(100)
 
     assert reader.halves == []

@@ -50,10 +50,10 @@ def offer(world: World, every: int) -> dict[str, str]:
         block = world.pigment.block(world.pigment.application("Planning"), name)
         lists[name] = world.pigment.configuration(block, HEADER)
         source = {"look": "12", "query_timezone": "America/New_York"}
-        world.pull(name, source=source, target={"configuration": lists[name]})
+        world.add_pull(name, source=source, target={"configuration": lists[name]})
     windows = {"cursor": "flights.time_hour", "start": "2013-01-01", "window": "1 month", "delay": "1 hour"}
     world.raw["pulls"][WINDOWS]["load"] = {"incremental": windows}
-    world.install()
+    world.save_jobs()
     return lists
 
 
@@ -65,7 +65,7 @@ def rows(world: World, configuration: str) -> collections.Counter[tuple[str, ...
 def test_a_year_in_monthly_windows_equals_the_full_load(world: World, every: int) -> None:
     lists = offer(world, every)
 
-    full, windows = world.call(job=FULL), world.call(job=WINDOWS, to="2014-01-01")
+    full, windows = world.run_pull(FULL), world.run_pull(WINDOWS, to="2014-01-01")
 
     assert (full.status, windows.status) == (200, 200)
     assert full.receipt["rows"]["inserted"] == -(-336_776 // every)
@@ -87,8 +87,8 @@ def test_it_does_so_after_many_kills(world: World, processes: Processes, until: 
     else:
         raise AssertionError("it never came to its end")
 
-    world.call(job=WINDOWS, to="2014-01-01")
-    world.call(job=FULL)
+    world.run_pull(WINDOWS, to="2014-01-01")
+    world.run_pull(FULL)
     assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL])
 
 
@@ -106,8 +106,8 @@ def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes,
         if not processes.dies(world, pull("2013-04-01"), Kill(server, on, step, when)):
             break
         clear_up(world, lists[WINDOWS])
-        assert world.call(job=WINDOWS, to="2014-01-01").status == 200
-        world.call(job=FULL)
+        assert world.run_pull(WINDOWS, to="2014-01-01").status == 200
+        world.run_pull(FULL)
         assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL]), step
         step += 1
     assert step >= 3
@@ -117,5 +117,5 @@ def clear_up(world: World, configuration: str) -> None:
     """After a kill: what nobody else can know, a person says."""
     world.clock.advance(LIFETIME_S + 1)
     world.finish_imports()
-    if world.call(job=WINDOWS, to="2013-01-01").status != 200:
+    if world.run_pull(WINDOWS, to="2013-01-01").status != 200:
         settle(world, configuration)

@@ -16,9 +16,9 @@ def fresh(world: World, repeatable: bool = False) -> str:
     """A relay that nobody has used before, the only one there is."""
     relay = f"sales-{os.urandom(4).hex()}"
     unique = ["Id"] if repeatable else None
-    target = {"repeatable": repeatable, "configuration": world.list_for(relay, unique=unique)}
+    target = {"repeatable": repeatable, "configuration": world.add_list(relay, unique=unique)}
     world.raw |= {"pulls": {}, "relays": {}}
-    world.relay(relay, target=target)
+    world.add_relay(relay, target=target)
     return relay
 
 
@@ -30,7 +30,7 @@ def converge(world: World, relay: str) -> None:
     """What follows a kill: the hold lapses, the schedule wakes, a person looks at Pigment and settles."""
     for _ in range(4):
         world.clock.advance(LIFETIME_S + 1)
-        answer = world.call("deliver")
+        answer = world.run_deliver()
         if answer.status == 200:
             break
         assert answer.code == "landing_unknown", answer.body
@@ -56,7 +56,7 @@ def test_deliver_killed_at_any_write_to_the_bucket(
     while True:
         relay = fresh(world, repeatable)
         for body in DELIVERIES:
-            assert world.post(relay, body).status == 200
+            assert world.post_delivery(relay, body).status == 200
             world.clock.advance(1)
         if not processes.dies(world, DELIVER, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
@@ -71,7 +71,7 @@ def test_deliver_killed_at_any_write_to_the_bucket(
 def test_deliver_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     relay = fresh(world, repeatable)
     for body in DELIVERIES:
-        assert world.post(relay, body).status == 200
+        assert world.post_delivery(relay, body).status == 200
         world.clock.advance(1)
 
     assert processes.dies(world, DELIVER, Kill(world.pigment_server, PUSH, 0, when))
@@ -92,9 +92,9 @@ def test_receive_killed_at_any_write_loses_no_acknowledged_delivery(
         world.clock.advance(1)
         if killed:
             # Nothing was acknowledged: it is sent again.
-            assert world.post(relay, first).status == 200
+            assert world.post_delivery(relay, first).status == 200
         world.clock.advance(1)
-        assert world.post(relay, second).status == 200
+        assert world.post_delivery(relay, second).status == 200
         expect_converged(world, relay, steps)
         if not killed:
             break

@@ -19,7 +19,7 @@ LOOK = r"GET /api/4\.0/looks/12"
 def test_a_busy_looker_is_retried(world: World, on: str, status: int) -> None:
     world.looker_server.fault(on, times=2, refuse=Response(status))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
 
 
 @pytest.mark.parametrize("on", [PULL_RUN, PUSH])
@@ -28,7 +28,7 @@ def test_retry_after_in_seconds_is_a_floor(world: World, on: str) -> None:
     server = world.pigment_server if on == PUSH else world.looker_server
     server.fault(on, refuse=busy)
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert max(world.clock.slept) >= 37
 
 
@@ -36,21 +36,21 @@ def test_retry_after_as_a_date_is_a_floor(world: World) -> None:
     moment = email.utils.format_datetime(world.clock.now() + timedelta(seconds=41), usegmt=True)
     world.pigment_server.fault(PUSH, refuse=Response(429, headers={"Retry-After": moment}))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert max(world.clock.slept) >= 41
 
 
 def test_a_429_without_retry_after_is_retried_with_backoff(world: World) -> None:
     world.pigment_server.fault(PUSH, times=3, refuse=Response(429))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.imports) == 1
 
 
 def test_a_wait_beyond_the_budget_is_answered_503_without_sleeping(world: World) -> None:
     world.looker_server.fault(PULL_RUN, times=-1, refuse=Response(503, headers={"Retry-After": "7200"}))
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code) == (503, "looker_busy")
     assert answer.headers["Retry-After"] == "7200"
@@ -61,7 +61,7 @@ def test_the_hourly_limit_of_a_configuration_is_answered_without_waiting(world: 
     text = b"Maximum number of reports per configuration per hour exceeded, maximum: 300. Please try again later."
     world.pigment_server.fault(PUSH, times=-1, refuse=Response(429, text))
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code) == (503, "pigment_busy")
     assert answer.headers["Retry-After"] == "3600"
@@ -71,14 +71,14 @@ def test_the_hourly_limit_of_a_configuration_is_answered_without_waiting(world: 
 def test_a_busy_status_call_does_not_lose_a_landing(world: World) -> None:
     world.pigment_server.fault(STATUS, times=3, refuse=Response(503))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
 
 
 def test_a_token_that_expires_between_two_calls_is_renewed(world: World) -> None:
     world.looker.token_lifetime_s = 10
     world.looker_server.fault(LOOK, act=lambda: world.clock.advance(20))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     logins = [each for each in world.looker_server.exchanges if each.path.endswith("/login")]
     assert len(logins) == 2
 
@@ -86,27 +86,27 @@ def test_a_token_that_expires_between_two_calls_is_renewed(world: World) -> None
 def test_a_401_in_the_middle_of_a_run_is_answered_with_one_new_login(world: World) -> None:
     world.looker_server.fault(PULL_RUN, refuse=Response(401))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     logins = [each for each in world.looker_server.exchanges if each.path.endswith("/login")]
     assert len(logins) == 2
 
 
 def test_a_run_makes_three_looker_calls_and_a_logout(world: World) -> None:
-    world.call(job="flights")
+    world.run_pull("flights")
 
     calls = [f"{each.method} {each.path.removeprefix('/api/4.0')}" for each in world.looker_server.exchanges]
     assert calls == ["POST /login", "GET /looks/12", "POST /queries/run/csv", "DELETE /logout"]
 
 
 def test_a_rotated_secret_is_read_again_without_a_redeploy(world: World) -> None:
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     world.looker.client_secret = "rotated"
     world.secrets.put("looker-api", '{"client_id": "bridge", "client_secret": "rotated"}')
     world.pigment.revoke("pgmt_ThisIsAnImportKeyOfTheSandbox")
     world.pigment.key(["Import"], "pgmt_TheNextKey")
     world.secrets.put("pigment-import-key", "pgmt_TheNextKey")
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
 
 
 @given(attempt=st.integers(1, ATTEMPTS), chance=st.floats(0, 1), asked_s=st.none() | st.floats(0, 10_000))

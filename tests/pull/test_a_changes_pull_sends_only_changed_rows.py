@@ -27,7 +27,7 @@ LATER = [*ROWS[1:4], ["2013-01-03", "UA", "two\nlines", "99"], ["2013-01-04", "W
 def prepared(world: World) -> World:
     """A list whose rows have a key, and a pull into it that has landed once."""
     keyed(world)
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     return world
 
 
@@ -36,7 +36,7 @@ def keyed(world: World, columns: Sequence[str] = HEADER) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), "Keyed flights")
     configuration = world.pigment.configuration(block, columns, unique=KEY)
     target = {"configuration": configuration, "repeatable": True}
-    world.pull("flights", load={"changes": {"key": KEY}}, target=target)
+    world.add_pull("flights", load={"changes": {"key": KEY}}, target=target)
 
 
 def in_pigment(world: World) -> list[list[str]]:
@@ -75,9 +75,9 @@ def test_the_first_run_sends_every_row(prepared: World) -> None:
 
 
 def test_later_runs_send_what_is_new_or_changed_and_count_what_is_gone(prepared: World) -> None:
-    prepared.flights(LATER)
+    prepared.put_flights(LATER)
 
-    answer = prepared.call(job="flights")
+    answer = prepared.run_pull("flights")
 
     assert answer.body["outcome"] == "landed"
     assert (answer.body["rows"]["read"], answer.body["rows"]["sent"]) == (5, 2)
@@ -91,9 +91,9 @@ def test_later_runs_send_what_is_new_or_changed_and_count_what_is_gone(prepared:
 
 
 def test_without_a_change_nothing_is_pushed(prepared: World) -> None:
-    prepared.flights(list(reversed(ROWS)), sorts=["flights.delay"])
+    prepared.put_flights(list(reversed(ROWS)), sorts=["flights.delay"])
 
-    answer = prepared.call(job="flights")
+    answer = prepared.run_pull("flights")
 
     assert (answer.status, answer.body["outcome"]) == (200, "nothing_new")
     assert answer.body["changes"] == {"added": 0, "changed": 0, "gone": 0, "unchanged": 5}
@@ -103,22 +103,22 @@ def test_without_a_change_nothing_is_pushed(prepared: World) -> None:
 
 
 def test_a_row_that_returns_unchanged_is_still_in_pigment(prepared: World) -> None:
-    prepared.flights(ROWS[1:])
-    assert prepared.call(job="flights").body["changes"]["gone"] == 1
-    prepared.flights(ROWS)
+    prepared.put_flights(ROWS[1:])
+    assert prepared.run_pull("flights").body["changes"]["gone"] == 1
+    prepared.put_flights(ROWS)
 
-    assert prepared.call(job="flights").body["outcome"] == "nothing_new"
+    assert prepared.run_pull("flights").body["outcome"] == "nothing_new"
     assert in_pigment(prepared) == sorted(ROWS)
 
 
 def test_an_older_file_is_deleted_after_a_newer_one_has_landed(prepared: World) -> None:
     first = cursor(prepared)
-    prepared.flights(LATER)
-    prepared.call(job="flights")
+    prepared.put_flights(LATER)
+    prepared.run_pull("flights")
     second = cursor(prepared)
     assert prepared.objects("bases/") == [first, second]
 
-    prepared.call(job="flights")
+    prepared.run_pull("flights")
 
     assert prepared.objects("bases/") == [second]
 
@@ -126,48 +126,48 @@ def test_an_older_file_is_deleted_after_a_newer_one_has_landed(prepared: World) 
 @pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
 def test_rows_that_did_not_land_are_compared_with_the_same_file_again(prepared: World, repeatable: bool) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = repeatable
-    prepared.install()
+    prepared.save_jobs()
     base = cursor(prepared)
-    prepared.flights(LATER)
+    prepared.put_flights(LATER)
     prepared.pigment_server.fault(PUSH, times=-1, refuse=Response(400))
-    assert prepared.call(job="flights").status == 502
+    assert prepared.run_pull("flights").status == 502
     assert cursor(prepared) == base
     prepared.pigment_server.heal()
 
-    assert prepared.call(job="flights").body["changes"] == {"added": 1, "changed": 1, "gone": 1, "unchanged": 3}
+    assert prepared.run_pull("flights").body["changes"] == {"added": 1, "changed": 1, "gone": 1, "unchanged": 3}
     assert in_pigment(prepared) == sorted([ROWS[0], *LATER])
 
 
 def test_a_run_settled_as_landed_becomes_the_baseline(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = False
-    prepared.install()
-    prepared.flights(LATER)
+    prepared.save_jobs()
+    prepared.put_flights(LATER)
     prepared.pigment_server.fault(PUSH, reset_after=True)
-    run = prepared.call(job="flights").receipt["run"]
-    assert prepared.call(job="flights").code == "landing_unknown"
+    run = prepared.run_pull("flights").receipt["run"]
+    assert prepared.run_pull("flights").code == "landing_unknown"
 
     settling.settle_by_hand(prepared.store, prepared.clock, run, "landed")
 
     assert cursor(prepared) == f"bases/flights/{run}.csv"
-    assert prepared.call(job="flights").body["outcome"] == "nothing_new"
+    assert prepared.run_pull("flights").body["outcome"] == "nothing_new"
 
 
 def test_an_unfinished_import_is_settled_before_the_next_comparison(prepared: World) -> None:
-    prepared.flights(LATER)
-    prepared.hold_pigment()
-    assert prepared.call(job="flights").body["outcome"] == "importing"
-    prepared.release_pigment()
+    prepared.put_flights(LATER)
+    prepared.pause_imports()
+    assert prepared.run_pull("flights").body["outcome"] == "importing"
+    prepared.resume_imports()
     prepared.clock.sleep(1)
 
-    assert prepared.call(job="flights").body["outcome"] == "nothing_new"
+    assert prepared.run_pull("flights").body["outcome"] == "nothing_new"
     assert in_pigment(prepared) == sorted([ROWS[0], *LATER])
 
 
 def test_bad_keys_are_refused_without_their_content(prepared: World) -> None:
     base = cursor(prepared)
-    prepared.flights([*ROWS, ["2013-01-01", "UA", "LGA", "1"], ["2013-01-09", "", "EWR", "1"]])
+    prepared.put_flights([*ROWS, ["2013-01-01", "UA", "LGA", "1"], ["2013-01-09", "", "EWR", "1"]])
 
-    answer = prepared.call(job="flights")
+    answer = prepared.run_pull("flights")
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (422, "keys_not_unique", "refused")
     assert "1 rows have an empty key; 1 keys occur more than once, in 2 rows" in answer.error["message"]
@@ -178,9 +178,9 @@ def test_bad_keys_are_refused_without_their_content(prepared: World) -> None:
 
 
 def test_a_preview_of_bad_keys_shows_some_of_them(prepared: World) -> None:
-    prepared.flights([*ROWS, ["2013-01-01", "UA", "LGA", "1"]])
+    prepared.put_flights([*ROWS, ["2013-01-01", "UA", "LGA", "1"]])
 
-    answer = prepared.call(job="flights", preview=True)
+    answer = prepared.run_pull("flights", preview=True)
 
     assert answer.code == "keys_not_unique"
     assert answer.receipt["diff"]["bad_keys"] == [["2013-01-01", "UA"]]
@@ -190,9 +190,9 @@ def test_a_preview_of_bad_keys_shows_some_of_them(prepared: World) -> None:
 
 def test_a_preview_shows_the_difference_and_stores_nothing(prepared: World) -> None:
     before = prepared.objects("bases/"), prepared.objects("staged/"), prepared.objects("cursors/")
-    prepared.flights(LATER)
+    prepared.put_flights(LATER)
 
-    answer = prepared.call(job="flights", preview=True)
+    answer = prepared.run_pull("flights", preview=True)
 
     assert answer.body["outcome"] == "previewed"
     assert answer.body["changes"] == {"added": 1, "changed": 1, "gone": 1, "unchanged": 3}
@@ -213,9 +213,9 @@ def test_a_preview_shows_the_difference_and_stores_nothing(prepared: World) -> N
 
 
 def test_the_difference_is_shown_as_tables(prepared: World) -> None:
-    prepared.flights([*LATER, *(["2014-01-01", f"{number}", "EWR", ""] for number in range(9))])
+    prepared.put_flights([*LATER, *(["2014-01-01", f"{number}", "EWR", ""] for number in range(9))])
 
-    text = shown(prepared.call(job="flights", preview=True).body)
+    text = shown(prepared.run_pull("flights", preview=True).body)
 
     changed, new, gone = (text.index(title) for title in ("Changed rows ", "New rows, the first 5 of 10", "Gone from"))
     assert changed < new < gone
@@ -231,11 +231,11 @@ def test_the_key_uses_lookers_names_where_columns_are_renamed(world: World) -> N
     short = world.pigment.configuration(block, ["Delay", "Day", "Who"], unique=["Day", "Who"], delimiter=";")
     columns = [{"Flights Delay": "Delay"}, {"Flights Day": "Day"}, {"Flights Carrier": "Who"}]
     target = {"configuration": short, "columns": columns, "delimiter": ";", "repeatable": True}
-    world.pull("flights", load={"changes": {"key": KEY}}, target=target)
-    assert world.call(job="flights").body["rows"]["sent"] == 5
-    world.flights(LATER)
+    world.add_pull("flights", load={"changes": {"key": KEY}}, target=target)
+    assert world.run_pull("flights").body["rows"]["sent"] == 5
+    world.put_flights(LATER)
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.body["changes"] == {"added": 1, "changed": 1, "gone": 1, "unchanged": 3}
     assert received(world) == "Delay;Day;Who\n99;2013-01-03;UA\n5;2013-01-04;WN\n"
@@ -243,12 +243,12 @@ def test_the_key_uses_lookers_names_where_columns_are_renamed(world: World) -> N
 
 def test_other_columns_send_every_row_with_a_warning(world: World) -> None:
     keyed(world, columns=[*KEY, HEADER[3]])
-    assert world.call(job="flights").body["rows"]["sent"] == 5
+    assert world.run_pull("flights").body["rows"]["sent"] == 5
     job = world.raw["pulls"]["flights"]
     job["target"]["columns"] = [{name: name} for name in (*KEY, HEADER[3])]
-    world.install()
+    world.save_jobs()
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.body["changes"] == {"added": 0, "changed": 5, "gone": 0, "unchanged": 0}
     assert any("every row counts as changed" in warning for warning in answer.body["warnings"])
@@ -257,19 +257,19 @@ def test_other_columns_send_every_row_with_a_warning(world: World) -> None:
 def test_a_full_load_is_a_baseline_too(world: World) -> None:
     keyed(world)
     world.raw["pulls"]["flights"]["load"] = "full"
-    world.install()
-    assert world.call(job="flights").body["rows"]["sent"] == 5
+    world.save_jobs()
+    assert world.run_pull("flights").body["rows"]["sent"] == 5
     world.raw["pulls"]["flights"]["load"] = {"changes": {"key": KEY}}
-    world.install()
-    world.flights(LATER)
+    world.save_jobs()
+    world.put_flights(LATER)
 
-    assert world.call(job="flights").body["rows"]["sent"] == 2
+    assert world.run_pull("flights").body["rows"]["sent"] == 2
 
 
 def test_another_configuration_receives_every_row(prepared: World) -> None:
     keyed(prepared)
 
-    answer = prepared.call(job="flights")
+    answer = prepared.run_pull("flights")
 
     assert answer.body["rows"]["sent"] == 5
     assert any("another configuration" in warning for warning in answer.body["warnings"])
@@ -279,19 +279,19 @@ def test_another_configuration_receives_every_row(prepared: World) -> None:
 def test_without_the_baseline_a_repeatable_target_receives_every_row(prepared: World) -> None:
     prepared.store.delete(cursor(prepared))
 
-    answer = prepared.call(job="flights")
+    answer = prepared.run_pull("flights")
 
     assert answer.body["rows"]["sent"] == 5
     assert any("is missing" in warning for warning in answer.body["warnings"])
-    assert prepared.call(job="flights").body["outcome"] == "nothing_new"
+    assert prepared.run_pull("flights").body["outcome"] == "nothing_new"
 
 
 def test_without_the_baseline_an_append_receives_no_row(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = False
-    prepared.install()
+    prepared.save_jobs()
     prepared.store.delete(cursor(prepared))
 
-    answer = prepared.call(job="flights")
+    answer = prepared.run_pull("flights")
 
     assert (answer.status, answer.code) == (500, "storage_refused")
     assert len(prepared.imports) == 1
@@ -299,12 +299,12 @@ def test_without_the_baseline_an_append_receives_no_row(prepared: World) -> None
 
 def test_max_shrink_counts_all_rows_of_the_look(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["guards"] = {"max_shrink": "50%"}
-    prepared.install()
-    prepared.flights(LATER)
-    assert prepared.call(job="flights").body["rows"]["sent"] == 2
-    prepared.flights(LATER[:2])
+    prepared.save_jobs()
+    prepared.put_flights(LATER)
+    assert prepared.run_pull("flights").body["rows"]["sent"] == 2
+    prepared.put_flights(LATER[:2])
 
-    assert prepared.call(job="flights").code == "shrunk"
+    assert prepared.run_pull("flights").code == "shrunk"
 
 
 def test_a_file_that_no_run_refers_to_is_deleted_by_the_next_run(prepared: World) -> None:
@@ -313,7 +313,7 @@ def test_a_file_that_no_run_refers_to_is_deleted_by_the_next_run(prepared: World
     for path in (orphan, other):
         prepared.store.create(path, b"Id\n", {}, content_type="text/csv")
 
-    prepared.call(job="flights")
+    prepared.run_pull("flights")
 
     assert prepared.objects("bases/") == [other, cursor(prepared)]
 
@@ -328,16 +328,16 @@ def test_every_change_lands_after_a_kill_at_any_write_to_the_bucket(
     while True:
         for name in world.objects(""):
             world.store.delete(name)
-        world.flights(ROWS)
+        world.put_flights(ROWS)
         keyed(world)
-        assert world.call(job="flights").body["outcome"] == "landed"
-        world.flights(LATER)
+        assert world.run_pull("flights").body["outcome"] == "landed"
+        world.put_flights(LATER)
         if not processes.dies(world, run, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         world.clock.advance(LIFETIME_S + 1)
-        assert world.call(job="flights").body["outcome"] in {"landed", "nothing_new"}, steps
+        assert world.run_pull("flights").body["outcome"] in {"landed", "nothing_new"}, steps
         assert in_pigment(world) == sorted([ROWS[0], *LATER]), steps
-        assert world.call(job="flights").body["outcome"] == "nothing_new", steps
+        assert world.run_pull("flights").body["outcome"] == "nothing_new", steps
         assert world.objects("bases/") == [cursor(world)], steps
         steps += 1
     # lease, whole file, delta, intent, import id, receipt, cursor, lease away

@@ -59,19 +59,21 @@ def spoil(**how: object) -> Callable[[World], object]:
 
 
 def columns(**mapping: str) -> Callable[[World], object]:
-    return lambda world: world.pull("flights", target={"columns": {k.replace("_", " "): v for k, v in mapping.items()}})
+    return lambda world: world.add_pull(
+        "flights", target={"columns": {k.replace("_", " "): v for k, v in mapping.items()}}
+    )
 
 
 def plain(world: World) -> None:
-    world.flights(ROWS)
-    world.pull("flights")
+    world.put_flights(ROWS)
+    world.add_pull("flights")
 
 
 def shrink(world: World) -> None:
-    world.pull("flights", guards={"max_shrink": "50%"})
-    assert world.call(job="flights").status == 200
-    world.flights(ROWS[:1])
-    world.pull("flights", guards={"max_shrink": "50%"})
+    world.add_pull("flights", guards={"max_shrink": "50%"})
+    assert world.run_pull("flights").status == 200
+    world.put_flights(ROWS[:1])
+    world.add_pull("flights", guards={"max_shrink": "50%"})
 
 
 def allow_all_rows(world: World) -> None:
@@ -100,13 +102,13 @@ def plain_again(world: World) -> None:
 def use_secret(name: str) -> Callable[[World], object]:
     def arrange(world: World) -> None:
         world.raw["looker"]["credentials"] = name
-        world.install()
+        world.save_jobs()
 
     return arrange
 
 
 def many(count: int, **look: object) -> Callable[[World], object]:
-    return lambda world: world.flights([["2013-01-01", "UA", "EWR", str(n)] for n in range(count)], **look)
+    return lambda world: world.put_flights([["2013-01-01", "UA", "EWR", str(n)] for n in range(count)], **look)
 
 
 CASES = {
@@ -141,30 +143,30 @@ CASES = {
         ),
     ),
     "a Look that does not exist": FailingRun(
-        "look_not_found", lambda world: world.pull("flights", source={"look": "99"}), plain, "Look 99"
+        "look_not_found", lambda world: world.add_pull("flights", source={"look": "99"}), plain, "Look 99"
     ),
     "a query that does not exist": FailingRun(
-        "look_not_found", lambda world: world.pull("flights", source={"query": "nosuchslug"}), plain, "nosuchslug"
+        "look_not_found", lambda world: world.add_pull("flights", source={"query": "nosuchslug"}), plain, "nosuchslug"
     ),
     "a filter on an unknown field": FailingRun(
         "looker_refused",
-        lambda world: world.pull("flights", source={"look": "12", "filters": {"flights.nothing": "1"}}),
+        lambda world: world.add_pull("flights", source={"look": "12", "filters": {"flights.nothing": "1"}}),
         plain,
         "flights.nothing",
     ),
     "table calculations": FailingRun(
         "cannot_stream",
-        lambda world: world.flights(ROWS, dynamic_fields=CALCULATION),
+        lambda world: world.put_flights(ROWS, dynamic_fields=CALCULATION),
         plain,
         "table calculations (double)",
         "refused",
     ),
     "row totals": FailingRun(
-        "cannot_stream", lambda world: world.flights(ROWS, row_total="right"), plain, "row totals", "refused"
+        "cannot_stream", lambda world: world.put_flights(ROWS, row_total="right"), plain, "row totals", "refused"
     ),
     "pivots": FailingRun(
         "cannot_stream",
-        lambda world: world.flights(ROWS, pivots=["flights.carrier"]),
+        lambda world: world.put_flights(ROWS, pivots=["flights.carrier"]),
         plain,
         "flights.carrier",
         "refused",
@@ -181,9 +183,9 @@ CASES = {
         "5,000",
         "refused",
     ),
-    "no rows at all": FailingRun("too_few_rows", lambda world: world.flights([]), plain, "0 rows", "refused"),
+    "no rows at all": FailingRun("too_few_rows", lambda world: world.put_flights([]), plain, "0 rows", "refused"),
     "fewer rows than promised": FailingRun(
-        "too_few_rows", lambda world: world.pull("flights", guards={"min_rows": 6}), plain, "requires 6", "refused"
+        "too_few_rows", lambda world: world.add_pull("flights", guards={"min_rows": 6}), plain, "requires 6", "refused"
     ),
     "far fewer rows than last time": FailingRun("shrunk", shrink, plain, "80% fewer", "refused", imports=1),
     "a header that lost a column": FailingRun(
@@ -221,7 +223,7 @@ CASES = {
     ),
     "Pigment knows no such configuration": FailingRun(
         "import_configuration_not_found",
-        lambda world: world.pull("flights", target={"configuration": "11111111-2222-4333-8444-555555555555"}),
+        lambda world: world.add_pull("flights", target={"configuration": "11111111-2222-4333-8444-555555555555"}),
         plain,
     ),
     "a file over Pigment's size limit": FailingRun(
@@ -246,7 +248,7 @@ CASES = {
 def test_the_run_reports_its_failure_and_the_next_lands(world: World, case: FailingRun) -> None:
     case.arrange(world)
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.code == case.code, answer.body
     assert answer.status == class_of(case.code).status
@@ -259,14 +261,14 @@ def test_the_run_reports_its_failure_and_the_next_lands(world: World, case: Fail
     assert world.objects("leases/") == []
 
     case.recover(world)
-    again = world.call(job="flights")
+    again = world.run_pull("flights")
 
     assert (again.status, again.receipt["outcome"]) == (200, "landed"), again.body
     assert again.receipt["rows"]["sent"] == len(ROWS)
 
 
 def test_an_unknown_job_is_answered_with_the_known_jobs(world: World) -> None:
-    answer = world.call(job="nothing")
+    answer = world.run_pull("nothing")
 
     assert (answer.status, answer.code) == (404, "no_such_job")
     assert "nothing" in answer.error["message"]

@@ -24,7 +24,7 @@ def behind_tls(world: World, tmp_path: Path) -> Iterator[Path]:
             server._http.socket = context.wrap_socket(server._http.socket, server_side=True)
             stack.enter_context(server)
             world.raw[name]["url"] = server.url.replace("http:", "https:")
-        world.install()
+        world.save_jobs()
         yield pem
 
 
@@ -34,12 +34,12 @@ def test_the_usual_variables_name_the_authority(
 ) -> None:
     monkeypatch.setenv(variable, str(behind_tls))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
 
 
 @pytest.mark.usefixtures("behind_tls")
 def test_an_unknown_authority_receives_nothing(world: World) -> None:
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code) == (503, "looker_busy")
     assert "Certificate" in answer.error["message"] or "SSL" in answer.error["message"]

@@ -45,7 +45,7 @@ def test_the_first_run_loads_everything_window_by_window(world: World, repeatabl
     trips = Trips(world, repeatable=repeatable)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert (answer.status, answer.receipt["outcome"]) == (200, "landed")
     assert trips.landed() == told([*JANUARY, *FEBRUARY, MARCH[0]])
@@ -60,7 +60,7 @@ def test_each_window_has_its_own_receipt_and_the_answer_totals_them(world: World
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     kept = sorted(world.receipts("trips"), key=lambda each: each["window"])
     assert [(each["outcome"], each["rows"]["read"], each["rows"]["inserted"]) for each in kept] == [
@@ -84,11 +84,11 @@ def test_each_window_has_its_own_receipt_and_the_answer_totals_them(world: World
 def test_a_later_run_continues_with_as_few_calls_as_a_full_pull(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
-    world.call(job="trips")
+    world.run_pull("trips")
     world.clock.advance(3600)
     world.looker_server.exchanges.clear()
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     assert windows(world) == ["2026-03-01 06:15:00 to 2026-03-01 07:15:00"]
     assert trips.landed() == told([*JANUARY, *FEBRUARY, *MARCH])
@@ -104,12 +104,12 @@ def test_a_later_run_continues_with_as_few_calls_as_a_full_pull(world: World) ->
 def test_nothing_new_is_reported_and_nothing_pushed(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put(JANUARY)
-    world.call(job="trips")
+    world.run_pull("trips")
     pushed = len(world.imports)
 
-    at_once = world.call(job="trips").receipt
+    at_once = world.run_pull("trips").receipt
     world.clock.advance(60)
-    later = world.call(job="trips").receipt
+    later = world.run_pull("trips").receipt
 
     assert (at_once["outcome"], later["outcome"]) == ("nothing_new", "nothing_new")
     assert at_once["window"] is None
@@ -121,7 +121,7 @@ def test_a_cursor_outside_the_look_is_requested_and_omitted_from_the_file(world:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
 
-    receipt = world.call(job="trips", preview=True).receipt
+    receipt = world.run_pull("trips", preview=True).receipt
 
     assert asked(world)[0]["fields"] == ["trips.id", "trips.note", "trips.updated"]
     assert receipt["preview"] == {"header": HEADER, "first_rows": [["1", "-"], ["2", "-"]]}
@@ -133,7 +133,7 @@ def test_a_cursor_in_the_look_keeps_its_column(world: World) -> None:
     trips.put(JANUARY)
     world.looker.look("trips", "Trips", "nyc", "trips", ["trips.updated", "trips.id"], sorts=["trips.id"])
 
-    receipt = world.call(job="trips", preview=True).receipt
+    receipt = world.run_pull("trips", preview=True).receipt
 
     assert asked(world)[0]["fields"] == ["trips.updated", "trips.id"]
     assert receipt["preview"]["header"] == ["Trips Updated", "Trips Id"]
@@ -144,9 +144,9 @@ def test_a_renamed_cursor_is_sent_under_its_new_name(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
     world.raw["pulls"]["trips"]["target"]["columns"] = [{"Trips Updated": "at"}, {"Trips Id": "id"}]
-    world.install()
+    world.save_jobs()
 
-    receipt = world.call(job="trips", preview=True).receipt
+    receipt = world.run_pull("trips", preview=True).receipt
 
     assert receipt["preview"]["header"] == ["at", "id"]
 
@@ -158,7 +158,7 @@ def test_the_window_replaces_the_looks_filter_on_the_cursor_only(world: World) -
     filters = {"trips.note": "kept", "trips.updated": "7 days"}
     world.looker.look("trips", "Trips", "nyc", "trips", ["trips.id", "trips.note"], filters=filters)
 
-    world.call(job="trips")
+    world.run_pull("trips")
 
     assert trips.landed() == told([kept])
 
@@ -166,13 +166,13 @@ def test_the_window_replaces_the_looks_filter_on_the_cursor_only(world: World) -
 def test_the_overlap_loads_late_rows(world: World) -> None:
     trips = Trips(world, repeatable=True, overlap="2 hours")
     trips.put(MARCH[:1])
-    world.call(job="trips")
+    world.run_pull("trips")
     world.clock.advance(1800)
     late = Trip(7, at("2026-03-01T04:15:00"))
     too_late = Trip(8, at("2026-03-01T04:14:59"))
     trips.put([MARCH[0], late, too_late])
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     assert answer["window"] == ["2026-03-01 04:15:00", "2026-03-01 06:45:00"]
     assert trips.landed() == told([MARCH[0], late])
@@ -181,11 +181,11 @@ def test_the_overlap_loads_late_rows(world: World) -> None:
 def test_a_delay_excludes_the_newest_rows(world: World) -> None:
     trips = Trips(world, repeatable=False, delay="15 minutes")
     trips.put([Trip(1, at("2026-03-01T05:59:59")), Trip(2, at("2026-03-01T06:00:00"))])
-    world.call(job="trips")
+    world.run_pull("trips")
     assert trips.landed() == Counter({(1, "-"): 1})
     world.clock.advance(15 * 60)
 
-    world.call(job="trips")
+    world.run_pull("trips")
 
     assert trips.landed() == told([Trip(1, at("2026-03-01")), Trip(2, at("2026-03-01"))])
 
@@ -196,7 +196,7 @@ def test_rows_written_during_a_call_are_loaded_by_the_next_call(world: World) ->
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.looker_server.fault(PULL_RUN, times=2, act=lambda: world.clock.advance(100))
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     assert answer["cursor"]["after"] == "2026-03-01 06:15:00"
     assert trips.landed() == told([*JANUARY, *FEBRUARY, MARCH[0]])
@@ -206,9 +206,9 @@ def test_a_cursor_can_be_a_number(world: World) -> None:
     trips = Trips(world, repeatable=False, cursor="trips.id", start=0, window=3)
     trips.put([Trip(number, at("2026-01-01")) for number in (1, 2, 3, 4, 9, 10)])
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
     trips.put([Trip(number, at("2026-01-01")) for number in (1, 2, 3, 4, 9, 10, 11)])
-    again = world.call(job="trips").receipt
+    again = world.run_pull("trips").receipt
 
     assert trips.landed() == told(Trip(number, at("2026-01-01")) for number in (1, 2, 3, 4, 9, 10, 11))
     assert [query["filters"]["trips.id"] for query in asked(world)] == [
@@ -219,14 +219,14 @@ def test_a_cursor_can_be_a_number(world: World) -> None:
         "[11,12)",
     ]
     assert (answer["cursor"]["after"], again["cursor"]["after"]) == ("11", "12")
-    assert world.call(job="trips").receipt["outcome"] == "nothing_new"
+    assert world.run_pull("trips").receipt["outcome"] == "nothing_new"
 
 
 def test_empty_windows_are_read_as_one(world: World) -> None:
     trips = Trips(world, repeatable=False, start="2025-01-01")
     trips.put(JANUARY)
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     receipts = sorted(world.receipts("trips"), key=lambda each: each["window"])
     assert [(each["outcome"], each["window"]) for each in receipts] == [
@@ -242,9 +242,9 @@ def test_a_day_is_read_after_its_end(world: World) -> None:
     trips = Trips(world, repeatable=False, cursor="trips.day")
     trips.put([*FEBRUARY, *MARCH])
 
-    first = world.call(job="trips").receipt
+    first = world.run_pull("trips").receipt
     world.clock.advance(86_400)
-    second = world.call(job="trips").receipt
+    second = world.run_pull("trips").receipt
 
     assert first["cursor"]["after"] == "2026-03-01"
     assert second["window"] == ["2026-03-01", "2026-03-02"]
@@ -259,9 +259,9 @@ def test_windows_beyond_the_budget_are_left_to_the_next_call(world: World, monke
     # Looker takes half a minute for each window.
     world.looker_server.fault(PULL_RUN, times=-1, act=lambda: world.clock.advance(30))
 
-    answers = [world.call(job="trips").receipt]
+    answers = [world.run_pull("trips").receipt]
     while not answers[-1]["progress"]["done"]:
-        answers.append(world.call(job="trips").receipt)
+        answers.append(world.run_pull("trips").receipt)
 
     assert [answer["progress"]["windows"] for answer in answers] == [1] * 9
     assert trips.landed() == told(weekly)
@@ -273,9 +273,9 @@ def test_a_failed_window_stops_the_load_and_is_retried_by_the_next_call(world: W
     broken = Response(200, b"Trips Id,Trips Note,Trips Updated\n1,", {"Content-Type": "text/csv"})
     world.looker_server.fault(PULL_RUN, after=1, refuse=broken)
 
-    failed = world.call(job="trips")
+    failed = world.run_pull("trips")
     landed = trips.landed()
-    again = world.call(job="trips")
+    again = world.run_pull("trips")
 
     assert (failed.status, failed.code) == (502, "stream_cut")
     assert failed.receipt["progress"]["reached"] == "2026-02-01 00:00:00"
@@ -287,11 +287,11 @@ def test_a_failed_window_stops_the_load_and_is_retried_by_the_next_call(world: W
 def test_an_unfinished_import_ends_the_call_and_is_settled_by_the_next(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
-    world.hold_pigment()
+    world.pause_imports()
 
-    first = world.call(job="trips")
-    world.release_pigment()
-    second = world.call(job="trips")
+    first = world.run_pull("trips")
+    world.resume_imports()
+    second = world.run_pull("trips")
 
     assert (first.status, first.receipt["outcome"]) == (202, "importing")
     assert second.status == 200
@@ -303,11 +303,11 @@ def test_an_unconfirmed_push_leaves_the_cursor_until_it_is_settled(world: World)
     trips.put([*JANUARY, *FEBRUARY])
     world.pigment_server.fault(PUSH, after=1, reset_after=True)
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert (answer.status, answer.code) == (500, "landing_unknown")
     assert answer.receipt["window"] == ["2026-02-01 00:00:00", "2026-03-01 00:00:00"]
-    assert world.call(job="trips").code == "landing_unknown"
+    assert world.run_pull("trips").code == "landing_unknown"
 
 
 def test_a_repeated_schedule_event_duplicates_nothing(world: World) -> None:
@@ -315,8 +315,8 @@ def test_a_repeated_schedule_event_duplicates_nothing(world: World) -> None:
     trips.put([*JANUARY, *FEBRUARY])
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 
-    world.call(job="trips", headers=tick)
-    again = world.call(job="trips", headers=tick)
+    world.run_pull("trips", headers=tick)
+    again = world.run_pull("trips", headers=tick)
 
     assert again.receipt["outcome"] == "nothing_new"
     assert trips.landed() == told([*JANUARY, *FEBRUARY])
@@ -327,7 +327,7 @@ def test_a_filter_that_looker_ignores_is_detected_before_the_push(world: World) 
     content = b"Trips Id,Trips Note,Trips Updated\n1,-,2025-12-31 23:59:59\n"
     world.looker_server.fault(PULL_RUN, refuse=Response(200, content, {"Content-Type": "text/csv"}))
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert (answer.status, answer.code) == (422, "window_ignored")
     assert "23:59:59" not in str(answer.body)
@@ -385,7 +385,7 @@ def test_a_window_includes_its_start_and_excludes_its_end(window: Window, good: 
 def test_a_cursor_that_cannot_be_read_in_windows_is_refused(world: World, load: dict[str, Any], words: str) -> None:
     Trips(world, repeatable=True, **load)
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert (answer.status, answer.code) == (422, "cursor_unfit")
     assert words in answer.error["message"]
@@ -396,7 +396,7 @@ def test_sums_beside_a_hidden_cursor_are_refused(world: World) -> None:
     Trips(world, repeatable=True)
     world.looker.look("trips", "Trips", "nyc", "trips", ["trips.note", "trips.count"])
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert answer.code == "cursor_unfit"
     assert "measures (trips.count)" in answer.error["message"]
@@ -405,14 +405,14 @@ def test_sums_beside_a_hidden_cursor_are_refused(world: World) -> None:
 def test_a_header_renamed_in_looker_is_read_again(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
-    world.call(job="trips")
+    world.run_pull("trips")
     explore = world.looker.explores["nyc", "trips"]
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     explore = world.looker.explores["nyc", "trips"]
     explore.dimension("updated", '"updated"', label="Trips Last Written")
     world.clock.advance(60)
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert answer.status == 200
     assert trips.landed() == told([*JANUARY, MARCH[1]])
@@ -422,10 +422,10 @@ def test_a_header_renamed_in_looker_is_read_again(world: World) -> None:
 def test_another_cursor_starts_again_for_a_repeatable_target(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put(JANUARY)
-    world.call(job="trips")
+    world.run_pull("trips")
     trips.change(cursor="trips.day")
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     assert answer["progress"]["windows"] == 2
     assert trips.landed() == told(JANUARY)
@@ -436,10 +436,10 @@ def test_another_cursor_starts_again_for_a_repeatable_target(world: World) -> No
 def test_another_cursor_is_refused_for_an_append(world: World, change: dict[str, Any]) -> None:
     trips = Trips(world, repeatable=False)
     trips.put(JANUARY)
-    world.call(job="trips")
+    world.run_pull("trips")
     trips.change(repeatable=False, **{"cursor": "trips.updated", **change})
 
-    answer = world.call(job="trips")
+    answer = world.run_pull("trips")
 
     assert answer.code == "cursor_unfit"
     assert "make a new job" in answer.error["next_step"]
@@ -449,13 +449,13 @@ def test_another_cursor_is_refused_for_an_append(world: World, change: dict[str,
 def test_another_configuration_gets_a_warning_about_missing_rows(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
-    world.call(job="trips")
+    world.run_pull("trips")
     world.clock.advance(60)
     elsewhere = Trips(world, repeatable=True, name="elsewhere", cursor="elsewhere.updated")
     world.raw["pulls"]["trips"]["target"]["configuration"] = elsewhere.configuration
-    world.install()
+    world.save_jobs()
 
-    world.call(job="trips")
+    world.run_pull("trips")
 
     (warning,) = next(each["warnings"] for each in world.receipts("trips") if each["warnings"])
     assert "Rows before 2026-03-01 06:15:00 landed through another configuration" in warning
@@ -465,11 +465,11 @@ def test_another_configuration_gets_a_warning_about_missing_rows(world: World) -
 def test_another_time_zone_continues_from_the_same_moment(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
-    world.call(job="trips")
+    world.run_pull("trips")
     world.clock.advance(60)
     trips.change(cursor="trips.updated", query_timezone="Asia/Tokyo")
 
-    answer = world.call(job="trips").receipt
+    answer = world.run_pull("trips").receipt
 
     assert answer["window"] == ["2026-03-01 15:15:00", "2026-03-01 15:16:00"]
     assert trips.landed() == told([*JANUARY, *FEBRUARY, *MARCH])
@@ -488,9 +488,9 @@ class TestDaylightSaving:
         while world.clock.now().replace(tzinfo=None) < rows[-1].updated + timedelta(hours=3):
             # A row is in Looker from its own second on.
             trips.put([row for row in rows if row.updated.replace(tzinfo=UTC) <= world.clock.now()])
-            assert world.call(job="trips").status == 200
+            assert world.run_pull("trips").status == 200
             world.clock.advance(every_s)
-        world.call(job="trips")
+        world.run_pull("trips")
 
         assert trips.landed() == told(rows)
 
@@ -498,7 +498,7 @@ class TestDaylightSaving:
         trips = Trips(world, repeatable=False, query_timezone="Europe/Paris", start="2025-10-26 00:30", window="1 hour")
         trips.put([Trip(1, at("2025-10-25T23:00:00")), Trip(2, at("2025-10-26T01:15:00"))])
 
-        world.call(job="trips", to="2025-10-26 04:30")
+        world.run_pull("trips", to="2025-10-26 04:30")
 
         assert windows(world) == [
             "2025-10-26 00:30:00 to 2025-10-26 01:30:00",
@@ -510,9 +510,9 @@ class TestDaylightSaving:
         trips = Trips(world, repeatable=True, query_timezone="Europe/Paris", start="2026-03-28", overlap="2 hours")
         move_clock_to(world, at("2026-03-29T01:30:00"))
         trips.put(JANUARY)
-        world.call(job="trips")
+        world.run_pull("trips")
 
-        world.call(job="trips")
+        world.run_pull("trips")
 
         # 03:30 in summer is two hours after 00:30 in winter.
         assert windows(world)[-1] == "2026-03-29 00:30:00 to 2026-03-29 03:30:00"
@@ -524,11 +524,11 @@ class TestLoadingARangeAgain:
     def test_is_loaded_window_by_window_and_leaves_the_cursor_alone(self, world: World) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
-        world.call(job="trips")
+        world.run_pull("trips")
         mended = [Trip(trip.id, trip.updated, "mended") for trip in JANUARY]
         trips.put([*mended, *FEBRUARY, *MARCH])
 
-        answer = world.call(job="trips", from_="2026-01-01", to="2026-02-15").receipt
+        answer = world.run_pull("trips", from_="2026-01-01", to="2026-02-15").receipt
 
         assert trips.landed() == told([*mended, *FEBRUARY, MARCH[0]])
         assert answer["progress"]["windows"] == 2
@@ -541,11 +541,11 @@ class TestLoadingARangeAgain:
     def test_continues_where_it_was_stopped(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
-        world.call(job="trips")
+        world.run_pull("trips")
         monkeypatch.setenv("BRIDGE_DEADLINE_S", "40")
         world.looker_server.fault(PULL_RUN, times=-1, act=lambda: world.clock.advance(10))
 
-        answers = [world.call(job="trips", from_="2026-01-01").receipt for _ in range(3)]
+        answers = [world.run_pull("trips", from_="2026-01-01").receipt for _ in range(3)]
 
         assert [answer["window"][0] for answer in answers] == [
             "2026-01-01 00:00:00",
@@ -553,21 +553,21 @@ class TestLoadingARangeAgain:
             "2026-03-01 00:00:00",
         ]
         assert [answer["progress"]["done"] for answer in answers] == [False, False, True]
-        again = world.call(job="trips", from_="2026-01-01").receipt
+        again = world.run_pull("trips", from_="2026-01-01").receipt
         assert again["window"][0] == "2026-01-01 00:00:00"
 
     def test_is_refused_for_an_append(self, world: World) -> None:
         trips = Trips(world, repeatable=False)
         trips.put(JANUARY)
-        world.call(job="trips")
+        world.run_pull("trips")
 
-        answer = world.call(job="trips", from_="2026-01-01")
+        answer = world.run_pull("trips", from_="2026-01-01")
 
         assert (answer.status, answer.code) == (400, "malformed_request")
         assert trips.landed() == told(JANUARY)
 
     def test_is_refused_for_other_loads(self, world: World) -> None:
-        answer = world.call(job="flights", from_="2026-01-01")
+        answer = world.run_pull("flights", from_="2026-01-01")
 
         assert (answer.status, answer.code) == (400, "malformed_request")
 
@@ -575,7 +575,7 @@ class TestLoadingARangeAgain:
     def test_begins_and_ends_at_values_of_the_cursor(self, world: World, stretch: dict[str, Any]) -> None:
         Trips(world, repeatable=True)
 
-        answer = world.call(job="trips", **stretch)
+        answer = world.run_pull("trips", **stretch)
 
         assert (answer.status, answer.code) == (400, "malformed_request")
 
@@ -583,7 +583,7 @@ class TestLoadingARangeAgain:
         trips = Trips(world, repeatable=False)
         trips.put([*JANUARY, *FEBRUARY])
 
-        world.call(job="trips", to="2026-02-01")
+        world.run_pull("trips", to="2026-02-01")
 
         assert trips.landed() == told(JANUARY)
 
@@ -592,7 +592,7 @@ def test_a_preview_shows_the_next_window_and_keeps_the_cursor(world: World) -> N
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
 
-    answer = world.call(job="trips", preview=True).receipt
+    answer = world.run_pull("trips", preview=True).receipt
 
     assert (answer["outcome"], answer["rows"]["read"]) == ("previewed", 2)
     assert answer["window"] == ["2026-01-01 00:00:00", "2026-02-01 00:00:00"]
@@ -603,12 +603,12 @@ def test_a_preview_shows_the_next_window_and_keeps_the_cursor(world: World) -> N
 def test_a_relay_that_starts_the_pull_waits_for_every_window(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
-    world.relay("trips-ready", start="trips")
+    world.add_relay("trips-ready", start="trips")
     monkeypatch.setenv("BRIDGE_DEADLINE_S", "60")
     world.looker_server.fault(PULL_RUN, times=-1, act=lambda: world.clock.advance(20))
-    world.post("trips-ready", b'{"attachment": null, "scheduled_plan": {"scheduled_plan_id": 1}}')
+    world.post_delivery("trips-ready", b'{"attachment": null, "scheduled_plan": {"scheduled_plan_id": 1}}')
 
-    answers = [world.call("deliver") for _ in range(3)]
+    answers = [world.run_deliver() for _ in range(3)]
 
     assert [(answer.status, answer.body.get("waiting")) for answer in answers] == [(503, 1), (503, 1), (200, 0)]
     assert "landed all its windows" in answers[0].error["message"]

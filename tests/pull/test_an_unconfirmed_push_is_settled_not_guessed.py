@@ -19,8 +19,8 @@ LOST = {
 def test_an_append_is_not_sent_again_but_left_to_a_person(world: World, how: dict[str, object]) -> None:
     world.pigment_server.fault(PUSH, **how)
 
-    first = world.call(job="flights")
-    second = world.call(job="flights")
+    first = world.run_pull("flights")
+    second = world.run_pull("flights")
 
     assert (first.status, first.code, first.receipt["outcome"]) == (500, "landing_unknown", "unknown")
     assert "bridge settle" in first.error["next_step"]
@@ -31,43 +31,43 @@ def test_an_append_is_not_sent_again_but_left_to_a_person(world: World, how: dic
 
 def test_a_run_settled_as_landed_lets_the_next_run_land(world: World) -> None:
     world.pigment_server.fault(PUSH, reset_after=True)
-    run = world.call(job="flights").receipt["run"]
+    run = world.run_pull("flights").receipt["run"]
 
     settled = settling.settle_by_hand(world.store, world.clock, run, "landed")
 
     assert settled.outcome == "landed"
     assert world.receipts()[0]["outcome"] == "landed"
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.landed_rows()) == 2 * len(ROWS)
 
 
 def test_a_run_settled_as_not_landed_lets_the_next_run_land(world: World) -> None:
     world.pigment_server.fault(PUSH, refuse=Response(502))
-    run = world.call(job="flights").receipt["run"]
+    run = world.run_pull("flights").receipt["run"]
 
     settled = settling.settle_by_hand(world.store, world.clock, run, "not landed")
 
     assert (settled.outcome, settled.error and settled.error.code) == ("failed", "landing_unknown")
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.landed_rows()) == len(ROWS)
 
 
 @pytest.mark.parametrize("how", list(LOST.values())[:-1], ids=list(LOST)[:-1])
 def test_a_repeatable_target_is_sent_again_in_the_same_run(world: World, how: dict[str, object]) -> None:
-    world.pull("flights", target={"repeatable": True})
+    world.add_pull("flights", target={"repeatable": True})
     world.pigment_server.fault(PUSH, **how)
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.imports) == 2
 
 
 def test_a_repeatable_target_is_retried_by_the_next_run_after_the_last_attempt(world: World) -> None:
-    world.pull("flights", target={"repeatable": True})
+    world.add_pull("flights", target={"repeatable": True})
     world.pigment_server.fault(PUSH, times=-1, answer_instead=Response(503))
 
-    first = world.call(job="flights")
+    first = world.run_pull("flights")
     world.pigment_server.heal()
-    second = world.call(job="flights")
+    second = world.run_pull("flights")
 
     assert (first.status, first.code, first.receipt["outcome"]) == (503, "landing_unconfirmed", "unknown")
     assert int(first.headers["Retry-After"]) > 0
@@ -78,7 +78,7 @@ def test_a_repeatable_target_is_retried_by_the_next_run_after_the_last_attempt(w
 def test_a_refused_connection_is_known_to_have_sent_nothing(world: World) -> None:
     world.pigment_server.stop()
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (503, "pigment_busy", "failed")
     assert world.objects("leases/") == []
@@ -87,7 +87,7 @@ def test_a_refused_connection_is_known_to_have_sent_nothing(world: World) -> Non
 def test_an_import_unknown_to_pigment_is_an_unknown_landing(world: World) -> None:
     world.pigment_server.fault(STATUS, times=-1, refuse=Response(404))
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (500, "landing_unknown", "unknown")
     assert answer.receipt["import_id"] == world.imports[0].id
@@ -96,17 +96,17 @@ def test_an_import_unknown_to_pigment_is_an_unknown_landing(world: World) -> Non
 def test_an_import_not_visible_yet_is_polled_again(world: World) -> None:
     world.pigment_server.fault(STATUS, times=3, refuse=Response(404))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
 
 
 def test_the_same_tick_of_cloud_scheduler_lands_an_append_once(world: World) -> None:
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     later = {"X-CloudScheduler-ScheduleTime": "2026-03-02T06:15:00Z"}
 
-    first = world.call(job="flights", headers=tick)
-    again = world.call(job="flights", headers=tick)
+    first = world.run_pull("flights", headers=tick)
+    again = world.run_pull("flights", headers=tick)
 
     assert again.body == first.body
     assert len(world.landed_rows()) == len(ROWS)
-    assert world.call(job="flights", headers=later).body["run"] != first.body["run"]
+    assert world.run_pull("flights", headers=later).body["run"] != first.body["run"]
     assert len(world.landed_rows()) == 2 * len(ROWS)

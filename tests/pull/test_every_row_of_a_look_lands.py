@@ -6,7 +6,7 @@ from tests.support.world import CONFIGURATION, ROWS, World
 
 
 def test_every_row_of_the_look_is_read_sent_and_landed(world: World) -> None:
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.status == 200, answer.body
     assert answer.body["outcome"] == "landed"
@@ -15,7 +15,7 @@ def test_every_row_of_the_look_is_read_sent_and_landed(world: World) -> None:
 
 
 def test_pigment_received_the_staged_file_byte_for_byte(world: World) -> None:
-    receipt = world.call(job="flights").body
+    receipt = world.run_pull("flights").body
 
     staged = (world.folder / f"state/bucket/staged/flights/{receipt['run']}.csv").read_bytes()
     received = world.pigment.received(world.imports[0].id).read_bytes()

@@ -378,7 +378,7 @@ def test_only_the_resource_queries_is_read_by_a_query() -> None:
 
 
 def findings(world: World, resource: str) -> list[Finding]:
-    world.pull("own", source={"resource": resource})
+    world.add_pull("own", source={"resource": resource})
     path = world.folder / "bridge.yaml"
     path.write_text(json.dumps(world.raw))
     made = checks.findings(path, Instance(world.clock, random.Random(1)))
@@ -438,9 +438,9 @@ def test_queries_may_need_a_role_that_names_system_activity(world: World) -> Non
 @pytest.mark.parametrize("resource", ["users", "queries"])
 def test_a_pull_reads_a_resource_as_it_reads_a_look(world: World, resource: str) -> None:
     world.looker.history.note(Run(world.looker.looks["12"].query, world.clock.now()))
-    world.pull("own", source={"resource": resource})
+    world.add_pull("own", source={"resource": resource})
 
-    answer = world.call(job="own", preview=True)
+    answer = world.run_pull("own", preview=True)
 
     assert answer.status == 200, answer.body
     assert answer.receipt["rows"]["read"] == 1

@@ -19,9 +19,9 @@ def test_of_two_concurrent_runs_one_lands_and_one_is_answered_409(world: World) 
 
     world.looker_server.fault(PULL_RUN, act=pause)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        first = pool.submit(world.call, job="flights")
+        first = pool.submit(world.run_pull, job="flights")
         assert reading.wait(30)
-        second = world.call(job="flights")
+        second = world.run_pull("flights")
         may_go_on.set()
 
     assert (second.status, second.code) == (409, "configuration_occupied")
@@ -33,7 +33,7 @@ def test_of_two_concurrent_runs_one_lands_and_one_is_answered_409(world: World) 
 
 def test_sixteen_concurrent_runs_duplicate_no_row(world: World) -> None:
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: world.call(job="flights"), range(16)))
+        answers = list(pool.map(lambda _: world.run_pull("flights"), range(16)))
 
     landed = [answer for answer in answers if answer.status == 200]
     assert {answer.status for answer in answers} <= {200, 409}
@@ -43,12 +43,12 @@ def test_sixteen_concurrent_runs_duplicate_no_row(world: World) -> None:
 
 
 def test_an_import_longer_than_the_budget_is_answered_202_and_settled_by_the_next_run(world: World) -> None:
-    world.hold_pigment()
-    first = world.call(job="flights")
-    again = world.call(job="flights")
-    world.release_pigment()
+    world.pause_imports()
+    first = world.run_pull("flights")
+    again = world.run_pull("flights")
+    world.resume_imports()
     world.pigment.finished(world.imports[0].id)
-    second = world.call(job="flights")
+    second = world.run_pull("flights")
 
     assert (first.status, first.body["outcome"]) == (202, "importing")
     assert (again.status, again.code) == (409, "configuration_occupied")
@@ -61,12 +61,12 @@ def test_an_import_longer_than_the_budget_is_answered_202_and_settled_by_the_nex
 
 def test_a_202_whose_import_fails_later_is_recorded_as_failed(world: World) -> None:
     world.pigment.fail_next(CONFIGURATION, "Late", "It failed after all")
-    world.hold_pigment()
-    run = world.call(job="flights").body["run"]
-    world.release_pigment()
+    world.pause_imports()
+    run = world.run_pull("flights").body["run"]
+    world.resume_imports()
     world.pigment.finished(world.imports[0].id)
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     first = world.receipts()[0]
     assert (first["run"], first["outcome"], first["error"]["code"]) == (run, "failed", "import_failed")
 
@@ -75,12 +75,12 @@ def test_an_expired_lease_is_detected_before_the_push(world: World) -> None:
     def another_run_takes_over() -> None:
         world.clock.advance(LIFETIME_S + 1)
         world.looker_server.heal()
-        answers.append(world.call(job="flights"))
+        answers.append(world.run_pull("flights"))
 
     answers: list[object] = []
     world.looker_server.fault(PULL_RUN, act=another_run_takes_over)
 
-    first = world.call(job="flights")
+    first = world.run_pull("flights")
 
     # The run that took over has filed the first one's receipt already, and a receipt is filed once.
     assert (first.status, first.code) == (500, "run_interrupted")
@@ -103,16 +103,16 @@ def test_an_active_run_renews_its_lease(world: World, monkeypatch: pytest.Monkey
     world.storage.on_finalize.append(watch)
     world.looker_server.fault(PULL_RUN, act=lambda: renewed.wait(30) or None)
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(expiries) > 3
 
 
 def test_jobs_of_different_configurations_do_not_wait_for_each_other(world: World) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), "Other flights")
     other = world.pigment.configuration(block, learn=True)
-    world.pull("others", target={"configuration": other})
+    world.add_pull("others", target={"configuration": other})
     statuses: list[int] = []
-    world.pigment_server.fault(PUSH, act=lambda: statuses.append(world.call(job="others").status))
+    world.pigment_server.fault(PUSH, act=lambda: statuses.append(world.run_pull("others").status))
 
-    assert world.call(job="flights").status == 200
+    assert world.run_pull("flights").status == 200
     assert statuses == [200]

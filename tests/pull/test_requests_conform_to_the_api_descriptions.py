@@ -43,15 +43,17 @@ def everything_a_look_can_have(world: World) -> None:
     )  # fmt: skip
     block = world.pigment.block(world.pigment.application("Planning"), "Worst")
     configuration = world.pigment.configuration(block, ["Flights Day", "Worst"])
-    world.pull("flights", source={"look": "13"}, target={"configuration": configuration})
+    world.add_pull("flights", source={"look": "13"}, target={"configuration": configuration})
 
 
 def a_slug(world: World) -> None:
-    world.pull("flights", source={"query": world.looker.looks["12"].query.slug, "filters": {"flights.origin": "JFK"}})
+    world.add_pull(
+        "flights", source={"query": world.looker.looks["12"].query.slug, "filters": {"flights.origin": "JFK"}}
+    )
 
 
 def an_explore(world: World) -> None:
-    world.pull("flights", source={"explore": EXPLORE, "query_timezone": "Asia/Tokyo"})
+    world.add_pull("flights", source={"explore": EXPLORE, "query_timezone": "Asia/Tokyo"})
 
 
 def storage(world: World) -> None:
@@ -60,7 +62,7 @@ def storage(world: World) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), "Connector")
     configuration = world.pigment.configuration(block, HEADER, source=lambda: next(folder.iterdir()))
     way = {"via": "storage", "bucket": "connector", "path": "flights-{date}.csv"}
-    world.pull("flights", target={"configuration": configuration, **way})
+    world.add_pull("flights", target={"configuration": configuration, **way})
 
 
 def storage_for_a_configuration_without_a_source(world: World) -> None:
@@ -94,15 +96,15 @@ def a_wrong_secret(world: World) -> None:
 
 
 def no_such_look(world: World) -> None:
-    world.pull("flights", source={"look": "99"})
+    world.add_pull("flights", source={"look": "99"})
 
 
 def no_such_query(world: World) -> None:
-    world.pull("flights", source={"query": "nosuchslug"})
+    world.add_pull("flights", source={"query": "nosuchslug"})
 
 
 def no_such_field(world: World) -> None:
-    world.pull("flights", source={"look": "12", "filters": {"flights.nothing": "1"}})
+    world.add_pull("flights", source={"look": "12", "filters": {"flights.nothing": "1"}})
 
 
 def a_wrong_key(world: World) -> None:
@@ -110,7 +112,7 @@ def a_wrong_key(world: World) -> None:
 
 
 def no_such_configuration(world: World) -> None:
-    world.pull("flights", target={"configuration": "11111111-2222-4333-8444-555555555555"})
+    world.add_pull("flights", target={"configuration": "11111111-2222-4333-8444-555555555555"})
 
 
 def a_file_too_big(world: World) -> None:
@@ -127,12 +129,12 @@ def too_many_requests(world: World) -> None:
 
 def windows_of_days(world: World) -> None:
     load = {"cursor": "flights.day", "start": "2013-01-01", "window": "10 years", "delay": "1 day"}
-    world.pull("flights", load={"incremental": load}, source={"look": "12", "query_timezone": "Europe/Paris"})
+    world.add_pull("flights", load={"incremental": load}, source={"look": "12", "query_timezone": "Europe/Paris"})
 
 
 def windows_of_numbers(world: World) -> None:
     load = {"cursor": "flights.delay", "start": -18, "window": 20, "delay": 1}
-    world.pull("flights", load={"incremental": load})
+    world.add_pull("flights", load={"incremental": load})
 
 
 LOGIN, LOOK, SLUG = "POST /api/4.0/login", "GET /api/4.0/looks/", "GET /api/4.0/queries/slug/"
@@ -202,7 +204,7 @@ def test_every_request_and_answer_conforms(
     looker, pigment = conformity.load("looker-api-4.0"), conformity.load("pigment-external-api")
     arrange(world)
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.status == status, answer.body
     crossed = [*world.looker_server.exchanges, *world.pigment_server.exchanges]
@@ -231,10 +233,10 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 def test_every_export_request_conforms(world: World, source: dict[str, object], date_format: str) -> None:
     pigment = conformity.load("pigment-external-api")
-    world.export("revenue", source=source, date_format=date_format)
-    world.pigment_gives(b"a,b\n1,2\n" if source.get("delimiter") != ";" else b"a;b\n1;2\n")
+    world.add_export("revenue", source=source, date_format=date_format)
+    world.answer_exports(b"a,b\n1,2\n" if source.get("delimiter") != ";" else b"a;b\n1;2\n")
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
     (exchange,) = [each for each in world.pigment_server.exchanges if "/export/" in each.path]

@@ -9,19 +9,19 @@ from tests.support.world import CONFIGURATION, HEADER, ROWS, STATUS, World
 def test_a_failed_import_is_a_failed_run_with_pigments_reason(world: World) -> None:
     world.pigment.fail_next(CONFIGURATION, "DuplicateItems", "Two rows share an identifier")
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (502, "import_failed", "failed")
     assert "DuplicateItems: Two rows share an identifier" in answer.error["message"]
     assert world.landed_rows() == []
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.landed_rows()) == len(ROWS)
 
 
 def test_skipped_rows_beyond_the_guard_fail_the_run_and_name_reason_and_column(world: World) -> None:
     world.pigment.skip_next(CONFIGURATION, 2, "MissingModalitySkippedDataRow", "Flights Carrier")
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (422, "too_many_skipped", "failed")
     assert answer.receipt["rows"] | {"deleted": 0} == {
@@ -37,8 +37,8 @@ def test_skipped_rows_are_not_sent_again_for_the_same_schedule_event(world: Worl
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     world.pigment.skip_next(CONFIGURATION, 1)
 
-    first = world.call(job="flights", headers=tick)
-    again = world.call(job="flights", headers=tick)
+    first = world.run_pull("flights", headers=tick)
+    again = world.run_pull("flights", headers=tick)
 
     assert (first.status, again.status) == (422, 422)
     assert again.body == first.body
@@ -47,33 +47,33 @@ def test_skipped_rows_are_not_sent_again_for_the_same_schedule_event(world: Worl
 
 def test_a_repeatable_target_receives_skipped_rows_again(world: World) -> None:
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
-    world.pull("flights", target={"repeatable": True})
+    world.add_pull("flights", target={"repeatable": True})
     world.pigment.skip_next(CONFIGURATION, 1)
 
-    assert world.call(job="flights", headers=tick).status == 422
-    assert world.call(job="flights", headers=tick).status == 200
+    assert world.run_pull("flights", headers=tick).status == 422
+    assert world.run_pull("flights", headers=tick).status == 200
     assert len(world.imports) == 2
 
 
 def test_tolerated_skips_land_with_skips(world: World) -> None:
-    world.pull("flights", guards={"max_skipped": 2})
+    world.add_pull("flights", guards={"max_skipped": 2})
     world.pigment.skip_next(CONFIGURATION, 2)
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert (answer.status, answer.body["outcome"]) == (200, "landed_with_skips")
     assert answer.body["rows"]["skipped"] == 2
 
 
 def test_a_value_that_pigment_cannot_read_is_skipped(world: World) -> None:
-    world.flights([*ROWS, ["2013-01-04", "UA", "EWR", "3"]])
+    world.put_flights([*ROWS, ["2013-01-04", "UA", "EWR", "3"]])
     world.looker.explores["nyc", "flights"].dimension("late", "CASE WHEN delay = 3 THEN 'three' ELSE '1' END")
     fields = ["flights.day", "flights.carrier", "flights.origin", "flights.late"]
     world.looker.look(12, "Flights", "nyc", "flights", fields)
     columns = {"Flights Day": HEADER[0], "Flights Carrier": HEADER[1], "Flights Origin": HEADER[2]}
-    world.pull("flights", target={"columns": {**columns, "Flights Late": "Flights Delay"}})
+    world.add_pull("flights", target={"columns": {**columns, "Flights Late": "Flights Delay"}})
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.receipt["skips"] == [{"reason": "ParsingError", "column": "Flights Delay", "count": 1}]
     assert len(world.landed_rows()) == len(ROWS)
@@ -90,7 +90,7 @@ def test_a_value_that_pigment_cannot_read_is_skipped(world: World) -> None:
 def test_an_empty_import_report_is_a_warning(world: World, report: bytes, warning: str) -> None:
     world.pigment_server.fault(STATUS, times=-1, refuse=Response(200, report))
 
-    answer = world.call(job="flights")
+    answer = world.run_pull("flights")
 
     assert answer.body["outcome"] == "landed"
     assert warning in "".join(answer.body["warnings"])
@@ -99,4 +99,4 @@ def test_an_empty_import_report_is_a_warning(world: World, report: bytes, warnin
 def test_an_unknown_status_counts_as_in_progress(world: World) -> None:
     world.pigment_server.fault(STATUS, times=3, refuse=Response(200, b'{"importStatus": "Validating", "new": 1}'))
 
-    assert world.call(job="flights").body["outcome"] == "landed"
+    assert world.run_pull("flights").body["outcome"] == "landed"

@@ -63,8 +63,8 @@ def expect_shape(value: dict[str, Any], shape: dict[str, type], required: dict[s
 
 @pytest.fixture
 def looker(world: World) -> Iterator[LookerSide]:
-    world.relay("sales")
-    world.relay("ready", start="flights")
+    world.add_relay("sales")
+    world.add_relay("ready", start="flights")
     downloads = Downloads()
     with Server(downloads) as server:
         yield LookerSide(world, server, downloads)
@@ -86,7 +86,7 @@ def test_sixty_thousand_rows_are_sent_by_the_action_and_land(looker: LookerSide)
     assert (answer.status, answer.body["looker"]["success"]) == (200, True)
     (kept,) = looker.world.store.entries("inbox/sales/")
     assert kept.content_type == "text/csv"
-    assert looker.world.call("deliver").body["delivered"] == 1
+    assert looker.world.run_deliver().body["delivered"] == 1
     assert landed(looker) == rows
     receipt = looker.world.receipts("sales")[0]
     assert (receipt["outcome"], receipt["rows"]["read"], receipt["warnings"]) == ("landed", 60_000, [])
@@ -159,10 +159,10 @@ def test_a_missing_form_is_no_choice(looker: LookerSide) -> None:
 
 
 def test_the_choice_of_the_form_overrides_the_path(looker: LookerSide) -> None:
-    looker.world.relay("costs")
+    looker.world.add_relay("costs")
 
     assert looker.execute("gone", looker.offer([("1", "10")]), choice="costs")["success"]
-    looker.world.call("deliver")
+    looker.world.run_deliver()
     assert landed(looker, "costs") == [("1", "10")]
 
 
@@ -181,7 +181,7 @@ def test_a_removed_relay_is_reported_at_the_field_of_the_form(
 @pytest.mark.parametrize("token", [None, "", "wrong", WEBHOOK_TOKEN[:-1], f'{WEBHOOK_TOKEN}"', "ü"])
 def test_without_the_token_every_path_answers_the_same(looker: LookerSide, token: str | None) -> None:
     shown = token.encode().decode("latin-1") if token else token
-    refused = looker.world.post("sales", b"x", token="another").body
+    refused = looker.world.post_delivery("sales", b"x", token="another").body
 
     for path in ("/", "/actions/sales/form", "/actions/gone/form", "/actions/sales/execute", "/actions/sales/other"):
         answer = looker.post(path, execution(looker.offer([]), {}), token=shown)
@@ -211,11 +211,11 @@ def test_the_second_use_of_an_address_is_reported(looker: LookerSide) -> None:
 
 def test_the_same_event_is_fetched_and_landed_once(looker: LookerSide) -> None:
     assert looker.execute("sales", looker.offer([("1", "10")]), event="e1")["success"]
-    looker.world.call("deliver")
+    looker.world.run_deliver()
     looker.world.clock.advance(1)
     unspent = looker.offer([("1", "10")])
     assert looker.execute("sales", unspent, event="e1")["success"]
-    looker.world.call("deliver")
+    looker.world.run_deliver()
 
     assert len(looker.downloads.contents) == len(looker.downloads.asked) == 1
     assert landed(looker) == [("1", "10")]
@@ -228,7 +228,7 @@ def test_without_an_event_id_the_address_identifies_the_delivery(looker: LookerS
     looker.world.clock.advance(1)
     assert looker.execute("sales", url)["success"]
     assert looker.execute("sales", looker.offer([("1", "10")]))["success"]
-    looker.world.call("deliver")
+    looker.world.run_deliver()
 
     assert landed(looker) == [("1", "10")] * 2
 
@@ -242,7 +242,7 @@ def test_a_truncated_stream_stores_nothing_and_can_be_sent_again(looker: LookerS
     assert "broke off" in outcome["message"]
     assert looker.world.objects("inbox/") == []
     assert looker.execute("sales", looker.offer(numbered(20_000)), event="e1")["success"]
-    looker.world.call("deliver")
+    looker.world.run_deliver()
     assert landed(looker) == numbered(20_000)
 
 
@@ -319,7 +319,7 @@ def test_a_bridge_yaml_without_looker_gets_advice(looker: LookerSide) -> None:
     world = looker.world
     del world.raw["looker"], world.raw["relays"]["ready"]
     world.raw["pulls"] = {}
-    world.install()
+    world.save_jobs()
 
     assert "set looker.url" in looker.execute("sales", looker.offer([("1", "10")]))["message"]
 
@@ -352,7 +352,7 @@ def test_attached_rows_are_stored_like_those_of_a_webhook(looker: LookerSide) ->
 
     assert looker.execute("sales", None, attachment=attached)["success"]
     assert looker.post("/actions/sales/execute", delivery(("2", "20"))).body["looker"]["success"]
-    looker.world.call("deliver")
+    looker.world.run_deliver()
 
     assert sorted(landed(looker)) == [("1", "10"), ("2", "20")]
 
@@ -375,7 +375,7 @@ def test_a_signal_downloads_nothing_and_starts_its_pull(looker: LookerSide) -> N
     assert looker.execute("ready", None, type="dashboard")["success"]
 
     assert looker.downloads.asked == []
-    assert looker.world.call("deliver").status == 200
+    assert looker.world.run_deliver().status == 200
     assert len(looker.world.imports) == 1
     assert looker.world.objects("inbox/") == []
 
@@ -385,11 +385,11 @@ def test_a_signal_downloads_nothing_and_starts_its_pull(looker: LookerSide) -> N
 ])  # fmt: skip
 def test_a_row_count_equal_to_lookers_cap_is_refused(looker: LookerSide, rows: int, accept: bool, ends: str) -> None:
     looker.world.raw["relays"]["sales"]["guards"] = {"accept_cap": accept}
-    looker.world.install()
+    looker.world.save_jobs()
 
     assert looker.execute("sales", looker.offer(numbered(rows)))["success"]
 
-    assert looker.world.call("deliver").body[ends] == 1
+    assert looker.world.run_deliver().body[ends] == 1
     (entry,) = looker.world.store.entries(f"{ends}/sales/")
     assert entry.metadata.get("code") == ("truncated_at_limit" if ends == "dead" else None)
 
@@ -418,7 +418,7 @@ def test_an_end_without_a_length_is_a_warning_of_the_receipt(looker: LookerSide)
 
     world = looker.world
     inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(EmptyDelivery()), world.clock.now())
-    world.call("deliver")
+    world.run_deliver()
 
     assert world.receipts("sales")[0]["warnings"] == ["Looker announced no end."]
 
@@ -440,10 +440,10 @@ def test_a_large_download_takes_bounded_memory(looker: LookerSide) -> None:
 
 def test_a_downloaded_delivery_can_be_replayed_with_its_kind(looker: LookerSide) -> None:
     looker.execute("sales", looker.offer([("1", "10")]))
-    looker.world.call("deliver")
+    looker.world.run_deliver()
     (entry,) = looker.world.store.entries("delivered/sales/")
     looker.world.clock.sleep(1)
     inbox.replay(looker.world.store, "delivered", "sales", entry.name.rpartition("/")[2], looker.world.clock.now())
 
-    assert looker.world.call("deliver").body["delivered"] == 1
+    assert looker.world.run_deliver().body["delivered"] == 1
     assert landed(looker) == [("1", "10")] * 2

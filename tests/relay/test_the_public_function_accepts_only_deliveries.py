@@ -72,14 +72,14 @@ def in_chunks(body: bytes) -> Iterator[bytes]:
 
 @pytest.fixture
 def sales(world: World) -> World:
-    world.relay("sales")
+    world.add_relay("sales")
     return world
 
 
 @pytest.mark.parametrize("body", USABLE.values(), ids=USABLE.keys())
 def test_deliveries_with_rows_land(sales: World, body: bytes) -> None:
-    assert sales.post("sales", in_chunks(body)).status == 200
-    assert sales.call("deliver").body["delivered"] == 1
+    assert sales.post_delivery("sales", in_chunks(body)).status == 200
+    assert sales.run_deliver().body["delivered"] == 1
 
     configuration = sales.raw["relays"]["sales"]["target"]["configuration"]
     assert [(row["Id"], row["Amount"]) for row in sales.pigment.rows(configuration)] == [("1", "10"), ("2", "20")]
@@ -87,7 +87,7 @@ def test_deliveries_with_rows_land(sales: World, body: bytes) -> None:
 
 @pytest.mark.parametrize(("body", "status"), REFUSED.values(), ids=REFUSED.keys())
 def test_other_bodies_are_refused_and_not_stored(sales: World, body: bytes, status: int) -> None:
-    answer = sales.post("sales", in_chunks(body) if body else body)
+    answer = sales.post_delivery("sales", in_chunks(body) if body else body)
 
     assert answer.status == status, answer.body
     assert answer.body["looker"]["success"] is False
@@ -96,15 +96,15 @@ def test_other_bodies_are_refused_and_not_stored(sales: World, body: bytes, stat
 
 
 def test_ten_gigabytes_of_zeros_are_refused(sales: World) -> None:
-    answer = sales.post("sales", in_chunks(attached_zip(bomb(10_000, announced=100 * MIB))))
+    answer = sales.post_delivery("sales", in_chunks(attached_zip(bomb(10_000, announced=100 * MIB))))
 
     assert (answer.status, answer.code) == (502, "rows_malformed")
     assert sales.objects("inbox/") == []
 
 
 def test_formulas_land_unchanged(sales: World) -> None:
-    sales.post("sales", delivery(("=1+1", "-5"), ("@x", "+3")))
-    sales.call("deliver")
+    sales.post_delivery("sales", delivery(("=1+1", "-5"), ("@x", "+3")))
+    sales.run_deliver()
 
     configuration = sales.raw["relays"]["sales"]["target"]["configuration"]
     assert [row["Id"] for row in sales.pigment.rows(configuration)] == ["=1+1", "@x"]

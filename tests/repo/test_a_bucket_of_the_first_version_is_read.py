@@ -43,7 +43,7 @@ def earlier(world: World) -> World:
         world.pigment.configuration(block, columns, uuid=world.raw["pulls"][job]["target"]["configuration"])
     sales = world.raw["relays"]["sales"]["target"]["configuration"]
     world.pigment.configuration(world.pigment.block(application, "Sales"), ["Id", "Amount"], uuid=sales)
-    world.install()
+    world.save_jobs()
     world.clock.advance(3600)
     return world
 
@@ -75,7 +75,7 @@ def test_every_receipt_is_read(earlier: World) -> None:
 
 
 def test_a_call_that_was_answered_is_not_landed_again(earlier: World) -> None:
-    answer = earlier.call(job="flights", headers=TICK)
+    answer = earlier.run_pull("flights", headers=TICK)
 
     assert answer.body["run"] == BUCKET["cursors/flights.json"]["content"]["run"]
     assert len(earlier.imports) == 0
@@ -91,9 +91,9 @@ def test_an_incremental_load_goes_on_from_its_cursor(earlier: World) -> None:
     )
     trips.put([Trip(1, datetime(2026, 1, 5)), Trip(2, datetime(2026, 2, 5))])  # noqa: DTZ001  # in the query's zone
     earlier.raw["pulls"]["trips"] = job
-    earlier.install()
+    earlier.save_jobs()
 
-    answer = earlier.call(job="trips")
+    answer = earlier.run_pull("trips")
 
     assert [receipt["window"][0] for receipt in earlier.receipts("trips")] == [
         "2026-01-01 00:00:00",
@@ -105,9 +105,9 @@ def test_an_incremental_load_goes_on_from_its_cursor(earlier: World) -> None:
 
 
 def test_a_changes_load_compares_with_the_file_that_landed(earlier: World) -> None:
-    earlier.flights([*ROWS, ["2013-01-04", "UA", "EWR", "1"]])
+    earlier.put_flights([*ROWS, ["2013-01-04", "UA", "EWR", "1"]])
 
-    answer = earlier.call(job="keyed")
+    answer = earlier.run_pull("keyed")
 
     assert answer.body["changes"] == {"added": 1, "changed": 0, "gone": 0, "unchanged": len(ROWS)}
     assert rows_of(earlier, "keyed") == 1
@@ -115,7 +115,7 @@ def test_a_changes_load_compares_with_the_file_that_landed(earlier: World) -> No
 
 @pytest.mark.parametrize("job", ["again", "importing"])
 def test_an_open_run_of_a_repeatable_target_is_settled_and_its_rows_are_sent_again(earlier: World, job: str) -> None:
-    answer = earlier.call(job=job)
+    answer = earlier.run_pull(job)
 
     assert answer.body["outcome"] == "landed"
     assert [receipt["outcome"] for receipt in earlier.receipts(job)] == ["failed", "landed"]
@@ -125,18 +125,18 @@ def test_an_open_run_of_a_repeatable_target_is_settled_and_its_rows_are_sent_aga
 @pytest.mark.parametrize("verdict", ["landed", "not landed"])
 def test_an_append_without_an_answer_waits_for_a_person(earlier: World, verdict: Any) -> None:
     open_run = BUCKET["leases/00000001-0000-4000-8000-000000000000.json"]["content"]["receipt"]["run"]
-    assert earlier.call(job="lost").code == "landing_unknown"
+    assert earlier.run_pull("lost").code == "landing_unknown"
 
     settling.settle_by_hand(earlier.store, earlier.clock, open_run, verdict)
 
     assert (earlier.store.read_json("cursors/lost.json", object) is None) == (verdict == "not landed")
-    assert earlier.call(job="lost").body["outcome"] == "landed"
+    assert earlier.run_pull("lost").body["outcome"] == "landed"
     assert rows_of(earlier, "lost") == len(ROWS)
 
 
 def test_a_waiting_delivery_is_landed_and_a_known_one_is_recognised(earlier: World) -> None:
-    known = earlier.post("sales", delivery(("1", "10")), X_Looker_Webhook_Id="first")
-    counts = earlier.call("deliver").body
+    known = earlier.post_delivery("sales", delivery(("1", "10")), X_Looker_Webhook_Id="first")
+    counts = earlier.run_deliver().body
 
     assert "Already received." in known.body["looker"]["message"]
     assert (counts["delivered"], counts["waiting"], counts["dead"]) == (1, 0, 0)
@@ -145,9 +145,9 @@ def test_a_waiting_delivery_is_landed_and_a_known_one_is_recognised(earlier: Wor
 
 
 def test_an_export_whose_answer_was_lost_is_settled_by_its_object(earlier: World) -> None:
-    earlier.pigment_gives(b"Country;Month\nFrance;2026-01\nSpain;2026-01\n")
+    earlier.answer_exports(b"Country;Month\nFrance;2026-01\nSpain;2026-01\n")
 
-    answer = earlier.call("export", job="revenue")
+    answer = earlier.run_export("revenue")
 
     assert answer.body["outcome"] == "published"
     assert [receipt["outcome"] for receipt in earlier.receipts("revenue")] == ["published", "published"]

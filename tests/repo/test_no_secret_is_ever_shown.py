@@ -167,9 +167,9 @@ class Scene:
             world.store.delete(path)
         self.function.lines.clear()
         self.answers.clear()
-        world.flights(ROWS_WITH_MARKER)
+        world.put_flights(ROWS_WITH_MARKER)
         world.raw["looker"]["credentials"] = "looker-api"
-        world.pull("flights")
+        world.add_pull("flights")
 
     def secrets(self) -> list[str]:
         logins = (each for each in self.world.looker_server.exchanges if each.path.endswith("/login"))
@@ -222,7 +222,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             server.keep_bytes = 1 << 20
         for name, value in world.environment().items():
             environment.setenv(name, value)
-        world.settle_in()
+        world.prepare()
         theatre = Scene(world, FunctionProcess({**world.environment(), "BRIDGE_DEADLINE_S": "60"}), stranger)
         try:
             yield theatre
@@ -287,12 +287,12 @@ def lapse_strangely(theatre: Scene) -> None:
 def break_the_secret(theatre: Scene) -> None:
     theatre.world.secrets.put("broken", f'{{"client_id": "bridge", "client_secret": "{LOOKER_SECRET}')
     theatre.world.raw["looker"]["credentials"] = "broken"
-    theatre.world.install()
+    theatre.world.save_jobs()
 
 
 def hide_the_secret(theatre: Scene) -> None:
     theatre.world.raw["looker"]["credentials"] = "no-such-secret"
-    theatre.world.install()
+    theatre.world.save_jobs()
 
 
 def change_the_secret(theatre: Scene) -> None:

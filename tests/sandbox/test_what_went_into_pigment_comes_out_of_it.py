@@ -31,9 +31,9 @@ def test_the_export_guides_example_comes_out_as_given_there(world: World, tmp_pa
     application = world.pigment.application("Finance")
     table = world.pigment.table_of(application, "P&L", file, ["Country", "Month"], delimiter=";")
     view = world.pigment.view(table, "For the export")
-    world.export("revenue", source={"view": view, "delimiter": ";"})
+    world.add_export("revenue", source={"view": view, "delimiter": ";"})
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
     assert world.store.read("exports/revenue.csv").decode() == GUIDE
@@ -45,9 +45,9 @@ def test_a_view_too_big_is_exported_as_the_table_behind_it(world: World, tmp_pat
     table = world.pigment.table_of(world.pigment.application("Finance"), "P&L", file, ["Country", "Month"], ";")
     world.pigment.view_limit_rows = 5
     fallback = {"table": table, "delimiter": ";", "friendly_headers": True}
-    world.export("revenue", source={"view": world.pigment.view(table, "All"), "delimiter": ";"}, fallback=fallback)
+    world.add_export("revenue", source={"view": world.pigment.view(table, "All"), "delimiter": ";"}, fallback=fallback)
 
-    answer = world.call("export", job="revenue")
+    answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
     assert world.store.read("exports/revenue.csv").decode() == GUIDE
@@ -70,15 +70,15 @@ def flights(world: World, tmp_path: Path) -> Path:
     columns = [BlockColumn(name, "integer" if name in NUMBERS else "text") for name in header]
     block = world.pigment.block(world.pigment.application("Planning"), "All flights")
     world.pigment.load(world.pigment.configuration(block, columns), file)
-    world.export("csv", source={"list": block, "friendly_headers": True}, path="flights.csv.gz", compress="gzip")
-    world.export("parquet", source={"list": block, "friendly_headers": True}, path="f.parquet", format="parquet")
+    world.add_export("csv", source={"list": block, "friendly_headers": True}, path="flights.csv.gz", compress="gzip")
+    world.add_export("parquet", source={"list": block, "friendly_headers": True}, path="f.parquet", format="parquet")
     return file
 
 
 @pytest.mark.slow  # `make demo` does the same each time
 def test_all_flights_go_in_and_out_and_are_equal(world: World, flights: Path, tmp_path: Path) -> None:
     for job in ("csv", "parquet"):
-        answer = world.call("export", job=job)
+        answer = world.run_export(job)
         assert answer.status == 200, answer.body
         assert answer.receipt["rows"]["read"] == 336_776
 

@@ -44,24 +44,24 @@ class Calls(Sites):
     addresses: dict[str, str]
     "Of each function, by its short name."
 
-    def call(self, name: str = "pull", *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
+    def call_function(self, name: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
         """Call a function; `from_` stands for `from`."""
         body = {key.rstrip("_"): value for key, value in body.items()}
         return FunctionAnswer.of(requests.post(self.addresses[name], json=body, headers=headers, timeout=60))
 
     def run_pull(self, job: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
         """Run a pull, as Cloud Scheduler does."""
-        return self.call("pull", headers=headers, **body | {"job": job})
+        return self.call_function("pull", headers=headers, **body | {"job": job})
 
     def run_export(self, job: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
         """Run an export, as Cloud Scheduler does."""
-        return self.call("export", headers=headers, **body | {"job": job})
+        return self.call_function("export", headers=headers, **body | {"job": job})
 
     def run_deliver(self, **body: Any) -> FunctionAnswer:
         """Land the stored deliveries, as Pub/Sub or Cloud Scheduler does."""
-        return self.call("deliver", **body)
+        return self.call_function("deliver", **body)
 
-    def post(
+    def post_delivery(
         self, relay: str, body: bytes | Iterator[bytes], *, token: str | None = WEBHOOK_TOKEN, **headers: str
     ) -> FunctionAnswer:
         """Post a delivery as Looker does; an iterator is sent in chunks, without a length."""

@@ -41,31 +41,31 @@ class Jobs(Sites):
             "pulls": {},
         }
 
-    def install(self) -> None:
+    def save_jobs(self) -> None:
         """Store `bridge.yaml` in the bucket, as Terraform does."""
         self.store.write_json(paths.CONFIG, self.raw, over=None)
 
-    def pull(self, name: str, **fields: Any) -> None:
+    def add_pull(self, name: str, **fields: Any) -> None:
         """Add a pull of Look 12; `target` and `guards` add to the defaults."""
         target = {"configuration": CONFIGURATION, **fields.pop("target", {})}
         self.raw["pulls"][name] = {"source": {"look": "12"}, **fields, "target": target}
-        self.install()
+        self.save_jobs()
 
-    def relay(self, name: str, **fields: Any) -> None:
+    def add_relay(self, name: str, **fields: Any) -> None:
         """Add a relay, into a list of its own unless `target` names a configuration or the relay starts a pull."""
         self.raw["webhook"] = {"token": "looker-webhook-token"}
         if "start" not in fields and "configuration" not in fields.get("target", {}):
-            fields["target"] = {"configuration": self.list_for(name), **fields.get("target", {})}
+            fields["target"] = {"configuration": self.add_list(name), **fields.get("target", {})}
         self.raw.setdefault("relays", {})[name] = fields
-        self.install()
+        self.save_jobs()
 
-    def export(self, name: str = "revenue", **fields: Any) -> None:
+    def add_export(self, name: str = "revenue", **fields: Any) -> None:
         """Add an export, of a view unless `source` names another block."""
         job = {"source": {"view": VIEW, "delimiter": ";"}, "path": f"{name}.csv", **fields}
         self.raw.setdefault("exports", {})[name] = job
-        self.install()
+        self.save_jobs()
 
-    def flights(self, rows: list[list[str]], **look: Any) -> None:
+    def put_flights(self, rows: list[list[str]], **look: Any) -> None:
         """Replace the rows in Looker, and define Look 12 over all of them."""
         path = self.folder / "flights.csv"
         with path.open("w", newline="") as file:
@@ -73,18 +73,18 @@ class Jobs(Sites):
         self.looker.explore("nyc", "flights", path, types={"delay": "INTEGER", "origin": "VARCHAR"})
         self.looker.look("12", "Flights", "nyc", "flights", FIELDS, **{"sorts": ["flights.day"], **look})
 
-    def list_of_flights(self) -> None:
+    def add_list_of_flights(self) -> None:
         """Add the list in Pigment that `CONFIGURATION` imports into."""
         block = self.pigment.block(self.pigment.application("Planning"), "Flights")
         columns = [*(BlockColumn(name) for name in HEADER[:3]), BlockColumn(HEADER[3], "integer")]
         self.pigment.configuration(block, columns, uuid=CONFIGURATION)
 
-    def list_for(self, name: str, **how: Any) -> str:
+    def add_list(self, name: str, **how: Any) -> str:
         """Add a list in Pigment with the columns of this module's deliveries; returns its import configuration."""
         block = self.pigment.block(self.pigment.application("Planning"), name)
         return self.pigment.configuration(block, ["Id", "Amount"], **how)
 
-    def pigment_gives(self, content: bytes | Iterable[bytes], **how: Any) -> Fault:
+    def answer_exports(self, content: bytes | Iterable[bytes], **how: Any) -> Fault:
         """Answer every export with this content from now on; an iterable is sent in chunks, without a length."""
         self.pigment_server.heal()
         answer = Response(200, content, {"Content-Type": "text/csv"})

@@ -56,7 +56,7 @@ def _claimed(bucket: Path, run: str) -> Iterator[str | None]:
             yield json.loads(path.read_bytes())["import_id"]
 
 
-def let_holds_lapse(world: World) -> None:
+def expire_leases(world: World) -> None:
     """Make every lease expire: those of processes on the real clock, which a test does not wait for."""
     for path in world.objects("leases/"):
         stored = world.store.read_json(path, dict)

@@ -86,7 +86,7 @@ class Sites:
     def __init__(self, folder: Path, servers: Servers) -> None:
         self.folder = folder
         self.clock = FakeClock()
-        self.pigment_is_held = False
+        self.imports_are_paused = False
         self.looker = SandboxLooker(client_id="bridge", client_secret=LOOKER_SECRET, clock=self._seconds)
         self.pigment = SandboxPigment(clock=self._seconds)
         self.pigment.key(["Import"], PIGMENT_KEY)
@@ -130,18 +130,18 @@ class Sites:
         for server in (self.looker_server, self.pigment_server, self.storage_server, self.secrets_server):
             server.heal()
 
-    def hold_pigment(self) -> None:
+    def pause_imports(self) -> None:
         """Keep imports in progress until `release_pigment`."""
-        self.pigment_is_held = True
+        self.imports_are_paused = True
         self.pigment.hold()
 
-    def release_pigment(self) -> None:
-        self.pigment_is_held = False
+    def resume_imports(self) -> None:
+        self.imports_are_paused = False
         self.pigment.release()
 
     def finish_imports(self) -> None:
         """Wait until Pigment has finished every import, unless imports are held."""
-        if not self.pigment_is_held:
+        if not self.imports_are_paused:
             for each in self.imports:
                 self.pigment.finished(each.id)
 

@@ -44,7 +44,7 @@ class Trips:
             "load": {"incremental": {"start": "2026-01-01", "window": "1 month", **load}},
             "target": {"configuration": self.configuration, "repeatable": repeatable},
         }
-        self.world.install()
+        self.world.save_jobs()
 
     def put(self, trips: Iterable[Trip]) -> None:
         """Replace all rows in Looker."""

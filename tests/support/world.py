@@ -56,7 +56,7 @@ class World(Jobs, Calls):
         super().__init__(folder, servers)
         self.addresses = addresses
 
-    def settle_in(self) -> None:
+    def prepare(self) -> None:
         """Make the functions of this process use this world, and add the pull `flights`.
 
         The environment must name the sandbox first.
@@ -64,9 +64,9 @@ class World(Jobs, Calls):
         self.clock.meanwhile = self.finish_imports
         self.instance = instance.current = Instance(self.clock, random.Random(1))
         self.store = self.instance.store
-        self.flights(ROWS)
-        self.list_of_flights()
-        self.pull("flights")
+        self.put_flights(ROWS)
+        self.add_list_of_flights()
+        self.add_pull("flights")
 
     def objects(self, prefix: str) -> list[str]:
         return list(self.store.names(prefix))
@@ -79,5 +79,5 @@ def open_world(
     with closing(World(folder, servers, addresses)) as world:
         for name, value in world.environment().items():
             monkeypatch.setenv(name, value)
-        world.settle_in()
+        world.prepare()
         yield world

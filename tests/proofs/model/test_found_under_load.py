@@ -15,8 +15,8 @@ _REFUSED = Response(403, b"{}", {"Content-Type": "application/json"})
 
 @pytest.fixture
 def sales(world: World) -> World:
-    world.relay("sales")
-    world.post("sales", delivery(("1", "10")))
+    world.add_relay("sales")
+    world.post_delivery("sales", delivery(("1", "10")))
     return world
 
 
@@ -29,13 +29,13 @@ def test_a_settlement_during_a_delivery_is_kept(
     sales: World, verdict: Literal["landed", "not landed"], accepted: bool
 ) -> None:
     sales.pigment_server.fault(PUSH, reset_after=accepted, reset_before=not accepted)
-    assert sales.call("deliver").code == "landing_unknown"
+    assert sales.run_deliver().code == "landing_unknown"
     run = next(receipt["run"] for receipt in sales.receipts("sales") if receipt["outcome"] == "unknown")
-    sales.storage_server.fault(_WRITES, act=lambda: sales.call("deliver"))
+    sales.storage_server.fault(_WRITES, act=sales.run_deliver)
 
     settling.settle_by_hand(sales.store, sales.clock, run, verdict)
 
-    assert sales.call("deliver").status == 200
+    assert sales.run_deliver().status == 200
     assert landed(sales) == ["1"]
     assert sales.objects("inbox/") == sales.objects("leases/") == []
 
@@ -46,11 +46,11 @@ def test_a_delivery_written_again_after_landing_is_not_landed_again(sales: World
     content = sales.store.read(path)
 
     def land_and_write_again() -> None:
-        assert sales.call("deliver").body["delivered"] == 1
+        assert sales.run_deliver().body["delivered"] == 1
         sales.store.create(path, content, {"received-at": "2026-03-01T06:15:00.000Z"}, content_type="application/json")
 
     sales.storage_server.fault(_WRITES, act=land_and_write_again)
-    sales.call("deliver")
+    sales.run_deliver()
 
     assert landed(sales) == ["1"]
     assert sales.objects("inbox/") == sales.objects("leases/") == []
@@ -59,11 +59,11 @@ def test_a_delivery_written_again_after_landing_is_not_landed_again(sales: World
 def test_the_lease_of_a_run_killed_at_its_end_is_removed(sales: World) -> None:
     left = [sales.raw["relays"]["sales"]["target"]["configuration"]]
     sales.storage_server.fault(rf"DELETE /storage/v1/b/bucket/o/leases/{left[0]}", times=-1, refuse=_REFUSED)
-    sales.call("deliver")
+    sales.run_deliver()
     sales.storage_server.heal()
     assert len(sales.objects("leases/")) == 1
     sales.clock.advance(LIFETIME_S + 1)
 
-    assert sales.call("deliver").status == 200
+    assert sales.run_deliver().status == 200
     assert sales.objects("leases/") == []
     assert landed(sales) == ["1"]

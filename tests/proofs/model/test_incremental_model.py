@@ -111,7 +111,7 @@ class SourceMachine(RuleBasedStateMachine):
 
     @rule()
     def imports_are_slow(self) -> None:
-        self.world.hold_pigment()
+        self.world.pause_imports()
 
     @rule()
     def imports_are_fast(self) -> None:
@@ -181,7 +181,7 @@ class SourceMachine(RuleBasedStateMachine):
             server.heal()
 
     def _let_imports_end(self) -> None:
-        self.world.release_pigment()
+        self.world.resume_imports()
         for each in self.world.imports:
             self.world.pigment.finished(each.id)
 

@@ -95,8 +95,8 @@ class RelayMachine(RuleBasedStateMachine):
         return {**RELAYS[kind].get("target", {}), "configuration": self.configurations[self.names[kind]]}
 
     def _configurations(self) -> dict[str, str]:
-        lists = {kind: self.world.list_for(self.names[kind]) for kind in ("append", "latest", "twin-a")}
-        lists["repeatable"] = self.world.list_for(self.names["repeatable"], unique=["Id"])
+        lists = {kind: self.world.add_list(self.names[kind]) for kind in ("append", "latest", "twin-a")}
+        lists["repeatable"] = self.world.add_list(self.names["repeatable"], unique=["Id"])
         lists["twin-b"] = lists["twin-a"]
         return {self.names[kind]: configuration for kind, configuration in lists.items()}
 
@@ -140,7 +140,7 @@ class RelayMachine(RuleBasedStateMachine):
 
     @rule()
     def imports_are_slow(self) -> None:
-        self.world.hold_pigment()
+        self.world.pause_imports()
 
     @rule()
     def imports_are_fast(self) -> None:
@@ -196,7 +196,7 @@ class RelayMachine(RuleBasedStateMachine):
         self.world.pigment_server.heal()
 
     def _let_imports_end(self) -> None:
-        self.world.release_pigment()
+        self.world.resume_imports()
         for each in self._imports():
             self.world.pigment.finished(each.id)
 
