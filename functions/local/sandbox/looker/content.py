@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from local.sandbox.looker.people import OWN_ID
-from local.sandbox.looker.routing import Refusal, route, selected
+from local.sandbox.looker.routing import Refusal, selected
+from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 SHARED = "1"
@@ -82,15 +83,15 @@ class Content:
         self.dashboards[dashboard.id] = dashboard
         return dashboard
 
-    @route("GET", "/api/4.0/folders")
+    @operation("GET", "/api/4.0/folders")
     def _all_folders(self, request: Request) -> Response:
         return selected(request, [self.described_folder(folder_id) for folder_id in list(self.folders)])
 
-    @route("GET", "/api/4.0/dashboards")
+    @operation("GET", "/api/4.0/dashboards")
     def _all_dashboards(self, request: Request) -> Response:
         return selected(request, [self._described_dashboard(each) for each in list(self.dashboards.values())])
 
-    @route("GET", "/api/4.0/projects")
+    @operation("GET", "/api/4.0/projects")
     def _all_projects(self, request: Request) -> Response:
         if not {"develop", "see_lookml"} & set(self._permissions()):
             raise Refusal(403, "Forbidden")  # the one list with a 403 of its own (API 4.0, `all_projects`)

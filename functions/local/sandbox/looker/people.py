@@ -17,9 +17,9 @@ from local.sandbox.looker.routing import (
     matching,
     not_found,
     page,
-    route,
     selected,
 )
+from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 OWN_ID = "1"
@@ -104,17 +104,17 @@ class People:
 
     # Users.
 
-    @route("GET", "/api/4.0/user")
+    @operation("GET", "/api/4.0/user")
     def _me(self, request: Request) -> Response:
         return selected(request, self._whole(self.users[OWN_ID], request))
 
-    @route("GET", "/api/4.0/users")
+    @operation("GET", "/api/4.0/users")
     def _all(self, request: Request) -> Response:
         ids = request.argument("ids")
         wanted = None if ids is None else ids.split(",")
         return page(request, [row for row in self._described(request) if wanted is None or row["id"] in wanted])
 
-    @route("GET", "/api/4.0/users/search")
+    @operation("GET", "/api/4.0/users/search")
     def _search(self, request: Request) -> Response:
         names = {user.id: user.full_name for user in self.users.values()}
         rows = [{**row, "full_name": names[row["id"]]} for row in self._described(request)]
@@ -122,7 +122,7 @@ class People:
         found = [row for row in matching(request, rows, _SEARCHED) if group is None or group in row["group_ids"]]
         return page(request, [{name: row[name] for name in row if name != "full_name"} for row in found])
 
-    @route("POST", "/api/4.0/users")
+    @operation("POST", "/api/4.0/users")
     def _create(self, request: Request) -> Response:
         self._expect_administrator()
         changes = _changes(json_object(request))
@@ -131,17 +131,17 @@ class People:
             self.users[user.id] = user
         return selected(request, self._whole(user, request))
 
-    @route("GET", "/api/4.0/users/{user_id}")
+    @operation("GET", "/api/4.0/users/<user_id>")
     def _one(self, request: Request, user_id: str) -> Response:
         return selected(request, self._shown(self._found(user_id), request))
 
-    @route("PATCH", "/api/4.0/users/{user_id}")
+    @operation("PATCH", "/api/4.0/users/<user_id>")
     def _update(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
         changes = _changes(json_object(request))
         return selected(request, self._whole(self._replace(user_id, changes.of), request))
 
-    @route("DELETE", "/api/4.0/users/{user_id}")
+    @operation("DELETE", "/api/4.0/users/<user_id>")
     def _delete(self, _: Request, user_id: str) -> Response:
         self._expect_administrator()
         if self._found(user_id).id == OWN_ID:
@@ -152,14 +152,14 @@ class People:
 
     # Their logins.
 
-    @route("GET", "/api/4.0/users/{user_id}/credentials_email")
+    @operation("GET", "/api/4.0/users/<user_id>/credentials_email")
     def _login(self, request: Request, user_id: str) -> Response:
         user = self._found(user_id)
         if user.email is None:
             raise not_found()
         return selected(request, _described_login(user, request))
 
-    @route("POST", "/api/4.0/users/{user_id}/credentials_email")
+    @operation("POST", "/api/4.0/users/<user_id>/credentials_email")
     def _create_login(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
         if self._found(user_id).email is not None:
@@ -178,12 +178,12 @@ class People:
             raise invalid("email", "already_exists", "Email already in use")
         return email
 
-    @route("GET", "/api/4.0/users/{user_id}/credentials_api3")
+    @operation("GET", "/api/4.0/users/<user_id>/credentials_api3")
     def _keys(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
         return selected(request, [_described_key(key) for key in self._found(user_id).keys])
 
-    @route("POST", "/api/4.0/users/{user_id}/credentials_api3")
+    @operation("POST", "/api/4.0/users/<user_id>/credentials_api3")
     def _create_key(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
         key = Key(str(len(self._found(user_id).keys) + 1), secrets.token_hex(10), self._now())
@@ -192,7 +192,7 @@ class People:
 
     # Their groups.
 
-    @route("GET", "/api/4.0/groups")
+    @operation("GET", "/api/4.0/groups")
     def _all_groups(self, request: Request) -> Response:
         members = list(self.users.values())
         return page(

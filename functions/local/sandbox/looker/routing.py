@@ -3,16 +3,14 @@
 import dataclasses
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from local.sandbox.wire import Request, Response
 
 # The official SDK fetches an article from a content network, with no timeout, for addresses under cloud.google.com and
 # docs.looker.com; under the documentation's present host it stays on this machine.
 _ERRORS = "https://docs.cloud.google.com/looker/docs/r/err/4.0"
-
-Answer = TypeVar("Answer", bound=Callable[..., Response])
 
 
 @dataclasses.dataclass(eq=False)
@@ -33,51 +31,9 @@ def invalid(field: str, code: str, message: str) -> Refusal:
     return Refusal(422, "Validation Failed", ({"field": field, "code": code, "message": message},))
 
 
-@dataclasses.dataclass(frozen=True)
-class Route:
-    """One operation: its address and the method that answers it."""
-
-    method: str
-    pattern: str
-    address: re.Pattern[str]
-    answer: Callable[..., Response]
-    public: bool
-
-
-_MARK = "_routes"
-
-
-def route(method: str, pattern: str, *, public: bool = False) -> Callable[[Answer], Answer]:
-    """Answer requests for `/looks/{look_id}` with the method below; only `public` ones come without a token."""
-    address = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
-
-    def marked(answer: Answer) -> Answer:
-        setattr(answer, _MARK, [*getattr(answer, _MARK, []), Route(method, pattern, address, answer, public)])
-        return answer
-
-    return marked
-
-
-def routes_of(part: object) -> list[Route]:
-    """What a part of the site answers, in the order it is written."""
-    return [
-        dataclasses.replace(known, answer=getattr(part, name))
-        for name, answer in vars(type(part)).items()
-        for known in getattr(answer, _MARK, [])
-    ]
-
-
-def find(request: Request, routes: Iterable[Route]) -> tuple[Route | None, dict[str, str]]:
-    """The route of a request, and the values in its path."""
-    for known in routes:
-        if known.method == request.method and (found := known.address.fullmatch(request.raw_path)):
-            return known, {name: urllib.parse.unquote(value) for name, value in found.groupdict().items()}
-    return None, {}
-
-
-def refused(refusal: Refusal, request: Request, found: Route | None) -> Response:
-    """Looker's shape of an error; its address names the operation, with `:look_id` for a value."""
-    pattern = re.sub(r"\{(\w+)\}", r":\1", found.pattern if found else request.path).removeprefix("/api/4.0")
+def refused(refusal: Refusal, request: Request, path: str) -> Response:
+    """Return an error in Looker's shape; its address names the operation, with `:look_id` for a value."""
+    pattern = re.sub(r"<(\w+)>", r":\1", path).removeprefix("/api/4.0")
     documentation_url = f"{_ERRORS}/{refusal.status}/{request.method.lower()}{pattern}"
     answer: dict[str, Any] = {"message": refusal.message, "documentation_url": documentation_url}
     if refusal.faults:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from werkzeug.exceptions import HTTPException
 
 from local.sandbox.looker import activity, results
 from local.sandbox.looker.content import SHARED, Content
@@ -26,21 +27,21 @@ from local.sandbox.looker.queries import Query, QueryRefused, row_limit, transla
 from local.sandbox.looker.routing import (
     Refusal,
     address_of,
-    find,
     invalid,
     json_object,
     not_found,
     refused,
-    route,
-    routes_of,
     selected,
     whole_number,
 )
+from local.sandbox.routing import Router, operation
 from local.sandbox.wire import Request, Response
 
 _RELEASE = "26.12.3"
 _FOREVER = "2026-01-01T00:00:00.000+00:00"
 _ROLE_ID = "2"
+_PUBLIC = "public"
+"The access of an operation that needs no token."
 ALL_PERMISSIONS = frozenset(
     {
         "access_data",
@@ -100,7 +101,7 @@ class SandboxLooker:
         self.history = activity.History(self._warehouse)
         self.people = People(lambda: self.permissions, self._stamp)
         self.content = Content(lambda: self.permissions, self._model_names, lambda: _FOREVER)
-        self._routes = [route for part in (self, self.people, self.content) for route in routes_of(part)]
+        self._router = Router(self, self.people, self.content)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -146,15 +147,17 @@ class SandboxLooker:
     # How a request finds its answer.
 
     def answer(self, request: Request) -> Response:
-        found, values = find(request, self._routes)
+        path = request.path
         try:
-            if found is None:
-                raise not_found()
-            if not found.public:
+            found, values = self._router.find(request)
+            path = found.path
+            if found.access != _PUBLIC:
                 self._authenticate(request)
             return found.answer(request, **values)
+        except HTTPException:
+            return refused(not_found(), request, path)
         except Refusal as refusal:
-            return refused(refusal, request, found)
+            return refused(refusal, request, path)
 
     def _authenticate(self, request: Request) -> str:
         scheme, _, token = (request.headers.get("Authorization") or "").partition(" ")
@@ -164,11 +167,11 @@ class SandboxLooker:
 
     # Coming and going.
 
-    @route("GET", "/alive", public=True)
+    @operation("GET", "/alive", access=_PUBLIC)
     def _alive(self, _: Request) -> Response:
         return Response(200, b"", {"Content-Type": "text/plain"})
 
-    @route("POST", "/api/4.0/login", public=True)
+    @operation("POST", "/api/4.0/login", access=_PUBLIC)
     def _login(self, request: Request) -> Response:
         form = urllib.parse.parse_qs(request.body.read().decode(errors="replace"))
         given = tuple(
@@ -189,15 +192,13 @@ class SandboxLooker:
             }
         )
 
-    @route("DELETE", "/api/4.0/logout")
-    @route("DELETE", "/api/logout")  # as the official SDK has it
+    @operation("DELETE", "/api/4.0/logout", "/api/logout")  # the official SDK calls the second one
     def _logout(self, request: Request) -> Response:
         with self._lock:
             self._tokens.pop(self._authenticate(request), None)
         return Response(204)
 
-    @route("GET", "/versions", public=True)
-    @route("GET", "/api/4.0/versions", public=True)
+    @operation("GET", "/versions", "/api/4.0/versions", access=_PUBLIC)
     def _versions(self, request: Request) -> Response:
         address = address_of(request)
         version = {"version": "4.0", "full_version": "4.0.26.12", "status": "current", "swagger_url": None}
@@ -214,19 +215,19 @@ class SandboxLooker:
 
     # What the user may do.
 
-    @route("GET", "/api/4.0/roles")
+    @operation("GET", "/api/4.0/roles")
     def _roles(self, request: Request) -> Response:
         ids = request.argument("ids")
         roles = [self._described_role()]
         return selected(request, [role for role in roles if ids is None or role["id"] in ids.split(",")])
 
-    @route("GET", "/api/4.0/roles/{role_id}")
+    @operation("GET", "/api/4.0/roles/<role_id>")
     def _role(self, request: Request, role_id: str) -> Response:
         if role_id != _ROLE_ID:
             raise not_found()
         return selected(request, self._described_role())
 
-    @route("GET", "/api/4.0/users/{user_id}/roles")
+    @operation("GET", "/api/4.0/users/<user_id>/roles")
     def _user_roles(self, request: Request, user_id: str) -> Response:
         if user_id not in self.people.users:
             raise not_found()
@@ -253,14 +254,14 @@ class SandboxLooker:
 
     # Models and explores.
 
-    @route("GET", "/api/4.0/lookml_models")
+    @operation("GET", "/api/4.0/lookml_models")
     def _models(self, request: Request) -> Response:
         models = [self._described_model(name) for name in self._model_names()]
         start = whole_number(request, "offset") or 0
         limit = whole_number(request, "limit")
         return selected(request, models[start:][:limit])
 
-    @route("GET", "/api/4.0/lookml_models/{model}")
+    @operation("GET", "/api/4.0/lookml_models/<model>")
     def _model(self, request: Request, model: str) -> Response:
         if model not in {known for known, _ in self.explores}:
             raise not_found()
@@ -285,7 +286,7 @@ class SandboxLooker:
             "can": {"show": True},
         }
 
-    @route("GET", "/api/4.0/lookml_models/{model}/explores/{name}")
+    @operation("GET", "/api/4.0/lookml_models/<model>/explores/<name>")
     def _explore(self, request: Request, model: str, name: str) -> Response:
         return selected(request, self._found_explore(model, name).described())
 
@@ -298,17 +299,17 @@ class SandboxLooker:
 
     # Looks and queries.
 
-    @route("GET", "/api/4.0/looks")
+    @operation("GET", "/api/4.0/looks")
     def _all_looks(self, request: Request) -> Response:
         return selected(request, [self._described_look(look, request) for look in self.looks.values()])
 
-    @route("GET", "/api/4.0/looks/{look_id}")
+    @operation("GET", "/api/4.0/looks/<look_id>")
     def _one_look(self, request: Request, look_id: str) -> Response:
         look = self._found_look(look_id)
         whole = {"query": look.query.described(address_of(request)), "url": f"/looks/{look.id}"}
         return selected(request, {**self._described_look(look, request), **whole})
 
-    @route("GET", "/api/4.0/looks/{look_id}/run/{result_format}")
+    @operation("GET", "/api/4.0/looks/<look_id>/run/<result_format>")
     def _run_look(self, request: Request, look_id: str, result_format: str) -> Response:
         return self._run(self._found_look(look_id).query, request, result_format)
 
@@ -338,22 +339,21 @@ class SandboxLooker:
             "can": {"show": True, "run": True, "download": True},
         }
 
-    @route("POST", "/api/4.0/queries")
+    @operation("POST", "/api/4.0/queries")
     def _create_query(self, request: Request) -> Response:
         query = _query_of(json_object(request))
         self._queries[query.slug] = query
         return selected(request, query.described(address_of(request)))
 
-    @route("GET", "/api/4.0/queries/{query_id}")
-    @route("GET", "/api/4.0/queries/slug/{query_id}")
+    @operation("GET", "/api/4.0/queries/<query_id>", "/api/4.0/queries/slug/<query_id>")
     def _query(self, request: Request, query_id: str) -> Response:
         return selected(request, self._found_query(query_id).described(address_of(request)))
 
-    @route("GET", "/api/4.0/queries/{query_id}/run/{result_format}")
+    @operation("GET", "/api/4.0/queries/<query_id>/run/<result_format>")
     def _run_query(self, request: Request, query_id: str, result_format: str) -> Response:
         return self._run(self._found_query(query_id), request, result_format)
 
-    @route("POST", "/api/4.0/queries/run/{result_format}")
+    @operation("POST", "/api/4.0/queries/run/<result_format>")
     def _run_inline_query(self, request: Request, result_format: str) -> Response:
         return self._run(_query_of(json_object(request)), request, result_format)
 

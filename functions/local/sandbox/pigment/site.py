@@ -10,10 +10,11 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import msgspec
+from werkzeug.exceptions import HTTPException
 
 from local.sandbox.pigment.exporting import ExportingWorkspace, Unanswerable
 from local.sandbox.pigment.exporting.asked import (
@@ -32,10 +33,10 @@ from local.sandbox.pigment.model import (
     Configuration,
     ErrorDetail,
     SandboxImport,
-    Scope,
     View,
 )
 from local.sandbox.pigment.quota import Quota
+from local.sandbox.routing import Router, operation
 from local.sandbox.wire import Request, Response
 
 _BLOCK_BYTES = 256 * 1024
@@ -93,6 +94,7 @@ class SandboxPigment(ExportingWorkspace):
         "Pigment counts per address; every caller of the sandbox has the same."
         self.imports_per_configuration = Quota(imports_per_hour, 3600, clock)
         self.max_body_bytes = max_body_bytes
+        self._router = Router(self)
 
     def answer(self, request: Request) -> Response:
         try:
@@ -103,16 +105,14 @@ class SandboxPigment(ExportingWorkspace):
     def _answer(self, request: Request) -> Response:
         if not self.requests.takes("this machine"):
             raise _Refusal(429, "Too many requests.")
-        status = 404
-        for method, path, scope, handle in self._ROUTES:
-            found = re.fullmatch(path, request.path)
-            if found and method == request.method:
-                self._authorize(request, scope)
-                return handle(self, request, *found.groups())
-            status = 405 if found else status
-        raise _Refusal(status, "")
+        try:
+            found, values = self._router.find(request)
+        except HTTPException as error:
+            raise _Refusal(error.code or 404, "") from None
+        self._authorize(request, found.access)
+        return found.answer(request, **values)
 
-    def _authorize(self, request: Request, scope: Scope) -> None:
+    def _authorize(self, request: Request, scope: str) -> None:
         """A key that lacks the scope is answered 401 as well, never 403."""
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
@@ -122,6 +122,7 @@ class SandboxPigment(ExportingWorkspace):
         if not self.accepts(key.strip(), scope):
             raise _Refusal(401, "Unauthorized", problem=True)
 
+    @operation("POST", "/api/import/push/csv", "/api/v1/import/push/csv", access="Import")
     def _push_csv(self, request: Request) -> Response:
         configuration = self._configuration(request)
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _CSV_TYPES:
@@ -131,6 +132,7 @@ class SandboxPigment(ExportingWorkspace):
             raise _Refusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
         return self._accept(configuration, self._body(request))
 
+    @operation("POST", "/api/import/push/looker", "/api/v1/import/push/looker", access="Import")
     def _push_looker(self, request: Request) -> Response:
         configuration = self._configuration(request)
         try:
@@ -141,6 +143,7 @@ class SandboxPigment(ExportingWorkspace):
             raise _Refusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
         return self._accept(configuration, [delivery.attachment.data.encode()])
 
+    @operation("POST", "/api/v1/import/trigger", access="Import")
     def _trigger(self, request: Request) -> Response:
         configuration = self._configuration(request)
         source = self.sources.get(configuration.id)
@@ -187,9 +190,11 @@ class SandboxPigment(ExportingWorkspace):
             raise _Refusal(404, "Import configuration with the specified ID was not found")
         return configuration
 
+    @operation("GET", "/api/import/<import_id>/status", access="Import")
     def _status(self, _: Request, import_id: str) -> Response:
         return self._report(import_id, detailed=False)
 
+    @operation("GET", "/api/v1/import/<import_id>/status", access="Import")
     def _detailed_status(self, request: Request, import_id: str) -> Response:
         return self._report(import_id, detailed=request.argument("includedDetailedReport", "") in ("true", "True"))
 
@@ -199,24 +204,30 @@ class SandboxPigment(ExportingWorkspace):
             raise _Refusal(404, "Status with the specified importId was not found", problem=True)
         return Response.of_json(msgspec.to_builtins(report))
 
+    @operation("GET", "/api/v1/applications", access="Modeling metadata")
     def _list_applications(self, _: Request) -> Response:
         return _list({"id": each.id, "name": each.name} for each in self.records.every(Application))
 
+    @operation("GET", "/api/v1/blocks", access="Modeling metadata")
     def _list_blocks(self, request: Request) -> Response:
         found = self.blocks(_uuid_argument(request, "applicationId"))
         return _list({"id": each.id, "name": each.name, "type": each.type} for each in found)
 
+    @operation("GET", "/api/v1/importConfigurations", access="Modeling metadata")
     def _list_configurations(self, request: Request) -> Response:
         found = self.configurations(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
         return _list({"id": each.id, "name": each.name} for each in found)
 
+    @operation("GET", "/api/v1/views", access="Modeling metadata")
     def _list_views(self, request: Request) -> Response:
         found = self.views(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
         return _list({"id": each.id, "name": each.name, "type": each.type} for each in found)
 
+    @operation("GET", "/api/export/view/<view_id>", access="Export")
     def _export_view(self, request: Request, view_id: str) -> Response:
         return self._view(request, view_id, _choice(request, "dateFormat", DateFormat, "Legacy"))
 
+    @operation("GET", "/api/v1/export/view/<view_id>", access="Export")
     def _export_view_v1(self, request: Request, view_id: str) -> Response:
         """Its description gives no choice of the date format; what its siblings have by default is taken for it."""
         return self._view(request, view_id, "Iso8601")
@@ -232,11 +243,18 @@ class SandboxPigment(ExportingWorkspace):
             raise _Refusal(413, "View is too big to be exported. Use block export API instead.")
         return _csv(self.export_view(view, style))
 
-    def _export_block(self, request: Request, version: str, kind: str, block_id: str) -> Response:
+    @operation("POST", "/api/export/<any(list, metric, table):kind>/<block_id>", access="Export")
+    def _export_block(self, request: Request, kind: str, block_id: str) -> Response:
+        return self._block(request, kind, block_id, "Legacy")
+
+    @operation("POST", "/api/v1/export/<any(list, metric, table):kind>/<block_id>", access="Export")
+    def _export_block_v1(self, request: Request, kind: str, block_id: str) -> Response:
+        return self._block(request, kind, block_id, "Iso8601")
+
+    def _block(self, request: Request, kind: str, block_id: str, dates: DateFormat) -> Response:
         block = self.records.find(Block, _uuid(block_id, f"{kind}Id"))
         if block is None or block.type not in _EXPORTED[kind]:
             raise _Refusal(404, f"{kind.capitalize()} with the specified ID was not found")
-        dates: DateFormat = "Iso8601" if version else "Legacy"
         try:
             if kind == "list":
                 listed = _asked(request, ListRequest)
@@ -248,21 +266,6 @@ class SandboxPigment(ExportingWorkspace):
             return _csv(self.export_grid(block, shown, _style(shown, dates)))
         except Unanswerable as error:
             raise _Refusal(400, str(error), problem=True) from None
-
-    _ROUTES: ClassVar[list[tuple[str, str, Scope, Callable[..., Response]]]] = [
-        ("POST", r"/api(?:/v1)?/import/push/csv", "Import", _push_csv),
-        ("POST", r"/api(?:/v1)?/import/push/looker", "Import", _push_looker),
-        ("POST", r"/api/v1/import/trigger", "Import", _trigger),
-        ("GET", r"/api/import/([^/]+)/status", "Import", _status),
-        ("GET", r"/api/v1/import/([^/]+)/status", "Import", _detailed_status),
-        ("GET", r"/api/v1/applications", "Modeling metadata", _list_applications),
-        ("GET", r"/api/v1/blocks", "Modeling metadata", _list_blocks),
-        ("GET", r"/api/v1/importConfigurations", "Modeling metadata", _list_configurations),
-        ("GET", r"/api/v1/views", "Modeling metadata", _list_views),
-        ("GET", r"/api/export/view/([^/]+)", "Export", _export_view),
-        ("GET", r"/api/v1/export/view/([^/]+)", "Export", _export_view_v1),
-        ("POST", r"/api(/v1)?/export/(list|metric|table)/([^/]+)", "Export", _export_block),
-    ]
 
 
 def _list(found: Iterable[dict[str, str]]) -> Response:

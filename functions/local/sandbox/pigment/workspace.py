@@ -73,7 +73,7 @@ class Workspace:
         key = self.records.get(Key, _digest(value))
         self.records.save(msgspec.structs.replace(key, scopes=frozenset()))
 
-    def accepts(self, value: str, scope: Scope) -> bool:
+    def accepts(self, value: str, scope: str) -> bool:
         key = self.records.find(Key, _digest(value))
         return key is not None and scope in key.scopes
 

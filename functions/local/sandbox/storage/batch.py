@@ -9,7 +9,7 @@ from email.message import Message
 from http import HTTPStatus
 
 from local.sandbox.storage.refusal import malformed
-from local.sandbox.wire import Body, Request, Response
+from local.sandbox.wire import Request, Response, StreamBody
 
 _BOUNDARY = "batch_of_the_sandbox"
 
@@ -46,7 +46,7 @@ def _request(part: Message, whole: Request) -> Request:
         target.path,
         urllib.parse.parse_qs(target.query, keep_blank_values=True),
         headers,  # type: ignore[arg-type]  # reads as a mapping, whatever the case of the name
-        Body(stream, headers, 0),  # type: ignore[arg-type]
+        StreamBody(stream, headers),  # type: ignore[arg-type]
     )
 
 

@@ -1,13 +1,15 @@
 """The JSON API of Cloud Storage: https://cloud.google.com/storage/docs/json_api/v1"""
 
 import json
-import re
 import sqlite3
 import urllib.parse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from werkzeug.exceptions import HTTPException
+
+from local.sandbox.routing import Router, operation
 from local.sandbox.storage.batch import answer_batch
 from local.sandbox.storage.conditions import Conditions, whole_number
 from local.sandbox.storage.disk import Disk
@@ -18,14 +20,13 @@ from local.sandbox.storage.refusal import Refusal, malformed
 from local.sandbox.storage.upload import Sessions, upload_at_once
 from local.sandbox.wire import Request, Response
 
-_BUCKET = "/storage/v1/b/{}"
-_OBJECT = "/storage/v1/b/{}/o/{}"
-_UPLOAD = "(?:/resumable)?/upload/storage/v1/b/{}/o"
-
-
-def _routes(*routes: tuple[str, str, Callable[..., Response]]) -> list[tuple[str, re.Pattern[str], Any]]:
-    """`{}` stands for one percent-encoded name."""
-    return [(method, re.compile(path.replace("{}", "([^/]+)")), handle) for method, path, handle in routes]
+_BUCKETS = "/storage/v1/b"
+_BUCKET = f"{_BUCKETS}/<bucket>"
+_NOTIFICATIONS = f"{_BUCKET}/notificationConfigs"
+_OBJECTS = f"{_BUCKET}/o"
+_OBJECT = f"{_OBJECTS}/<name>"
+_UPLOADS = (f"/upload{_OBJECTS}", f"/resumable/upload{_OBJECTS}")
+_BATCH = ("/batch", "/batch/", "/batch/storage/v1", "/batch/storage/v1/")
 
 
 class SandboxStorage:
@@ -34,6 +35,7 @@ class SandboxStorage:
     def __init__(self, root: Path) -> None:
         self._disk = Disk(root)
         self._sessions = Sessions(self._disk)
+        self._router = Router(self)
         self.on_finalize: list[Callable[[Notice], None]] = []
         "Called after an object was written and before its writer is told, on the thread of the request."
 
@@ -48,7 +50,10 @@ class SandboxStorage:
 
     def answer(self, request: Request) -> Response:
         try:
-            return self._route(request)
+            found, values = self._router.find(request)
+            return found.answer(request, **values)
+        except HTTPException:
+            return Refusal(404, "notFound", "Not Found").response()
         except Refusal as refusal:
             return refusal.response()
         except ConnectionError:
@@ -58,39 +63,39 @@ class SandboxStorage:
         except (json.JSONDecodeError, UnicodeDecodeError):
             return Refusal(400, "parseError", "Parse Error").response()
 
-    def _route(self, request: Request) -> Response:
-        if request.method == "POST" and re.fullmatch(r"/batch(/storage/v1)?/?", request.raw_path):
-            return answer_batch(request, self.answer)
-        for method, pattern, handle in self._ROUTES:
-            match = pattern.fullmatch(request.raw_path)
-            if match and method == request.method:
-                response: Response = handle(self, request, *map(urllib.parse.unquote, match.groups()))
-                return response
-        raise Refusal(404, "notFound", "Not Found")
+    @operation("POST", *_BATCH)
+    def _batch(self, request: Request) -> Response:
+        return answer_batch(request, self.answer)
 
     # Buckets
 
+    @operation("GET", _BUCKETS)
     def _list_buckets(self, _: Request) -> Response:
         items = [_shown_bucket(bucket) for bucket in self._disk.buckets.every()]
         return Response.of_json({"kind": "storage#buckets", "items": items})
 
+    @operation("POST", _BUCKETS)
     def _insert_bucket(self, request: Request) -> Response:
         fields = _fields(request)
         return Response.of_json(_shown_bucket(self._disk.buckets.add(str(fields.get("name", "")), fields)))
 
+    @operation("GET", _BUCKET)
     def _get_bucket(self, request: Request, bucket: str) -> Response:
         found = self._disk.buckets.get(bucket)
         Conditions.of(request.query).check_reading(0, int(found["metageneration"]))
         return Response.of_json(_shown_bucket(found))
 
+    @operation("PATCH", _BUCKET)
     def _patch_bucket(self, request: Request, bucket: str) -> Response:
         changed = self._disk.buckets.change(bucket, _fields(request), Conditions.of(request.query))
         return Response.of_json(_shown_bucket(changed))
 
+    @operation("DELETE", _BUCKET)
     def _delete_bucket(self, request: Request, bucket: str) -> Response:
         self._disk.buckets.remove(bucket, Conditions.of(request.query))
         return Response(204)
 
+    @operation("GET", f"{_BUCKET}/iam/testPermissions")
     def _test_permissions(self, request: Request, bucket: str) -> Response:
         """Whoever reaches the sandbox may do anything."""
         self._disk.buckets.get(bucket)
@@ -99,22 +104,27 @@ class SandboxStorage:
 
     # Notification configurations
 
+    @operation("GET", _NOTIFICATIONS)
     def _list_notifications(self, _: Request, bucket: str) -> Response:
         items = self._disk.buckets.notifications(bucket)
         return Response.of_json({"kind": "storage#notifications", "items": items})
 
+    @operation("POST", _NOTIFICATIONS)
     def _insert_notification(self, request: Request, bucket: str) -> Response:
         return Response.of_json(self._disk.buckets.add_notification(bucket, _fields(request)))
 
+    @operation("GET", f"{_NOTIFICATIONS}/<identity>")
     def _get_notification(self, _: Request, bucket: str, identity: str) -> Response:
         return Response.of_json(self._disk.buckets.notification(bucket, identity))
 
+    @operation("DELETE", f"{_NOTIFICATIONS}/<identity>")
     def _delete_notification(self, _: Request, bucket: str, identity: str) -> Response:
         self._disk.buckets.remove_notification(bucket, identity)
         return Response(204)
 
     # Objects
 
+    @operation("GET", _OBJECTS)
     def _list_objects(self, request: Request, bucket: str) -> Response:
         wanted = Wanted.of(request)
         with self._disk.lock:
@@ -129,20 +139,24 @@ class SandboxStorage:
             answer["nextPageToken"] = page.next_token
         return Response.of_json(answer)
 
+    @operation("GET", _OBJECT)
     def _get_object(self, request: Request, bucket: str, name: str) -> Response:
         if request.argument("alt") == "media":
             return self._download(request, bucket, name)
         return Response.of_json(_shown(self._wanted(request, bucket, name), request))
 
+    @operation("GET", f"/download{_OBJECT}")
     def _download(self, request: Request, bucket: str, name: str) -> Response:
         with self._disk.lock:
             version = self._wanted(request, bucket, name)
             file = opened(self._disk.blob(version))
         return answer_content(request, version, file)
 
+    @operation("PATCH", _OBJECT)
     def _patch_object(self, request: Request, bucket: str, name: str) -> Response:
         return self._change_object(request, bucket, name, merged)
 
+    @operation("PUT", _OBJECT)
     def _update_object(self, request: Request, bucket: str, name: str) -> Response:
         return self._change_object(request, bucket, name, lambda _, fields: dict(fields))
 
@@ -159,13 +173,16 @@ class SandboxStorage:
             version = self._disk.describe(version, decide(version.fields, fields), conditions)
         return Response.of_json(_shown(version, request))
 
+    @operation("DELETE", _OBJECT)
     def _delete_object(self, request: Request, bucket: str, name: str) -> Response:
         self._disk.remove(bucket, name, whole_number(request.query, "generation"), Conditions.of(request.query))
         return Response(204)
 
+    @operation("POST", f"{_OBJECT}/copyTo/b/<to_bucket>/o/<to_name>")
     def _copy_object(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
         return Response.of_json(_shown(self._copied(request, bucket, name, to_bucket, to_name), request))
 
+    @operation("POST", f"{_OBJECT}/rewriteTo/b/<to_bucket>/o/<to_name>")
     def _rewrite_object(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
         version = self._copied(request, bucket, name, to_bucket, to_name)
         size = str(version.size)
@@ -182,6 +199,7 @@ class SandboxStorage:
             version = self._disk.copy(source, Announced(to_bucket, to_name, described, Conditions.of(request.query)))
         return self._told(version)
 
+    @operation("POST", f"{_OBJECT}/moveTo/o/<to_name>")
     def _move_object(self, request: Request, bucket: str, name: str, to_name: str) -> Response:
         if name == to_name:
             raise malformed("The source and the destination are the same object.")
@@ -191,6 +209,7 @@ class SandboxStorage:
             version = self._disk.copy(source, announced, instead_of=source)
         return Response.of_json(_shown(self._told(version), request))
 
+    @operation("POST", f"{_OBJECT}/compose")
     def _compose_object(self, request: Request, bucket: str, name: str) -> Response:
         fields = _fields(request)
         announced = Announced(bucket, name, fields.get("destination") or {}, Conditions.of(request.query))
@@ -224,10 +243,11 @@ class SandboxStorage:
 
     # Uploads
 
+    @operation("POST", *_UPLOADS)
     def _upload(self, request: Request, bucket: str) -> Response:
         kind = request.argument("uploadType")
         if kind == "resumable" and request.argument("upload_id"):
-            return self._resume_upload(request, bucket)
+            return self._resume_upload(request)
         if kind == "resumable":
             return self._begin_upload(request, bucket)
         if kind in ("multipart", "media"):
@@ -240,7 +260,8 @@ class SandboxStorage:
         location = f"{_base(request)}/upload/storage/v1/b/{bucket}/o?{query}"
         return Response(200, b"", {"Location": location, "X-GUploader-UploadID": identity})
 
-    def _resume_upload(self, request: Request, _: str) -> Response:
+    @operation("PUT", *_UPLOADS)
+    def _resume_upload(self, request: Request, **_: str) -> Response:
         progress = self._sessions.receive(request.argument("upload_id") or "", request)
         if progress.version is None:
             so_far = {"Range": f"bytes=0-{progress.received_bytes - 1}"} if progress.received_bytes else {}
@@ -249,7 +270,8 @@ class SandboxStorage:
             self._told(progress.version)
         return Response.of_json(_shown(progress.version, request))
 
-    def _cancel_upload(self, request: Request, _: str) -> Response:
+    @operation("DELETE", *_UPLOADS)
+    def _cancel_upload(self, request: Request, **_: str) -> Response:
         self._sessions.cancel(request.argument("upload_id") or "")
         return Response(499)
 
@@ -258,32 +280,6 @@ class SandboxStorage:
         for listen in self.on_finalize:
             listen(notice)
         return version
-
-    _ROUTES: ClassVar = _routes(
-        ("GET", "/storage/v1/b", _list_buckets),
-        ("POST", "/storage/v1/b", _insert_bucket),
-        ("GET", _BUCKET, _get_bucket),
-        ("PATCH", _BUCKET, _patch_bucket),
-        ("DELETE", _BUCKET, _delete_bucket),
-        ("GET", _BUCKET + "/iam/testPermissions", _test_permissions),
-        ("GET", _BUCKET + "/notificationConfigs", _list_notifications),
-        ("POST", _BUCKET + "/notificationConfigs", _insert_notification),
-        ("GET", _BUCKET + "/notificationConfigs/{}", _get_notification),
-        ("DELETE", _BUCKET + "/notificationConfigs/{}", _delete_notification),
-        ("GET", _BUCKET + "/o", _list_objects),
-        ("GET", _OBJECT, _get_object),
-        ("GET", "/download" + _OBJECT, _download),
-        ("PATCH", _OBJECT, _patch_object),
-        ("PUT", _OBJECT, _update_object),
-        ("DELETE", _OBJECT, _delete_object),
-        ("POST", _OBJECT + "/copyTo/b/{}/o/{}", _copy_object),
-        ("POST", _OBJECT + "/rewriteTo/b/{}/o/{}", _rewrite_object),
-        ("POST", _OBJECT + "/moveTo/o/{}", _move_object),
-        ("POST", _OBJECT + "/compose", _compose_object),
-        ("POST", _UPLOAD, _upload),
-        ("PUT", _UPLOAD, _resume_upload),
-        ("DELETE", _UPLOAD, _cancel_upload),
-    )
 
 
 def _shown(version: Version, request: Request) -> dict[str, Any]:
