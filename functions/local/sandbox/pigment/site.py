@@ -17,21 +17,21 @@ import msgspec
 from werkzeug.exceptions import HTTPException
 
 from local.sandbox.pigment.exporting import ExportingWorkspace, Unanswerable
-from local.sandbox.pigment.exporting.asked import (
+from local.sandbox.pigment.exporting.csv_text import Style
+from local.sandbox.pigment.exporting.request_bodies import (
     BlockRequest,
     DateFormat,
-    Delimiter,
+    DelimiterName,
     GridRequest,
     ListRequest,
     TableRequest,
 )
-from local.sandbox.pigment.exporting.text import Style
 from local.sandbox.pigment.model import (
-    Application,
     Block,
     BlockType,
     Configuration,
     ErrorDetail,
+    SandboxApplication,
     SandboxImport,
     View,
 )
@@ -56,7 +56,7 @@ R = TypeVar("R", bound=BlockRequest)
 T = TypeVar("T", bound=str)
 
 
-class _Refusal(Exception):
+class _PigmentRefusal(Exception):
     def __init__(self, status: int, text: str, *, problem: bool = False) -> None:
         super().__init__(text)
         self.response = (
@@ -99,16 +99,16 @@ class SandboxPigment(ExportingWorkspace):
     def answer(self, request: Request) -> Response:
         try:
             return self._answer(request)
-        except _Refusal as refusal:
+        except _PigmentRefusal as refusal:
             return refusal.response
 
     def _answer(self, request: Request) -> Response:
-        if not self.requests.takes("this machine"):
-            raise _Refusal(429, "Too many requests.")
+        if not self.requests.allows("this machine"):
+            raise _PigmentRefusal(429, "Too many requests.")
         try:
             found, values = self._router.find(request)
         except HTTPException as error:
-            raise _Refusal(error.code or 404, "") from None
+            raise _PigmentRefusal(error.code or 404, "") from None
         self._authorize(request, found.access)
         return found.answer(request, **values)
 
@@ -118,18 +118,18 @@ class SandboxPigment(ExportingWorkspace):
         if scheme.lower() != "bearer":
             key = request.argument("api_key", "") or "" if request.path.endswith("/push/looker") else ""
         if not key:
-            raise _Refusal(401, "")
+            raise _PigmentRefusal(401, "")
         if not self.accepts(key.strip(), scope):
-            raise _Refusal(401, "Unauthorized", problem=True)
+            raise _PigmentRefusal(401, "Unauthorized", problem=True)
 
     @operation("POST", "/api/import/push/csv", "/api/v1/import/push/csv", access="Import")
     def _push_csv(self, request: Request) -> Response:
         configuration = self._configuration(request)
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _CSV_TYPES:
-            raise _Refusal(415, "Unsupported Media Type", problem=True)
+            raise _PigmentRefusal(415, "Unsupported Media Type", problem=True)
         # Documented for this call alone, and counted before the body is read.
-        if not self.imports_per_configuration.takes(configuration.id):
-            raise _Refusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
+        if not self.imports_per_configuration.allows(configuration.id):
+            raise _PigmentRefusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
         return self._accept(configuration, self._body(request))
 
     @operation("POST", "/api/import/push/looker", "/api/v1/import/push/looker", access="Import")
@@ -138,9 +138,9 @@ class SandboxPigment(ExportingWorkspace):
         try:
             delivery = msgspec.json.decode(b"".join(self._body(request)), type=_Delivery)
         except msgspec.DecodeError as error:
-            raise _Refusal(400, f"Not a Looker delivery: {error}.", problem=True) from None
+            raise _PigmentRefusal(400, f"Not a Looker delivery: {error}.", problem=True) from None
         if delivery.attachment.mimetype != "text/csv":
-            raise _Refusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
+            raise _PigmentRefusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
         return self._accept(configuration, [delivery.attachment.data.encode()])
 
     @operation("POST", "/api/v1/import/trigger", access="Import")
@@ -148,7 +148,7 @@ class SandboxPigment(ExportingWorkspace):
         configuration = self._configuration(request)
         source = self.sources.get(configuration.id)
         if source is None:
-            raise _Refusal(400, "Invalid configuration or unsupported operation type.")
+            raise _PigmentRefusal(400, "Invalid configuration or unsupported operation type.")
         try:
             found = source()
             return self._accept(configuration, _blocks(found) if isinstance(found, Path) else found)
@@ -178,16 +178,16 @@ class SandboxPigment(ExportingWorkspace):
     def _body(self, request: Request) -> Iterator[bytes]:
         for block in request.body.blocks():
             if request.body.received_bytes > self.max_body_bytes:
-                raise _Refusal(400, f"The file exceeds the size limit of {self.max_body_bytes} bytes.")
+                raise _PigmentRefusal(400, f"The file exceeds the size limit of {self.max_body_bytes} bytes.")
             yield block
 
     def _configuration(self, request: Request) -> Configuration:
         configuration_id = _uuid_argument(request, "configurationId")
         if configuration_id is None:
-            raise _Refusal(400, "The configurationId field is required.", problem=True)
+            raise _PigmentRefusal(400, "The configurationId field is required.", problem=True)
         configuration = self.records.find(Configuration, configuration_id)
         if configuration is None:
-            raise _Refusal(404, "Import configuration with the specified ID was not found")
+            raise _PigmentRefusal(404, "Import configuration with the specified ID was not found")
         return configuration
 
     @operation("GET", "/api/import/<import_id>/status", access="Import")
@@ -201,12 +201,12 @@ class SandboxPigment(ExportingWorkspace):
     def _report(self, import_id: str, *, detailed: bool) -> Response:
         report = self.report(_uuid(import_id, "importId"), detailed=detailed)
         if report is None:
-            raise _Refusal(404, "Status with the specified importId was not found", problem=True)
+            raise _PigmentRefusal(404, "Status with the specified importId was not found", problem=True)
         return Response.of_json(msgspec.to_builtins(report))
 
     @operation("GET", "/api/v1/applications", access="Modeling metadata")
     def _list_applications(self, _: Request) -> Response:
-        return _list({"id": each.id, "name": each.name} for each in self.records.every(Application))
+        return _list({"id": each.id, "name": each.name} for each in self.records.all(SandboxApplication))
 
     @operation("GET", "/api/v1/blocks", access="Modeling metadata")
     def _list_blocks(self, request: Request) -> Response:
@@ -233,14 +233,14 @@ class SandboxPigment(ExportingWorkspace):
         return self._view(request, view_id, "Iso8601")
 
     def _view(self, request: Request, view_id: str, dates: DateFormat) -> Response:
-        style = Style(dates, _choice(request, "fieldDelimiter", Delimiter, "Semicolon"))
+        style = Style(dates, _choice(request, "fieldDelimiter", DelimiterName, "Semicolon"))
         view = self.records.find(View, _uuid(view_id, "viewId"))
         if view is None:
-            raise _Refusal(404, "View with the specified ID was not found")
+            raise _PigmentRefusal(404, "View with the specified ID was not found")
         if not view.exportable:
-            raise _Refusal(422, "The view underlying type is not list, metric or table", problem=True)
+            raise _PigmentRefusal(422, "The view underlying type is not list, metric or table", problem=True)
         if self.is_too_big(view):
-            raise _Refusal(413, "View is too big to be exported. Use block export API instead.")
+            raise _PigmentRefusal(413, "View is too big to be exported. Use block export API instead.")
         return _csv(self.export_view(view, style))
 
     @operation("POST", "/api/export/<any(list, metric, table):kind>/<block_id>", access="Export")
@@ -254,18 +254,18 @@ class SandboxPigment(ExportingWorkspace):
     def _block(self, request: Request, kind: str, block_id: str, dates: DateFormat) -> Response:
         block = self.records.find(Block, _uuid(block_id, f"{kind}Id"))
         if block is None or block.type not in _EXPORTED[kind]:
-            raise _Refusal(404, f"{kind.capitalize()} with the specified ID was not found")
+            raise _PigmentRefusal(404, f"{kind.capitalize()} with the specified ID was not found")
         try:
             if kind == "list":
-                listed = _asked(request, ListRequest)
+                listed = _parse_body(request, ListRequest)
                 return _csv(self.export_list(block, listed, _style(listed, dates)))
             if kind == "metric":
-                measured = _asked(request, GridRequest)
+                measured = _parse_body(request, GridRequest)
                 return _csv(self.export_grid(block, measured, _style(measured, dates)))
-            shown = _asked(request, TableRequest)
+            shown = _parse_body(request, TableRequest)
             return _csv(self.export_grid(block, shown, _style(shown, dates)))
         except Unanswerable as error:
-            raise _Refusal(400, str(error), problem=True) from None
+            raise _PigmentRefusal(400, str(error), problem=True) from None
 
 
 def _list(found: Iterable[dict[str, str]]) -> Response:
@@ -276,25 +276,25 @@ def _csv(blocks: Iterator[bytes]) -> Response:
     return Response(200, blocks, {"Content-Type": "text/csv"})
 
 
-def _asked(request: Request, kind: type[R]) -> R:
+def _parse_body(request: Request, kind: type[R]) -> R:
     """The body; without one, all is as it is by default."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = request.body.read()
     if body and not re.fullmatch(_JSON_TYPES, media_type):
-        raise _Refusal(415, "Unsupported Media Type", problem=True)
+        raise _PigmentRefusal(415, "Unsupported Media Type", problem=True)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise _Refusal(400, str(error), problem=True) from None
+        raise _PigmentRefusal(400, str(error), problem=True) from None
 
 
-def _style(asked: BlockRequest, dates: DateFormat) -> Style:
-    """What the description leaves open, a byte order mark where none is asked for, is left out."""
+def _style(requested: BlockRequest, dates: DateFormat) -> Style:
+    """What the description leaves open, a byte order mark where none is requested for, is left out."""
     return Style(
-        asked.date_format or dates,
-        asked.field_delimiter or "Semicolon",
-        decimal_comma=asked.decimal_separator == "Comma",
-        byte_order_mark=asked.encoding == "Utf8WithBom",
+        requested.date_format or dates,
+        requested.field_delimiter or "Semicolon",
+        decimal_comma=requested.decimal_separator == "Comma",
+        byte_order_mark=requested.encoding == "Utf8WithBom",
     )
 
 
@@ -303,7 +303,9 @@ def _choice(request: Request, name: str, choices: Any, default: T) -> T:
     try:
         return cast("T", msgspec.convert(request.argument(name, str(default)), choices))
     except msgspec.ValidationError:
-        raise _Refusal(400, f"The value '{request.argument(name)}' is not valid for {name}.", problem=True) from None
+        raise _PigmentRefusal(
+            400, f"The value '{request.argument(name)}' is not valid for {name}.", problem=True
+        ) from None
 
 
 def _uuid_argument(request: Request, name: str) -> str | None:
@@ -314,7 +316,7 @@ def _uuid_argument(request: Request, name: str) -> str | None:
 def _uuid(text: str, name: str) -> str:
     with contextlib.suppress(ValueError):
         return str(UUID(text))
-    raise _Refusal(400, f"The value '{text}' is not valid for {name}.", problem=True)
+    raise _PigmentRefusal(400, f"The value '{text}' is not valid for {name}.", problem=True)
 
 
 def _blocks(file: Path) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ def answer_batch(request: Request, answer: Callable[[Request], Response]) -> Res
     parts = whole.get_payload()
     if not isinstance(parts, list):
         raise malformed("A batch needs a multipart/mixed body.")
-    answers = [_written(part, answer(_request(part, request))) for part in parts if isinstance(part, Message)]
+    answers = [_part(part, answer(_request(part, request))) for part in parts if isinstance(part, Message)]
     body = b"".join(b"--%b\r\n%b\r\n" % (_BOUNDARY.encode(), text) for text in answers)
     content_type = f'multipart/mixed; boundary="{_BOUNDARY}"'
     return Response(200, body + b"--%b--\r\n" % _BOUNDARY.encode(), {"Content-Type": content_type})
@@ -50,7 +50,7 @@ def _request(part: Message, whole: Request) -> Request:
     )
 
 
-def _written(part: Message, response: Response) -> bytes:
+def _part(part: Message, response: Response) -> bytes:
     body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
     lines = [
         "Content-Type: application/http",
