@@ -49,7 +49,7 @@ def main(folder: Path, protocol: str, sizes: list[int]) -> None:
             trusted = str(pem)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(pem)
-            server = stack.enter_context(http2.Server(site, context))
+            server = stack.enter_context(http2.Http2Server(site, context))
         else:
             server = stack.enter_context(wire.Server(site))
         said = PigmentSite(server.url, trusted, [files[size].stat().st_size for size in sizes])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sandbox.http2 import Server
+from local.sandbox.http2 import Http2Server
 from local.sandbox.wire import Response
 from tests.support.certificates import certificate
 from tests.support.world import EXPORT_KEY, EXPORTS, World
@@ -16,23 +16,23 @@ ROWS = b"Id;Amount\n" + b"".join(b"%d;%d\n" % (number, number) for number in ran
 
 
 @pytest.fixture
-def http2(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def http2(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Http2Server]:
     pem = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    with Server(world.pigment, context) as server:
+    with Http2Server(world.pigment, context) as server:
         world.raw["pigment"]["url"] = server.url
         world.add_export("revenue")
         yield server
 
 
-def give(server: Server, content: bytes, **how: int) -> None:
+def give(server: Http2Server, content: bytes, **how: int) -> None:
     server.heal()
     server.fault(EXPORTS, times=-1, refuse=Response(200, [content], {"Content-Type": "text/csv"}), **how)
 
 
-def test_an_export_uses_http2(world: World, http2: Server) -> None:
+def test_an_export_uses_http2(world: World, http2: Http2Server) -> None:
     give(http2, ROWS)
 
     answer = world.run_export("revenue")
@@ -42,7 +42,7 @@ def test_an_export_uses_http2(world: World, http2: Server) -> None:
     assert world.store.read("exports/revenue.csv") == ROWS
 
 
-def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(world: World, http2: Server) -> None:
+def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(world: World, http2: Http2Server) -> None:
     give(http2, ROWS.rstrip(b"\n"))
 
     assert world.run_export("revenue").status == 200
@@ -50,7 +50,7 @@ def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(wo
 
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
-def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Server, how: str) -> None:
+def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Http2Server, how: str) -> None:
     give(http2, ROWS)
     assert world.run_export("revenue").status == 200
     before = world.store.look_at("exports/revenue.csv")
@@ -67,7 +67,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Server,
 
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
-def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: Server, how: str) -> None:
+def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: Http2Server, how: str) -> None:
     """Of a single column, what is left of any record is a record."""
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
     give(http2, content, **{how: len(content) - 1000})
@@ -77,7 +77,7 @@ def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: S
 
 
 def test_the_key_is_in_no_log_line_whatever_the_level(
-    world: World, http2: Server, caplog: pytest.LogCaptureFixture
+    world: World, http2: Http2Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The packages beneath HTTP/2 log every header at DEBUG."""
     caplog.set_level(logging.DEBUG)

@@ -20,7 +20,7 @@ from common.tables.check import Checker, Contract
 from local import checks, resource_columns
 from local.checks import Finding
 from local.sandbox.looker import activity
-from local.sandbox.looker.activity import Run
+from local.sandbox.looker.activity import QueryRun
 from local.sandbox.looker.people import User
 from local.sandbox.wire import Response
 from tests.support.world import LOOKER_SECRET, World
@@ -341,9 +341,9 @@ def test_a_query_is_one_row_for_all_its_runs_and_users(world: World) -> None:
     look = world.looker.looks["12"].query
     other = world.looker.look("13", "Other", "nyc", "flights", ["flights.day"]).query
     for user, runtime_s in (("1", 1.0), ("1", 2.0), ("5", 6.0)):
-        world.looker.history.note(Run(look, world.clock.now(), "dashboard", user, runtime_s))
-    world.looker.history.note(Run(other, world.clock.now()))
-    world.looker.history.note(Run(None, world.clock.now(), "sql_runner"))
+        world.looker.history.note(QueryRun(look, world.clock.now(), "dashboard", user, runtime_s))
+    world.looker.history.note(QueryRun(other, world.clock.now()))
+    world.looker.history.note(QueryRun(None, world.clock.now(), "sql_runner"))
 
     first, second = run_queries(world)
 
@@ -437,7 +437,7 @@ def test_queries_may_need_a_role_that_names_system_activity(world: World) -> Non
 
 @pytest.mark.parametrize("resource", ["users", "queries"])
 def test_a_pull_reads_a_resource_as_it_reads_a_look(world: World, resource: str) -> None:
-    world.looker.history.note(Run(world.looker.looks["12"].query, world.clock.now()))
+    world.looker.history.note(QueryRun(world.looker.looks["12"].query, world.clock.now()))
     world.add_pull("own", source={"resource": resource})
 
     answer = world.run_pull("own", preview=True)

@@ -10,7 +10,7 @@ from local.sandbox.looker import SandboxLooker
 from tests.support.looker_client import Client, served
 
 
-class Clock:
+class SteppedClock:
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
 
@@ -19,12 +19,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
 @pytest.fixture
-def client(tmp_path: pathlib.Path, clock: Clock) -> Iterator[Client]:
+def client(tmp_path: pathlib.Path, clock: SteppedClock) -> Iterator[Client]:
     (tmp_path / "orders.csv").write_text("id\n1\n")
     looker = SandboxLooker(token_lifetime_s=600, clock=clock)
     looker.explore("shop", "orders", tmp_path / "orders.csv")
@@ -71,7 +71,7 @@ def test_both_spellings_of_the_token_are_good(client: Client) -> None:
     assert client.get("user").status_code == 200
 
 
-def test_a_token_expires(client: Client, clock: Clock) -> None:
+def test_a_token_expires(client: Client, clock: SteppedClock) -> None:
     clock.now += 599
     assert client.get("user").status_code == 200
     clock.now += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.sandbox.http2 import Server
+from local.sandbox.http2 import Http2Server
 from local.sandbox.wire import Request, Response
 from tests.support.certificates import certificate
 
@@ -46,21 +46,21 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(authority: Path) -> Iterator[Server]:
+def server(authority: Path) -> Iterator[Http2Server]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority)
-    with Server(Exports(), context, keep_bytes=1 << 20) as server:
+    with Http2Server(Exports(), context, keep_bytes=1 << 20) as server:
         yield server
 
 
 @pytest.fixture
-def client(server: Server, authority: Path) -> Iterator[httpx.Client]:
+def client(server: Http2Server, authority: Path) -> Iterator[httpx.Client]:
     trusted = ssl.create_default_context(cafile=str(authority))
     with httpx.Client(http2=True, verify=trusted, base_url=server.url, trust_env=False) as client:
         yield client
 
 
-def test_it_is_http2(client: httpx.Client, server: Server) -> None:
+def test_it_is_http2(client: httpx.Client, server: Http2Server) -> None:
     answer = client.get("/caf%C3%A9", params={"dateFormat": "Iso8601"})
     assert (answer.http_version, answer.status_code) == ("HTTP/2", 200)
     host = server.url.removeprefix("https://")
@@ -75,7 +75,7 @@ def test_fifty_megabytes_arrive_as_they_left(client: httpx.Client) -> None:
     assert size == len(LARGE) * 430 > 50_000_000
 
 
-def test_a_large_body_is_taken_as_it_is_read(client: httpx.Client, server: Server) -> None:
+def test_a_large_body_is_taken_as_it_is_read(client: httpx.Client, server: Http2Server) -> None:
     answer = client.post("/echo", content=LARGE, headers={"X-Size": str(len(LARGE))})
     assert (answer.content, answer.headers["x-size"]) == (LARGE, str(len(LARGE)))
     assert client.post("/unread", content=LARGE).status_code == 413
@@ -95,7 +95,7 @@ def test_several_answers_share_one_connection(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("position", [0, 1, len(LINE), 65_535, 65_536, len(LARGE) - 1, len(LARGE)])
 @pytest.mark.parametrize("how", ["cut_after_bytes", "reset_after_bytes"])
-def test_a_body_that_ends_early_is_no_body(client: httpx.Client, server: Server, how: str, position: int) -> None:
+def test_a_body_that_ends_early_is_no_body(client: httpx.Client, server: Http2Server, how: str, position: int) -> None:
     server.fault("GET /large", **{how: position})
     received = b""
     with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", "/large") as answer:  # noqa: PT012  # read here
@@ -115,7 +115,7 @@ def test_a_site_that_breaks_in_the_middle_resets_its_stream(
 
 
 @pytest.mark.parametrize("when", ["reset_before", "reset_after"])
-def test_a_connection_can_be_reset(client: httpx.Client, server: Server, when: str) -> None:
+def test_a_connection_can_be_reset(client: httpx.Client, server: Http2Server, when: str) -> None:
     struck: list[str] = []
     server.fault("GET /large", **{when: True}, act=lambda: struck.append("before"), then=lambda: struck.append("after"))
     with pytest.raises(httpx.TransportError):
@@ -124,7 +124,7 @@ def test_a_connection_can_be_reset(client: httpx.Client, server: Server, when: s
     assert client.get("/large").content == LARGE
 
 
-def test_the_other_faults_are_those_of_http1(client: httpx.Client, server: Server) -> None:
+def test_the_other_faults_are_those_of_http1(client: httpx.Client, server: Http2Server) -> None:
     server.fault("GET /large", refuse=Response(429, b"busy", {"Retry-After": "7"}))
     refused = client.get("/large")
     assert (refused.status_code, refused.text, refused.headers["retry-after"]) == (429, "busy", "7")
@@ -143,7 +143,7 @@ def test_the_other_faults_are_those_of_http1(client: httpx.Client, server: Serve
     assert client.get("/large").status_code == 200
 
 
-def test_a_client_that_turns_away_leaves_the_server_well(client: httpx.Client, server: Server) -> None:
+def test_a_client_that_turns_away_leaves_the_server_well(client: httpx.Client, server: Http2Server) -> None:
     others = set(threading.enumerate())
     with client.stream("GET", "/larger") as answer:
         next(answer.iter_raw())
@@ -158,13 +158,13 @@ def test_a_client_that_turns_away_leaves_the_server_well(client: httpx.Client, s
     assert not any(thread.is_alive() for thread in answering)
 
 
-def test_a_client_of_http1_is_not_served(server: Server, authority: Path) -> None:
+def test_a_client_of_http1_is_not_served(server: Http2Server, authority: Path) -> None:
     trusted = ssl.create_default_context(cafile=str(authority))
     with httpx.Client(verify=trusted, trust_env=False) as client, pytest.raises(httpx.TransportError):
         client.get(server.url)
 
 
-def test_stopping_ends_what_is_under_way(client: httpx.Client, server: Server) -> None:
+def test_stopping_ends_what_is_under_way(client: httpx.Client, server: Http2Server) -> None:
     reached = threading.Event()
     server.fault("GET /large", drip_s=0.01, block_bytes=100, act=reached.set)
     with ThreadPoolExecutor(1) as pool:

@@ -34,12 +34,12 @@ ACT_AND_DIE = """
 import io, os, signal, sys
 from pathlib import Path
 from local.sandbox.storage import SandboxStorage
-from local.sandbox.wire import Body, Request
+from local.sandbox.wire import StreamBody, Request
 
 def call(method, path, body=b"", **query):
     headers = {"Content-Length": str(len(body))}
     query = {name: [value] for name, value in query.items()}
-    return site.answer(Request(method, path, path, query, headers, Body(io.BytesIO(body), headers, 0)))
+    return site.answer(Request(method, path, path, query, headers, StreamBody(io.BytesIO(body), headers, 0)))
 
 def strike(event, _=None):
     global left

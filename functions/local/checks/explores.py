@@ -6,7 +6,7 @@ from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError
 
 
-class ExploreFields:
+class CheckedExplore:
     """Reads each explore once, however many pulls use it."""
 
     def __init__(self, looker: LookerClient) -> None:

@@ -20,7 +20,7 @@ from common.platform.errors import BridgeError, CannotStream, CursorUnfit, Looke
 from common.runs.instance import Instance
 from local.checks import download_permission
 from local.checks.download_permission import DownloadPermission, read_permission
-from local.checks.explores import ExploreFields
+from local.checks.explores import CheckedExplore
 from local.checks.finding import Finding, from_error, green, red, yellow
 from local.checks.secrets import try_secret
 from local.interactive_deadline import InteractiveDeadline
@@ -52,7 +52,7 @@ def findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding
         yield green(_CREDENTIALS, f"Looker accepts the login, as {user.display_name or 'a user without a name'}.")
         permission = read_permission(looker, user.role_ids or [])
         yield permission.finding(_CREDENTIALS)
-        explores = ExploreFields(looker)
+        explores = CheckedExplore(looker)
         for pull in bridge.pulls.values():
             yield from _pull_findings(pull, looker, explores, permission)
 
@@ -67,7 +67,7 @@ class _LookerVersions(msgspec.Struct, frozen=True):
 
 
 def _pull_findings(
-    pull: bridge_yaml.Pull, looker: LookerClient, explores: ExploreFields, permission: DownloadPermission
+    pull: bridge_yaml.Pull, looker: LookerClient, explores: CheckedExplore, permission: DownloadPermission
 ) -> Iterator[Finding]:
     subject = f"pulls.{pull.name}.source"
     if isinstance(pull.source, bridge_yaml.ResourceSource):
@@ -107,7 +107,7 @@ def _cursor_findings(subject: str, load: bridge_yaml.Incremental, types: dict[st
 
 
 def _try_resource(
-    subject: str, resource: str, looker: LookerClient, explores: ExploreFields, permission: DownloadPermission
+    subject: str, resource: str, looker: LookerClient, explores: CheckedExplore, permission: DownloadPermission
 ) -> Finding:
     query = resources.query_of(resource)
     if query is not None:
@@ -127,7 +127,7 @@ def _try_resource(
 
 
 def _activity_finding(
-    subject: str, query: LookerQuery, explores: ExploreFields, permission: DownloadPermission
+    subject: str, query: LookerQuery, explores: CheckedExplore, permission: DownloadPermission
 ) -> Finding:
     """Check the resource `queries`, which is an explore of System Activity."""
     types = explores.types(query)

@@ -6,13 +6,12 @@ others write to it, and a body may only be written as far as what the client say
 
 import collections
 import contextlib
-import io
+import dataclasses
 import socket
 import socketserver
 import ssl
 import struct
 import threading
-import time
 import traceback
 from collections.abc import Mapping
 from email.message import Message
@@ -26,10 +25,8 @@ from h2.exceptions import ProtocolError
 
 from local.sandbox import wire
 
-_BLOCK_BYTES = 256 * 1024
 
-
-class Server(wire.Server):
+class Http2Server(wire.Server):
     """As `wire.Server`, for clients that offer `h2`; the context brings the certificate.
 
     Of its faults, `reset_after_bytes` resets the stream with INTERNAL_ERROR, where HTTP/1.1 has only the connection to
@@ -50,7 +47,7 @@ class Server(wire.Server):
 class _Connection(socketserver.BaseRequestHandler):
     """One connection: its own thread reads, and each of its streams is answered on another."""
 
-    owner: Server
+    owner: Http2Server
     request: socket.socket
 
     def setup(self) -> None:
@@ -59,7 +56,7 @@ class _Connection(socketserver.BaseRequestHandler):
         "Held by whoever touches what follows, and told of everything that arrives."
         self.over = False
         self.http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
-        self._bodies: dict[int, _Body] = {}
+        self._bodies: dict[int, _ReceivedBody] = {}
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self.owner.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
@@ -68,7 +65,7 @@ class _Connection(socketserver.BaseRequestHandler):
         with contextlib.suppress(OSError, ProtocolError):
             self._shake_hands()
             self._receive(b"")  # what came with the end of the handshake
-            while data := self.request.recv(_BLOCK_BYTES):
+            while data := self.request.recv(wire.BLOCK_BYTES):
                 self._receive(data)
         with self.changed:
             self.over = True
@@ -88,7 +85,7 @@ class _Connection(socketserver.BaseRequestHandler):
                 break
             except ssl.SSLWantReadError:
                 self.request.sendall(self._outgoing.read())
-                data = self.request.recv(_BLOCK_BYTES)
+                data = self.request.recv(wire.BLOCK_BYTES)
                 if not data:
                     raise ConnectionError("the client went away in the middle of its handshake") from None
                 self._incoming.write(data)
@@ -103,7 +100,7 @@ class _Connection(socketserver.BaseRequestHandler):
             self._incoming.write(data)
             try:
                 for event in self.http.receive_data(self._decrypted()):
-                    self._take(event)
+                    self._handle(event)
             finally:
                 self.flush()
                 self.changed.notify_all()
@@ -111,158 +108,141 @@ class _Connection(socketserver.BaseRequestHandler):
     def _decrypted(self) -> bytes:
         parts = []
         with contextlib.suppress(ssl.SSLWantReadError):
-            while part := self._tls.read(_BLOCK_BYTES):
+            while part := self._tls.read(wire.BLOCK_BYTES):
                 parts.append(part)
         return b"".join(parts)
 
-    def _take(self, event: Event) -> None:
-        # None of a stream that is answered already, or of the connection itself.
+    def _handle(self, event: Event) -> None:
+        # There is no body for the connection itself, or for a stream that is answered already.
         body = self._bodies.get(getattr(event, "stream_id", None) or 0)
         match event:
             case RequestReceived():
-                body = self._bodies[event.stream_id] = _Body(self, event.stream_id, self.owner.keep_bytes)
-                headers = {str(name): str(value) for name, value in event.headers}
-                threading.Thread(target=self._serve, args=[event.stream_id, headers, body], daemon=True).start()
+                self._begin(event)
             case DataReceived():
                 padding_bytes = event.flow_controlled_length - len(event.data)
                 self.http.acknowledge_received_data(padding_bytes, event.stream_id)
                 if body:
-                    body.arrived(event.data)
+                    body.add(event.data)
             case StreamEnded() if body:
-                body.whole = True
+                body.complete = True
             case StreamReset() if body:
                 body.broken = True
 
-    def _serve(self, stream: int, headers: Mapping[str, str], body: "_Body") -> None:
+    def _begin(self, event: RequestReceived) -> None:
+        body = self._bodies[event.stream_id] = _ReceivedBody(self, event.stream_id, self.owner.keep_bytes)
+        headers = {str(name): str(value) for name, value in event.headers}
+        stream = _Stream(self, event.stream_id, body)
+        threading.Thread(target=self._serve, args=[stream, headers], daemon=True).start()
+
+    def _serve(self, stream: "_Stream", headers: Mapping[str, str]) -> None:
         fields: Any = Message()
         for name, value in headers.items():
             if not name.startswith(":"):
                 fields[name] = value
         fields["Host"] = headers.get(":authority", "")
-        request = wire.Request.to(headers[":method"], headers[":path"], fields, body)
         try:
-            response, fault = self.owner.answer(request)
-            if response is None:
-                self._reset()
-            else:
-                self._send(stream, request, response, fault)
+            self.owner.serve(wire.Request.to(headers[":method"], headers[":path"], fields, stream.body), stream)
         except (OSError, ProtocolError):
-            pass  # The client went away.
-        except Exception:  # noqa: BLE001  # what HTTP/1.1 could not say: the body ends here, and is not whole
+            pass  # The client disconnected.
+        except Exception:  # noqa: BLE001  # HTTP/2 can end a body and say that it is not complete
             traceback.print_exc()
-            self._reset_stream(stream)
+            stream.reset_body()
         finally:
             with self.changed:
-                self._bodies.pop(stream, None)
+                self._bodies.pop(stream.id, None)
 
-    def _send(self, stream: int, request: wire.Request, response: wire.Response, fault: wire.Fault | None) -> None:
-        if fault and fault.delay_s:
-            time.sleep(fault.delay_s)
+
+@dataclasses.dataclass(frozen=True)
+class _Stream:
+    """The answer to one request."""
+
+    connection: _Connection
+    id: int
+    body: "_ReceivedBody"
+
+    def send_head(self, response: wire.Response, *, bodyless: bool) -> None:
         headers = [(":status", str(response.status))]
         headers += [(name.lower(), value) for name, value in response.headers.items()]
-        if response.known_length is not None and response.status not in (204, 304):
+        if response.known_length is not None and not response.has_no_length:
             headers.append(("content-length", str(response.known_length)))
-        bodyless = response.is_bodyless(request.method)
-        if bodyless:
-            self.owner.note(request, response, b"")
-        with self.changed:
-            self.http.send_headers(stream, headers, end_stream=bodyless)
-            self.flush()
-        if not bodyless:
-            self._send_body(stream, request, response, fault)
+        with self.connection.changed:
+            self.connection.http.send_headers(self.id, headers, end_stream=bodyless)
+            self.connection.flush()
 
-    def _send_body(self, stream: int, request: wire.Request, response: wire.Response, fault: wire.Fault | None) -> None:
-        keep_bytes, kept, sent = self.owner.keep_bytes, b"", 0
-        limit = fault.limit_bytes if fault else None
-        for block in response.blocks(fault):
-            if fault and fault.drip_s:
-                time.sleep(fault.drip_s)
-            piece = block if limit is None else block[: limit - sent]
-            self._send_data(stream, memoryview(piece))
-            sent += len(piece)
-            if len(kept) < keep_bytes:
-                kept += piece[: keep_bytes - len(kept)]
-            if fault and limit is not None and sent >= limit:
-                self.owner.note(request, response, kept)
-                return self._cut() if fault.reset_after_bytes is None else self._reset_stream(stream)
-        self.owner.note(request, response, kept)
-        with self.changed:
-            self.http.end_stream(stream)
-            self.flush()
-        return None
-
-    def _send_data(self, stream: int, data: memoryview) -> None:
+    def send_block(self, block: bytes) -> None:
+        http, changed = self.connection.http, self.connection.changed
+        data = memoryview(block)
         while data:
-            with self.changed:
-                self.changed.wait_for(lambda: self._is_gone(stream) or self.http.local_flow_control_window(stream) > 0)
-                if self._is_gone(stream):
-                    raise ConnectionError("the client does not want the rest")
-                allowed = min(self.http.local_flow_control_window(stream), _BLOCK_BYTES, len(data))
-                for start in range(0, allowed, self.http.max_outbound_frame_size):
-                    self.http.send_data(stream, data[start : min(start + self.http.max_outbound_frame_size, allowed)])
-                self.flush()
+            with changed:
+                changed.wait_for(lambda: self._is_gone or http.local_flow_control_window(self.id) > 0)
+                if self._is_gone:
+                    raise ConnectionError("The client does not want the rest.")
+                allowed = min(http.local_flow_control_window(self.id), wire.BLOCK_BYTES, len(data))
+                for start in range(0, allowed, http.max_outbound_frame_size):
+                    http.send_data(self.id, data[start : min(start + http.max_outbound_frame_size, allowed)])
+                self.connection.flush()
             data = data[allowed:]
 
-    def _is_gone(self, stream: int) -> bool:
-        return self.over or self._bodies[stream].broken
+    def flush(self) -> None:
+        """Nothing to do: every frame leaves when it is made."""
 
-    def _cut(self) -> None:
+    def end(self) -> None:
+        with self.connection.changed:
+            self.connection.http.end_stream(self.id)
+            self.connection.flush()
+
+    def cut(self) -> None:
         """The connection ends, and the stream does not."""
-        with self.changed:
-            self.over = True
-            self.request.shutdown(socket.SHUT_WR)
+        with self.connection.changed:
+            self.connection.over = True
+            self.connection.request.shutdown(socket.SHUT_WR)
 
-    def _reset_stream(self, stream: int) -> None:
-        with contextlib.suppress(OSError, ProtocolError), self.changed:
-            self.http.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
-            self.flush()
+    def reset_body(self) -> None:
+        with contextlib.suppress(OSError, ProtocolError), self.connection.changed:
+            self.connection.http.reset_stream(self.id, ErrorCodes.INTERNAL_ERROR)
+            self.connection.flush()
 
-    def _reset(self) -> None:
-        """The peer sees ECONNRESET: `handle` wakes up, and its closing with a zero linger time sends RST, not FIN."""
-        with self.changed:
-            self.over = True
-            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.request.shutdown(socket.SHUT_RD)
+    def reset(self) -> None:
+        """Wake `_Connection.handle` up: with a zero linger time, its closing sends RST in place of FIN."""
+        with self.connection.changed:
+            self.connection.over = True
+            self.connection.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.request.shutdown(socket.SHUT_RD)
+
+    @property
+    def _is_gone(self) -> bool:
+        return self.connection.over or self.body.broken
 
 
-class _Body(wire.Body):
-    """A request's body; the client may send more of it as it is read."""
+class _ReceivedBody(wire.Body):
+    """The body of a request; the client may send more of it while it is read."""
 
     def __init__(self, connection: _Connection, stream: int, keep_bytes: int) -> None:
-        super().__init__(io.BytesIO(), {}, keep_bytes)
-        self.whole = False
+        super().__init__(keep_bytes)
+        self.complete = False
         "All of it has arrived."
         self.broken = False
         "The client has reset the stream."
         self._connection = connection
-        self._stream_id = stream
-        self._waiting: collections.deque[bytes] = collections.deque()
+        self._stream = stream
+        self._received: collections.deque[bytes] = collections.deque()
 
-    def arrived(self, data: bytes) -> None:
+    def add(self, data: bytes) -> None:
         if data:
-            self._waiting.append(data)
+            self._received.append(data)
 
-    def read(self, size: int = -1) -> bytes:
-        parts: list[bytes] = []
-        wanted = size
-        while wanted != 0 and (block := self._next(wanted)):
-            wanted -= len(block) if wanted > 0 else 0
-            parts.append(self.counted(block))
-        return b"".join(parts)
-
-    def _next(self, wanted: int) -> bytes:
-        with self._connection.changed:
-            self._connection.changed.wait_for(
-                lambda: self._waiting or self.whole or self.broken or self._connection.over
-            )
-            if self.broken or (self._connection.over and not self.whole):
-                raise ConnectionError("the client went away in the middle of its request")
-            if not self._waiting:
+    def _next(self, limit: int) -> bytes:
+        connection = self._connection
+        with connection.changed:
+            connection.changed.wait_for(lambda: self._received or self.complete or self.broken or connection.over)
+            if self.broken or (connection.over and not self.complete):
+                raise ConnectionError("The client disconnected in the middle of its request.")
+            if not self._received:
                 return b""
-            block = self._waiting.popleft()
-            if 0 < wanted < len(block):
-                self._waiting.appendleft(block[wanted:])
-                block = block[:wanted]
-            self._connection.http.acknowledge_received_data(len(block), self._stream_id)
-            self._connection.flush()
+            block = self._received.popleft()
+            if limit < len(block):
+                self._received.appendleft(block[limit:])
+                block = block[:limit]
+            connection.http.acknowledge_received_data(len(block), self._stream)
+            connection.flush()
             return block

@@ -7,18 +7,21 @@ import base64
 import dataclasses
 import re
 import threading
-import urllib.parse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import google_crc32c
+from werkzeug.exceptions import HTTPException
 
+from local.sandbox.routing import Router, operation
 from local.sandbox.wire import Request, Response
 
-_VERSIONS = re.compile(r"/v1/(projects/[^/]+(?:/locations/[^/]+)?)/secrets/([^/:]+)/versions")
-_VERSION = re.compile(_VERSIONS.pattern + r"/([^/:]+)(:access)?")
+_PARENTS = ("/v1/projects/<project>", "/v1/projects/<project>/locations/<location>")
+_VERSIONS = [f"{parent}/secrets/<name>/versions" for parent in _PARENTS]
+_VERSION = [f"{versions}/<wanted>" for versions in _VERSIONS]
+_ACCESS = [f"{version}:access" for version in _VERSION]
 _LINE = re.compile(r"\s*([A-Za-z0-9_-]{1,255})\s*=(.*)")
 _LONGEST_PAGE = 25000
 
@@ -45,6 +48,7 @@ class SandboxSecrets:
         self._secrets: dict[str, list[_Version]] = {}
         self._denied: set[str] = set()
         self._lock = threading.RLock()
+        self._router = Router(self)
         self._file: Path | None = None
         self._file_state: tuple[int, int] | None = None
         for name, value in (values or {}).items():
@@ -85,38 +89,43 @@ class SandboxSecrets:
             try:
                 self._read_file()
                 return self._route(request)
-            except _Refusal as refusal:
+            except _SecretRefusal as refusal:
                 return refusal.response()
             except MalformedLine as error:
-                return _Refusal(500, "INTERNAL", str(error)).response()
+                return _SecretRefusal(500, "INTERNAL", str(error)).response()
             except OSError:
                 # An editor may be about to put the file back: Google's client tries again.
-                return _Refusal(503, "UNAVAILABLE", f"{self._file} cannot be read.").response()
+                return _SecretRefusal(503, "UNAVAILABLE", f"{self._file} cannot be read.").response()
 
     def _route(self, request: Request) -> Response:
-        if request.method == "GET" and (match := _VERSION.fullmatch(request.raw_path)):
-            parent, name, wanted, access = (urllib.parse.unquote(part or "") for part in match.groups())
-            number = self._number(parent, name, wanted)
-            return self._access(parent, name, number) if access else self._get(parent, name, number)
-        if request.method == "GET" and (match := _VERSIONS.fullmatch(request.raw_path)):
-            return self._list(request, *map(urllib.parse.unquote, match.groups()))
-        raise _Refusal(404, "NOT_FOUND", "Not Found")
+        try:
+            found, values = self._router.find(request)
+        except HTTPException:
+            raise _SecretRefusal(404, "NOT_FOUND", "Not Found") from None
+        return found.answer(request, **values)
 
-    def _access(self, parent: str, name: str, number: int) -> Response:
+    @operation("GET", *_ACCESS)
+    def _access(self, request: Request, name: str, wanted: str, **_: str) -> Response:
+        parent = _parent(request)
+        number = self._number(parent, name, wanted)
         version = self._secrets[name][number - 1]
         resource = f"{parent}/secrets/{name}/versions/{number}"
         if not version.enabled:
-            raise _Refusal(400, "FAILED_PRECONDITION", f"Secret Version [{resource}] is in DISABLED state.")
+            raise _SecretRefusal(400, "FAILED_PRECONDITION", f"Secret Version [{resource}] is in DISABLED state.")
         payload = {
             "data": base64.b64encode(version.value).decode(),
             "dataCrc32c": str(int.from_bytes(google_crc32c.Checksum(version.value).digest(), "big")),
         }
         return Response.of_json({"name": resource, "payload": payload})
 
-    def _get(self, parent: str, name: str, number: int) -> Response:
-        return Response.of_json(self._shown(parent, name, number))
+    @operation("GET", *_VERSION)
+    def _get(self, request: Request, name: str, wanted: str, **_: str) -> Response:
+        parent = _parent(request)
+        return Response.of_json(self._describe(parent, name, self._number(parent, name, wanted)))
 
-    def _list(self, request: Request, parent: str, name: str) -> Response:
+    @operation("GET", *_VERSIONS)
+    def _list(self, request: Request, name: str, **_: str) -> Response:
+        parent = _parent(request)
         versions = self._versions(parent, name)
         wanted_state = re.fullmatch(r"\s*state[:=](\w+)\s*", request.argument("filter") or "")
         newest_first = [
@@ -126,7 +135,7 @@ class SandboxSecrets:
         ]
         start, size = int(request.argument("pageToken") or 0), int(request.argument("pageSize") or 0) or _LONGEST_PAGE
         answer: dict[str, Any] = {
-            "versions": [self._shown(parent, name, number) for number in newest_first[start : start + size]],
+            "versions": [self._describe(parent, name, number) for number in newest_first[start : start + size]],
             "totalSize": len(newest_first),
         }
         if start + size < len(newest_first):
@@ -137,19 +146,21 @@ class SandboxSecrets:
         resource = f"{parent}/secrets/{name}"
         if name in self._denied:
             message = f"Permission 'secretmanager.versions.access' denied for resource '{resource}'."
-            raise _Refusal(403, "PERMISSION_DENIED", message)
+            raise _SecretRefusal(403, "PERMISSION_DENIED", message)
         if name not in self._secrets:
-            raise _Refusal(404, "NOT_FOUND", f"Secret [{resource}] not found or has no versions.")
+            raise _SecretRefusal(404, "NOT_FOUND", f"Secret [{resource}] not found or has no versions.")
         return self._secrets[name]
 
     def _number(self, parent: str, name: str, wanted: str) -> int:
         count = len(self._versions(parent, name))
         number = count if wanted == "latest" else int(wanted) if wanted.isdecimal() else 0
         if not 1 <= number <= count:
-            raise _Refusal(404, "NOT_FOUND", f"Secret Version [{parent}/secrets/{name}/versions/{wanted}] not found.")
+            raise _SecretRefusal(
+                404, "NOT_FOUND", f"Secret Version [{parent}/secrets/{name}/versions/{wanted}] not found."
+            )
         return number
 
-    def _shown(self, parent: str, name: str, number: int) -> dict[str, Any]:
+    def _describe(self, parent: str, name: str, number: int) -> dict[str, Any]:
         version = self._secrets[name][number - 1]
         resource = f"{parent}/secrets/{name}/versions/{number}"
         return {"name": resource, "createTime": version.created, "state": version.state, "etag": f'"{number}"'}
@@ -172,7 +183,7 @@ class SandboxSecrets:
         self._file_state = state
 
 
-class _Refusal(Exception):
+class _SecretRefusal(Exception):
     def __init__(self, status: int, word: str, message: str) -> None:
         super().__init__(message)
         self.status = status
@@ -182,6 +193,11 @@ class _Refusal(Exception):
     def response(self) -> Response:
         error = {"code": self.status, "message": self.message, "status": self.word}
         return Response.of_json({"error": error}, self.status)
+
+
+def _parent(request: Request) -> str:
+    """Return the project, with its location if the request names one."""
+    return request.path.removeprefix("/v1/").partition("/secrets/")[0]
 
 
 def _values(text: str) -> dict[str, str]:

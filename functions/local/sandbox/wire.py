@@ -5,6 +5,7 @@ The standard library's server is used because a fault must reach the socket itse
 drip cannot be asked of a server that sits behind a gateway interface.
 """
 
+import abc
 import contextlib
 import dataclasses
 import json
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, Protocol, Self
 
-_BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 256 * 1024
 
 
 @dataclasses.dataclass
@@ -71,8 +72,13 @@ class Response:
     def known_length(self) -> int | None:
         return len(self.body) if isinstance(self.body, bytes) else self.length
 
+    @property
+    def has_no_length(self) -> bool:
+        """No Content-Length goes with these (RFC 9110, 8.6)."""
+        return self.status in (204, 304)
+
     def is_bodyless(self, method: str) -> bool:
-        return method == "HEAD" or self.status in (204, 304)
+        return method == "HEAD" or self.has_no_length
 
     def blocks(self, fault: "Fault | None" = None) -> Iterator[bytes]:
         """The body as it leaves, in the fault's own blocks where it has a say."""
@@ -160,48 +166,57 @@ class Exchange:
     answer: bytes
 
 
-class Body:
-    """A request's body, whether its length was announced or it comes in chunks (RFC 9112, 7.1)."""
+class Body(abc.ABC):
+    """The body of a request, read from its connection as far as a site asks for it."""
 
-    def __init__(self, stream: BinaryIO, headers: Mapping[str, str], keep_bytes: int) -> None:
-        self._stream = stream
-        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._left = 0 if self._chunked else int(headers.get("Content-Length") or 0)
-        self._over = not self._chunked and self._left == 0
+    def __init__(self, keep_bytes: int) -> None:
         self._keep_bytes = keep_bytes
         self.kept = b""
         self.received_bytes = 0
 
     def read(self, size: int = -1) -> bytes:
-        """As a file reads: at most `size` bytes, all that is left without it, nothing at the end.
+        """Read like a file: at most `size` bytes, the whole rest without a size, and nothing at the end.
 
         Raises:
-            ConnectionError: the client went away before the end it announced.
+            ConnectionError: The client disconnected before the end of its request.
         """
         parts: list[bytes] = []
         wanted = size
-        while not self._over and wanted != 0:
-            if self._left == 0 and not self._begin_chunk():
-                break
-            block = self._stream.read(min(self._left, _BLOCK_BYTES if wanted < 0 else min(wanted, _BLOCK_BYTES)))
-            if not block:
-                raise ConnectionError("the client went away in the middle of its request")
-            self._left -= len(block)
+        while wanted != 0 and (block := self._next(BLOCK_BYTES if wanted < 0 else min(wanted, BLOCK_BYTES))):
             wanted -= len(block) if wanted > 0 else 0
-            parts.append(self.counted(block))
-            if self._left == 0:
-                self._end_chunk()
+            self.received_bytes += len(block)
+            self.kept += block[: max(self._keep_bytes - len(self.kept), 0)]
+            parts.append(block)
         return b"".join(parts)
 
     def blocks(self) -> Iterator[bytes]:
-        while block := self.read(_BLOCK_BYTES):
+        while block := self.read(BLOCK_BYTES):
             yield block
 
-    def counted(self, block: bytes) -> bytes:
-        """The same block, as received and, up to `keep_bytes`, kept."""
-        self.received_bytes += len(block)
-        if len(self.kept) < self._keep_bytes:
-            self.kept += block[: self._keep_bytes - len(self.kept)]
+    @abc.abstractmethod
+    def _next(self, limit: int) -> bytes:
+        """Return at most `limit` further bytes, or none at the end."""
+
+
+class StreamBody(Body):
+    """A body in HTTP/1.1: its length is announced, or it comes in chunks (RFC 9112, 7.1)."""
+
+    def __init__(self, stream: BinaryIO, headers: Mapping[str, str], keep_bytes: int = 0) -> None:
+        super().__init__(keep_bytes)
+        self._stream = stream
+        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        self._left = 0 if self._chunked else int(headers.get("Content-Length") or 0)
+        self._over = not self._chunked and self._left == 0
+
+    def _next(self, limit: int) -> bytes:
+        if self._over or (self._left == 0 and not self._begin_chunk()):
+            return b""
+        block = self._stream.read(min(self._left, limit))
+        if not block:
+            raise ConnectionError("The client disconnected in the middle of its request.")
+        self._left -= len(block)
+        if self._left == 0:
+            self._end_chunk()
         return block
 
     def _begin_chunk(self) -> bool:
@@ -209,7 +224,7 @@ class Body:
         try:
             self._left = int(line.split(b";")[0], 16)
         except ValueError:
-            raise ConnectionError("a chunk without a size") from None
+            raise ConnectionError("A chunk has no size.") from None
         if self._left == 0:
             while self._stream.readline(8192) not in (b"\r\n", b"\n", b""):
                 pass
@@ -221,6 +236,28 @@ class Body:
             self._stream.readline(8)
         else:
             self._over = True
+
+
+class Sender(Protocol):
+    """The way back to the client of one request; each version of HTTP has its own."""
+
+    def send_head(self, response: Response, *, bodyless: bool) -> None: ...
+
+    def send_block(self, block: bytes) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def end(self) -> None:
+        """Complete the answer."""
+
+    def cut(self) -> None:
+        """Close the connection without the end that the client waits for."""
+
+    def reset_body(self) -> None:
+        """Reset the answer alone, where the protocol can; otherwise the connection."""
+
+    def reset(self) -> None:
+        """Reset the connection: the client sees ECONNRESET."""
 
 
 class Server:
@@ -274,22 +311,54 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def answer(self, request: Request) -> tuple[Response | None, Fault | None]:
-        """What leaves for a request, and the fault its body suffers; no answer where the connection is to be reset."""
-        fault = self._striking(request.method, request.path)
+    def serve(self, request: Request, sender: Sender) -> None:
+        """Answer a request and misbehave as its fault says."""
+        response, fault = self._answer(request)
+        if response is None:
+            return sender.reset()
+        if fault and fault.delay_s:
+            time.sleep(fault.delay_s)
+        bodyless = response.is_bodyless(request.method)
+        if bodyless:
+            self._record(request, response, b"")
+        sender.send_head(response, bodyless=bodyless)
+        if bodyless:
+            return sender.flush()
+        return self._send_body(request, response, fault, sender)
+
+    def _send_body(self, request: Request, response: Response, fault: Fault | None, sender: Sender) -> None:
+        limit = fault.limit_bytes if fault else None
+        kept, sent = b"", 0
+        for block in response.blocks(fault):
+            if fault and fault.drip_s:
+                sender.flush()
+                time.sleep(fault.drip_s)
+            piece = block if limit is None else block[: limit - sent]
+            sender.send_block(piece)
+            sent += len(piece)
+            kept += piece[: max(self.keep_bytes - len(kept), 0)]
+            if fault and limit is not None and sent >= limit:
+                self._record(request, response, kept)
+                return sender.cut() if fault.reset_after_bytes is None else sender.reset_body()
+        self._record(request, response, kept)
+        return sender.end()
+
+    def _answer(self, request: Request) -> tuple[Response | None, Fault | None]:
+        """Return the answer, or None to reset the connection; and the fault that its body suffers."""
+        fault = self._find_fault(request.method, request.path)
         if fault is None:
-            return self._answer(request), None
+            return self._ask_site(request), None
         if fault.act:
             fault.act()
-        response = None if fault.reset_before else self._answer(request, fault.refuse)
+        response = None if fault.reset_before else self._ask_site(request, fault.refuse)
         if response is None:
             return None, fault
         if fault.then:
             fault.then()
         return None if fault.reset_after else _changed(fault.answer_instead or response, fault), fault
 
-    def note(self, request: Request, response: Response, answer: bytes) -> None:
-        """Keep an exchange; before its last bytes leave, so that whoever has the whole answer finds it."""
+    def _record(self, request: Request, response: Response, answer: bytes) -> None:
+        """Keep an exchange before its last bytes leave, so that a client with the whole answer finds it."""
         if self.keep_bytes:
             exchange = Exchange(
                 request.method,
@@ -305,14 +374,14 @@ class Server:
                 self.exchanges.append(exchange)
 
     def _connection(self) -> type[socketserver.BaseRequestHandler]:
-        """What speaks the protocol on one connection."""
+        """Return the class that speaks the protocol on one connection."""
         return type("Handler", (_Handler,), {"owner": self})
 
-    def _striking(self, method: str, path: str) -> Fault | None:
+    def _find_fault(self, method: str, path: str) -> Fault | None:
         with self._lock:
             return next((fault for fault in self.faults if fault.strikes(method, path)), None)
 
-    def _answer(self, request: Request, refusal: Response | None = None) -> Response | None:
+    def _ask_site(self, request: Request, refusal: Response | None = None) -> Response | None:
         try:
             response = refusal or self.site.answer(request)
             # What a site left unread would be taken for the next request on this connection.
@@ -359,12 +428,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         headers: Mapping[str, str] = self.headers  # type: ignore[assignment]  # reads as one, whatever the case
-        body = Body(self.rfile, headers, self.owner.keep_bytes)  # type: ignore[arg-type]
-        request = Request.to(self.command, self.path, headers, body)
-        response, fault = self.owner.answer(request)
-        if response is None:
-            return self._reset()
-        return self._send(request, response, fault)
+        body = StreamBody(self.rfile, headers, self.owner.keep_bytes)  # type: ignore[arg-type]
+        self.owner.serve(Request.to(self.command, self.path, headers, body), self)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815  # http.server's names
 
@@ -374,59 +439,42 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         return goes_on
 
-    def _send(self, request: Request, response: Response, fault: Fault | None) -> None:
-        if fault and fault.delay_s:
-            time.sleep(fault.delay_s)
+    def send_head(self, response: Response, *, bodyless: bool) -> None:
         length = response.known_length
-        bodyless = response.is_bodyless(self.command)
+        self._chunked = length is None and not bodyless
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        if bodyless:
-            if length is not None and response.status not in (204, 304):
-                self.send_header("Content-Length", str(length))
-        elif length is not None:
-            self.send_header("Content-Length", str(length))
-        else:
+        if self._chunked:
             self.send_header("Transfer-Encoding", "chunked")
+        elif length is not None and not response.has_no_length:
+            self.send_header("Content-Length", str(length))
         self.end_headers()
-        kept = b""
-        if not bodyless:
-            kept = self._send_body(response.blocks(fault), length is None, fault)
-        self.owner.note(request, response, kept)
+
+    def send_block(self, block: bytes) -> None:
+        if block:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if self._chunked else block)
+
+    def flush(self) -> None:
         self.wfile.flush()
 
-    def _send_body(self, blocks: Iterable[bytes], chunked: bool, fault: Fault | None) -> bytes:
-        keep_bytes, kept, sent = self.owner.keep_bytes, b"", 0
-        limit = fault.limit_bytes if fault else None
-        for block in blocks:
-            if fault and fault.drip_s:
-                self.wfile.flush()
-                time.sleep(fault.drip_s)
-            piece = block if limit is None else block[: limit - sent]
-            if piece:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            sent += len(piece)
-            if len(kept) < keep_bytes:
-                kept += piece[: keep_bytes - len(kept)]
-            if limit is not None and sent >= limit:
-                self.wfile.flush()
-                self._cut(fault)
-                return kept
-        if chunked:
+    def end(self) -> None:
+        if self._chunked:
             self.wfile.write(b"0\r\n\r\n")
-        return kept
+        self.wfile.flush()
 
-    def _cut(self, fault: Fault | None) -> None:
-        if fault and fault.reset_after_bytes is not None:
-            return self._reset()
+    def cut(self) -> None:
+        self.wfile.flush()
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-        return None
 
-    def _reset(self) -> None:
-        """The peer sees ECONNRESET: closing with a zero linger time sends RST in place of FIN."""
+    def reset_body(self) -> None:
+        self.wfile.flush()
+        self.reset()
+
+    def reset(self) -> None:
+        """Close with a zero linger time, which sends RST in place of FIN."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
-from local.sandbox.looker.explores import Explore, Field, Warehouse
+from local.sandbox.looker.explores import Explore, LookerField, Warehouse
 from local.sandbox.looker.queries import Query
 
 MODEL = "system__activity"
@@ -34,35 +34,37 @@ _COLUMNS = {
     "query_limit": "BIGINT",
 }
 FIELDS = [
-    Field("history.id", "History ID", "id", "BIGINT"),
-    Field("history.created_time", "History Created Time", "created_at", "TIMESTAMP"),
-    Field("history.created_date", "History Created Date", "created_at::DATE", "DATE"),
-    Field("history.runtime", "History Runtime in Seconds", "runtime", "DOUBLE"),
-    Field("history.source", "History Source", "source", "VARCHAR"),
-    Field("history.status", "History Status", "status", "VARCHAR"),
-    Field("user.id", "User ID", "user_id", "BIGINT"),
-    Field("query.id", "Query ID", "query_id", "BIGINT"),
-    Field("query.slug", "Query Slug", "query_slug", "VARCHAR"),
-    Field("query.model", "Query Model", "query_model", "VARCHAR"),
-    Field("query.view", "Query Explore", "query_view", "VARCHAR"),
-    Field("query.formatted_fields", "Query Fields Used", "query_fields", "VARCHAR"),
-    Field("query.limit", "Query Limit", "query_limit", "BIGINT"),
-    Field("history.query_run_count", "History Query Run Count", "COUNT(*)", "BIGINT", measure=True),
-    Field("history.average_runtime", "History Average Runtime", "AVG(NULLIF(runtime, 0))", "DOUBLE", measure=True),
-    Field("history.max_runtime", "History Max Runtime", "MAX(runtime)", "DOUBLE", measure=True),
-    Field("history.total_runtime", "History Total Runtime", "SUM(runtime)", "DOUBLE", measure=True),
-    Field("history.first_query_date", "History First Query Date", "MIN(created_at)::DATE", "DATE", measure=True),
-    Field(
+    LookerField("history.id", "History ID", "id", "BIGINT"),
+    LookerField("history.created_time", "History Created Time", "created_at", "TIMESTAMP"),
+    LookerField("history.created_date", "History Created Date", "created_at::DATE", "DATE"),
+    LookerField("history.runtime", "History Runtime in Seconds", "runtime", "DOUBLE"),
+    LookerField("history.source", "History Source", "source", "VARCHAR"),
+    LookerField("history.status", "History Status", "status", "VARCHAR"),
+    LookerField("user.id", "User ID", "user_id", "BIGINT"),
+    LookerField("query.id", "Query ID", "query_id", "BIGINT"),
+    LookerField("query.slug", "Query Slug", "query_slug", "VARCHAR"),
+    LookerField("query.model", "Query Model", "query_model", "VARCHAR"),
+    LookerField("query.view", "Query Explore", "query_view", "VARCHAR"),
+    LookerField("query.formatted_fields", "Query Fields Used", "query_fields", "VARCHAR"),
+    LookerField("query.limit", "Query Limit", "query_limit", "BIGINT"),
+    LookerField("history.query_run_count", "History Query Run Count", "COUNT(*)", "BIGINT", measure=True),
+    LookerField(
+        "history.average_runtime", "History Average Runtime", "AVG(NULLIF(runtime, 0))", "DOUBLE", measure=True
+    ),
+    LookerField("history.max_runtime", "History Max Runtime", "MAX(runtime)", "DOUBLE", measure=True),
+    LookerField("history.total_runtime", "History Total Runtime", "SUM(runtime)", "DOUBLE", measure=True),
+    LookerField("history.first_query_date", "History First Query Date", "MIN(created_at)::DATE", "DATE", measure=True),
+    LookerField(
         "history.most_recent_query_date", "History Most Recent Query Date", "MAX(created_at)::DATE", "DATE",
         measure=True,
     ),
-    Field("user.count", "User Count", "COUNT(DISTINCT user_id)", "BIGINT", measure=True),
-    Field("query.count", "Query Count", "COUNT(DISTINCT query_id)", "BIGINT", measure=True),
+    LookerField("user.count", "User Count", "COUNT(DISTINCT user_id)", "BIGINT", measure=True),
+    LookerField("query.count", "Query Count", "COUNT(DISTINCT query_id)", "BIGINT", measure=True),
 ]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class QueryRun:
     """One run of a query, or of SQL Runner, which has none."""
 
     query: Query | None
@@ -79,9 +81,9 @@ class History:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._lock = threading.Lock()
-        self.runs: list[Run] = []
+        self.runs: list[QueryRun] = []
 
-    def note(self, run: Run) -> None:
+    def note(self, run: QueryRun) -> None:
         self.runs.append(run)
 
     def explore(self) -> Explore:

@@ -5,8 +5,10 @@ import itertools
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from local.sandbox.looker.answers import LookerRefusal, select_fields
+from local.sandbox.looker.explores import title_of
 from local.sandbox.looker.people import OWN_ID
-from local.sandbox.looker.routing import Refusal, route, selected
+from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 SHARED = "1"
@@ -20,7 +22,7 @@ class Folder:
     parent_id: str | None
     created_at: str
 
-    def described(self, child_count: int) -> dict[str, Any]:
+    def describe(self, child_count: int) -> dict[str, Any]:
         return {
             "id": self.id,
             "name": self.name,
@@ -82,33 +84,33 @@ class Content:
         self.dashboards[dashboard.id] = dashboard
         return dashboard
 
-    @route("GET", "/api/4.0/folders")
+    @operation("GET", "/api/4.0/folders")
     def _all_folders(self, request: Request) -> Response:
-        return selected(request, [self.described_folder(folder_id) for folder_id in list(self.folders)])
+        return select_fields(request, [self.describe_folder(folder_id) for folder_id in list(self.folders)])
 
-    @route("GET", "/api/4.0/dashboards")
+    @operation("GET", "/api/4.0/dashboards")
     def _all_dashboards(self, request: Request) -> Response:
-        return selected(request, [self._described_dashboard(each) for each in list(self.dashboards.values())])
+        return select_fields(request, [self._describe_dashboard(each) for each in list(self.dashboards.values())])
 
-    @route("GET", "/api/4.0/projects")
+    @operation("GET", "/api/4.0/projects")
     def _all_projects(self, request: Request) -> Response:
         if not {"develop", "see_lookml"} & set(self._permissions()):
-            raise Refusal(403, "Forbidden")  # the one list with a 403 of its own (API 4.0, `all_projects`)
-        return selected(request, [_described_project(model) for model in self._models()])
+            raise LookerRefusal(403, "Forbidden")  # the one list with a 403 of its own (API 4.0, `all_projects`)
+        return select_fields(request, [_describe_project(model) for model in self._models()])
 
-    def described_folder(self, folder_id: str) -> dict[str, Any]:
+    def describe_folder(self, folder_id: str) -> dict[str, Any]:
         """As the API has it, inside of content as well."""
         children = sum(folder.parent_id == folder_id for folder in list(self.folders.values()))
-        return self.folders[folder_id].described(children)
+        return self.folders[folder_id].describe(children)
 
-    def _described_dashboard(self, dashboard: Dashboard) -> dict[str, Any]:
+    def _describe_dashboard(self, dashboard: Dashboard) -> dict[str, Any]:
         model, is_lookml, _ = dashboard.id.partition("::")
         return {
             "id": dashboard.id,
             "title": dashboard.title,
             "description": dashboard.description,
-            "folder": self.described_folder(dashboard.folder_id),
-            "model": {"id": model, "label": model.replace("_", " ").title()} if is_lookml else None,
+            "folder": self.describe_folder(dashboard.folder_id),
+            "model": {"id": model, "label": title_of(model)} if is_lookml else None,
             "user_id": None if is_lookml else OWN_ID,
             "slug": None if is_lookml else f"dashboard-{dashboard.id}",
             "hidden": False,
@@ -121,7 +123,7 @@ class Content:
         }
 
 
-def _described_project(name: str) -> dict[str, Any]:
+def _describe_project(name: str) -> dict[str, Any]:
     return {
         "id": name,
         "name": name,

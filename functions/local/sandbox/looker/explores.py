@@ -15,12 +15,13 @@ from typing import Any, Self
 
 import duckdb
 
-from local.sandbox import duck
-from local.sandbox.looker.filters import Kind, text_literal
+from local.sandbox import duckdb_engine
+from local.sandbox.duckdb_engine import literal
+from local.sandbox.looker.filters import Kind
 
 
 @dataclasses.dataclass(frozen=True)
-class Field:
+class LookerField:
     """A dimension or a measure."""
 
     name: str
@@ -47,7 +48,7 @@ class Warehouse:
     def __init__(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="looker-sandbox-")
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._database = duck.Database(pathlib.Path(self._folder, "rows.duckdb"))
+        self._database = duckdb_engine.Database(pathlib.Path(self._folder, "rows.duckdb"))
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of one's own, for one thread."""
@@ -59,28 +60,28 @@ class Warehouse:
 
     def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:
         """Make a table of CSV files that have the same columns; `.gz` and `.zip` are opened."""
-        with self._opened(paths) as files:
+        with self._unpack(paths) as files:
             source = (
                 f"read_csv({_list(map(str, files))}, header = true, sample_size = -1, nullstr = {_list(nulls)}, "
                 f"types = {_map(types)})"
             )
             columns = self._columns(f"SELECT * FROM {source}")
-            kept = ", ".join(f"{_kept(name, kind)} AS {quoted(name)}" for name, kind in columns)
+            kept = ", ".join(f"{_stored_column(name, kind)} AS {quoted(name)}" for name, kind in columns)
             self.cursor().execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT {kept} FROM {source}")
 
     def columns(self, table: str) -> list[tuple[str, str]]:
         return self._columns(f"SELECT * FROM {quoted(table)}")
 
     def type_of(self, sql: str, table: str) -> str:
-        return _settled_type(self._columns(f"SELECT {sql} AS it FROM {quoted(table)}")[0][1])
+        return _field_type(self._columns(f"SELECT {sql} AS it FROM {quoted(table)}")[0][1])
 
     def _columns(self, select: str) -> list[tuple[str, str]]:
         return [(str(name), str(kind)) for name, kind, *_ in self.cursor().execute(f"DESCRIBE {select}").fetchall()]
 
     @contextlib.contextmanager
-    def _opened(self, paths: Sequence[pathlib.Path]) -> Iterator[list[pathlib.Path]]:
+    def _unpack(self, paths: Sequence[pathlib.Path]) -> Iterator[list[pathlib.Path]]:
         with tempfile.TemporaryDirectory(dir=self._folder) as unpacked:
-            yield [file for path in paths for file in _unzipped(path, pathlib.Path(unpacked))]
+            yield [file for path in paths for file in _unzip(path, pathlib.Path(unpacked))]
 
 
 class Explore:
@@ -98,15 +99,15 @@ class Explore:
         types: Mapping[str, str] | None = None,
         nulls: Sequence[str] = ("",),
         fails_after_rows: int | None = None,
-        fields: Mapping[str, Field] | None = None,
+        fields: Mapping[str, LookerField] | None = None,
     ) -> None:
         self.model = model
         self.name = name
-        self.label = label or _title(name)
+        self.label = label or title_of(name)
         self.fails_after_rows = fails_after_rows
         "The database connection is severed after so many rows: Looker's answer is 200 and ends with an error's text."
         self.table = f"{model}.{name}"
-        self.fields: dict[str, Field] = dict(fields or {})
+        self.fields: dict[str, LookerField] = dict(fields or {})
         self._warehouse = warehouse
         warehouse.fill(self.table, paths, types or {}, nulls)
         if fields is not None:
@@ -131,13 +132,13 @@ class Explore:
         self, name: str, sql: str, sql_type: str, *, label: str | None, description: str = "", measure: bool = False
     ) -> None:
         """A label of the caller's own is the whole header."""
-        whole = label or f"{self.label} {_title(name)}"
-        field = Field(f"{self.name}.{name}", whole, sql, sql_type, measure, description)
+        whole = label or f"{self.label} {title_of(name)}"
+        field = LookerField(f"{self.name}.{name}", whole, sql, sql_type, measure, description)
         self.fields[field.name] = field
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """As `GET /lookml_models/{model}/explores/{explore}` has it."""
-        fields = [self._described_field(field) for field in self.fields.values()]
+        fields = [self._describe_field(field) for field in self.fields.values()]
         return {
             "id": f"{self.model}::{self.name}",
             "name": self.name,
@@ -166,7 +167,7 @@ class Explore:
             },
         }
 
-    def _described_field(self, field: Field) -> dict[str, Any]:
+    def _describe_field(self, field: LookerField) -> dict[str, Any]:
         numeric = field.kind is Kind.NUMBER
         return {
             "name": field.name,
@@ -200,20 +201,20 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def _settled_type(sql_type: str) -> str:
+def _field_type(sql_type: str) -> str:
     """Of the database's types, those a field tells apart: text is whatever is nothing else."""
     known = r"DATE|BOOLEAN|TIMESTAMP\w*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)"
     return sql_type if re.fullmatch(known, sql_type) else "VARCHAR"
 
 
-def _kept(name: str, sql_type: str) -> str:
+def _stored_column(name: str, sql_type: str) -> str:
     """How a column of the CSV is kept: moments without a zone, in UTC."""
     if sql_type == "TIMESTAMP WITH TIME ZONE":
         return f"timezone('UTC', {quoted(name)})"
-    return quoted(name) if _settled_type(sql_type) != "VARCHAR" else f"{quoted(name)}::VARCHAR"
+    return quoted(name) if _field_type(sql_type) != "VARCHAR" else f"{quoted(name)}::VARCHAR"
 
 
-def _unzipped(path: pathlib.Path, folder: pathlib.Path) -> Iterator[pathlib.Path]:
+def _unzip(path: pathlib.Path, folder: pathlib.Path) -> Iterator[pathlib.Path]:
     if path.suffix != ".zip":
         yield path
         return
@@ -230,13 +231,13 @@ def _identifier(column: str) -> str:
     return re.sub(r"\W+", "_", column).strip("_").lower()
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     return name.replace("_", " ").title()
 
 
 def _list(values: Any) -> str:
-    return "[" + ", ".join(map(text_literal, values)) + "]"
+    return "[" + ", ".join(map(literal, values)) + "]"
 
 
 def _map(types: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{text_literal(name)}: {text_literal(kind)}" for name, kind in types.items()) + "}"
+    return "{" + ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items()) + "}"

@@ -11,8 +11,9 @@ import re
 import zoneinfo
 from collections.abc import Callable, Iterator
 
-Moment = dt.datetime
-Span = tuple[Moment, Moment]
+from local.sandbox.duckdb_engine import literal
+
+Span = tuple[dt.datetime, dt.datetime]
 "From the first moment up to, but without, the second."
 
 
@@ -30,7 +31,7 @@ class Malformed(ValueError):
     """A filter expression that Looker does not understand."""
 
 
-def condition(expression: str, kind: Kind, sql: str, *, now: Moment) -> str:
+def condition(expression: str, kind: Kind, sql: str, *, now: dt.datetime) -> str:
     """What `sql` has to fulfil; `now` is the moment in the query's time zone. No condition: an empty text.
 
     Raises:
@@ -83,7 +84,7 @@ def _string(expression: str, sql: str) -> str:
     for term in _string_terms(expression):
         negated = term[0] == ("-", False)
         value = term[1:] if negated else term
-        keyword = "".join("" if literal else character.upper() for character, literal in value)
+        keyword = "".join("" if is_literal else character.upper() for character, is_literal in value)
         if keyword == "NULL":
             terms.null(negated)
         elif keyword == "EMPTY" and negated:
@@ -103,7 +104,7 @@ def _string_terms(expression: str) -> Iterator[list[_Character]]:
         if sign == '"':
             quoted = not quoted
         elif sign == "," and not quoted:
-            if trimmed := _trimmed(term):
+            if trimmed := _trim(term):
                 yield trimmed
             term = []
         else:
@@ -112,23 +113,19 @@ def _string_terms(expression: str) -> Iterator[list[_Character]]:
         raise Malformed("a quote is not closed")
 
 
-def _trimmed(term: list[_Character]) -> list[_Character]:
-    solid = [index for index, (character, literal) in enumerate(term) if literal or not character.isspace()]
+def _trim(term: list[_Character]) -> list[_Character]:
+    solid = [index for index, (character, is_literal) in enumerate(term) if is_literal or not character.isspace()]
     return term[solid[0] : solid[-1] + 1] if solid else []
 
 
 def _like(value: list[_Character], sql: str, negated: bool) -> str:
-    if not any(character in "%_" and not literal for character, literal in value):
-        return f"{sql} {'<>' if negated else '='} {text_literal(''.join(character for character, _ in value))}"
+    if not any(character in "%_" and not is_literal for character, is_literal in value):
+        return f"{sql} {'<>' if negated else '='} {literal(''.join(character for character, _ in value))}"
     pattern = "".join(
-        f"^{character}" if character == "^" or (literal and character in "%_") else character
-        for character, literal in value
+        f"^{character}" if character == "^" or (is_literal and character in "%_") else character
+        for character, is_literal in value
     )
-    return f"{sql} {'NOT ' * negated}LIKE {text_literal(pattern)} ESCAPE '^'"
-
-
-def text_literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    return f"{sql} {'NOT ' * negated}LIKE {literal(pattern)} ESCAPE '^'"
 
 
 # Numbers.
@@ -201,13 +198,13 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _WEEKDAYS = [name.lower() for name in calendar.day_name]
 
 
-def _time(expression: str, sql: str, now: Moment, *, in_utc: bool) -> str:
+def _time(expression: str, sql: str, now: dt.datetime, *, in_utc: bool) -> str:
     zone = now.tzinfo if in_utc else None
     local = now.replace(tzinfo=None)
     return " OR ".join(_time_term(" ".join(term.lower().split()), sql, local, zone) for term in expression.split(","))
 
 
-def _time_term(term: str, sql: str, now: Moment, zone: dt.tzinfo | None) -> str:
+def _time_term(term: str, sql: str, now: dt.datetime, zone: dt.tzinfo | None) -> str:
     if term in {"null", "not null"}:
         return f"{sql} IS {term.upper()}"
     start, end = _bounds(term, now)
@@ -217,7 +214,7 @@ def _time_term(term: str, sql: str, now: Moment, zone: dt.tzinfo | None) -> str:
     return f"({' AND '.join(bounds)})"
 
 
-def _moment_literal(moment: Moment, zone: dt.tzinfo | None) -> str:
+def _moment_literal(moment: dt.datetime, zone: dt.tzinfo | None) -> str:
     """Columns are kept in UTC; a moment that the clocks skip or repeat is taken as the earlier offset has it."""
     try:
         if zone is not None:
@@ -227,7 +224,7 @@ def _moment_literal(moment: Moment, zone: dt.tzinfo | None) -> str:
     return f"TIMESTAMP '{moment.isoformat(sep=' ')}'"
 
 
-def _bounds(term: str, now: Moment) -> tuple[Moment | None, Moment | None]:
+def _bounds(term: str, now: dt.datetime) -> tuple[dt.datetime | None, dt.datetime | None]:
     if found := re.fullmatch(r"(before|after) (.+)", term):
         start, _ = _span(found[2], now)
         return (None, start) if found[1] == "before" else (start, None)
@@ -244,7 +241,7 @@ def _bounds(term: str, now: Moment) -> tuple[Moment | None, Moment | None]:
     return _span(term, now)
 
 
-def _span(term: str, now: Moment) -> Span:
+def _span(term: str, now: dt.datetime) -> Span:
     """The time that one expression names."""
     if found := _LITERAL.fullmatch(term):
         return _literal_span(term, [int(part) for part in found.groups() if part])
@@ -264,21 +261,22 @@ def _span(term: str, now: Moment) -> Span:
 def _literal_span(term: str, parts: list[int]) -> Span:
     unit = _LITERAL_UNITS[len(parts) - 1]
     try:
-        start = Moment(*[*parts, 1, 1][: max(3, len(parts))])  # type: ignore[arg-type]  # year, month, day, and what follows
+        year, month, day, *time = [*parts, 1, 1][: max(3, len(parts))]
+        start = dt.datetime(year, month, day, *time)  # type: ignore[arg-type]  # noqa: DTZ001  # a zone is added later
     except ValueError as error:
         raise Malformed(f"{term!r}: {error}") from None
     return start, _shift(start, 1, unit)
 
 
-def _unit_span(now: Moment, steps: int, unit: str) -> Span:
+def _unit_span(now: dt.datetime, steps: int, unit: str) -> Span:
     start = _shift(_floor(now, unit), steps, unit)
     return start, _shift(start, 1, unit)
 
 
-def _floor(moment: Moment, unit: str) -> Moment:
+def _floor(moment: dt.datetime, unit: str) -> dt.datetime:
     """The start of the second, …, week (on Monday), …, year that a moment lies in."""
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    starts: dict[str, Callable[[], Moment]] = {
+    starts: dict[str, Callable[[], dt.datetime]] = {
         "second": lambda: moment.replace(microsecond=0),
         "minute": lambda: moment.replace(second=0, microsecond=0),
         "hour": lambda: moment.replace(minute=0, second=0, microsecond=0),
@@ -291,7 +289,7 @@ def _floor(moment: Moment, unit: str) -> Moment:
     return starts[unit]()
 
 
-def _shift(moment: Moment, steps: int, unit: str) -> Moment:
+def _shift(moment: dt.datetime, steps: int, unit: str) -> dt.datetime:
     try:
         if unit in _SECONDS:
             return moment + dt.timedelta(seconds=steps * _SECONDS[unit])

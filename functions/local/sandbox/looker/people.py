@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
-from local.sandbox.looker.routing import (
-    Refusal,
-    address_of,
+from local.sandbox.looker.answers import (
+    LookerRefusal,
+    base_url,
     invalid,
     json_object,
-    matching,
     not_found,
-    page,
-    route,
-    selected,
+    paginate,
+    search,
+    select_fields,
 )
+from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 OWN_ID = "1"
@@ -30,7 +30,7 @@ _PUBLIC = ("id", "first_name", "last_name", "display_name", "avatar_url", "url",
 "All that a user who is no administrator sees of others."
 
 
-class Key(msgspec.Struct, frozen=True):
+class ApiCredentials(msgspec.Struct, frozen=True):
     """An API key of a user; its secret is told once, where it is made."""
 
     id: str
@@ -52,7 +52,7 @@ class User(msgspec.Struct, frozen=True):
     email: str | None = None
     "That of its login by e-mail, if it has one."
     email_since: str = ""
-    keys: tuple[Key, ...] = ()
+    keys: tuple[ApiCredentials, ...] = ()
     role_ids: tuple[str, ...] = ()
     group_ids: tuple[str, ...] = ()
 
@@ -104,69 +104,69 @@ class People:
 
     # Users.
 
-    @route("GET", "/api/4.0/user")
+    @operation("GET", "/api/4.0/user")
     def _me(self, request: Request) -> Response:
-        return selected(request, self._whole(self.users[OWN_ID], request))
+        return select_fields(request, self._describe_user(self.users[OWN_ID], request))
 
-    @route("GET", "/api/4.0/users")
+    @operation("GET", "/api/4.0/users")
     def _all(self, request: Request) -> Response:
         ids = request.argument("ids")
         wanted = None if ids is None else ids.split(",")
-        return page(request, [row for row in self._described(request) if wanted is None or row["id"] in wanted])
+        return paginate(request, [row for row in self._described(request) if wanted is None or row["id"] in wanted])
 
-    @route("GET", "/api/4.0/users/search")
+    @operation("GET", "/api/4.0/users/search")
     def _search(self, request: Request) -> Response:
         names = {user.id: user.full_name for user in self.users.values()}
         rows = [{**row, "full_name": names[row["id"]]} for row in self._described(request)]
         group = request.argument("group_id")
-        found = [row for row in matching(request, rows, _SEARCHED) if group is None or group in row["group_ids"]]
-        return page(request, [{name: row[name] for name in row if name != "full_name"} for row in found])
+        found = [row for row in search(request, rows, _SEARCHED) if group is None or group in row["group_ids"]]
+        return paginate(request, [{name: row[name] for name in row if name != "full_name"} for row in found])
 
-    @route("POST", "/api/4.0/users")
+    @operation("POST", "/api/4.0/users")
     def _create(self, request: Request) -> Response:
         self._expect_administrator()
         changes = _changes(json_object(request))
         with self._lock:
             user = changes.of(User(str(next(self._numbers)), group_ids=("1",)))
             self.users[user.id] = user
-        return selected(request, self._whole(user, request))
+        return select_fields(request, self._describe_user(user, request))
 
-    @route("GET", "/api/4.0/users/{user_id}")
+    @operation("GET", "/api/4.0/users/<user_id>")
     def _one(self, request: Request, user_id: str) -> Response:
-        return selected(request, self._shown(self._found(user_id), request))
+        return select_fields(request, self._describe_visible(self._find_user(user_id), request))
 
-    @route("PATCH", "/api/4.0/users/{user_id}")
+    @operation("PATCH", "/api/4.0/users/<user_id>")
     def _update(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
         changes = _changes(json_object(request))
-        return selected(request, self._whole(self._replace(user_id, changes.of), request))
+        return select_fields(request, self._describe_user(self._replace(user_id, changes.of), request))
 
-    @route("DELETE", "/api/4.0/users/{user_id}")
+    @operation("DELETE", "/api/4.0/users/<user_id>")
     def _delete(self, _: Request, user_id: str) -> Response:
         self._expect_administrator()
-        if self._found(user_id).id == OWN_ID:
-            raise Refusal(403, "You cannot delete yourself")  # API 4.0, `delete_user`
+        if self._find_user(user_id).id == OWN_ID:
+            raise LookerRefusal(403, "You cannot delete yourself")  # API 4.0, `delete_user`
         with self._lock:
             del self.users[user_id]
         return Response(204)
 
     # Their logins.
 
-    @route("GET", "/api/4.0/users/{user_id}/credentials_email")
+    @operation("GET", "/api/4.0/users/<user_id>/credentials_email")
     def _login(self, request: Request, user_id: str) -> Response:
-        user = self._found(user_id)
+        user = self._find_user(user_id)
         if user.email is None:
             raise not_found()
-        return selected(request, _described_login(user, request))
+        return select_fields(request, _describe_login(user, request))
 
-    @route("POST", "/api/4.0/users/{user_id}/credentials_email")
+    @operation("POST", "/api/4.0/users/<user_id>/credentials_email")
     def _create_login(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
-        if self._found(user_id).email is not None:
-            raise Refusal(409, "Resource already exists")
+        if self._find_user(user_id).email is not None:
+            raise LookerRefusal(409, "Resource already exists")
         email, now = self._new_address(json_object(request)), self._now()
         user = self._replace(user_id, lambda known: msgspec.structs.replace(known, email=email, email_since=now))
-        return selected(request, _described_login(user, request))
+        return select_fields(request, _describe_login(user, request))
 
     def _new_address(self, body: Mapping[str, Any]) -> str:
         email = body.get("email")
@@ -178,24 +178,24 @@ class People:
             raise invalid("email", "already_exists", "Email already in use")
         return email
 
-    @route("GET", "/api/4.0/users/{user_id}/credentials_api3")
+    @operation("GET", "/api/4.0/users/<user_id>/credentials_api3")
     def _keys(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
-        return selected(request, [_described_key(key) for key in self._found(user_id).keys])
+        return select_fields(request, [_describe_key(key) for key in self._find_user(user_id).keys])
 
-    @route("POST", "/api/4.0/users/{user_id}/credentials_api3")
+    @operation("POST", "/api/4.0/users/<user_id>/credentials_api3")
     def _create_key(self, request: Request, user_id: str) -> Response:
         self._expect_administrator()
-        key = Key(str(len(self._found(user_id).keys) + 1), secrets.token_hex(10), self._now())
+        key = ApiCredentials(str(len(self._find_user(user_id).keys) + 1), secrets.token_hex(10), self._now())
         self._replace(user_id, lambda user: msgspec.structs.replace(user, keys=(*user.keys, key)))
-        return selected(request, {**_described_key(key), "client_secret": secrets.token_hex(12)})
+        return select_fields(request, {**_describe_key(key), "client_secret": secrets.token_hex(12)})
 
     # Their groups.
 
-    @route("GET", "/api/4.0/groups")
+    @operation("GET", "/api/4.0/groups")
     def _all_groups(self, request: Request) -> Response:
         members = list(self.users.values())
-        return page(
+        return paginate(
             request,
             [
                 {
@@ -220,26 +220,26 @@ class People:
         if not self._is_administrator:
             raise not_found()
 
-    def _found(self, user_id: str) -> User:
+    def _find_user(self, user_id: str) -> User:
         if user_id not in self.users:
             raise not_found()
         return self.users[user_id]
 
     def _replace(self, user_id: str, change: Callable[[User], User]) -> User:
         with self._lock:
-            self.users[user_id] = change(self._found(user_id))
+            self.users[user_id] = change(self._find_user(user_id))
             return self.users[user_id]
 
     def _described(self, request: Request) -> Iterable[dict[str, Any]]:
-        return (self._shown(user, request) for user in list(self.users.values()))
+        return (self._describe_visible(user, request) for user in list(self.users.values()))
 
-    def _shown(self, user: User, request: Request) -> dict[str, Any]:
-        whole = self._whole(user, request)
+    def _describe_visible(self, user: User, request: Request) -> dict[str, Any]:
+        whole = self._describe_user(user, request)
         if self._is_administrator or user.id == OWN_ID:
             return whole
         return {name: whole[name] for name in _PUBLIC}
 
-    def _whole(self, user: User, request: Request) -> dict[str, Any]:
+    def _describe_user(self, user: User, request: Request) -> dict[str, Any]:
         both_names = user.first_name and user.last_name
         return {
             "id": user.id,
@@ -248,8 +248,8 @@ class People:
             "display_name": user.full_name if both_names else None,  # API 4.0, `User.display_name`
             "email": user.email,
             "avatar_url": f"https://avatars.example.com/{user.id}",
-            "credentials_email": None if user.email is None else _described_login(user, request),
-            "credentials_api3": [_described_key(key) for key in user.keys],
+            "credentials_email": None if user.email is None else _describe_login(user, request),
+            "credentials_api3": [_describe_key(key) for key in user.keys],
             "is_disabled": user.is_disabled,
             "is_service_account": False,
             "locale": user.locale,
@@ -259,7 +259,7 @@ class People:
             "group_ids": list(user.group_ids),
             "role_ids": list(user.role_ids),
             "can": {"show": True},
-            "url": f"{address_of(request)}/api/4.0/users/{user.id}",
+            "url": f"{base_url(request)}/api/4.0/users/{user.id}",
         }
 
 
@@ -271,8 +271,8 @@ def _changes(body: Mapping[str, Any]) -> _Changes:
         raise invalid(place.rstrip("`"), "invalid", message) from None
 
 
-def _described_login(user: User, request: Request) -> dict[str, Any]:
-    url = f"{address_of(request)}/api/4.0/users/{user.id}"
+def _describe_login(user: User, request: Request) -> dict[str, Any]:
+    url = f"{base_url(request)}/api/4.0/users/{user.id}"
     return {
         "email": user.email,
         "created_at": user.email_since,
@@ -288,7 +288,7 @@ def _described_login(user: User, request: Request) -> dict[str, Any]:
     }
 
 
-def _described_key(key: Key) -> dict[str, Any]:
+def _describe_key(key: ApiCredentials) -> dict[str, Any]:
     return {
         "id": key.id,
         "client_id": key.client_id,

@@ -1,6 +1,7 @@
 """Queries: what Looker keeps of them, and the SQL they come to."""
 
 import dataclasses
+import datetime as dt
 import hashlib
 import json
 import re
@@ -10,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from local.sandbox.duckdb_engine import literal
 from local.sandbox.looker import filters
-from local.sandbox.looker.explores import Explore, Field, quoted
+from local.sandbox.looker.explores import Explore, LookerField, quoted
 
 DEFAULT_LIMIT = 500
 BROWSER_LIMIT = 5_000
@@ -71,7 +73,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         row_total = (self.row_total or "").lower() not in {"", "false", "none", "no"}
         return not (self.has_table_calculations or row_total or self.pivots)
 
-    def custom_fields(self, explore: Explore) -> Iterator[Field]:
+    def custom_fields(self, explore: Explore) -> Iterator[LookerField]:
         """The measures that a query brings along.
 
         Raises:
@@ -90,7 +92,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
             kind = base.sql_type if field["type"] in {"min", "max"} else "DOUBLE"
             if field["type"] == "count_distinct":
                 kind = "BIGINT"
-            yield Field(name, str(field.get("label") or name), aggregate.format(base.sql), kind, measure=True)
+            yield LookerField(name, str(field.get("label") or name), aggregate.format(base.sql), kind, measure=True)
 
     @property
     def own_fields(self) -> list[dict[str, Any]]:
@@ -101,7 +103,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
             return []
         return [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
 
-    def described(self, address: str) -> dict[str, Any]:
+    def describe(self, address: str) -> dict[str, Any]:
         """As the API has it."""
         slug = self.slug
         return {
@@ -121,7 +123,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 class Statement:
     """A query in SQL, one column for each field, named as the field is."""
 
-    fields: list[Field]
+    fields: list[LookerField]
     sql: str
     totals: str | None = None
     "One more row, which Looker adds without saying so: measures over everything, dimensions empty."
@@ -135,7 +137,7 @@ def row_limit(query: Query, asked: int | None, *, unlimited: bool) -> int | None
     return min(limit, CUSTOM_LIMIT if unlimited else BROWSER_LIMIT)
 
 
-def translate(query: Query, explore: Explore, *, limit: int | None, now: filters.Moment) -> Statement:
+def translate(query: Query, explore: Explore, *, limit: int | None, now: dt.datetime) -> Statement:
     """Raises:
     QueryRefused: a field, filter or sort is not one the explore knows.
     """
@@ -145,9 +147,9 @@ def translate(query: Query, explore: Explore, *, limit: int | None, now: filters
         raise QueryRefused("The sandbox does not evaluate filter_expression")
     known = {**explore.fields, **{field.name: field for field in query.custom_fields(explore)}}
     calculations = {field.get("table_calculation") for field in query.own_fields}
-    fields = [_known(name, known) for name in dict.fromkeys(query.fields or []) if name not in calculations]
+    fields = [_find_field(name, known) for name in dict.fromkeys(query.fields or []) if name not in calculations]
     if not fields:
-        raise QueryRefused("No fields are selected")
+        raise QueryRefused("No fields are select_fields")
     where, having = _conditions(query.filters or {}, known, now)
     source = f"FROM {quoted(explore.table)}{where}"
     # Looker groups by every dimension even where nothing is measured: equal rows come once.
@@ -160,25 +162,25 @@ def translate(query: Query, explore: Explore, *, limit: int | None, now: filters
     return Statement(fields, sql, totals if query.total and any(field.measure for field in fields) else None)
 
 
-def _columns(fields: list[Field], now: filters.Moment, *, totals: bool = False) -> str:
+def _columns(fields: list[LookerField], now: dt.datetime, *, totals: bool = False) -> str:
     return ", ".join(
         f"{'NULL' if totals and not field.measure else _local(field, now)} AS {quoted(field.name)}" for field in fields
     )
 
 
-def _local(field: Field, now: filters.Moment) -> str:
+def _local(field: LookerField, now: dt.datetime) -> str:
     """Moments are kept in UTC and shown in the query's time zone."""
     zone = str(now.tzinfo)
     if field.kind is not filters.Kind.TIME or zone == "UTC":
         return field.sql
-    return f"timezone({filters.text_literal(zone)}, timezone('UTC', {field.sql}))"
+    return f"timezone({literal(zone)}, timezone('UTC', {field.sql}))"
 
 
-def _conditions(wanted: Mapping[str, str], known: Mapping[str, Field], now: filters.Moment) -> tuple[str, str]:
+def _conditions(wanted: Mapping[str, str], known: Mapping[str, LookerField], now: dt.datetime) -> tuple[str, str]:
     where: list[str] = []
     having: list[str] = []
     for name, expression in wanted.items():
-        field = _known(name, known)
+        field = _find_field(name, known)
         try:
             condition = filters.condition(expression, field.kind, field.sql, now=now)
         except filters.Malformed as error:
@@ -191,7 +193,7 @@ def _conditions(wanted: Mapping[str, str], known: Mapping[str, Field], now: filt
     )
 
 
-def _order(sorts: list[str], fields: list[Field], known: Mapping[str, Field]) -> str:
+def _order(sorts: list[str], fields: list[LookerField], known: Mapping[str, LookerField]) -> str:
     if sorts == ["__UNSORTED__"]:
         return ""
     places = {field.name: place for place, field in enumerate(fields, 1)}
@@ -200,19 +202,19 @@ def _order(sorts: list[str], fields: list[Field], known: Mapping[str, Field]) ->
         found = re.fullmatch(r"(\S+)(?:\s+(asc|desc))?(?:\s+\d+)?", sort.strip(), re.IGNORECASE)
         if found is None:
             raise QueryRefused(f"Invalid sort {sort!r}")
-        if place := places.get(_known(found[1], known).name):
+        if place := places.get(_find_field(found[1], known).name):
             orders.append(f"{place} {(found[2] or 'asc').upper()}")
     return f" ORDER BY {', '.join(orders)}" if orders else ""
 
 
-def _default_sort(fields: list[Field]) -> str:
+def _default_sort(fields: list[LookerField]) -> str:
     """The latest first; else the largest first; else the alphabet."""
     moments = [field for field in fields if not field.measure and field.kind in {filters.Kind.DATE, filters.Kind.TIME}]
     measures = [field for field in fields if field.measure]
     return f"{(moments or measures)[0].name} desc" if moments or measures else fields[0].name
 
 
-def _known(name: str, known: Mapping[str, Field]) -> Field:
+def _find_field(name: str, known: Mapping[str, LookerField]) -> LookerField:
     if name not in known:
         raise QueryRefused(f"Unknown field {name!r}: it is not in this explore or you may not see it")
     return known[name]

@@ -8,8 +8,9 @@ from typing import Any
 
 import duckdb
 
-from local.sandbox.looker.explores import Field, quoted
-from local.sandbox.looker.filters import Kind, text_literal
+from local.sandbox.duckdb_engine import literal
+from local.sandbox.looker.explores import LookerField, quoted
+from local.sandbox.looker.filters import Kind
 from local.sandbox.looker.queries import Statement
 
 _BLOCK_BYTES = 512 * 1024
@@ -46,10 +47,10 @@ def blocks(
         "json": lambda: _objects(statement, cursor, formatted, fails_after_rows),
         "json_detail": lambda: _details(statement, cursor),
     }
-    return _encoded(writers[result_format]())
+    return _encode(writers[result_format]())
 
 
-def _encoded(pieces: Iterator[str]) -> Iterator[bytes]:
+def _encode(pieces: Iterator[str]) -> Iterator[bytes]:
     waiting: list[str] = []
     waiting_characters = 0
     for piece in pieces:
@@ -75,14 +76,14 @@ def _lines(
     line = f"concat({separator.join(columns)}, chr(10))"
     yield delimiter.join(_header(field.label, delimiter) for field in statement.fields) + "\n"
     try:
-        for rows in _fetched(cursor, f"SELECT {line} FROM ({statement.sql})", fails_after_rows):
+        for rows in _fetch(cursor, f"SELECT {line} FROM ({statement.sql})", fails_after_rows):
             yield "".join([row[0] for row in rows])
         if fails_after_rows is not None:
             yield f"\nError: {_SEVERED}"
         elif statement.totals:
             yield cursor.execute(f"SELECT {line} FROM ({statement.totals})").fetchall()[0][0]
     except duckdb.Error as error:
-        yield f"\nError: {_told(error)}"
+        yield f"\nError: {_error_text(error)}"
 
 
 def _objects(
@@ -92,14 +93,14 @@ def _objects(
     columns = ", ".join(_json_value(field, formatted) for field in statement.fields)
     start = "["
     try:
-        for rows in _fetched(cursor, f"SELECT {columns} FROM ({statement.sql})", fails_after_rows):
+        for rows in _fetch(cursor, f"SELECT {columns} FROM ({statement.sql})", fails_after_rows):
             yield start + ",\n".join([json.dumps(dict(zip(names, row, strict=True))) for row in rows])
             start = ",\n"
         if fails_after_rows is not None:
             yield start + json.dumps({"looker_error": _SEVERED})
             start = ""
     except duckdb.Error as error:
-        yield start + json.dumps({"looker_error": _told(error)})
+        yield start + json.dumps({"looker_error": _error_text(error)})
         start = ""
     yield "[]" if start == "[" else "]"
 
@@ -111,7 +112,7 @@ def _details(statement: Statement, cursor: duckdb.DuckDBPyConnection) -> Iterato
     try:
         rows = cursor.execute(f"SELECT {columns} FROM ({statement.sql})").fetchall()
     except duckdb.Error as error:
-        errors = [{"message": "SQL Error", "message_details": _told(error)}]
+        errors = [{"message": "SQL Error", "message_details": _error_text(error)}]
     yield json.dumps(
         {
             "fields": {
@@ -132,17 +133,17 @@ def _details(statement: Statement, cursor: duckdb.DuckDBPyConnection) -> Iterato
     )
 
 
-def _detail(field: Field) -> dict[str, Any]:
+def _detail(field: LookerField) -> dict[str, Any]:
     return {"name": field.name, "label": field.label, "type": str(field.kind), "measure": field.measure}
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection, sql: str, only_rows: int | None) -> Iterator[Sequence[tuple[Any, ...]]]:
+def _fetch(cursor: duckdb.DuckDBPyConnection, sql: str, only_rows: int | None) -> Iterator[Sequence[tuple[Any, ...]]]:
     cursor.execute(sql if only_rows is None else f"{sql} LIMIT {only_rows}")
     while rows := cursor.fetchmany(_FETCHED_ROWS):
         yield rows
 
 
-def _text(field: Field, formatted: bool) -> str:
+def _text(field: LookerField, formatted: bool) -> str:
     """A value as a file has it: plain numbers, ISO dates, Yes and No."""
     column = quoted(field.name)
     if field.kind is Kind.YESNO:
@@ -154,7 +155,7 @@ def _text(field: Field, formatted: bool) -> str:
     return f"{column}::VARCHAR"
 
 
-def _json_value(field: Field, formatted: bool) -> str:
+def _json_value(field: LookerField, formatted: bool) -> str:
     column = quoted(field.name)
     if field.kind is not Kind.NUMBER or formatted:
         return _text(field, formatted)
@@ -163,7 +164,7 @@ def _json_value(field: Field, formatted: bool) -> str:
     return f"CASE WHEN isfinite({column}::DOUBLE) THEN {column}::DOUBLE END"  # JSON knows no infinity
 
 
-def _quoted_where_needed(text: str, field: Field, formatted: bool, delimiter: str) -> str:
+def _quoted_where_needed(text: str, field: LookerField, formatted: bool, delimiter: str) -> str:
     if field.kind is not Kind.STRING and not (field.kind is Kind.NUMBER and formatted):
         return text
     needed = " OR ".join(f"contains({text}, {_character(character)})" for character in f'"\r\n{delimiter}')
@@ -177,8 +178,8 @@ def _header(label: str, delimiter: str) -> str:
 
 
 def _character(character: str) -> str:
-    return text_literal(character) if character.isprintable() else f"chr({ord(character)})"
+    return literal(character) if character.isprintable() else f"chr({ord(character)})"
 
 
-def _told(error: duckdb.Error) -> str:
+def _error_text(error: duckdb.Error) -> str:
     return f"SQL Error: {str(error).splitlines()[0]}"

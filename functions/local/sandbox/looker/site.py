@@ -16,31 +16,32 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from werkzeug.exceptions import HTTPException
 
 from local.sandbox.looker import activity, results
-from local.sandbox.looker.content import SHARED, Content
-from local.sandbox.looker.explores import Explore, Warehouse
-from local.sandbox.looker.filters import Malformed, time_zone
-from local.sandbox.looker.people import OWN_ID, People
-from local.sandbox.looker.queries import Query, QueryRefused, row_limit, translate
-from local.sandbox.looker.routing import (
-    Refusal,
-    address_of,
-    find,
+from local.sandbox.looker.answers import (
+    LookerRefusal,
+    base_url,
+    error_response,
+    integer_argument,
     invalid,
     json_object,
     not_found,
-    refused,
-    route,
-    routes_of,
-    selected,
-    whole_number,
+    select_fields,
 )
+from local.sandbox.looker.content import SHARED, Content
+from local.sandbox.looker.explores import Explore, Warehouse, title_of
+from local.sandbox.looker.filters import Malformed, time_zone
+from local.sandbox.looker.people import OWN_ID, People
+from local.sandbox.looker.queries import Query, QueryRefused, row_limit, translate
+from local.sandbox.routing import Router, operation
 from local.sandbox.wire import Request, Response
 
 _RELEASE = "26.12.3"
-_FOREVER = "2026-01-01T00:00:00.000+00:00"
+_CREATED_AT = "2026-01-01T00:00:00.000+00:00"
 _ROLE_ID = "2"
+_PUBLIC = "public"
+"The access of an operation that needs no token."
 ALL_PERMISSIONS = frozenset(
     {
         "access_data",
@@ -98,9 +99,9 @@ class SandboxLooker:
         self._tokens: dict[str, float] = {}
         self._warehouse = Warehouse()
         self.history = activity.History(self._warehouse)
-        self.people = People(lambda: self.permissions, self._stamp)
-        self.content = Content(lambda: self.permissions, self._model_names, lambda: _FOREVER)
-        self._routes = [route for part in (self, self.people, self.content) for route in routes_of(part)]
+        self.people = People(lambda: self.permissions, self._timestamp)
+        self.content = Content(lambda: self.permissions, self._model_names, lambda: _CREATED_AT)
+        self._router = Router(self, self.people, self.content)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -146,29 +147,31 @@ class SandboxLooker:
     # How a request finds its answer.
 
     def answer(self, request: Request) -> Response:
-        found, values = find(request, self._routes)
+        path = request.path
         try:
-            if found is None:
-                raise not_found()
-            if not found.public:
+            found, values = self._router.find(request)
+            path = found.path
+            if found.access != _PUBLIC:
                 self._authenticate(request)
             return found.answer(request, **values)
-        except Refusal as refusal:
-            return refused(refusal, request, found)
+        except HTTPException:
+            return error_response(not_found(), request, path)
+        except LookerRefusal as refusal:
+            return error_response(refusal, request, path)
 
     def _authenticate(self, request: Request) -> str:
         scheme, _, token = (request.headers.get("Authorization") or "").partition(" ")
         if scheme.lower() not in {"token", "bearer"} or self._tokens.get(token.strip(), 0) <= self.clock():
-            raise Refusal(401, "Requires authentication.")
+            raise LookerRefusal(401, "Requires authentication.")
         return token.strip()
 
     # Coming and going.
 
-    @route("GET", "/alive", public=True)
+    @operation("GET", "/alive", access=_PUBLIC)
     def _alive(self, _: Request) -> Response:
         return Response(200, b"", {"Content-Type": "text/plain"})
 
-    @route("POST", "/api/4.0/login", public=True)
+    @operation("POST", "/api/4.0/login", access=_PUBLIC)
     def _login(self, request: Request) -> Response:
         form = urllib.parse.parse_qs(request.body.read().decode(errors="replace"))
         given = tuple(
@@ -189,19 +192,17 @@ class SandboxLooker:
             }
         )
 
-    @route("DELETE", "/api/4.0/logout")
-    @route("DELETE", "/api/logout")  # as the official SDK has it
+    @operation("DELETE", "/api/4.0/logout", "/api/logout")  # the official SDK calls the second one
     def _logout(self, request: Request) -> Response:
         with self._lock:
             self._tokens.pop(self._authenticate(request), None)
         return Response(204)
 
-    @route("GET", "/versions", public=True)
-    @route("GET", "/api/4.0/versions", public=True)
+    @operation("GET", "/versions", "/api/4.0/versions", access=_PUBLIC)
     def _versions(self, request: Request) -> Response:
-        address = address_of(request)
+        address = base_url(request)
         version = {"version": "4.0", "full_version": "4.0.26.12", "status": "current", "swagger_url": None}
-        return selected(
+        return select_fields(
             request,
             {
                 "looker_release_version": _RELEASE,
@@ -214,26 +215,26 @@ class SandboxLooker:
 
     # What the user may do.
 
-    @route("GET", "/api/4.0/roles")
+    @operation("GET", "/api/4.0/roles")
     def _roles(self, request: Request) -> Response:
         ids = request.argument("ids")
-        roles = [self._described_role()]
-        return selected(request, [role for role in roles if ids is None or role["id"] in ids.split(",")])
+        roles = [self._describe_role()]
+        return select_fields(request, [role for role in roles if ids is None or role["id"] in ids.split(",")])
 
-    @route("GET", "/api/4.0/roles/{role_id}")
+    @operation("GET", "/api/4.0/roles/<role_id>")
     def _role(self, request: Request, role_id: str) -> Response:
         if role_id != _ROLE_ID:
             raise not_found()
-        return selected(request, self._described_role())
+        return select_fields(request, self._describe_role())
 
-    @route("GET", "/api/4.0/users/{user_id}/roles")
+    @operation("GET", "/api/4.0/users/<user_id>/roles")
     def _user_roles(self, request: Request, user_id: str) -> Response:
         if user_id not in self.people.users:
             raise not_found()
         held = self.people.users[user_id].role_ids
-        return selected(request, [self._described_role()] if _ROLE_ID in held else [])
+        return select_fields(request, [self._describe_role()] if _ROLE_ID in held else [])
 
-    def _described_role(self) -> dict[str, Any]:
+    def _describe_role(self) -> dict[str, Any]:
         models = sorted({*self._model_names(), *([activity.MODEL] if activity.PERMISSION in self.permissions else [])})
         return {
             "id": _ROLE_ID,
@@ -253,26 +254,26 @@ class SandboxLooker:
 
     # Models and explores.
 
-    @route("GET", "/api/4.0/lookml_models")
+    @operation("GET", "/api/4.0/lookml_models")
     def _models(self, request: Request) -> Response:
-        models = [self._described_model(name) for name in self._model_names()]
-        start = whole_number(request, "offset") or 0
-        limit = whole_number(request, "limit")
-        return selected(request, models[start:][:limit])
+        models = [self._describe_model(name) for name in self._model_names()]
+        start = integer_argument(request, "offset") or 0
+        limit = integer_argument(request, "limit")
+        return select_fields(request, models[start:][:limit])
 
-    @route("GET", "/api/4.0/lookml_models/{model}")
+    @operation("GET", "/api/4.0/lookml_models/<model>")
     def _model(self, request: Request, model: str) -> Response:
         if model not in {known for known, _ in self.explores}:
             raise not_found()
-        return selected(request, self._described_model(model))
+        return select_fields(request, self._describe_model(model))
 
     def _model_names(self) -> list[str]:
         return list(dict.fromkeys(model for model, _ in list(self.explores)))
 
-    def _described_model(self, name: str) -> dict[str, Any]:
+    def _describe_model(self, name: str) -> dict[str, Any]:
         return {
             "name": name,
-            "label": name.replace("_", " ").title(),
+            "label": title_of(name),
             "project_name": name,
             "has_content": True,
             "allowed_db_connection_names": ["sandbox"],
@@ -285,11 +286,11 @@ class SandboxLooker:
             "can": {"show": True},
         }
 
-    @route("GET", "/api/4.0/lookml_models/{model}/explores/{name}")
+    @operation("GET", "/api/4.0/lookml_models/<model>/explores/<name>")
     def _explore(self, request: Request, model: str, name: str) -> Response:
-        return selected(request, self._found_explore(model, name).described())
+        return select_fields(request, self._find_explore(model, name).describe())
 
-    def _found_explore(self, model: str, name: str) -> Explore:
+    def _find_explore(self, model: str, name: str) -> Explore:
         if (model, name) == (activity.MODEL, activity.EXPLORE) and activity.PERMISSION in self.permissions:
             return self.history.explore()
         if (model, name) not in self.explores:
@@ -298,66 +299,65 @@ class SandboxLooker:
 
     # Looks and queries.
 
-    @route("GET", "/api/4.0/looks")
+    @operation("GET", "/api/4.0/looks")
     def _all_looks(self, request: Request) -> Response:
-        return selected(request, [self._described_look(look, request) for look in self.looks.values()])
+        return select_fields(request, [self._describe_look(look, request) for look in self.looks.values()])
 
-    @route("GET", "/api/4.0/looks/{look_id}")
+    @operation("GET", "/api/4.0/looks/<look_id>")
     def _one_look(self, request: Request, look_id: str) -> Response:
-        look = self._found_look(look_id)
-        whole = {"query": look.query.described(address_of(request)), "url": f"/looks/{look.id}"}
-        return selected(request, {**self._described_look(look, request), **whole})
+        look = self._find_look(look_id)
+        whole = {"query": look.query.describe(base_url(request)), "url": f"/looks/{look.id}"}
+        return select_fields(request, {**self._describe_look(look, request), **whole})
 
-    @route("GET", "/api/4.0/looks/{look_id}/run/{result_format}")
+    @operation("GET", "/api/4.0/looks/<look_id>/run/<result_format>")
     def _run_look(self, request: Request, look_id: str, result_format: str) -> Response:
-        return self._run(self._found_look(look_id).query, request, result_format)
+        return self._run(self._find_look(look_id).query, request, result_format)
 
-    def _found_look(self, look_id: str) -> Look:
+    def _find_look(self, look_id: str) -> Look:
         if look_id not in self.looks:
             raise not_found()
         return self.looks[look_id]
 
-    def _described_look(self, look: Look, request: Request) -> dict[str, Any]:
+    def _describe_look(self, look: Look, request: Request) -> dict[str, Any]:
         return {
             "id": look.id,
             "title": look.title,
             "description": look.description,
             "query_id": look.query.slug,
-            "model": {"id": look.query.model, "label": look.query.model.replace("_", " ").title()},
-            "folder": self.content.described_folder(SHARED),
+            "model": {"id": look.query.model, "label": title_of(look.query.model)},
+            "folder": self.content.describe_folder(SHARED),
             "folder_id": SHARED,
             "user_id": OWN_ID,
             "user_name": "Sandbox User",
-            "created_at": _FOREVER,
-            "updated_at": _FOREVER,
+            "created_at": _CREATED_AT,
+            "updated_at": _CREATED_AT,
             "deleted": False,
             "public": False,
             "is_run_on_load": True,
             "short_url": f"/looks/{look.id}",
-            "embed_url": f"{address_of(request)}/embed/looks/{look.id}",
+            "embed_url": f"{base_url(request)}/embed/looks/{look.id}",
             "can": {"show": True, "run": True, "download": True},
         }
 
-    @route("POST", "/api/4.0/queries")
+    @operation("POST", "/api/4.0/queries")
     def _create_query(self, request: Request) -> Response:
         query = _query_of(json_object(request))
         self._queries[query.slug] = query
-        return selected(request, query.described(address_of(request)))
+        return select_fields(request, query.describe(base_url(request)))
 
-    @route("GET", "/api/4.0/queries/{query_id}")
-    @route("GET", "/api/4.0/queries/slug/{query_id}")
+    @operation("GET", "/api/4.0/queries/<query_id>", "/api/4.0/queries/slug/<query_id>")
     def _query(self, request: Request, query_id: str) -> Response:
-        return selected(request, self._found_query(query_id).described(address_of(request)))
+        return select_fields(request, self._find_query(query_id).describe(base_url(request)))
 
-    @route("GET", "/api/4.0/queries/{query_id}/run/{result_format}")
+    @operation("GET", "/api/4.0/queries/<query_id>/run/<result_format>")
     def _run_query(self, request: Request, query_id: str, result_format: str) -> Response:
-        return self._run(self._found_query(query_id), request, result_format)
+        return self._run(self._find_query(query_id), request, result_format)
 
-    @route("POST", "/api/4.0/queries/run/{result_format}")
+    @operation("POST", "/api/4.0/queries/run/<result_format>")
     def _run_inline_query(self, request: Request, result_format: str) -> Response:
         return self._run(_query_of(json_object(request)), request, result_format)
 
-    def _found_query(self, query_id: str) -> Query:
+    def _find_query(self, query_id: str) -> Query:
         if query_id not in self._queries:
             raise not_found()
         return self._queries[query_id]
@@ -365,14 +365,16 @@ class SandboxLooker:
     def _run(self, query: Query, request: Request, result_format: str) -> Response:
         if result_format not in results.FORMATS:
             offered = ", ".join(results.FORMATS)
-            raise Refusal(400, f"Unsupported result format {result_format!r}: the sandbox writes {offered}")
-        explore = self._found_explore(query.model, query.view)
-        limit = row_limit(query, whole_number(request, "limit"), unlimited="download_without_limit" in self.permissions)
+            raise LookerRefusal(400, f"Unsupported result format {result_format!r}: the sandbox writes {offered}")
+        explore = self._find_explore(query.model, query.view)
+        limit = row_limit(
+            query, integer_argument(request, "limit"), unlimited="download_without_limit" in self.permissions
+        )
         try:
             now = dt.datetime.fromtimestamp(self.clock(), time_zone(query.query_timezone))
             statement = translate(query, explore, limit=limit, now=now)
         except (QueryRefused, Malformed) as error:
-            raise Refusal(400, str(error)) from None
+            raise LookerRefusal(400, str(error)) from None
         body = results.blocks(
             result_format,
             statement,
@@ -380,10 +382,10 @@ class SandboxLooker:
             formatted=request.argument("apply_formatting") == "true",
             fails_after_rows=explore.fails_after_rows,
         )
-        self.history.note(activity.Run(query, now))
+        self.history.note(activity.QueryRun(query, now))
         return Response(200, body, {"Content-Type": results.content_type(result_format)})
 
-    def _stamp(self) -> str:
+    def _timestamp(self) -> str:
         return dt.datetime.fromtimestamp(self.clock(), dt.UTC).isoformat(timespec="milliseconds")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from local.sandbox import duck
+from local.sandbox import duckdb_engine
 from local.sandbox.pigment.model import Block, PropertyType
 
 _ROWS_AT_A_TIME = 8192
@@ -23,11 +23,11 @@ _SQL_TYPES: dict[PropertyType, str] = {
 }
 
 
-class Database:
+class WorkspaceDatabase:
     """In memory, or in a file that survives."""
 
     def __init__(self, file: Path | None) -> None:
-        self._database = duck.Database(file)
+        self._database = duckdb_engine.Database(file)
         with self._database.cursor() as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS journal (line VARCHAR)")
         self._writing = threading.Lock()
@@ -67,7 +67,7 @@ class Database:
             cursor.begin()
             for query in queries:
                 for batch in cursor.sql(query).to_arrow_reader(_ROWS_AT_A_TIME):
-                    yield _joined(batch.column(0))
+                    yield _join(batch.column(0))
 
     def number(self, query: str) -> int:
         """The number a query answers."""
@@ -104,7 +104,7 @@ def comparable(sql: str, kind: PropertyType) -> str:
     return f"CAST({sql} AS DOUBLE)" if kind == "number" else sql
 
 
-def _joined(texts: Any) -> bytes:
+def _join(texts: Any) -> bytes:
     """All texts of an Arrow column, one after the other, as they lie in its memory."""
     _, ends, content = texts.buffers()
     starts = memoryview(ends).cast("i")

@@ -14,22 +14,22 @@ import duckdb
 import msgspec
 
 from local.sandbox.pigment import records
-from local.sandbox.pigment.loading import DeliberateSkip, Load, read_header
+from local.sandbox.pigment.loading import DeliberateSkip, FileImport, read_header
 from local.sandbox.pigment.model import (
     BlockColumn,
     Configuration,
     ErrorDetail,
-    ImportFailed,
-    ImportReport,
+    ImportFailure,
     SandboxImport,
     SkipReason,
+    StatusReport,
 )
 from local.sandbox.pigment.queue import ImportQueue
 from local.sandbox.pigment.workspace import Workspace
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pace:
+class _Delays:
     in_progress_polls: int = 0
     late_polls: int = 0
 
@@ -43,7 +43,7 @@ class ImportingWorkspace(Workspace):
         (self.folder / "received").mkdir(exist_ok=True)
         self._failures: dict[str, collections.deque[ErrorDetail]] = collections.defaultdict(collections.deque)
         self._skips: dict[str, collections.deque[DeliberateSkip]] = collections.defaultdict(collections.deque)
-        self._paces: dict[str | None, _Pace] = {}
+        self._delays: dict[str | None, _Delays] = {}
         self._polls: collections.Counter[str] = collections.Counter()
         self._polling = threading.Lock()
         self._queue = ImportQueue(self._run)
@@ -58,7 +58,7 @@ class ImportingWorkspace(Workspace):
     @property
     def imports(self) -> list[SandboxImport]:
         """Every import, in the order they were accepted."""
-        return self.records.every(SandboxImport)
+        return self.records.all(SandboxImport)
 
     def received(self, import_id: str) -> Path:
         """The CSV of an import, byte for byte."""
@@ -105,7 +105,7 @@ class ImportingWorkspace(Workspace):
         self, configuration: str | None = None, *, in_progress_polls: int = 0, late_polls: int = 0
     ) -> None:
         """Status calls find nothing `late_polls` times and then InProgress `in_progress_polls` times, per import."""
-        self._paces[configuration] = _Pace(in_progress_polls, late_polls)
+        self._delays[configuration] = _Delays(in_progress_polls, late_polls)
 
     def accept(self, configuration: str, import_id: str, sha256: str) -> None:
         """Queue a file that lies complete where `received` says."""
@@ -113,22 +113,22 @@ class ImportingWorkspace(Workspace):
         self.records.save(SandboxImport(import_id, configuration, self.clock(), size_bytes, sha256))
         self._queue.add(configuration, import_id)
 
-    def report(self, import_id: str, *, detailed: bool) -> ImportReport | None:
+    def report(self, import_id: str, *, detailed: bool) -> StatusReport | None:
         """What a status call answers; nothing where the import is unknown, or not known yet."""
         found = self.records.find(SandboxImport, import_id)
         if found is None:
             return None
-        pace = self._paces.get(found.configuration) or self._paces.get(None) or _Pace()
+        delays = self._delays.get(found.configuration) or self._delays.get(None) or _Delays()
         with self._polling:
             self._polls[import_id] += 1
             polls = self._polls[import_id]
-        if polls <= pace.late_polls:
+        if polls <= delays.late_polls:
             return None
         created_at = _timestamp(found.created_s)
-        if found.ended_s is None or polls <= pace.late_polls + pace.in_progress_polls:
-            return ImportReport(import_id, created_at, "InProgress")
+        if found.ended_s is None or polls <= delays.late_polls + delays.in_progress_polls:
+            return StatusReport(import_id, created_at, "InProgress")
         details = found.report if detailed and found.report else msgspec.UNSET
-        return ImportReport(import_id, created_at, found.status, _timestamp(found.ended_s), found.errors, details)
+        return StatusReport(import_id, created_at, found.status, _timestamp(found.ended_s), found.errors, details)
 
     def fail(self, accepted: SandboxImport, detail: ErrorDetail) -> None:
         self.records.save(
@@ -139,7 +139,7 @@ class ImportingWorkspace(Workspace):
         accepted = self.records.get(SandboxImport, import_id)
         try:
             self._load(accepted)
-        except ImportFailed as failure:
+        except ImportFailure as failure:
             self.fail(accepted, failure.detail)
         except duckdb.Error as error:
             self.fail(accepted, ErrorDetail("InvalidFile", str(error)))
@@ -147,23 +147,23 @@ class ImportingWorkspace(Workspace):
     def _load(self, accepted: SandboxImport) -> None:
         """Rows and report are committed together: a crash leaves both or neither, and the next life tries again."""
         file = self.received(accepted.id)
-        configuration = self._learned(self.records.get(Configuration, accepted.configuration), file)
+        configuration = self._learn_columns(self.records.get(Configuration, accepted.configuration), file)
         failures, skips = self._failures[configuration.id], self._skips[configuration.id]
         failure = failures.popleft() if failures else None
         skip = skips.popleft() if skips else None
         blocks = {block.id: block for block in self.blocks()}
         with self.database.transaction() as cursor:
-            load = Load(cursor, configuration, blocks, skip)
+            load = FileImport(cursor, configuration, blocks, skip)
             report = load.run(file)
             if failure:
-                raise ImportFailed(failure.name, failure.description)
+                raise ImportFailure(failure.name, failure.description)
             ended = msgspec.structs.replace(
                 accepted, status="Completed", ended_s=self.clock(), rows=load.rows, report=report
             )
             records.write(cursor, ended)
-        self.records.keep(ended)
+        self.records.remember(ended)
 
-    def _learned(self, configuration: Configuration, file: Path) -> Configuration:
+    def _learn_columns(self, configuration: Configuration, file: Path) -> Configuration:
         """The configuration with a column for every header of its first file."""
         if not configuration.learn:
             return configuration
@@ -173,7 +173,7 @@ class ImportingWorkspace(Workspace):
         try:
             self.complete(learned)
         except ValueError as error:
-            raise ImportFailed("InvalidConfiguration", str(error)) from None
+            raise ImportFailure("InvalidConfiguration", str(error)) from None
         return learned
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from local.sandbox.duck import literal
+from local.sandbox.duckdb_engine import literal
 from local.sandbox.pigment.database import comparable, table
 from local.sandbox.pigment.model import (
     AutoCreated,
@@ -20,8 +20,8 @@ from local.sandbox.pigment.model import (
     BlockColumn,
     Configuration,
     DetailedReport,
-    ImpactedBlock,
-    ImportFailed,
+    ImportFailure,
+    ReportedBlock,
     SkippedData,
     SkipReason,
     Summary,
@@ -45,16 +45,16 @@ def read_header(file: Path, delimiter: str) -> list[str]:
             header = next(csv.reader(lines, delimiter=delimiter), [])
         "".join(header).encode()
     except UnicodeEncodeError:
-        raise ImportFailed("InvalidEncoding", "The header is not encoded in UTF-8.") from None
+        raise ImportFailure("InvalidEncoding", "The header is not encoded in UTF-8.") from None
     except csv.Error as error:
-        raise ImportFailed("InvalidFile", f"The header cannot be read: {error}.") from None
+        raise ImportFailure("InvalidFile", f"The header cannot be read: {error}.") from None
     if not header:
-        raise ImportFailed("EmptyFile", "The file is empty.")
+        raise ImportFailure("EmptyFile", "The file is empty.")
     return header
 
 
 @dataclasses.dataclass
-class Load:
+class FileImport:
     """One file on its way into one block, inside one transaction on a connection of its own."""
 
     cursor: duckdb.DuckDBPyConnection
@@ -72,7 +72,7 @@ class Load:
         header = read_header(file, self.configuration.delimiter)
         _check_header(header, [column.header for column in self._columns])
         self._stage(file, header)
-        skipped = [*self._malformed(), *self._skipped(), *self._blanked()]
+        skipped = [*self._malformed_rows(), *self._skip_problems(), *self._blanked_values()]
         created = self._create_items()
         self._settle_duplicates()
         deleted = self._clear()
@@ -80,7 +80,7 @@ class Load:
         return DetailedReport(
             "Metric" if self.block.type == "Metric" else "List",
             Summary(inserted, updated, deleted, sum(skip.count for skip in skipped)),
-            [ImpactedBlock(self.block.id, inserted, updated, deleted, skipped)],
+            [ReportedBlock(self.block.id, inserted, updated, deleted, skipped)],
             created,
         )
 
@@ -146,7 +146,7 @@ class Load:
     def _blankable(self) -> Iterable[tuple[int, BlockColumn]]:
         return [(n, column) for n, column in enumerate(self._columns) if column.missing == "blank"]
 
-    def _malformed(self) -> list[SkippedData]:
+    def _malformed_rows(self) -> list[SkippedData]:
         """Rows of another width or encoding; a stray quote can swallow all that follows, so it fails the file."""
         count, samples, unclosed = self._one(
             f"SELECT count(*), arg_min(csv_line, line, {_SAMPLES}), min(line) FILTER (unclosed) FROM (SELECT line, "
@@ -154,11 +154,11 @@ class Load:
             "FROM reject_errors GROUP BY line)"
         )
         if unclosed:
-            raise ImportFailed("InvalidFile", f"Line {unclosed}: a quoted value is malformed.")
+            raise ImportFailure("InvalidFile", f"Line {unclosed}: a quoted value is malformed.")
         self.rows += count
         return [SkippedData(count, "ParsingError", None, samples)] if count else []
 
-    def _skipped(self) -> list[SkippedData]:
+    def _skip_problems(self) -> list[SkippedData]:
         """Count the rows with a problem, and drop them."""
         causes: list[tuple[SkipReason, str | None]] = [
             ("MissingModalitySkippedDataRow" if column.type == "dimension" else "ParsingError", column.header)
@@ -185,7 +185,7 @@ class Load:
             f"(SELECT rowid FROM staged WHERE problem IS NULL ORDER BY rowid LIMIT {skip.rows})"
         )
 
-    def _blanked(self) -> Iterable[SkippedData]:
+    def _blanked_values(self) -> Iterable[SkippedData]:
         """Rows that land with a blank in place of an item their dimension lacks."""
         for n, column in self._blankable():
             count, samples = self._one(
@@ -214,7 +214,7 @@ class Load:
         twice = self._run(f"SELECT {key} FROM staged GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
         if twice and self.block.type != "Metric":
             values = ", ".join(str(value) for value in twice)
-            raise ImportFailed(
+            raise ImportFailure(
                 "DuplicateUniqueIdentifier", f"{', '.join(self._key)}: {values} is there more than once."
             )
         if twice:
@@ -284,4 +284,4 @@ def _check_header(header: Sequence[str], wanted: Sequence[str]) -> None:
     }
     found = [f"{', '.join(names)}: {fault}." for fault, names in faults.items() if names]
     if found:
-        raise ImportFailed("InvalidColumns", f"{' '.join(found)} The file's columns: {', '.join(header)}.")
+        raise ImportFailure("InvalidColumns", f"{' '.join(found)} The file's columns: {', '.join(header)}.")

@@ -20,14 +20,14 @@ SkipReason = Literal[
 ]
 
 
-class Key(msgspec.Struct, frozen=True, tag_field="record"):
+class ApiKey(msgspec.Struct, frozen=True, tag_field="record", tag="Key"):
     """An API key, known only by its digest."""
 
     id: str
     scopes: frozenset[Scope]
 
 
-class Application(msgspec.Struct, frozen=True, tag_field="record"):
+class SandboxApplication(msgspec.Struct, frozen=True, tag_field="record", tag="Application"):
     id: str
     name: str
 
@@ -133,7 +133,7 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
     skipped_count: int
 
 
-class ImpactedBlock(msgspec.Struct, frozen=True, rename="camel"):
+class ReportedBlock(msgspec.Struct, frozen=True, rename="camel"):
     block_id: str
     inserted_count: int
     updated_count: int
@@ -150,7 +150,7 @@ class AutoCreated(msgspec.Struct, frozen=True, rename="camel"):
 class DetailedReport(msgspec.Struct, frozen=True, rename="camel"):
     block_type: Literal["Metric", "List"]
     summary: Summary
-    impacted_blocks: list[ImpactedBlock]
+    impacted_blocks: list[ReportedBlock]
     auto_created_dimension_modalities: list[AutoCreated]
 
 
@@ -170,7 +170,7 @@ class SandboxImport(msgspec.Struct, frozen=True, tag_field="record"):
     report: DetailedReport | None = None
 
 
-class ImportReport(msgspec.Struct, frozen=True, rename="camel"):
+class StatusReport(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to a status call."""
 
     import_id: str
@@ -182,7 +182,7 @@ class ImportReport(msgspec.Struct, frozen=True, rename="camel"):
     "Left out rather than null, which its description rules out by what it refers to."
 
 
-class ImportFailed(Exception):
+class ImportFailure(Exception):
     """What makes an import end as `Failed`, in the words of `errorsDetails`."""
 
     def __init__(self, name: str, description: str) -> None:
@@ -218,7 +218,7 @@ def check(configuration: Configuration, block: Block) -> None:
         raise ValueError(f"Import configuration {configuration.name!r}: {'; '.join(found)}.")
 
 
-def shaped(block: Block, columns: Sequence[BlockColumn]) -> Block:
+def add_properties(block: Block, columns: Sequence[BlockColumn]) -> Block:
     """The block with a property for every column.
 
     Raises:

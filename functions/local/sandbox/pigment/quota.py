@@ -14,7 +14,7 @@ class Quota:
         "When each window began, and what it took."
         self._lock = threading.Lock()
 
-    def takes(self, caller: str) -> bool:
+    def allows(self, caller: str) -> bool:
         now = self._clock()
         with self._lock:
             began, taken = self._windows.get(caller, (now, 0))

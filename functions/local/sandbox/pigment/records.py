@@ -8,30 +8,30 @@ import msgspec
 
 from local.sandbox.pigment import database
 from local.sandbox.pigment.model import (
-    Application,
+    ApiKey,
     Block,
     Configuration,
-    Key,
+    SandboxApplication,
     SandboxImport,
     Scenario,
     View,
 )
 
-Record = Key | Application | Block | View | Scenario | Configuration | SandboxImport
-R = TypeVar("R", Key, Application, Block, View, Scenario, Configuration, SandboxImport)
+Record = ApiKey | SandboxApplication | Block | View | Scenario | Configuration | SandboxImport
+R = TypeVar("R", ApiKey, SandboxApplication, Block, View, Scenario, Configuration, SandboxImport)
 
 
 class Records:
-    def __init__(self, rows: database.Database) -> None:
+    def __init__(self, rows: database.WorkspaceDatabase) -> None:
         self._database = rows
-        self._kept: dict[type, dict[str, Record]] = {}
+        self._latest: dict[type, dict[str, Record]] = {}
         self._lock = threading.Lock()
         decoder = msgspec.json.Decoder(Record)
         for line in rows.journal():
-            self.keep(decoder.decode(line))
+            self.remember(decoder.decode(line))
 
     def find(self, kind: type[R], record_id: str) -> R | None:
-        found = self._kept.get(kind, {}).get(record_id)
+        found = self._latest.get(kind, {}).get(record_id)
         return found if isinstance(found, kind) else None
 
     def get(self, kind: type[R], record_id: str) -> R:
@@ -41,20 +41,20 @@ class Records:
             raise KeyError(f"no {kind.__name__} {record_id}")
         return found
 
-    def every(self, kind: type[R]) -> list[R]:
+    def all(self, kind: type[R]) -> list[R]:
         """In the order they were first saved."""
         with self._lock:
-            return [record for record in self._kept.get(kind, {}).values() if isinstance(record, kind)]
+            return [record for record in self._latest.get(kind, {}).values() if isinstance(record, kind)]
 
     def save(self, record: Record) -> str:
         with self._database.transaction() as cursor:
             write(cursor, record)
-        return self.keep(record)
+        return self.remember(record)
 
-    def keep(self, record: Record) -> str:
+    def remember(self, record: Record) -> str:
         """Know a record that stands in the journal already."""
         with self._lock:
-            self._kept.setdefault(type(record), {})[record.id] = record
+            self._latest.setdefault(type(record), {})[record.id] = record
         return record.id
 
 

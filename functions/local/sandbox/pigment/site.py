@@ -10,32 +10,33 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import msgspec
+from werkzeug.exceptions import HTTPException
 
 from local.sandbox.pigment.exporting import ExportingWorkspace, Unanswerable
-from local.sandbox.pigment.exporting.asked import (
+from local.sandbox.pigment.exporting.csv_text import Style
+from local.sandbox.pigment.exporting.request_bodies import (
     BlockRequest,
     DateFormat,
-    Delimiter,
+    DelimiterName,
     GridRequest,
     ListRequest,
     TableRequest,
 )
-from local.sandbox.pigment.exporting.text import Style
 from local.sandbox.pigment.model import (
-    Application,
     Block,
     BlockType,
     Configuration,
     ErrorDetail,
+    SandboxApplication,
     SandboxImport,
-    Scope,
     View,
 )
 from local.sandbox.pigment.quota import Quota
+from local.sandbox.routing import Router, operation
 from local.sandbox.wire import Request, Response
 
 _BLOCK_BYTES = 256 * 1024
@@ -55,7 +56,7 @@ R = TypeVar("R", bound=BlockRequest)
 T = TypeVar("T", bound=str)
 
 
-class _Refusal(Exception):
+class _PigmentRefusal(Exception):
     def __init__(self, status: int, text: str, *, problem: bool = False) -> None:
         super().__init__(text)
         self.response = (
@@ -93,59 +94,61 @@ class SandboxPigment(ExportingWorkspace):
         "Pigment counts per address; every caller of the sandbox has the same."
         self.imports_per_configuration = Quota(imports_per_hour, 3600, clock)
         self.max_body_bytes = max_body_bytes
+        self._router = Router(self)
 
     def answer(self, request: Request) -> Response:
         try:
             return self._answer(request)
-        except _Refusal as refusal:
+        except _PigmentRefusal as refusal:
             return refusal.response
 
     def _answer(self, request: Request) -> Response:
-        if not self.requests.takes("this machine"):
-            raise _Refusal(429, "Too many requests.")
-        status = 404
-        for method, path, scope, handle in self._ROUTES:
-            found = re.fullmatch(path, request.path)
-            if found and method == request.method:
-                self._authorize(request, scope)
-                return handle(self, request, *found.groups())
-            status = 405 if found else status
-        raise _Refusal(status, "")
+        if not self.requests.allows("this machine"):
+            raise _PigmentRefusal(429, "Too many requests.")
+        try:
+            found, values = self._router.find(request)
+        except HTTPException as error:
+            raise _PigmentRefusal(error.code or 404, "") from None
+        self._authorize(request, found.access)
+        return found.answer(request, **values)
 
-    def _authorize(self, request: Request, scope: Scope) -> None:
+    def _authorize(self, request: Request, scope: str) -> None:
         """A key that lacks the scope is answered 401 as well, never 403."""
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             key = request.argument("api_key", "") or "" if request.path.endswith("/push/looker") else ""
         if not key:
-            raise _Refusal(401, "")
+            raise _PigmentRefusal(401, "")
         if not self.accepts(key.strip(), scope):
-            raise _Refusal(401, "Unauthorized", problem=True)
+            raise _PigmentRefusal(401, "Unauthorized", problem=True)
 
+    @operation("POST", "/api/import/push/csv", "/api/v1/import/push/csv", access="Import")
     def _push_csv(self, request: Request) -> Response:
         configuration = self._configuration(request)
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _CSV_TYPES:
-            raise _Refusal(415, "Unsupported Media Type", problem=True)
+            raise _PigmentRefusal(415, "Unsupported Media Type", problem=True)
         # Documented for this call alone, and counted before the body is read.
-        if not self.imports_per_configuration.takes(configuration.id):
-            raise _Refusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
+        if not self.imports_per_configuration.allows(configuration.id):
+            raise _PigmentRefusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
         return self._accept(configuration, self._body(request))
 
+    @operation("POST", "/api/import/push/looker", "/api/v1/import/push/looker", access="Import")
     def _push_looker(self, request: Request) -> Response:
         configuration = self._configuration(request)
         try:
             delivery = msgspec.json.decode(b"".join(self._body(request)), type=_Delivery)
         except msgspec.DecodeError as error:
-            raise _Refusal(400, f"Not a Looker delivery: {error}.", problem=True) from None
+            raise _PigmentRefusal(400, f"Not a Looker delivery: {error}.", problem=True) from None
         if delivery.attachment.mimetype != "text/csv":
-            raise _Refusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
+            raise _PigmentRefusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
         return self._accept(configuration, [delivery.attachment.data.encode()])
 
+    @operation("POST", "/api/v1/import/trigger", access="Import")
     def _trigger(self, request: Request) -> Response:
         configuration = self._configuration(request)
         source = self.sources.get(configuration.id)
         if source is None:
-            raise _Refusal(400, "Invalid configuration or unsupported operation type.")
+            raise _PigmentRefusal(400, "Invalid configuration or unsupported operation type.")
         try:
             found = source()
             return self._accept(configuration, _blocks(found) if isinstance(found, Path) else found)
@@ -175,94 +178,94 @@ class SandboxPigment(ExportingWorkspace):
     def _body(self, request: Request) -> Iterator[bytes]:
         for block in request.body.blocks():
             if request.body.received_bytes > self.max_body_bytes:
-                raise _Refusal(400, f"The file exceeds the size limit of {self.max_body_bytes} bytes.")
+                raise _PigmentRefusal(400, f"The file exceeds the size limit of {self.max_body_bytes} bytes.")
             yield block
 
     def _configuration(self, request: Request) -> Configuration:
         configuration_id = _uuid_argument(request, "configurationId")
         if configuration_id is None:
-            raise _Refusal(400, "The configurationId field is required.", problem=True)
+            raise _PigmentRefusal(400, "The configurationId field is required.", problem=True)
         configuration = self.records.find(Configuration, configuration_id)
         if configuration is None:
-            raise _Refusal(404, "Import configuration with the specified ID was not found")
+            raise _PigmentRefusal(404, "Import configuration with the specified ID was not found")
         return configuration
 
+    @operation("GET", "/api/import/<import_id>/status", access="Import")
     def _status(self, _: Request, import_id: str) -> Response:
         return self._report(import_id, detailed=False)
 
+    @operation("GET", "/api/v1/import/<import_id>/status", access="Import")
     def _detailed_status(self, request: Request, import_id: str) -> Response:
         return self._report(import_id, detailed=request.argument("includedDetailedReport", "") in ("true", "True"))
 
     def _report(self, import_id: str, *, detailed: bool) -> Response:
         report = self.report(_uuid(import_id, "importId"), detailed=detailed)
         if report is None:
-            raise _Refusal(404, "Status with the specified importId was not found", problem=True)
+            raise _PigmentRefusal(404, "Status with the specified importId was not found", problem=True)
         return Response.of_json(msgspec.to_builtins(report))
 
+    @operation("GET", "/api/v1/applications", access="Modeling metadata")
     def _list_applications(self, _: Request) -> Response:
-        return _list({"id": each.id, "name": each.name} for each in self.records.every(Application))
+        return _list({"id": each.id, "name": each.name} for each in self.records.all(SandboxApplication))
 
+    @operation("GET", "/api/v1/blocks", access="Modeling metadata")
     def _list_blocks(self, request: Request) -> Response:
         found = self.blocks(_uuid_argument(request, "applicationId"))
         return _list({"id": each.id, "name": each.name, "type": each.type} for each in found)
 
+    @operation("GET", "/api/v1/importConfigurations", access="Modeling metadata")
     def _list_configurations(self, request: Request) -> Response:
         found = self.configurations(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
         return _list({"id": each.id, "name": each.name} for each in found)
 
+    @operation("GET", "/api/v1/views", access="Modeling metadata")
     def _list_views(self, request: Request) -> Response:
         found = self.views(_uuid_argument(request, "applicationId"), _uuid_argument(request, "blockId"))
         return _list({"id": each.id, "name": each.name, "type": each.type} for each in found)
 
+    @operation("GET", "/api/export/view/<view_id>", access="Export")
     def _export_view(self, request: Request, view_id: str) -> Response:
         return self._view(request, view_id, _choice(request, "dateFormat", DateFormat, "Legacy"))
 
+    @operation("GET", "/api/v1/export/view/<view_id>", access="Export")
     def _export_view_v1(self, request: Request, view_id: str) -> Response:
         """Its description gives no choice of the date format; what its siblings have by default is taken for it."""
         return self._view(request, view_id, "Iso8601")
 
     def _view(self, request: Request, view_id: str, dates: DateFormat) -> Response:
-        style = Style(dates, _choice(request, "fieldDelimiter", Delimiter, "Semicolon"))
+        style = Style(dates, _choice(request, "fieldDelimiter", DelimiterName, "Semicolon"))
         view = self.records.find(View, _uuid(view_id, "viewId"))
         if view is None:
-            raise _Refusal(404, "View with the specified ID was not found")
+            raise _PigmentRefusal(404, "View with the specified ID was not found")
         if not view.exportable:
-            raise _Refusal(422, "The view underlying type is not list, metric or table", problem=True)
+            raise _PigmentRefusal(422, "The view underlying type is not list, metric or table", problem=True)
         if self.is_too_big(view):
-            raise _Refusal(413, "View is too big to be exported. Use block export API instead.")
+            raise _PigmentRefusal(413, "View is too big to be exported. Use block export API instead.")
         return _csv(self.export_view(view, style))
 
-    def _export_block(self, request: Request, version: str, kind: str, block_id: str) -> Response:
+    @operation("POST", "/api/export/<any(list, metric, table):kind>/<block_id>", access="Export")
+    def _export_block(self, request: Request, kind: str, block_id: str) -> Response:
+        return self._block(request, kind, block_id, "Legacy")
+
+    @operation("POST", "/api/v1/export/<any(list, metric, table):kind>/<block_id>", access="Export")
+    def _export_block_v1(self, request: Request, kind: str, block_id: str) -> Response:
+        return self._block(request, kind, block_id, "Iso8601")
+
+    def _block(self, request: Request, kind: str, block_id: str, dates: DateFormat) -> Response:
         block = self.records.find(Block, _uuid(block_id, f"{kind}Id"))
         if block is None or block.type not in _EXPORTED[kind]:
-            raise _Refusal(404, f"{kind.capitalize()} with the specified ID was not found")
-        dates: DateFormat = "Iso8601" if version else "Legacy"
+            raise _PigmentRefusal(404, f"{kind.capitalize()} with the specified ID was not found")
         try:
             if kind == "list":
-                listed = _asked(request, ListRequest)
+                listed = _parse_body(request, ListRequest)
                 return _csv(self.export_list(block, listed, _style(listed, dates)))
             if kind == "metric":
-                measured = _asked(request, GridRequest)
+                measured = _parse_body(request, GridRequest)
                 return _csv(self.export_grid(block, measured, _style(measured, dates)))
-            shown = _asked(request, TableRequest)
+            shown = _parse_body(request, TableRequest)
             return _csv(self.export_grid(block, shown, _style(shown, dates)))
         except Unanswerable as error:
-            raise _Refusal(400, str(error), problem=True) from None
-
-    _ROUTES: ClassVar[list[tuple[str, str, Scope, Callable[..., Response]]]] = [
-        ("POST", r"/api(?:/v1)?/import/push/csv", "Import", _push_csv),
-        ("POST", r"/api(?:/v1)?/import/push/looker", "Import", _push_looker),
-        ("POST", r"/api/v1/import/trigger", "Import", _trigger),
-        ("GET", r"/api/import/([^/]+)/status", "Import", _status),
-        ("GET", r"/api/v1/import/([^/]+)/status", "Import", _detailed_status),
-        ("GET", r"/api/v1/applications", "Modeling metadata", _list_applications),
-        ("GET", r"/api/v1/blocks", "Modeling metadata", _list_blocks),
-        ("GET", r"/api/v1/importConfigurations", "Modeling metadata", _list_configurations),
-        ("GET", r"/api/v1/views", "Modeling metadata", _list_views),
-        ("GET", r"/api/export/view/([^/]+)", "Export", _export_view),
-        ("GET", r"/api/v1/export/view/([^/]+)", "Export", _export_view_v1),
-        ("POST", r"/api(/v1)?/export/(list|metric|table)/([^/]+)", "Export", _export_block),
-    ]
+            raise _PigmentRefusal(400, str(error), problem=True) from None
 
 
 def _list(found: Iterable[dict[str, str]]) -> Response:
@@ -273,25 +276,25 @@ def _csv(blocks: Iterator[bytes]) -> Response:
     return Response(200, blocks, {"Content-Type": "text/csv"})
 
 
-def _asked(request: Request, kind: type[R]) -> R:
+def _parse_body(request: Request, kind: type[R]) -> R:
     """The body; without one, all is as it is by default."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = request.body.read()
     if body and not re.fullmatch(_JSON_TYPES, media_type):
-        raise _Refusal(415, "Unsupported Media Type", problem=True)
+        raise _PigmentRefusal(415, "Unsupported Media Type", problem=True)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise _Refusal(400, str(error), problem=True) from None
+        raise _PigmentRefusal(400, str(error), problem=True) from None
 
 
-def _style(asked: BlockRequest, dates: DateFormat) -> Style:
-    """What the description leaves open, a byte order mark where none is asked for, is left out."""
+def _style(requested: BlockRequest, dates: DateFormat) -> Style:
+    """What the description leaves open, a byte order mark where none is requested for, is left out."""
     return Style(
-        asked.date_format or dates,
-        asked.field_delimiter or "Semicolon",
-        decimal_comma=asked.decimal_separator == "Comma",
-        byte_order_mark=asked.encoding == "Utf8WithBom",
+        requested.date_format or dates,
+        requested.field_delimiter or "Semicolon",
+        decimal_comma=requested.decimal_separator == "Comma",
+        byte_order_mark=requested.encoding == "Utf8WithBom",
     )
 
 
@@ -300,7 +303,9 @@ def _choice(request: Request, name: str, choices: Any, default: T) -> T:
     try:
         return cast("T", msgspec.convert(request.argument(name, str(default)), choices))
     except msgspec.ValidationError:
-        raise _Refusal(400, f"The value '{request.argument(name)}' is not valid for {name}.", problem=True) from None
+        raise _PigmentRefusal(
+            400, f"The value '{request.argument(name)}' is not valid for {name}.", problem=True
+        ) from None
 
 
 def _uuid_argument(request: Request, name: str) -> str | None:
@@ -311,7 +316,7 @@ def _uuid_argument(request: Request, name: str) -> str | None:
 def _uuid(text: str, name: str) -> str:
     with contextlib.suppress(ValueError):
         return str(UUID(text))
-    raise _Refusal(400, f"The value '{text}' is not valid for {name}.", problem=True)
+    raise _PigmentRefusal(400, f"The value '{text}' is not valid for {name}.", problem=True)
 
 
 def _blocks(file: Path) -> Iterator[bytes]:

@@ -15,26 +15,26 @@ import msgspec
 
 from local.sandbox.pigment import database
 from local.sandbox.pigment.model import (
-    Application,
+    ApiKey,
     Block,
     BlockColumn,
     BlockType,
     Clear,
     Configuration,
-    Key,
     PropertyType,
+    SandboxApplication,
     Scenario,
     Scope,
     View,
     ViewType,
+    add_properties,
     check,
-    shaped,
 )
 from local.sandbox.pigment.records import Records
 
 _EVERY_SCOPE: tuple[Scope, ...] = ("Import", "Export", "Modeling metadata")
 
-Source = Callable[[], Path | Iterable[bytes]]
+FileSource = Callable[[], Path | Iterable[bytes]]
 "Reads the file of an integration import: the newest dated one of a bucket, for instance."
 
 
@@ -49,9 +49,9 @@ class Workspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         if root is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.database = database.Database(root and root / "pigment.duckdb")
+        self.database = database.WorkspaceDatabase(root and root / "pigment.duckdb")
         self.records = Records(self.database)
-        self.sources: dict[str, Source] = {}
+        self.sources: dict[str, FileSource] = {}
 
     def close(self) -> None:
         self.database.close()
@@ -66,20 +66,20 @@ class Workspace:
         """An API key; shown once, kept as a digest."""
         alphabet = string.ascii_letters + string.digits
         value = value or "pgmt_" + "".join(secrets.choice(alphabet) for _ in range(46))
-        self.records.save(Key(_digest(value), frozenset(scopes)))
+        self.records.save(ApiKey(_digest(value), frozenset(scopes)))
         return value
 
     def revoke(self, value: str) -> None:
-        key = self.records.get(Key, _digest(value))
+        key = self.records.get(ApiKey, _digest(value))
         self.records.save(msgspec.structs.replace(key, scopes=frozenset()))
 
-    def accepts(self, value: str, scope: Scope) -> bool:
-        key = self.records.find(Key, _digest(value))
+    def accepts(self, value: str, scope: str) -> bool:
+        key = self.records.find(ApiKey, _digest(value))
         return key is not None and scope in key.scopes
 
     def application(self, name: str, *, uuid: str | None = None) -> str:
-        known = next((one.id for one in self.records.every(Application) if one.name == name), None)
-        return self.records.save(Application(_id(uuid or known), name))
+        known = next((one.id for one in self.records.all(SandboxApplication) if one.name == name), None)
+        return self.records.save(SandboxApplication(_id(uuid or known), name))
 
     def block(
         self,
@@ -94,7 +94,9 @@ class Workspace:
         known = next((one for one in self.blocks(application) if one.name == name), None)
         block_id = _id(uuid or (known.id if known else None))
         block = Block(block_id, application, name, kind, known.properties if known else {})
-        return self._save_block(shaped(block, [BlockColumn(each, to) for each, to in (properties or {}).items()]))
+        return self._save_block(
+            add_properties(block, [BlockColumn(each, to) for each, to in (properties or {}).items()])
+        )
 
     def table(self, application: str, name: str, metrics: Iterable[str], *, uuid: str | None = None) -> str:
         """A Table that shows metrics, by their blocks, side by side."""
@@ -118,7 +120,7 @@ class Workspace:
         self, application: str, name: str, blocks: Mapping[str, str] | None = None, *, uuid: str | None = None
     ) -> str:
         """Metrics share the default scenario's values, but for those whose values here are in a block of their own."""
-        every = self.records.every(Scenario)
+        every = self.records.all(Scenario)
         known = next((each.id for each in every if (each.application, each.name) == (application, name)), None)
         return self.records.save(Scenario(_id(uuid or known), application, name, dict(blocks or {})))
 
@@ -143,7 +145,7 @@ class Workspace:
         clear: Clear = "none",
         scope: Iterable[str] = (),
         learn: bool = False,
-        source: Source | None = None,
+        source: FileSource | None = None,
     ) -> str:
         """Save an import configuration; with a `source` it is an integration import, which `trigger` starts.
 
@@ -178,7 +180,7 @@ class Workspace:
         Raises:
             ValueError: Pigment would not let it be saved.
         """
-        block = shaped(self.records.get(Block, configuration.block), configuration.columns)
+        block = add_properties(self.records.get(Block, configuration.block), configuration.columns)
         check(configuration, block)
         for column in configuration.columns:
             if column.to and not self.records.get(Block, column.to).properties:
@@ -187,15 +189,15 @@ class Workspace:
         return self.records.save(configuration)
 
     def blocks(self, application: str | None = None) -> list[Block]:
-        return [block for block in self.records.every(Block) if application in (None, block.application)]
+        return [block for block in self.records.all(Block) if application in (None, block.application)]
 
     def views(self, application: str | None = None, block: str | None = None) -> list[View]:
         within = {each.id for each in self.blocks(application) if block in (None, each.id)}
-        return [each for each in self.records.every(View) if each.block in within]
+        return [each for each in self.records.all(View) if each.block in within]
 
     def configurations(self, application: str | None = None, block: str | None = None) -> list[Configuration]:
         within = {each.id for each in self.blocks(application) if block in (None, each.id)}
-        return [each for each in self.records.every(Configuration) if each.block in within]
+        return [each for each in self.records.all(Configuration) if each.block in within]
 
     def rows(self, configuration_or_block: str) -> list[dict[str, Any]]:
         return self.database.rows(self._block_of(configuration_or_block))

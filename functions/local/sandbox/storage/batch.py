@@ -9,7 +9,7 @@ from email.message import Message
 from http import HTTPStatus
 
 from local.sandbox.storage.refusal import malformed
-from local.sandbox.wire import Body, Request, Response
+from local.sandbox.wire import Request, Response, StreamBody
 
 _BOUNDARY = "batch_of_the_sandbox"
 
@@ -21,7 +21,7 @@ def answer_batch(request: Request, answer: Callable[[Request], Response]) -> Res
     parts = whole.get_payload()
     if not isinstance(parts, list):
         raise malformed("A batch needs a multipart/mixed body.")
-    answers = [_written(part, answer(_request(part, request))) for part in parts if isinstance(part, Message)]
+    answers = [_part(part, answer(_request(part, request))) for part in parts if isinstance(part, Message)]
     body = b"".join(b"--%b\r\n%b\r\n" % (_BOUNDARY.encode(), text) for text in answers)
     content_type = f'multipart/mixed; boundary="{_BOUNDARY}"'
     return Response(200, body + b"--%b--\r\n" % _BOUNDARY.encode(), {"Content-Type": content_type})
@@ -46,11 +46,11 @@ def _request(part: Message, whole: Request) -> Request:
         target.path,
         urllib.parse.parse_qs(target.query, keep_blank_values=True),
         headers,  # type: ignore[arg-type]  # reads as a mapping, whatever the case of the name
-        Body(stream, headers, 0),  # type: ignore[arg-type]
+        StreamBody(stream, headers),  # type: ignore[arg-type]
     )
 
 
-def _written(part: Message, response: Response) -> bytes:
+def _part(part: Message, response: Response) -> bytes:
     body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
     lines = [
         "Content-Type: application/http",

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from local.sandbox.storage.conditions import Conditions
-from local.sandbox.storage.object import merged, now_text
-from local.sandbox.storage.refusal import Refusal, malformed, no_such_bucket
+from local.sandbox.storage.object import merge, timestamp
+from local.sandbox.storage.refusal import StorageRefusal, malformed, no_such_bucket
 from local.sandbox.storage.view import PlainView
 
 # https://cloud.google.com/storage/docs/buckets#naming
@@ -24,7 +24,7 @@ class Buckets:
         self._lock = lock
         self._view = view
 
-    def every(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         with self._lock:
             rows = self._database.execute("SELECT resource FROM buckets ORDER BY name").fetchall()
         return [json.loads(resource) for (resource,) in rows]
@@ -33,7 +33,7 @@ class Buckets:
         """The bucket's resource.
 
         Raises:
-            Refusal: 404.
+            StorageRefusal: 404.
         """
         with self._lock:
             row = self._database.execute("SELECT resource FROM buckets WHERE name = ?", (name,)).fetchone()
@@ -46,11 +46,11 @@ class Buckets:
         """A new bucket.
 
         Raises:
-            Refusal: 400 for the name, 409 where there is one.
+            StorageRefusal: 400 for the name, 409 where there is one.
         """
         if not _NAME.fullmatch(name) or ".." in name:
             raise malformed(f"Invalid bucket name: '{name}'")
-        now = now_text()
+        now = timestamp()
         given = {"location": "EU", "locationType": "multi-region", "storageClass": "STANDARD", **fields}
         resource = given | {"name": name, "timeCreated": now, "updated": now, "metageneration": "1"}
         with self._lock:
@@ -59,7 +59,7 @@ class Buckets:
                     self._database.execute("INSERT INTO buckets VALUES (?, ?)", (name, json.dumps(resource)))
             except sqlite3.IntegrityError:
                 message = "Your previous request to create the named bucket succeeded and you already own it."
-                raise Refusal(409, "conflict", message) from None
+                raise StorageRefusal(409, "conflict", message) from None
             self._view.add_bucket(name)
         return resource
 
@@ -68,8 +68,8 @@ class Buckets:
             old = self.get(name)
             metageneration = int(old["metageneration"])
             conditions.check(0, metageneration)
-            fixed = {"name": name, "updated": now_text(), "metageneration": str(metageneration + 1)}
-            resource = merged(old, change) | fixed
+            fixed = {"name": name, "updated": timestamp(), "metageneration": str(metageneration + 1)}
+            resource = merge(old, change) | fixed
             with self._database:
                 self._database.execute("UPDATE buckets SET resource = ? WHERE name = ?", (json.dumps(resource), name))
         return resource
@@ -78,12 +78,12 @@ class Buckets:
         """Only an empty one.
 
         Raises:
-            Refusal: 404, 409 or 412.
+            StorageRefusal: 404, 409 or 412.
         """
         with self._lock:
             conditions.check(0, int(self.get(name)["metageneration"]))
             if self._database.execute("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", (name,)).fetchone():
-                raise Refusal(409, "conflict", "The bucket you tried to delete is not empty.")
+                raise StorageRefusal(409, "conflict", "The bucket you tried to delete is not empty.")
             with self._database:
                 self._database.execute("DELETE FROM notifications WHERE bucket = ?", (name,))
                 self._database.execute("DELETE FROM buckets WHERE name = ?", (name,))
@@ -101,12 +101,12 @@ class Buckets:
         """One of them.
 
         Raises:
-            Refusal: 404.
+            StorageRefusal: 404.
         """
         for known in self.notifications(bucket):
             if known["id"] == identity:
                 return known
-        raise Refusal(404, "notFound", f"No such notification configuration: {identity}")
+        raise StorageRefusal(404, "notFound", f"No such notification configuration: {identity}")
 
     def add_notification(self, bucket: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock, self._database:

@@ -1,6 +1,7 @@
 """The preconditions of a request: what must be true of an object for it to be read or changed."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -20,13 +21,13 @@ class Conditions:
     def of(cls, query: Mapping[str, list[str]], prefix: str = "if") -> Self:
         """As asked for in a query; those of a copy's source begin with `ifSource`."""
         names = ("GenerationMatch", "GenerationNotMatch", "MetagenerationMatch", "MetagenerationNotMatch")
-        return cls(*(whole_number(query, prefix + name) for name in names))
+        return cls(*(integer_value(query, prefix + name) for name in names))
 
     def check(self, generation: int, metageneration: int) -> None:
         """Before a change.
 
         Raises:
-            Refusal: 412.
+            StorageRefusal: 412.
         """
         if self._mismatches(generation, metageneration) or self._unchanged(generation, metageneration):
             raise condition_not_met()
@@ -35,7 +36,7 @@ class Conditions:
         """Before a read, where a forbidden match means that the reader has it already.
 
         Raises:
-            Refusal: 412 or 304.
+            StorageRefusal: 412 or 304.
         """
         if self._mismatches(generation, metageneration):
             raise condition_not_met()
@@ -49,11 +50,11 @@ class Conditions:
         return self.not_generation == generation or self.not_metageneration == metageneration
 
 
-def whole_number(values: Mapping[str, Any], name: str) -> int | None:
+def integer_value(values: Mapping[str, Any], name: str) -> int | None:
     """A number of a query or of a JSON object, where the API writes 64-bit numbers as text.
 
     Raises:
-        Refusal: 400.
+        StorageRefusal: 400.
     """
     value = values.get(name)
     if isinstance(value, list):
@@ -64,3 +65,15 @@ def whole_number(values: Mapping[str, Any], name: str) -> int | None:
         return int(value)
     except (TypeError, ValueError):
         raise malformed(f"Invalid value for {name}: {value}") from None
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """Read a JSON object; an empty text is an empty object.
+
+    Raises:
+        StorageRefusal: 400.
+    """
+    value = json.loads(text or b"{}")
+    if not isinstance(value, dict):
+        raise malformed("A JSON object was expected.")
+    return value

@@ -26,7 +26,7 @@ from typing import Any
 from local.sandbox.storage.buckets import Buckets
 from local.sandbox.storage.conditions import Conditions
 from local.sandbox.storage.draft import Draft
-from local.sandbox.storage.object import Announced, Version, now_text
+from local.sandbox.storage.object import NewObject, Version, timestamp
 from local.sandbox.storage.refusal import no_such_object
 from local.sandbox.storage.view import PlainView
 
@@ -70,7 +70,7 @@ class Disk:
         """The live version, or None.
 
         Raises:
-            Refusal: 404, no such bucket.
+            StorageRefusal: 404, no such bucket.
         """
         return self._find(bucket, name, "live = 1")
 
@@ -78,7 +78,7 @@ class Disk:
         """The live version, or the one of a generation.
 
         Raises:
-            Refusal: 404.
+            StorageRefusal: 404.
         """
         if generation is None:
             version = self.live(bucket, name)
@@ -105,11 +105,11 @@ class Disk:
         finally:
             draft.discard()
 
-    def check(self, announced: Announced) -> None:
+    def check(self, announced: NewObject) -> None:
         """Whether it might be written now.
 
         Raises:
-            Refusal: 400, 404 or 412.
+            StorageRefusal: 400, 404 or 412.
         """
         announced.check(self.live(announced.bucket, announced.name))
 
@@ -117,7 +117,7 @@ class Disk:
         self,
         path: Path,
         content: Mapping[str, Any],
-        announced: Announced,
+        announced: NewObject,
         *,
         instead_of: Version | None = None,
         upload: str | None = None,
@@ -132,7 +132,7 @@ class Disk:
             upload: the session that this ends, also in the same commit.
 
         Raises:
-            Refusal: 400, 404 or 412.
+            StorageRefusal: 400, 404 or 412.
         """
         with self.lock:
             self.check(announced)
@@ -157,7 +157,7 @@ class Disk:
                 self._drop_blob(old)
         return version
 
-    def copy(self, source: Version, announced: Announced, *, instead_of: Version | None = None) -> Version:
+    def copy(self, source: Version, announced: NewObject, *, instead_of: Version | None = None) -> Version:
         """The same bytes under another name, in no further space. Its caller has held the lock since it found them."""
         with self.drafting() as draft:
             _link(self.blob(source), draft.path)
@@ -167,7 +167,7 @@ class Disk:
         """Other words about the same bytes. Its caller has held the lock since it found them.
 
         Raises:
-            Refusal: 412.
+            StorageRefusal: 412.
         """
         version.check(conditions)
         version = version.described(fields)
@@ -182,7 +182,7 @@ class Disk:
         """The live version, which a bucket with versions keeps, or one generation for good.
 
         Raises:
-            Refusal: 404 or 412.
+            StorageRefusal: 404 or 412.
         """
         with self.lock:
             version = self.version(bucket, name, generation)
@@ -220,7 +220,7 @@ class Disk:
                 "DELETE FROM versions WHERE bucket = ? AND name = ? AND generation = ?", _key(version)
             )
             return
-        resource = json.dumps({**version.resource, "timeDeleted": now_text()})
+        resource = json.dumps({**version.resource, "timeDeleted": timestamp()})
         self.database.execute(
             "UPDATE versions SET live = 0, resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
             (resource, *_key(version)),
@@ -239,7 +239,7 @@ class Disk:
         abandoned = [blob for blob in self._blobs.iterdir() if blob.name not in known]
         if abandoned:
             self._view.hide_every({blob.stat().st_ino for blob in abandoned})
-        for bucket in self.buckets.every():
+        for bucket in self.buckets.all():
             self._view.add_bucket(bucket["name"])
         for bucket, name, generation, live in rows:
             if live:

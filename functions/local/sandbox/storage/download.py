@@ -13,11 +13,11 @@ from typing import BinaryIO, cast
 
 from local.sandbox.storage.draft import BLOCK_BYTES
 from local.sandbox.storage.object import Version
-from local.sandbox.storage.refusal import Refusal
+from local.sandbox.storage.refusal import StorageRefusal
 from local.sandbox.wire import Request, Response
 
 
-def opened(path: Path) -> BinaryIO:
+def open_blob(path: Path) -> BinaryIO:
     """A file that stays readable when its name goes, and closes by itself when its answer is never sent."""
     descriptor = os.open(path, os.O_RDONLY)
     file = io.FileIO(descriptor, closefd=False)
@@ -25,26 +25,26 @@ def opened(path: Path) -> BinaryIO:
     return cast("BinaryIO", file)
 
 
-def blocks_of(file: BinaryIO, left: int | None = None) -> Iterator[bytes]:
+def read_blocks(file: BinaryIO, left: int | None = None) -> Iterator[bytes]:
     """To its end, or as many bytes as are left."""
     while block := file.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left)):
         yield block
         left = None if left is None else left - len(block)
 
 
-def answer_content(request: Request, version: Version, file: BinaryIO) -> Response:
+def content_response(request: Request, version: Version, file: BinaryIO) -> Response:
     headers = _headers(version)
     if _is_unpacked(request, version):
         # https://cloud.google.com/storage/docs/transcoding: the length is not known, and a range is not honoured.
         del headers["Content-Encoding"]
-        return Response(200, blocks_of(cast("BinaryIO", gzip.GzipFile(fileobj=file))), headers)
+        return Response(200, read_blocks(cast("BinaryIO", gzip.GzipFile(fileobj=file))), headers)
     wanted = _range(request.headers.get("Range"), version.size)
     if wanted is None:
-        return Response(200, blocks_of(file), headers, version.size)
+        return Response(200, read_blocks(file), headers, version.size)
     start, end = wanted
     file.seek(start)
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
-    return Response(206, blocks_of(file, end - start), headers, end - start)
+    return Response(206, read_blocks(file, end - start), headers, end - start)
 
 
 def _headers(version: Version) -> dict[str, str]:
@@ -93,5 +93,5 @@ def _range(text: str | None, size: int) -> tuple[int, int] | None:
     else:
         start, end = max(size - int(last), 0), size
     if start >= end:
-        raise Refusal(416, "requestedRangeNotSatisfiable", "Request range not satisfiable")
+        raise StorageRefusal(416, "requestedRangeNotSatisfiable", "Request range not satisfiable")
     return start, end

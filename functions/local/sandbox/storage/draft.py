@@ -1,4 +1,4 @@
-"""Content on its way in: a file of its own, summed as it grows, that becomes a blob when it is whole."""
+"""Content that is being written: a file of its own, summed as it grows, that becomes a blob when it is whole."""
 
 import base64
 import contextlib

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Self
 
-from local.sandbox.storage.conditions import whole_number
+from local.sandbox.storage.conditions import integer_value
 from local.sandbox.storage.object import Version
 from local.sandbox.storage.refusal import malformed
 from local.sandbox.wire import Request
@@ -21,7 +21,7 @@ _LONGEST_PAGE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class ListingQuery:
     """What a listing asks for."""
 
     prefix: str
@@ -46,7 +46,7 @@ class Wanted:
             _pattern(glob) if glob else None,
             _is_true(request, "versions"),
             _is_true(request, "includeTrailingDelimiter"),
-            min(whole_number(request.query, "maxResults") or _LONGEST_PAGE, _LONGEST_PAGE),
+            min(integer_value(request.query, "maxResults") or _LONGEST_PAGE, _LONGEST_PAGE),
             _read_token(request.argument("pageToken")),
         )
 
@@ -65,7 +65,7 @@ class Page:
     next_token: str | None = None
 
 
-def page_of(database: sqlite3.Connection, bucket: str, wanted: Wanted) -> Page:
+def read_page(database: sqlite3.Connection, bucket: str, wanted: ListingQuery) -> Page:
     """In the order of the names' bytes, which is also how SQLite and Python compare them."""
     page = Page()
     for name, generation, resource in _rows(database, bucket, wanted):
@@ -84,7 +84,7 @@ def page_of(database: sqlite3.Connection, bucket: str, wanted: Wanted) -> Page:
     return page
 
 
-def _rows(database: sqlite3.Connection, bucket: str, wanted: Wanted) -> Iterator[tuple[str, int, str]]:
+def _rows(database: sqlite3.Connection, bucket: str, wanted: ListingQuery) -> Iterator[tuple[str, int, str]]:
     first = max((wanted.prefix, 0), (wanted.start, 0), wanted.token)
     which = "live >= 0" if wanted.versions else "live = 1"
     rows = database.execute(

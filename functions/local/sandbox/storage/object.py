@@ -29,7 +29,7 @@ _LONGEST_NAME_BYTES = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class Announced:
+class NewObject:
     """An object that is to be written."""
 
     bucket: str
@@ -38,7 +38,7 @@ class Announced:
     conditions: Conditions
 
     @classmethod
-    def of_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> Self:
         values = json.loads(text)
         return cls(**{**values, "conditions": Conditions(**values["conditions"])})
 
@@ -49,7 +49,7 @@ class Announced:
         """Whether it may take the place of what is there.
 
         Raises:
-            Refusal: 400 or 412.
+            StorageRefusal: 400 or 412.
         """
         # https://cloud.google.com/storage/docs/objects#naming
         try:
@@ -75,12 +75,12 @@ class Version:
     "As the API shows it, without what follows from the fields above."
 
     @classmethod
-    def first(cls, announced: Announced, content: Mapping[str, Any], generation: int) -> Self:
-        now = now_text()
+    def first(cls, announced: NewObject, content: Mapping[str, Any], generation: int) -> Self:
+        now = timestamp()
         resource = {
             "contentType": "application/octet-stream",
             "storageClass": "STANDARD",
-            **writable(announced.fields),
+            **writable_fields(announced.fields),
             **content,
             "metageneration": "1",
             "timeCreated": now,
@@ -90,7 +90,7 @@ class Version:
         return cls(announced.bucket, announced.name, generation, resource)
 
     @classmethod
-    def of_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> Self:
         return cls(**json.loads(text))
 
     def to_json(self) -> str:
@@ -111,7 +111,7 @@ class Version:
     @property
     def fields(self) -> dict[str, Any]:
         """What its writer said of it."""
-        return writable(self.resource)
+        return writable_fields(self.resource)
 
     @property
     def content(self) -> dict[str, Any]:
@@ -127,8 +127,10 @@ class Version:
     def described(self, fields: Mapping[str, Any]) -> Self:
         """Other words about the same bytes."""
         kept = {key: value for key, value in self.resource.items() if key not in _WRITABLE}
-        changed = {"metageneration": str(self.metageneration + 1), "updated": now_text()}
-        return dataclasses.replace(self, resource={"storageClass": "STANDARD", **kept, **writable(fields), **changed})
+        changed = {"metageneration": str(self.metageneration + 1), "updated": timestamp()}
+        return dataclasses.replace(
+            self, resource={"storageClass": "STANDARD", **kept, **writable_fields(fields), **changed}
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,22 +149,22 @@ class Notice:
         return cls(version.bucket, version.name, version.generation, version.size, metadata)
 
 
-def writable(fields: Mapping[str, Any]) -> dict[str, Any]:
+def writable_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {field: fields[field] for field in _WRITABLE if fields.get(field) is not None}
 
 
-def merged(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """As PATCH does it: null removes, objects are merged, all else is replaced (RFC 7396)."""
+def merge(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """As PATCH does it: null removes, objects are merge, all else is replaced (RFC 7396)."""
     result = dict(old)
     for key, value in change.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, dict):
-            result[key] = merged(old[key] if isinstance(old.get(key), dict) else {}, value)
+            result[key] = merge(old[key] if isinstance(old.get(key), dict) else {}, value)
         else:
             result[key] = value
     return result
 
 
-def now_text() -> str:
+def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

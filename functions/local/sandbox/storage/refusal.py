@@ -3,7 +3,7 @@
 from local.sandbox.wire import Response
 
 
-class Refusal(Exception):
+class StorageRefusal(Exception):
     """Answered with its status; `google.api_core` makes the exception of it that the bridge sees."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -19,21 +19,21 @@ class Refusal(Exception):
         )
 
 
-def no_such_bucket() -> Refusal:
-    return Refusal(404, "notFound", "The specified bucket does not exist.")
+def no_such_bucket() -> StorageRefusal:
+    return StorageRefusal(404, "notFound", "The specified bucket does not exist.")
 
 
-def no_such_object(bucket: str, name: str) -> Refusal:
-    return Refusal(404, "notFound", f"No such object: {bucket}/{name}")
+def no_such_object(bucket: str, name: str) -> StorageRefusal:
+    return StorageRefusal(404, "notFound", f"No such object: {bucket}/{name}")
 
 
-def malformed(message: str) -> Refusal:
-    return Refusal(400, "invalid", message)
+def malformed(message: str) -> StorageRefusal:
+    return StorageRefusal(400, "invalid", message)
 
 
-def condition_not_met() -> Refusal:
-    return Refusal(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+def condition_not_met() -> StorageRefusal:
+    return StorageRefusal(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
 
 
-def not_modified() -> Refusal:
-    return Refusal(304, "notModified", "Not Modified")
+def not_modified() -> StorageRefusal:
+    return StorageRefusal(304, "notModified", "Not Modified")

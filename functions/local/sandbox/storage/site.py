@@ -1,31 +1,32 @@
 """The JSON API of Cloud Storage: https://cloud.google.com/storage/docs/json_api/v1"""
 
 import json
-import re
 import sqlite3
 import urllib.parse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from werkzeug.exceptions import HTTPException
+
+from local.sandbox.routing import Router, operation
 from local.sandbox.storage.batch import answer_batch
-from local.sandbox.storage.conditions import Conditions, whole_number
+from local.sandbox.storage.conditions import Conditions, integer_value, json_object
 from local.sandbox.storage.disk import Disk
-from local.sandbox.storage.download import answer_content, blocks_of, opened
-from local.sandbox.storage.listing import Wanted, page_of
-from local.sandbox.storage.object import Announced, Notice, Version, merged, writable
-from local.sandbox.storage.refusal import Refusal, malformed
-from local.sandbox.storage.upload import Sessions, upload_at_once
+from local.sandbox.storage.download import content_response, open_blob, read_blocks
+from local.sandbox.storage.listing import ListingQuery, read_page
+from local.sandbox.storage.object import NewObject, Notice, Version, merge, writable_fields
+from local.sandbox.storage.refusal import StorageRefusal, malformed
+from local.sandbox.storage.upload import Sessions, upload_in_one_request
 from local.sandbox.wire import Request, Response
 
-_BUCKET = "/storage/v1/b/{}"
-_OBJECT = "/storage/v1/b/{}/o/{}"
-_UPLOAD = "(?:/resumable)?/upload/storage/v1/b/{}/o"
-
-
-def _routes(*routes: tuple[str, str, Callable[..., Response]]) -> list[tuple[str, re.Pattern[str], Any]]:
-    """`{}` stands for one percent-encoded name."""
-    return [(method, re.compile(path.replace("{}", "([^/]+)")), handle) for method, path, handle in routes]
+_BUCKETS = "/storage/v1/b"
+_BUCKET = f"{_BUCKETS}/<bucket>"
+_NOTIFICATIONS = f"{_BUCKET}/notificationConfigs"
+_OBJECTS = f"{_BUCKET}/o"
+_OBJECT = f"{_OBJECTS}/<name>"
+_UPLOADS = (f"/upload{_OBJECTS}", f"/resumable/upload{_OBJECTS}")
+_BATCH = ("/batch", "/batch/", "/batch/storage/v1", "/batch/storage/v1/")
 
 
 class SandboxStorage:
@@ -34,6 +35,7 @@ class SandboxStorage:
     def __init__(self, root: Path) -> None:
         self._disk = Disk(root)
         self._sessions = Sessions(self._disk)
+        self._router = Router(self)
         self.on_finalize: list[Callable[[Notice], None]] = []
         "Called after an object was written and before its writer is told, on the thread of the request."
 
@@ -43,54 +45,57 @@ class SandboxStorage:
 
     def create_bucket(self, name: str) -> None:
         """Unless it is there already."""
-        if all(bucket["name"] != name for bucket in self._disk.buckets.every()):
+        if all(bucket["name"] != name for bucket in self._disk.buckets.all()):
             self._disk.buckets.add(name, {})
 
     def answer(self, request: Request) -> Response:
         try:
-            return self._route(request)
-        except Refusal as refusal:
+            found, values = self._router.find(request)
+            return found.answer(request, **values)
+        except HTTPException:
+            return StorageRefusal(404, "notFound", "Not Found").response()
+        except StorageRefusal as refusal:
             return refusal.response()
         except ConnectionError:
             raise
         except (OSError, sqlite3.OperationalError) as error:
-            return Refusal(503, "backendError", f"The disk failed: {error}").response()
+            return StorageRefusal(503, "backendError", f"The disk failed: {error}").response()
         except (json.JSONDecodeError, UnicodeDecodeError):
-            return Refusal(400, "parseError", "Parse Error").response()
+            return StorageRefusal(400, "parseError", "Parse Error").response()
 
-    def _route(self, request: Request) -> Response:
-        if request.method == "POST" and re.fullmatch(r"/batch(/storage/v1)?/?", request.raw_path):
-            return answer_batch(request, self.answer)
-        for method, pattern, handle in self._ROUTES:
-            match = pattern.fullmatch(request.raw_path)
-            if match and method == request.method:
-                response: Response = handle(self, request, *map(urllib.parse.unquote, match.groups()))
-                return response
-        raise Refusal(404, "notFound", "Not Found")
+    @operation("POST", *_BATCH)
+    def _batch(self, request: Request) -> Response:
+        return answer_batch(request, self.answer)
 
     # Buckets
 
+    @operation("GET", _BUCKETS)
     def _list_buckets(self, _: Request) -> Response:
-        items = [_shown_bucket(bucket) for bucket in self._disk.buckets.every()]
+        items = [_describe_bucket(bucket) for bucket in self._disk.buckets.all()]
         return Response.of_json({"kind": "storage#buckets", "items": items})
 
+    @operation("POST", _BUCKETS)
     def _insert_bucket(self, request: Request) -> Response:
-        fields = _fields(request)
-        return Response.of_json(_shown_bucket(self._disk.buckets.add(str(fields.get("name", "")), fields)))
+        fields = json_object(request.body.read())
+        return Response.of_json(_describe_bucket(self._disk.buckets.add(str(fields.get("name", "")), fields)))
 
+    @operation("GET", _BUCKET)
     def _get_bucket(self, request: Request, bucket: str) -> Response:
         found = self._disk.buckets.get(bucket)
         Conditions.of(request.query).check_reading(0, int(found["metageneration"]))
-        return Response.of_json(_shown_bucket(found))
+        return Response.of_json(_describe_bucket(found))
 
+    @operation("PATCH", _BUCKET)
     def _patch_bucket(self, request: Request, bucket: str) -> Response:
-        changed = self._disk.buckets.change(bucket, _fields(request), Conditions.of(request.query))
-        return Response.of_json(_shown_bucket(changed))
+        changed = self._disk.buckets.change(bucket, json_object(request.body.read()), Conditions.of(request.query))
+        return Response.of_json(_describe_bucket(changed))
 
+    @operation("DELETE", _BUCKET)
     def _delete_bucket(self, request: Request, bucket: str) -> Response:
         self._disk.buckets.remove(bucket, Conditions.of(request.query))
         return Response(204)
 
+    @operation("GET", f"{_BUCKET}/iam/testPermissions")
     def _test_permissions(self, request: Request, bucket: str) -> Response:
         """Whoever reaches the sandbox may do anything."""
         self._disk.buckets.get(bucket)
@@ -99,50 +104,59 @@ class SandboxStorage:
 
     # Notification configurations
 
+    @operation("GET", _NOTIFICATIONS)
     def _list_notifications(self, _: Request, bucket: str) -> Response:
         items = self._disk.buckets.notifications(bucket)
         return Response.of_json({"kind": "storage#notifications", "items": items})
 
+    @operation("POST", _NOTIFICATIONS)
     def _insert_notification(self, request: Request, bucket: str) -> Response:
-        return Response.of_json(self._disk.buckets.add_notification(bucket, _fields(request)))
+        return Response.of_json(self._disk.buckets.add_notification(bucket, json_object(request.body.read())))
 
+    @operation("GET", f"{_NOTIFICATIONS}/<identity>")
     def _get_notification(self, _: Request, bucket: str, identity: str) -> Response:
         return Response.of_json(self._disk.buckets.notification(bucket, identity))
 
+    @operation("DELETE", f"{_NOTIFICATIONS}/<identity>")
     def _delete_notification(self, _: Request, bucket: str, identity: str) -> Response:
         self._disk.buckets.remove_notification(bucket, identity)
         return Response(204)
 
     # Objects
 
+    @operation("GET", _OBJECTS)
     def _list_objects(self, request: Request, bucket: str) -> Response:
-        wanted = Wanted.of(request)
+        wanted = ListingQuery.of(request)
         with self._disk.lock:
             self._disk.buckets.get(bucket)
-            page = page_of(self._disk.database, bucket, wanted)
+            page = read_page(self._disk.database, bucket, wanted)
         answer: dict[str, Any] = {"kind": "storage#objects"}
         if page.items:
-            answer["items"] = [_shown(version, request) for version in page.items]
+            answer["items"] = [_describe(version, request) for version in page.items]
         if page.prefixes:
             answer["prefixes"] = page.prefixes
         if page.next_token:
             answer["nextPageToken"] = page.next_token
         return Response.of_json(answer)
 
+    @operation("GET", _OBJECT)
     def _get_object(self, request: Request, bucket: str, name: str) -> Response:
         if request.argument("alt") == "media":
             return self._download(request, bucket, name)
-        return Response.of_json(_shown(self._wanted(request, bucket, name), request))
+        return Response.of_json(_describe(self._find_wanted(request, bucket, name), request))
 
+    @operation("GET", f"/download{_OBJECT}")
     def _download(self, request: Request, bucket: str, name: str) -> Response:
         with self._disk.lock:
-            version = self._wanted(request, bucket, name)
-            file = opened(self._disk.blob(version))
-        return answer_content(request, version, file)
+            version = self._find_wanted(request, bucket, name)
+            file = open_blob(self._disk.blob(version))
+        return content_response(request, version, file)
 
+    @operation("PATCH", _OBJECT)
     def _patch_object(self, request: Request, bucket: str, name: str) -> Response:
-        return self._change_object(request, bucket, name, merged)
+        return self._change_object(request, bucket, name, merge)
 
+    @operation("PUT", _OBJECT)
     def _update_object(self, request: Request, bucket: str, name: str) -> Response:
         return self._change_object(request, bucket, name, lambda _, fields: dict(fields))
 
@@ -153,85 +167,93 @@ class SandboxStorage:
         name: str,
         decide: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
     ) -> Response:
-        fields, conditions = _fields(request), Conditions.of(request.query)
+        fields, conditions = json_object(request.body.read()), Conditions.of(request.query)
         with self._disk.lock:
-            version = self._disk.version(bucket, name, whole_number(request.query, "generation"))
+            version = self._disk.version(bucket, name, integer_value(request.query, "generation"))
             version = self._disk.describe(version, decide(version.fields, fields), conditions)
-        return Response.of_json(_shown(version, request))
+        return Response.of_json(_describe(version, request))
 
+    @operation("DELETE", _OBJECT)
     def _delete_object(self, request: Request, bucket: str, name: str) -> Response:
-        self._disk.remove(bucket, name, whole_number(request.query, "generation"), Conditions.of(request.query))
+        self._disk.remove(bucket, name, integer_value(request.query, "generation"), Conditions.of(request.query))
         return Response(204)
 
+    @operation("POST", f"{_OBJECT}/copyTo/b/<to_bucket>/o/<to_name>")
     def _copy_object(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
-        return Response.of_json(_shown(self._copied(request, bucket, name, to_bucket, to_name), request))
+        return Response.of_json(_describe(self._copy(request, bucket, name, to_bucket, to_name), request))
 
+    @operation("POST", f"{_OBJECT}/rewriteTo/b/<to_bucket>/o/<to_name>")
     def _rewrite_object(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Response:
-        version = self._copied(request, bucket, name, to_bucket, to_name)
+        version = self._copy(request, bucket, name, to_bucket, to_name)
         size = str(version.size)
         progress = {"kind": "storage#rewriteResponse", "totalBytesRewritten": size, "objectSize": size, "done": True}
-        return Response.of_json(progress | {"resource": _shown(version, request)})
+        return Response.of_json(progress | {"resource": _describe(version, request)})
 
-    def _copied(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Version:
+    def _copy(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Version:
         """What the request says of the new object replaces all that was said of the old one."""
-        fields = writable(_fields(request))
+        fields = writable_fields(json_object(request.body.read()))
         with self._disk.lock:
-            source = self._source(request, bucket, name)
+            source = self._find_source(request, bucket, name)
             content_type = {"contentType": source.resource.get("contentType")}
             described = content_type | fields if fields else source.fields
-            version = self._disk.copy(source, Announced(to_bucket, to_name, described, Conditions.of(request.query)))
-        return self._told(version)
+            version = self._disk.copy(source, NewObject(to_bucket, to_name, described, Conditions.of(request.query)))
+        return self._notify(version)
 
+    @operation("POST", f"{_OBJECT}/moveTo/o/<to_name>")
     def _move_object(self, request: Request, bucket: str, name: str, to_name: str) -> Response:
         if name == to_name:
             raise malformed("The source and the destination are the same object.")
         with self._disk.lock:
-            source = self._source(request, bucket, name)
-            announced = Announced(bucket, to_name, source.fields, Conditions.of(request.query))
+            source = self._find_source(request, bucket, name)
+            announced = NewObject(bucket, to_name, source.fields, Conditions.of(request.query))
             version = self._disk.copy(source, announced, instead_of=source)
-        return Response.of_json(_shown(self._told(version), request))
+        return Response.of_json(_describe(self._notify(version), request))
 
+    @operation("POST", f"{_OBJECT}/compose")
     def _compose_object(self, request: Request, bucket: str, name: str) -> Response:
-        fields = _fields(request)
-        announced = Announced(bucket, name, fields.get("destination") or {}, Conditions.of(request.query))
+        fields = json_object(request.body.read())
+        announced = NewObject(bucket, name, fields.get("destination") or {}, Conditions.of(request.query))
         with self._disk.lock:
-            sources = [self._component(bucket, source) for source in fields.get("sourceObjects", [])]
-            files = [opened(self._disk.blob(source)) for source in sources]
+            sources = [self._find_component(bucket, source) for source in fields.get("sourceObjects", [])]
+            files = [open_blob(self._disk.blob(source)) for source in sources]
         count = sum(int(source.resource.get("componentCount", 1)) for source in sources)
         with self._disk.drafting() as draft:
-            draft.append(block for file in files for block in blocks_of(file))
+            draft.append(block for file in files for block in read_blocks(file))
             # A composite object has no MD5: https://cloud.google.com/storage/docs/composite-objects
             content = draft.content | {"componentCount": count}
             del content["md5Hash"]
             version = self._disk.publish(draft.path, content, announced)
-        return Response.of_json(_shown(self._told(version), request))
+        return Response.of_json(_describe(self._notify(version), request))
 
-    def _component(self, bucket: str, source: Mapping[str, Any]) -> Version:
-        version = self._disk.version(bucket, str(source.get("name")), whole_number(source, "generation"))
-        wanted = whole_number(source.get("objectPreconditions") or {}, "ifGenerationMatch")
+    def _find_component(self, bucket: str, source: Mapping[str, Any]) -> Version:
+        version = self._disk.version(bucket, str(source.get("name")), integer_value(source, "generation"))
+        wanted = integer_value(source.get("objectPreconditions") or {}, "ifGenerationMatch")
         version.check(Conditions(generation=wanted))
         return version
 
-    def _wanted(self, request: Request, bucket: str, name: str) -> Version:
-        version = self._disk.version(bucket, name, whole_number(request.query, "generation"))
+    def _find_wanted(self, request: Request, bucket: str, name: str) -> Version:
+        version = self._disk.version(bucket, name, integer_value(request.query, "generation"))
         version.check_reading(Conditions.of(request.query))
         return version
 
-    def _source(self, request: Request, bucket: str, name: str) -> Version:
-        version = self._disk.version(bucket, name, whole_number(request.query, "sourceGeneration"))
+    def _find_source(self, request: Request, bucket: str, name: str) -> Version:
+        version = self._disk.version(bucket, name, integer_value(request.query, "sourceGeneration"))
         version.check(Conditions.of(request.query, "ifSource"))
         return version
 
     # Uploads
 
+    @operation("POST", *_UPLOADS)
     def _upload(self, request: Request, bucket: str) -> Response:
         kind = request.argument("uploadType")
         if kind == "resumable" and request.argument("upload_id"):
-            return self._resume_upload(request, bucket)
+            return self._resume_upload(request)
         if kind == "resumable":
             return self._begin_upload(request, bucket)
         if kind in ("multipart", "media"):
-            return Response.of_json(_shown(self._told(upload_at_once(self._disk, request, bucket)), request))
+            return Response.of_json(
+                _describe(self._notify(upload_in_one_request(self._disk, request, bucket)), request)
+            )
         raise malformed("Invalid value for uploadType")
 
     def _begin_upload(self, request: Request, bucket: str) -> Response:
@@ -240,53 +262,29 @@ class SandboxStorage:
         location = f"{_base(request)}/upload/storage/v1/b/{bucket}/o?{query}"
         return Response(200, b"", {"Location": location, "X-GUploader-UploadID": identity})
 
-    def _resume_upload(self, request: Request, _: str) -> Response:
+    @operation("PUT", *_UPLOADS)
+    def _resume_upload(self, request: Request, **_: str) -> Response:
         progress = self._sessions.receive(request.argument("upload_id") or "", request)
         if progress.version is None:
             so_far = {"Range": f"bytes=0-{progress.received_bytes - 1}"} if progress.received_bytes else {}
             return Response(308, b"", so_far)
-        if progress.is_news:
-            self._told(progress.version)
-        return Response.of_json(_shown(progress.version, request))
+        if progress.is_new:
+            self._notify(progress.version)
+        return Response.of_json(_describe(progress.version, request))
 
-    def _cancel_upload(self, request: Request, _: str) -> Response:
+    @operation("DELETE", *_UPLOADS)
+    def _cancel_upload(self, request: Request, **_: str) -> Response:
         self._sessions.cancel(request.argument("upload_id") or "")
         return Response(499)
 
-    def _told(self, version: Version) -> Version:
+    def _notify(self, version: Version) -> Version:
         notice = Notice.of(version)
         for listen in self.on_finalize:
             listen(notice)
         return version
 
-    _ROUTES: ClassVar = _routes(
-        ("GET", "/storage/v1/b", _list_buckets),
-        ("POST", "/storage/v1/b", _insert_bucket),
-        ("GET", _BUCKET, _get_bucket),
-        ("PATCH", _BUCKET, _patch_bucket),
-        ("DELETE", _BUCKET, _delete_bucket),
-        ("GET", _BUCKET + "/iam/testPermissions", _test_permissions),
-        ("GET", _BUCKET + "/notificationConfigs", _list_notifications),
-        ("POST", _BUCKET + "/notificationConfigs", _insert_notification),
-        ("GET", _BUCKET + "/notificationConfigs/{}", _get_notification),
-        ("DELETE", _BUCKET + "/notificationConfigs/{}", _delete_notification),
-        ("GET", _BUCKET + "/o", _list_objects),
-        ("GET", _OBJECT, _get_object),
-        ("GET", "/download" + _OBJECT, _download),
-        ("PATCH", _OBJECT, _patch_object),
-        ("PUT", _OBJECT, _update_object),
-        ("DELETE", _OBJECT, _delete_object),
-        ("POST", _OBJECT + "/copyTo/b/{}/o/{}", _copy_object),
-        ("POST", _OBJECT + "/rewriteTo/b/{}/o/{}", _rewrite_object),
-        ("POST", _OBJECT + "/moveTo/o/{}", _move_object),
-        ("POST", _OBJECT + "/compose", _compose_object),
-        ("POST", _UPLOAD, _upload),
-        ("PUT", _UPLOAD, _resume_upload),
-        ("DELETE", _UPLOAD, _cancel_upload),
-    )
 
-
-def _shown(version: Version, request: Request) -> dict[str, Any]:
+def _describe(version: Version, request: Request) -> dict[str, Any]:
     path = f"/b/{version.bucket}/o/{urllib.parse.quote(version.name, safe='')}"
     generation = version.generation
     return {
@@ -303,16 +301,8 @@ def _shown(version: Version, request: Request) -> dict[str, Any]:
     }
 
 
-def _shown_bucket(resource: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_bucket(resource: Mapping[str, Any]) -> dict[str, Any]:
     return {**resource, "kind": "storage#bucket", "id": resource["name"], "etag": resource["metageneration"]}
-
-
-def _fields(request: Request) -> dict[str, Any]:
-    """The body's JSON object; an empty body says nothing."""
-    fields = json.loads(request.body.read() or b"{}")
-    if not isinstance(fields, dict):
-        raise malformed("A JSON object was expected.")
-    return fields
 
 
 def _base(request: Request) -> str:

@@ -1,7 +1,6 @@
 """The three ways content comes in: at once, with its description in one body, and in a session that can be resumed."""
 
 import dataclasses
-import json
 import re
 import secrets
 import threading
@@ -10,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from local.sandbox.storage.conditions import Conditions
+from local.sandbox.storage.conditions import Conditions, json_object
 from local.sandbox.storage.disk import Disk
 from local.sandbox.storage.draft import Draft
-from local.sandbox.storage.object import Announced, Version
-from local.sandbox.storage.refusal import Refusal, malformed
+from local.sandbox.storage.object import NewObject, Version
+from local.sandbox.storage.refusal import StorageRefusal, malformed
 from local.sandbox.wire import Body, Request
 
 _BLOCK_BYTES = 256 * 1024
@@ -38,7 +37,7 @@ class RelatedParts:
         """The JSON object of the first part; the second part's type stands in for one it lacks."""
         self._read_until(self._delimiter)
         self._read_until(b"\r\n\r\n")
-        described = _object(self._read_until(self._delimiter))
+        described = json_object(self._read_until(self._delimiter))
         header = self._read_until(b"\r\n\r\n").decode("latin-1")
         content_type = re.search(r"(?im)^content-type:\s*(.+?)\s*$", header)
         return ({"contentType": content_type.group(1)} if content_type else {}) | described
@@ -63,7 +62,7 @@ class RelatedParts:
         yield content
 
 
-def upload_at_once(disk: Disk, request: Request, bucket: str) -> Version:
+def upload_in_one_request(disk: Disk, request: Request, bucket: str) -> Version:
     """`uploadType=media` and `uploadType=multipart`."""
     if request.argument("uploadType") == "multipart":
         parts = RelatedParts(request.body, request.headers.get("Content-Type", ""))
@@ -71,7 +70,7 @@ def upload_at_once(disk: Disk, request: Request, bucket: str) -> Version:
     else:
         content_type = request.headers.get("Content-Type")
         described, blocks = {"contentType": content_type} if content_type else {}, request.body.blocks()
-    announced = _announced(request, bucket, described)
+    announced = _new_object(request, bucket, described)
     with disk.drafting() as draft:
         draft.append(blocks)
         _check_sums(draft, announced, request.headers)
@@ -79,13 +78,13 @@ def upload_at_once(disk: Disk, request: Request, bucket: str) -> Version:
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class UploadProgress:
     """How far an upload has come."""
 
     received_bytes: int
     version: Version | None = None
     "The object, once it is whole."
-    is_news: bool = False
+    is_new: bool = False
     "It was written by this very request."
 
 
@@ -100,22 +99,22 @@ class Sessions:
 
     def begin(self, request: Request, bucket: str) -> str:
         """The new session's id; what is refused at the end is refused here already, before the bytes come."""
-        described = _object(request.body.read() or b"{}")
+        described = json_object(request.body.read())
         if content_type := request.headers.get("X-Upload-Content-Type"):
             described.setdefault("contentType", content_type)
-        announced = _announced(request, bucket, described)
+        announced = _new_object(request, bucket, described)
         self._disk.check(announced)
         identity = secrets.token_hex(16)
         with self._disk.lock, self._disk.database as database:
             database.execute("INSERT INTO uploads VALUES (?, ?, ?, NULL)", (identity, time.time(), announced.to_json()))
         return identity
 
-    def receive(self, identity: str, request: Request) -> Progress:
+    def receive(self, identity: str, request: Request) -> UploadProgress:
         """Take the next bytes, or none: then the client asks how far it has come."""
         session = self._session(identity)
         with session.lock:
             if session.result:
-                return Progress(session.draft.size, session.result)
+                return UploadProgress(session.draft.size, session.result)
             if self._open.get(identity) is not session:
                 raise _no_such_session()
             try:
@@ -127,8 +126,8 @@ class Sessions:
                 self._lost.add(identity)
                 raise
             if not whole:
-                return Progress(session.draft.size)
-            return Progress(session.draft.size, self._finish(identity, session, request), is_news=True)
+                return UploadProgress(session.draft.size)
+            return UploadProgress(session.draft.size, self._finish(identity, session, request), is_new=True)
 
     def cancel(self, identity: str) -> None:
         session = self._session(identity)
@@ -140,7 +139,7 @@ class Sessions:
             _check_sums(session.draft, session.announced, request.headers)
             draft = session.draft
             session.result = self._disk.publish(draft.path, draft.content, session.announced, upload=identity)
-        except Refusal:
+        except StorageRefusal:
             self.cancel(identity)
             raise
         self._open.pop(identity, None)
@@ -154,15 +153,15 @@ class Sessions:
     def _session(self, identity: str) -> "_Session":
         with self._disk.lock:
             if identity in self._lost:
-                raise Refusal(503, "backendError", "The disk is full.")
+                raise StorageRefusal(503, "backendError", "The disk is full.")
             if identity not in self._open:
                 row = self._disk.database.execute(
                     "SELECT announced, result FROM uploads WHERE id = ?", (identity,)
                 ).fetchone()
                 if row is None:
                     raise _no_such_session()
-                result = Version.of_json(row[1]) if row[1] else None
-                session = _Session(Announced.of_json(row[0]), self._disk.draft(identity), result)
+                result = Version.from_json(row[1]) if row[1] else None
+                session = _Session(NewObject.from_json(row[0]), self._disk.draft(identity), result)
                 if result:
                     return session
                 self._open[identity] = session
@@ -171,7 +170,7 @@ class Sessions:
 
 @dataclasses.dataclass
 class _Session:
-    announced: Announced
+    announced: NewObject
     draft: Draft
     result: Version | None
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -208,14 +207,14 @@ def _without_first(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
         count = max(count - len(block), 0)
 
 
-def _announced(request: Request, bucket: str, described: Mapping[str, Any]) -> Announced:
+def _new_object(request: Request, bucket: str, described: Mapping[str, Any]) -> NewObject:
     name = request.argument("name") or described.get("name")
     if not isinstance(name, str):
         raise malformed("Required object name is missing.")
-    return Announced(bucket, name, described, Conditions.of(request.query))
+    return NewObject(bucket, name, described, Conditions.of(request.query))
 
 
-def _check_sums(draft: Draft, announced: Announced, headers: Mapping[str, str]) -> None:
+def _check_sums(draft: Draft, announced: NewObject, headers: Mapping[str, str]) -> None:
     """Whether the content has the checksums that came with it, at the start or at the end."""
     given = {field: announced.fields.get(field) for field in ("crc32c", "md5Hash")} | _header_hashes(headers)
     for field, value in given.items():
@@ -230,12 +229,5 @@ def _header_hashes(headers: Mapping[str, str]) -> dict[str, str]:
     return {fields[name]: value for name, value in pairs if name in fields}
 
 
-def _no_such_session() -> Refusal:
-    return Refusal(404, "notFound", "No such upload session.")
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise malformed("A JSON object was expected.")
-    return value
+def _no_such_session() -> StorageRefusal:
+    return StorageRefusal(404, "notFound", "No such upload session.")

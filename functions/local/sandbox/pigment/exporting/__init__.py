@@ -5,8 +5,8 @@ from pathlib import Path
 from uuid import UUID
 
 from local.sandbox.pigment.exporting import grid, listing, names
-from local.sandbox.pigment.exporting.asked import GridRequest, ListRequest, TableRequest, Unanswerable
-from local.sandbox.pigment.exporting.text import Extract, Style
+from local.sandbox.pigment.exporting.csv_text import Extract, Style
+from local.sandbox.pigment.exporting.request_bodies import GridRequest, ListRequest, TableRequest, Unanswerable
 from local.sandbox.pigment.imports import ImportingWorkspace
 from local.sandbox.pigment.model import Block, BlockColumn, Scenario, View
 
@@ -48,52 +48,52 @@ class ExportingWorkspace(ImportingWorkspace):
 
     def modality(self, block: str, name: str) -> str:
         """The id of an item of a list."""
-        return str(names.modality(block, name))
+        return str(names.modality_id(block, name))
 
     def is_too_big(self, view: View) -> bool:
         if self.view_limit_rows is None:
             return False
-        shown = self._shown(self.records.get(Block, view.block))
+        shown = self._extract_of_view(self.records.get(Block, view.block))
         rows = sum(self.database.number(query) for query in shown.counts())
         return rows > self.view_limit_rows
 
     def export_view(self, view: View, style: Style) -> Iterator[bytes]:
         block = self.records.get(Block, view.block)
-        return self._written(self._shown(block), style.of(block))
+        return self._write_csv(self._extract_of_view(block), style.of(block))
 
-    def export_list(self, block: Block, asked: ListRequest, style: Style) -> Iterator[bytes]:
+    def export_list(self, block: Block, requested: ListRequest, style: Style) -> Iterator[bytes]:
         """Raises Unanswerable."""
-        return self._written(listing.as_asked(block, asked, self._list_of), style.of(block))
+        return self._write_csv(listing.for_request(block, requested, self._list_of), style.of(block))
 
-    def export_grid(self, block: Block, asked: GridRequest, style: Style) -> Iterator[bytes]:
+    def export_grid(self, block: Block, requested: GridRequest, style: Style) -> Iterator[bytes]:
         """A metric or a table; raises Unanswerable."""
-        metrics = self._metrics_of(block, asked)
-        hidden = [each for each in dict.fromkeys(grid.filtered_by(asked.export_filter)) if each not in metrics]
-        scenarios = [self._scenario(each) for each in asked.scenarios or ()]
-        return self._written(self._grid(metrics, hidden, scenarios).as_asked(asked), style.of(block))
+        metrics = self._metrics_of(block, requested)
+        hidden = [each for each in dict.fromkeys(grid.filtered_metrics(requested.export_filter)) if each not in metrics]
+        scenarios = [self._scenario(each) for each in requested.scenarios or ()]
+        return self._write_csv(self._grid(metrics, hidden, scenarios).for_request(requested), style.of(block))
 
-    def _written(self, extract: Extract, style: Style) -> Iterator[bytes]:
-        return _chained(style.header(extract), self.database.lines(style.queries(extract)))
+    def _write_csv(self, extract: Extract, style: Style) -> Iterator[bytes]:
+        return _chain(style.header(extract), self.database.lines(style.queries(extract)))
 
-    def _shown(self, block: Block) -> Extract:
+    def _extract_of_view(self, block: Block) -> Extract:
         if block.type in ("Metric", "Table"):
-            return self._grid(self._metrics_of(block), [], []).as_shown()
-        return listing.as_shown(block)
+            return self._grid(self._metrics_of(block), [], []).for_view()
+        return listing.for_view(block)
 
-    def _metrics_of(self, block: Block, asked: GridRequest | None = None) -> list[str]:
+    def _metrics_of(self, block: Block, requested: GridRequest | None = None) -> list[str]:
         if block.type == "Metric":
             return [block.id]
-        wanted = [str(each) for each in asked.metrics or ()] if isinstance(asked, TableRequest) else []
+        wanted = [str(each) for each in requested.metrics or ()] if isinstance(requested, TableRequest) else []
         unknown = set(wanted) - set(block.metrics)
         if unknown:
             raise Unanswerable(f"{block.name} has no metric {', '.join(sorted(unknown))}.")
         return wanted or list(block.metrics)
 
     def _grid(self, shown: list[str], hidden: list[str], scenarios: list[Scenario]) -> grid.Grid:
-        asked: list[Scenario | None] = [*scenarios] or [None]
+        requested: list[Scenario | None] = [*scenarios] or [None]
         holders = [
             (scenario, [self._metric(scenario.blocks.get(each, each) if scenario else each) for each in shown + hidden])
-            for scenario in asked
+            for scenario in requested
         ]
         return grid.Grid([self._metric(each) for each in shown + hidden], len(shown), holders)
 
@@ -122,6 +122,6 @@ class ExportingWorkspace(ImportingWorkspace):
         return scenario
 
 
-def _chained(header: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(header: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
     yield header
     yield from lines

@@ -5,21 +5,21 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from local.sandbox.duck import literal
+from local.sandbox.duckdb_engine import literal
 from local.sandbox.pigment.database import comparable, table
 from local.sandbox.pigment.exporting import names
-from local.sandbox.pigment.exporting.asked import (
+from local.sandbox.pigment.exporting.csv_text import ExportedField, Extract
+from local.sandbox.pigment.exporting.request_bodies import (
     Comparison,
-    Condition,
-    DimensionFilter,
-    ExportFilter,
     GridRequest,
+    RequestedCondition,
+    RequestedDimensionFilter,
+    RequestedField,
+    RequestedFilter,
+    RequestedValueFilter,
     TableRequest,
     Unanswerable,
-    ValueFilter,
 )
-from local.sandbox.pigment.exporting.asked import Field as AskedField
-from local.sandbox.pigment.exporting.text import Extract, Field
 from local.sandbox.pigment.model import Block, PropertyType, Scenario
 
 _OPERATORS: dict[Comparison, str] = {
@@ -68,34 +68,34 @@ class Grid:
     def dimensions(self) -> list[Dimension]:
         return list(dict.fromkeys(dimension for metric in self.metrics for dimension in metric.dimensions))
 
-    def as_shown(self) -> Extract:
+    def for_view(self) -> Extract:
         """A view's file, by the names that people know."""
         return Extract(self._every_field(friendly=True), self._sources("true"))
 
-    def as_asked(self, asked: GridRequest) -> Extract:
+    def for_request(self, requested: GridRequest) -> Extract:
         """Raises Unanswerable."""
-        conditions = [self._is_item(each) for each in asked.filters or ()]
-        conditions += [self._passes(asked.export_filter)] if asked.export_filter else []
-        friendly = bool(asked.friendly_headers)
-        chosen = asked.fields if isinstance(asked, TableRequest) else None
+        conditions = [self._is_item(each) for each in requested.filters or ()]
+        conditions += [self._filter(requested.export_filter)] if requested.export_filter else []
+        friendly = bool(requested.friendly_headers)
+        chosen = requested.fields if isinstance(requested, TableRequest) else None
         fields = self._every_field(friendly) if chosen is None else [self._field(each, friendly) for each in chosen]
         return Extract(fields, self._sources(" AND ".join(conditions) or "true"))
 
-    def _every_field(self, friendly: bool) -> list[Field]:
+    def _every_field(self, friendly: bool) -> list[ExportedField]:
         """Where Pigment puts the scenario is not said; here it follows the dimensions."""
         scenarios = [self._scenario(friendly)] if self._names_scenarios else []
         dimensions = [self._dimension(each, friendly) for each in self.dimensions]
         return [*dimensions, *scenarios, *(self._value(each, friendly) for each in self.metrics[: self.shown])]
 
-    def _field(self, asked: AskedField, friendly: bool) -> Field:
-        found = self._found(asked, friendly)
+    def _field(self, requested: RequestedField, friendly: bool) -> ExportedField:
+        found = self._found(requested, friendly)
         if found is None:
-            raise Unanswerable(f"There is no {asked.type} {asked.source_id}.")
-        return found if asked.display_name is None else dataclasses.replace(found, header=asked.display_name)
+            raise Unanswerable(f"There is no {requested.type} {requested.source_id}.")
+        return found if requested.display_name is None else dataclasses.replace(found, header=requested.display_name)
 
-    def _found(self, asked: AskedField, friendly: bool) -> Field | None:
-        wanted = str(asked.source_id)
-        match asked.type:
+    def _found(self, requested: RequestedField, friendly: bool) -> ExportedField | None:
+        wanted = str(requested.source_id)
+        match requested.type:
             case "DimensionField":
                 return next((self._dimension(each, friendly) for each in self.dimensions if each.id == wanted), None)
             case "ValueField":
@@ -104,17 +104,17 @@ class Grid:
             case _:
                 return self._scenario(friendly) if self._names_scenarios else None
 
-    def _dimension(self, dimension: Dimension, friendly: bool) -> Field:
+    def _dimension(self, dimension: Dimension, friendly: bool) -> ExportedField:
         header = dimension.name if friendly else names.technical(dimension.id, dimension.name)
-        return Field(header, self._column(dimension), dimension.type)
+        return ExportedField(header, self._column(dimension), dimension.type)
 
-    def _value(self, metric: Metric, friendly: bool) -> Field:
+    def _value(self, metric: Metric, friendly: bool) -> ExportedField:
         header = metric.block.name if friendly else names.technical(metric.block.id, metric.block.name)
-        return Field(header, f"m{self.metrics.index(metric)}", metric.type)
+        return ExportedField(header, f"m{self.metrics.index(metric)}", metric.type)
 
-    def _scenario(self, friendly: bool) -> Field:
+    def _scenario(self, friendly: bool) -> ExportedField:
         application = self.metrics[0].block.application
-        return Field("Scenario" if friendly else names.technical(application, "Scenario"), "scenario", "text")
+        return ExportedField("Scenario" if friendly else names.technical(application, "Scenario"), "scenario", "text")
 
     @property
     def _names_scenarios(self) -> bool:
@@ -154,58 +154,63 @@ class Grid:
         filled = f"{_property(metric, metric.value)} IS NOT NULL"
         return f"SELECT {', '.join([*dimensions, *values, position])} FROM {table(metric.block)} WHERE {filled}"
 
-    def _passes(self, asked: ExportFilter) -> str:
-        parts = {"And": asked.all_of, "Or": asked.any_of, "Dimension": asked.dimension, "Value": asked.value}
-        match parts[asked.type]:
+    def _filter(self, requested: RequestedFilter) -> str:
+        parts = {
+            "And": requested.all_of,
+            "Or": requested.any_of,
+            "Dimension": requested.dimension,
+            "Value": requested.value,
+        }
+        match parts[requested.type]:
             case list() as parts_of_it:
-                joined = f" {asked.type.upper()} ".join(self._passes(each) for each in parts_of_it)
+                joined = f" {requested.type.upper()} ".join(self._filter(each) for each in parts_of_it)
                 return f"({joined or 'true'})"
-            case DimensionFilter() as dimension:
+            case RequestedDimensionFilter() as dimension:
                 return self._is_item(dimension)
-            case ValueFilter() as value:
+            case RequestedValueFilter() as value:
                 return self._compares(value)
-        raise Unanswerable(f"A filter of the type {asked.type} says what it filters in {asked.type.lower()!r}.")
+        raise Unanswerable(f"A filter of the type {requested.type} says what it filters in {requested.type.lower()!r}.")
 
-    def _is_item(self, asked: DimensionFilter) -> str:
+    def _is_item(self, requested: RequestedDimensionFilter) -> str:
         """The description: only rows where the target dimension is defined will be filtered by this."""
-        dimension = next((each for each in self.dimensions if each.id == str(asked.dimension_id)), None)
-        if dimension is None or not asked.modality_ids:
+        dimension = next((each for each in self.dimensions if each.id == str(requested.dimension_id)), None)
+        if dimension is None or not requested.modality_ids:
             return "true"
         column = self._column(dimension)
-        return f"({column} IS NULL OR {names.is_modality(dimension.id, column, asked.modality_ids)})"
+        return f"({column} IS NULL OR {names.is_modality(dimension.id, column, requested.modality_ids)})"
 
-    def _compares(self, asked: ValueFilter) -> str:
+    def _compares(self, requested: RequestedValueFilter) -> str:
         """The description: only rows where that metric could be defined, all its dimensions are, will be filtered."""
-        metric = next(each for each in self.metrics if each.block.id == str(asked.metric_id))
+        metric = next(each for each in self.metrics if each.block.id == str(requested.metric_id))
         undefined = [f"{self._column(each)} IS NULL" for each in metric.dimensions]
         value = comparable(f"m{self.metrics.index(metric)}", metric.type)
-        return f"({' OR '.join([*undefined, _meets(value, metric.type, asked.condition)])})"
+        return f"({' OR '.join([*undefined, _condition(value, metric.type, requested.condition)])})"
 
 
-def filtered_by(asked: ExportFilter | None) -> Iterable[str]:
+def filtered_metrics(requested: RequestedFilter | None) -> Iterable[str]:
     """The metrics whose values a filter looks at."""
-    if asked:
-        for each in (*(asked.all_of or ()), *(asked.any_of or ())):
-            yield from filtered_by(each)
-        if asked.value:
-            yield str(asked.value.metric_id)
+    if requested:
+        for each in (*(requested.all_of or ()), *(requested.any_of or ())):
+            yield from filtered_metrics(each)
+        if requested.value:
+            yield str(requested.value.metric_id)
 
 
 def _property(metric: Metric, name: str) -> str:
     return f"p{metric.block.position(name)}"
 
 
-def _meets(value: str, kind: PropertyType, asked: Condition) -> str:
-    if asked.type == "IsNotBlank":
-        if asked.value is not None:
+def _condition(value: str, kind: PropertyType, requested: RequestedCondition) -> str:
+    if requested.type == "IsNotBlank":
+        if requested.value is not None:
             raise Unanswerable("IsNotBlank compares with nothing.")
         return f"{value} IS NOT NULL"
-    return f"coalesce({value} {_OPERATORS[asked.type]} {_operand(kind, asked)}, false)"
+    return f"coalesce({value} {_OPERATORS[requested.type]} {_operand(kind, requested)}, false)"
 
 
-def _operand(kind: PropertyType, asked: Condition) -> str:
+def _operand(kind: PropertyType, requested: RequestedCondition) -> str:
     """The description: must be the same type as the property being filtered."""
-    match kind, asked.value:
+    match kind, requested.value:
         case "boolean", bool() as flag:
             return str(flag).lower()
         case "number" | "integer", (int() | float()) as number if not isinstance(number, bool):
@@ -217,4 +222,4 @@ def _operand(kind: PropertyType, asked: Condition) -> str:
                 raise Unanswerable(f"{text} is no date.") from None
         case "text" | "dimension", str() as text:
             return literal(text)
-    raise Unanswerable(f"A {kind} is not compared with {asked.value!r}.")
+    raise Unanswerable(f"A {kind} is not compared with {requested.value!r}.")

@@ -5,7 +5,7 @@ import re
 import string
 from uuid import UUID
 
-from local.sandbox.duck import literal
+from local.sandbox.duckdb_engine import literal
 
 _SUFFIX_LETTERS = string.ascii_uppercase + string.digits
 
@@ -17,7 +17,7 @@ def technical(owner: str, name: str) -> str:
     return f"{re.sub('[^a-z0-9]+', '_', name.lower())}_{suffix}"
 
 
-def modality(block: str, name: str) -> UUID:
+def modality_id(block: str, name: str) -> UUID:
     """The id of an item of a list, by the first property of the list."""
     return UUID(hashlib.md5(f"{block}{name}".encode(), usedforsecurity=False).hexdigest())
 

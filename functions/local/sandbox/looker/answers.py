@@ -3,8 +3,8 @@
 import dataclasses
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from local.sandbox.wire import Request, Response
 
@@ -12,11 +12,9 @@ from local.sandbox.wire import Request, Response
 # docs.looker.com; under the documentation's present host it stays on this machine.
 _ERRORS = "https://docs.cloud.google.com/looker/docs/r/err/4.0"
 
-Answer = TypeVar("Answer", bound=Callable[..., Response])
-
 
 @dataclasses.dataclass(eq=False)
-class Refusal(Exception):
+class LookerRefusal(Exception):
     """An answer that is an error."""
 
     status: int
@@ -24,60 +22,18 @@ class Refusal(Exception):
     faults: tuple[Mapping[str, str], ...] = ()
 
 
-def not_found() -> Refusal:
+def not_found() -> LookerRefusal:
     """What is not there, and what the caller may not see."""
-    return Refusal(404, "Not found")
+    return LookerRefusal(404, "Not found")
 
 
-def invalid(field: str, code: str, message: str) -> Refusal:
-    return Refusal(422, "Validation Failed", ({"field": field, "code": code, "message": message},))
+def invalid(field: str, code: str, message: str) -> LookerRefusal:
+    return LookerRefusal(422, "Validation Failed", ({"field": field, "code": code, "message": message},))
 
 
-@dataclasses.dataclass(frozen=True)
-class Route:
-    """One operation: its address and the method that answers it."""
-
-    method: str
-    pattern: str
-    address: re.Pattern[str]
-    answer: Callable[..., Response]
-    public: bool
-
-
-_MARK = "_routes"
-
-
-def route(method: str, pattern: str, *, public: bool = False) -> Callable[[Answer], Answer]:
-    """Answer requests for `/looks/{look_id}` with the method below; only `public` ones come without a token."""
-    address = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern))
-
-    def marked(answer: Answer) -> Answer:
-        setattr(answer, _MARK, [*getattr(answer, _MARK, []), Route(method, pattern, address, answer, public)])
-        return answer
-
-    return marked
-
-
-def routes_of(part: object) -> list[Route]:
-    """What a part of the site answers, in the order it is written."""
-    return [
-        dataclasses.replace(known, answer=getattr(part, name))
-        for name, answer in vars(type(part)).items()
-        for known in getattr(answer, _MARK, [])
-    ]
-
-
-def find(request: Request, routes: Iterable[Route]) -> tuple[Route | None, dict[str, str]]:
-    """The route of a request, and the values in its path."""
-    for known in routes:
-        if known.method == request.method and (found := known.address.fullmatch(request.raw_path)):
-            return known, {name: urllib.parse.unquote(value) for name, value in found.groupdict().items()}
-    return None, {}
-
-
-def refused(refusal: Refusal, request: Request, found: Route | None) -> Response:
-    """Looker's shape of an error; its address names the operation, with `:look_id` for a value."""
-    pattern = re.sub(r"\{(\w+)\}", r":\1", found.pattern if found else request.path).removeprefix("/api/4.0")
+def error_response(refusal: LookerRefusal, request: Request, path: str) -> Response:
+    """Return an error in Looker's shape; its address names the operation, with `:look_id` for a value."""
+    pattern = re.sub(r"<(\w+)>", r":\1", path).removeprefix("/api/4.0")
     documentation_url = f"{_ERRORS}/{refusal.status}/{request.method.lower()}{pattern}"
     answer: dict[str, Any] = {"message": refusal.message, "documentation_url": documentation_url}
     if refusal.faults:
@@ -85,21 +41,21 @@ def refused(refusal: Refusal, request: Request, found: Route | None) -> Response
     return Response.of_json(answer, refusal.status)
 
 
-def address_of(request: Request) -> str:
+def base_url(request: Request) -> str:
     """Where the client believes this instance to be."""
     return f"http://{request.headers.get('Host') or 'localhost'}"
 
 
-def selected(request: Request, whole: Any) -> Response:
+def select_fields(request: Request, whole: Any) -> Response:
     """Only the keys that `fields` names; `query(id,model)` reaches one level down."""
     wanted = request.argument("fields")
     if not wanted:
         return Response.of_json(whole)
     keys = dict(re.findall(r"(\w+)(?:\(([^)]*)\))?", wanted))
-    return Response.of_json([_cut(one, keys) for one in whole] if isinstance(whole, list) else _cut(whole, keys))
+    return Response.of_json([_select(one, keys) for one in whole] if isinstance(whole, list) else _select(whole, keys))
 
 
-def _cut(whole: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+def _select(whole: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
     cut = {}
     for name in keys.keys() & whole.keys():
         inner = re.findall(r"\w+", keys[name])
@@ -108,20 +64,20 @@ def _cut(whole: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
     return cut
 
 
-def page(request: Request, rows: Sequence[dict[str, Any]]) -> Response:
+def paginate(request: Request, rows: Sequence[dict[str, Any]]) -> Response:
     """A list, sorted and cut as asked; how much there is stands in its headers, but only where `limit` was sent.
 
     Source: sdk-codegen, `docs/paging.md`.
     """
-    rows = _sorted(rows, request.argument("sorts") or "id")
-    limit, offset = whole_number(request, "limit"), whole_number(request, "offset") or 0
-    response = selected(request, rows[offset:][:limit])
+    rows = _sort(rows, request.argument("sorts") or "id")
+    limit, offset = integer_argument(request, "limit"), integer_argument(request, "offset") or 0
+    response = select_fields(request, rows[offset:][:limit])
     if limit is not None:
         response.headers |= {"X-Total-Count": str(len(rows)), "Link": _links(request, len(rows), limit, offset)}
     return response
 
 
-def _sorted(rows: Sequence[dict[str, Any]], sorts: str) -> list[dict[str, Any]]:
+def _sort(rows: Sequence[dict[str, Any]], sorts: str) -> list[dict[str, Any]]:
     """By the fields named, the first of them above all; numbers in texts, such as ids, by their size."""
     found = list(rows)
     for sort in reversed(sorts.split(",")):
@@ -139,21 +95,21 @@ def _links(request: Request, total: int, limit: int, offset: int) -> str:
     others = {name: values for name, values in request.query.items() if name not in {"limit", "offset"}}
     places = {"first": 0, "last": max(0, total - 1) // max(1, limit) * limit, "next": offset + limit}
     places |= {"prev": max(0, offset - limit)} if offset else {}
-    address = f"{address_of(request)}{request.raw_path}"
+    address = f"{base_url(request)}{request.raw_path}"
     return ",".join(
         f'<{address}?{urllib.parse.urlencode({**others, "limit": limit, "offset": place}, doseq=True)}>; rel="{name}"'
         for name, place in places.items()
     )
 
 
-def matching(request: Request, rows: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
+def search(request: Request, rows: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
     """Rows that fit what was searched for: all of it, or with `filter_or` any of it."""
     wanted = {name: text for name in names if (text := request.argument(name)) is not None}
     enough = any if request.argument("filter_or") == "true" and wanted else all
-    return [row for row in rows if enough(_fits(row.get(name), text) for name, text in wanted.items())]
+    return [row for row in rows if enough(_matches(row.get(name), text) for name, text in wanted.items())]
 
 
-def _fits(value: Any, wanted: str) -> bool:
+def _matches(value: Any, wanted: str) -> bool:
     """As `search_users` describes it: LIKE without regard to case, true or false, and whether there is a value."""
     if wanted.upper() in {"IS NULL", "NOT NULL"}:
         return (value is None) == (wanted.upper() == "IS NULL")
@@ -163,7 +119,7 @@ def _fits(value: Any, wanted: str) -> bool:
     return value is not None and re.fullmatch(like, str(value), re.IGNORECASE | re.DOTALL) is not None
 
 
-def whole_number(request: Request, name: str) -> int | None:
+def integer_argument(request: Request, name: str) -> int | None:
     """A parameter that is an integer where it is given."""
     text = request.argument(name)
     if text is None:
@@ -176,11 +132,11 @@ def whole_number(request: Request, name: str) -> int | None:
 def json_object(request: Request) -> dict[str, Any]:
     """The body of a POST: docs.cloud.google.com/looker/docs/api-troubleshooting lists both faults under 400."""
     if (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower() != "application/json":
-        raise Refusal(400, "The Content-Type must be application/json")
+        raise LookerRefusal(400, "The Content-Type must be application/json")
     try:
         body = request.json()
     except ValueError:
-        raise Refusal(400, "Problems parsing JSON") from None
+        raise LookerRefusal(400, "Problems parsing JSON") from None
     if not isinstance(body, dict):
-        raise Refusal(400, "The body must be a JSON object")
+        raise LookerRefusal(400, "The body must be a JSON object")
     return body

@@ -4,15 +4,15 @@ import csv
 import dataclasses
 import io
 
-from local.sandbox.duck import literal
-from local.sandbox.pigment.exporting.asked import DateFormat, Delimiter
+from local.sandbox.duckdb_engine import literal
+from local.sandbox.pigment.exporting.request_bodies import DateFormat, DelimiterName
 from local.sandbox.pigment.model import Block, PropertyType
 
-_DELIMITERS: dict[Delimiter, str] = {"Semicolon": ";", "Comma": ","}
+_DELIMITERS: dict[DelimiterName, str] = {"Semicolon": ";", "Comma": ","}
 
 
 @dataclasses.dataclass(frozen=True)
-class Field:
+class ExportedField:
     """One column of the file."""
 
     header: str
@@ -24,7 +24,7 @@ class Field:
 class Extract:
     """What a file holds, whatever it looks like."""
 
-    fields: list[Field]
+    fields: list[ExportedField]
     sources: list[str]
     "What stands in SQL after FROM; each adds its rows to the file."
 
@@ -41,7 +41,7 @@ class Style:
     """How a file looks."""
 
     dates: DateFormat
-    delimiter: Delimiter = "Semicolon"
+    delimiter: DelimiterName = "Semicolon"
     legacy_time: bool = True
     "Dates of tables and metrics carry a time and its offset in the legacy format; those of lists do not."
     decimal_comma: bool = False
@@ -68,7 +68,7 @@ class Style:
     def _delimiter(self) -> str:
         return _DELIMITERS[self.delimiter]
 
-    def _text(self, field: Field) -> str:
+    def _text(self, field: ExportedField) -> str:
         """SQL for a value as it stands in the file; blank where there is none."""
         match field.type:
             case "date" if self.dates == "Iso8601":

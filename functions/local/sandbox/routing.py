@@ -1,0 +1,76 @@
+"""Dispatch of requests to the methods of a site, by HTTP method and path."""
+
+import dataclasses
+import urllib.parse
+from collections.abc import Callable
+from typing import TypeVar
+
+from werkzeug.routing import BaseConverter, Map, Rule
+
+from local.sandbox.wire import Request, Response
+
+Handler = TypeVar("Handler", bound=Callable[..., Response])
+_ATTRIBUTE = "_operations"
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """A method of a site and the requests that it answers."""
+
+    method: str
+    path: str
+    "A path of `werkzeug.routing`: `/looks/<look_id>`."
+    access: str
+    "The access that the caller needs, as the site names it."
+    answer: Callable[..., Response]
+
+
+def operation(method: str, *paths: str, access: str = "") -> Callable[[Handler], Handler]:
+    """Answer requests for any of these paths with the decorated method; it receives the path's values by name."""
+
+    def register(handler: Handler) -> Handler:
+        found = [Operation(method, path, access, handler) for path in paths]
+        setattr(handler, _ATTRIBUTE, [*getattr(handler, _ATTRIBUTE, []), *found])
+        return handler
+
+    return register
+
+
+class Router:
+    """The operations of a site, or of the parts that it consists of."""
+
+    def __init__(self, *parts: object) -> None:
+        rules = [_rule(found) for part in parts for found in _operations(part)]
+        # A path is matched as it was sent, slash for slash: no redirect to a path that looks better.
+        site = Map(rules, converters={"default": _Segment}, merge_slashes=False, redirect_defaults=False)
+        self._urls = site.bind("sandbox")
+
+    def find(self, request: Request) -> tuple[Operation, dict[str, str]]:
+        """Return the operation that answers a request, and the values in its path.
+
+        Raises:
+            werkzeug.exceptions.HTTPException: NotFound or MethodNotAllowed.
+        """
+        found, values = self._urls.match(request.raw_path, request.method)
+        return found, dict(values)
+
+
+class _Segment(BaseConverter):
+    """One segment of a path, decoded after the match: `%2F` in an object's name does not end the segment."""
+
+    def to_python(self, value: str) -> str:
+        return urllib.parse.unquote(value)
+
+
+def _operations(part: object) -> list[Operation]:
+    return [
+        dataclasses.replace(found, answer=getattr(part, name))
+        for name, handler in vars(type(part)).items()
+        for found in getattr(handler, _ATTRIBUTE, [])
+    ]
+
+
+def _rule(found: Operation) -> Rule:
+    rule = Rule(found.path, endpoint=found, methods=[found.method])
+    rule.methods = {found.method}  # werkzeug adds HEAD to GET; no vendor describes it
+    return rule
