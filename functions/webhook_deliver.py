@@ -11,13 +11,11 @@ import flask
 import functions_framework
 import msgspec
 
-from common.flows.deliver import DeliveryCounts, deliver
+from common.flows.deliver import deliver, log_counts
 from common.flows.watch import watch
 from common.platform import log, web
-from common.platform.errors import BridgeError, as_bridge_error
+from common.platform.errors import as_bridge_error
 from common.runs import instance
-from common.runs.instance import Instance
-from common.storage import inbox
 
 log.configure()
 
@@ -45,7 +43,7 @@ def webhook_deliver(request: flask.Request) -> flask.Response:
         counts = contextvars.copy_context().run(deliver, here, bridge, hint)
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
         return web.refuse(as_bridge_error(error))
-    _log(here, counts, is_sweep=hint is None)
+    log_counts(here, counts, is_sweep=hint is None)
     if hint is None:
         watch(here, bridge)
     return web.respond(counts, counts.status, counts.error)
@@ -59,23 +57,3 @@ def _hint(body: bytes | None) -> str | None:
         return None
     folder, _, rest = name.partition("/")
     return rest.partition("/")[0] if folder == "inbox" else None
-
-
-def _log(here: Instance, counts: DeliveryCounts, *, is_sweep: bool) -> None:
-    log.log.info(
-        "inbox processed",
-        delivered=counts.delivered,
-        waiting=counts.waiting,
-        dead=counts.dead,
-        oldest_waiting_s=_oldest_waiting_s(here) if counts.waiting else 0,
-        sweep=is_sweep,
-    )
-
-
-def _oldest_waiting_s(here: Instance) -> int | None:
-    """Return None if storage does not answer: the deliveries that were landed are reported all the same."""
-    try:
-        arrived_at = inbox.oldest(here.store)
-    except BridgeError:
-        return None
-    return max(0, round((here.clock.now() - arrived_at).total_seconds())) if arrived_at else 0

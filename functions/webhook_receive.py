@@ -9,7 +9,7 @@ from common import bridge_yaml
 from common.flows import receive as receiving
 from common.looker import action
 from common.platform import log, web
-from common.platform.errors import BodyTooLong, MalformedRequest, NoSuchJob, as_bridge_error
+from common.platform.errors import BodyTooLong, MalformedRequest, as_bridge_error
 from common.runs import instance
 from common.runs.instance import Instance
 
@@ -48,7 +48,8 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
     event = request.headers.get("X-Looker-Webhook-Id")
     call = action.parse_path(request.path)
     if call is None:
-        relay = _find_relay(request, here, recent)
+        configuration = request.args.get("configurationId", "")
+        relay = receiving.find_relay(here, recent, unquote(request.path), configuration)
         log.bind(job=relay.name)
         message = receiving.receive(here, relay, _read(request), event)
         return web.respond({"looker": {"success": True, "message": message}}, 200)
@@ -61,14 +62,6 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
         case _:
             body = _read(request)
             return web.respond_in_time(lambda: _execute(here, bridge, call.relay, body, event))
-
-
-def _find_relay(request: flask.Request, here: Instance, recent: bridge_yaml.Bridge) -> bridge_yaml.AnyRelay:
-    path, configuration = unquote(request.path), request.args.get("configurationId", "")
-    try:
-        return receiving.find_relay(recent, path, configuration)
-    except NoSuchJob:
-        return receiving.find_relay(here.config(), path, configuration)
 
 
 def _execute(

@@ -18,6 +18,7 @@ from common.looker.client import CAPS
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy, class_of
+from common.platform.log import log
 from common.runs import cursors, guards, leases
 from common.runs.ends import End
 from common.runs.instance import Instance
@@ -71,6 +72,26 @@ def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = N
     for relays in _by_configuration(bridge, hint):
         counts = counts.plus(_deliver_all(instance, bridge, relays, deadline))
     return counts if hint in bridge.relays else counts.plus(_orphaned(instance, bridge))
+
+
+def log_counts(instance: Instance, counts: DeliveryCounts, *, is_sweep: bool) -> None:
+    log.info(
+        "inbox processed",
+        delivered=counts.delivered,
+        waiting=counts.waiting,
+        dead=counts.dead,
+        oldest_waiting_s=_oldest_waiting_s(instance) if counts.waiting else 0,
+        sweep=is_sweep,
+    )
+
+
+def _oldest_waiting_s(instance: Instance) -> int | None:
+    """Return None if storage does not answer: the deliveries that were landed are reported all the same."""
+    try:
+        arrived_at = inbox.oldest(instance.store)
+    except BridgeError:
+        return None
+    return max(0, round((instance.clock.now() - arrived_at).total_seconds())) if arrived_at else 0
 
 
 def _orphaned(instance: Instance, bridge: bridge_yaml.Bridge) -> DeliveryCounts:

@@ -44,16 +44,24 @@ def expect_token(headers: Headers, secrets: Secrets, settings: bridge_yaml.Webho
         raise TokenRefused("Neither X-Looker-Webhook-Token nor Authorization contains the webhook token.")
 
 
-def find_relay(bridge: bridge_yaml.Bridge, path: str, configuration: str) -> bridge_yaml.AnyRelay:
+def find_relay(instance: Instance, recent: bridge_yaml.Bridge, path: str, configuration: str) -> bridge_yaml.AnyRelay:
     """Find the relay of a webhook delivery.
 
     Args:
+        recent: bridge.yaml as it was read a moment ago; it is read again only if it has no such relay.
         path: the request's path, `/RELAY` or one of Pigment's own.
         configuration: the parameter `configurationId`, which Pigment's own paths have.
 
     Raises:
         NoSuchJob: bridge.yaml has no such relay.
     """
+    try:
+        return _relay_of(recent, path, configuration)
+    except NoSuchJob:
+        return _relay_of(instance.config(), path, configuration)
+
+
+def _relay_of(bridge: bridge_yaml.Bridge, path: str, configuration: str) -> bridge_yaml.AnyRelay:
     if path not in _DROP_IN_PATHS:
         return relay_named(bridge, path.removeprefix("/"))
     for relay in bridge.relays.values():
