@@ -55,6 +55,6 @@ def _requested(call: PullCall) -> RequestedRange | None:
 
 def _position(name: str, value: str | int | None) -> bridge_yaml.Position | None:
     try:
-        return None if value is None else bridge_yaml.position(value)
-    except bridge_yaml.Wrong as fault:
-        raise MalformedRequest(f"`{name}` {fault.wrong}.", next_step="Send a day, a time or a number.") from None
+        return None if value is None else bridge_yaml.parse_position(value)
+    except bridge_yaml.InvalidValue as fault:
+        raise MalformedRequest(f"`{name}` {fault.problem}.", next_step="Send a day, a time or a number.") from None

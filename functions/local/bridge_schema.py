@@ -16,11 +16,12 @@ from msgspec import Struct
 
 # The decoder has the rules for how structs are written in the file.
 from common.bridge_yaml.decode import (
+    HOW_TO_LOAD,
     LOADS,
     UNIONS,
+    advice_for,
     fields_of,
-    instead_of,
-    mark_of,
+    selector_of,
     without_none,
 )
 from common.bridge_yaml.model import (
@@ -33,12 +34,9 @@ from common.bridge_yaml.model import (
     Step,
     TimeZone,
 )
-from common.bridge_yaml.values import LEAVES, Wrong
+from common.bridge_yaml.values import FORMATS, InvalidValue
 
 _NAMES = {str: "text", bool: "flag", Step: "Step", Position: "Position", Scalar: "Scalar"}
-
-
-_HOW_TO_LOAD = "full, or one of incremental: {…} and changes: {…}"
 
 
 class SchemaEntry(Struct, frozen=True, omit_defaults=True):
@@ -46,18 +44,18 @@ class SchemaEntry(Struct, frozen=True, omit_defaults=True):
 
     kind: str
     "`section`, `names` (a section whose keys are names), `list`, `choice`, `columns`, `filter`, or a kind of value."
-    instead: str
-    "The advice if the value is missing or wrong."
+    advice: str
+    "The advice if the value is missing or invalid."
     keys: tuple[str, ...] = ()
     "Of a section: the allowed keys."
-    needs: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     "Of a section: the required keys."
-    marks: tuple[str, ...] = ()
+    selectors: tuple[str, ...] = ()
     "Of a section of several kinds: the keys that select the kind. Exactly one of them is present."
     choices: tuple[str, ...] = ()
     "The allowed words."
-    beside: tuple[str, ...] = ()
-    "The marks that allow this key. If empty, the key is always allowed."
+    allowed_with: tuple[str, ...] = ()
+    "The selectors that allow this key. If empty, the key is always allowed."
 
 
 class BridgeSchema(Struct, frozen=True):
@@ -76,18 +74,23 @@ def _time_zones() -> Iterator[str]:
     """The names in the time zone database that is deployed with the functions."""
     for name in importlib.resources.files("tzdata").joinpath("zones").read_text().split():
         try:
-            yield str(LEAVES[TimeZone].read(name))
-        except Wrong:
+            yield str(FORMATS[TimeZone].parse(name))
+        except InvalidValue:
             continue
 
 
 _Entries = Iterator[tuple[str, SchemaEntry]]
 
 
-def _section(kind: type[Struct], path: str, beside: tuple[str, ...] = ()) -> _Entries:
+def _section(kind: type[Struct], path: str, allowed_with: tuple[str, ...] = ()) -> _Entries:
     fields = fields_of(kind)
-    needs = tuple(key for key, field in fields.items() if field.required)
-    yield path, SchemaEntry("section", f"a section with {', '.join(fields)}", tuple(fields), needs, beside=beside)
+    required = tuple(key for key, field in fields.items() if field.required)
+    yield (
+        path,
+        SchemaEntry(
+            "section", f"a section with {', '.join(fields)}", tuple(fields), required, allowed_with=allowed_with
+        ),
+    )
     for key, field in fields.items():
         yield from _value(field.type, f"{path}/{key}".lstrip("/"))
 
@@ -95,10 +98,10 @@ def _section(kind: type[Struct], path: str, beside: tuple[str, ...] = ()) -> _En
 def _value(kind: Any, path: str) -> _Entries:
     kind = without_none(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind in LEAVES:
-        yield path, SchemaEntry(_NAMES.get(kind) or kind.__metadata__[0], LEAVES[kind].instead)
+    if kind in FORMATS:
+        yield path, SchemaEntry(_NAMES.get(kind) or kind.__metadata__[0], FORMATS[kind].advice)
     elif kind == Load:
-        yield path, SchemaEntry("section", _HOW_TO_LOAD, tuple(LOADS), marks=tuple(LOADS), choices=("full",))
+        yield path, SchemaEntry("section", HOW_TO_LOAD, tuple(LOADS), selectors=tuple(LOADS), choices=("full",))
         for key, section in LOADS.items():
             yield from _section(section, f"{path}/{key}")
     elif kind == Columns:
@@ -107,11 +110,11 @@ def _value(kind: Any, path: str) -> _Entries:
         yield from _value(str, f"{path}/*")
         yield from _value(str, f"{path}/[]/*")
     elif kind == ExportFilter:
-        yield path, SchemaEntry("filter", instead_of(kind))
+        yield path, SchemaEntry("filter", advice_for(kind))
     elif origin is Literal:
-        yield path, SchemaEntry("choice", instead_of(kind), choices=arguments)
+        yield path, SchemaEntry("choice", advice_for(kind), choices=arguments)
     elif origin is tuple:
-        yield path, SchemaEntry("list", instead_of(kind))
+        yield path, SchemaEntry("list", advice_for(kind))
         yield from _value(arguments[0], f"{path}/[]")
     elif origin is Mapping:
         yield path, SchemaEntry("names", "a section with a name for each")
@@ -123,15 +126,15 @@ def _value(kind: Any, path: str) -> _Entries:
 
 
 def _one_of(kinds: tuple[type[Struct], ...], path: str) -> _Entries:
-    """A section of several kinds: each key is allowed with the marks of the kinds that have it."""
-    marks = tuple(map(mark_of, kinds))
+    """A section of several kinds: each key is allowed with the selectors of the kinds that have it."""
+    selectors = tuple(map(selector_of, kinds))
     keys = tuple(dict.fromkeys(key for kind in kinds for key in fields_of(kind)))
-    yield path, SchemaEntry("section", f"a section with one of {', '.join(marks)}", keys, marks=marks)
+    yield path, SchemaEntry("section", f"a section with one of {', '.join(selectors)}", keys, selectors=selectors)
     for key in keys:
         matching = [kind for kind in kinds if key in fields_of(kind)]
-        beside = () if len(matching) == len(kinds) else tuple(map(mark_of, matching))
+        allowed_with = () if len(matching) == len(kinds) else tuple(map(selector_of, matching))
         (_, entry), *below = _value(fields_of(matching[0])[key].type, f"{path}/{key}")
-        yield f"{path}/{key}", msgspec.structs.replace(entry, beside=beside)
+        yield f"{path}/{key}", msgspec.structs.replace(entry, allowed_with=allowed_with)
         yield from below
 
 

@@ -54,63 +54,79 @@ def test_the_file_that_these_tests_modify_is_valid() -> None:
 
 FAULTS = [
     # Looker
-    ("looker/url", "http://acme.cloud.looker.com", "looker.url: is not https; write https://"),
-    ("looker/url", "http://127.evil.com", "looker.url: is not https"),
-    ("looker/url", "http://localhost.evil.com", "looker.url: is not https"),
-    ("looker/url", "ftp://acme.com", "looker.url: is not an address; write an address such as https://"),
-    ("looker/url", "acme.cloud.looker.com", "looker.url: is not an address"),
-    ("looker/url", '"https://acme .com"', "looker.url: holds a space"),
-    ("looker/url", '"http://[::1"', "looker.url: is not an address"),
-    ("looker/url", "https://user@acme.com", "looker.url: holds more than an address"),
-    ("looker/url", "https://acme.com?x=1", "looker.url: holds more than an address"),
-    ("looker/url", "-", "looker.url: is missing, and pulls.flights cannot do without it"),
-    ("looker/host", "acme.looker.com", "looker: holds both url and host; write one of them"),
-    ("looker/port", "19999", "looker.port: only goes with host"),
+    ("looker/url", "http://acme.cloud.looker.com", "looker.url: does not use https; write https://"),
+    ("looker/url", "http://127.evil.com", "looker.url: does not use https"),
+    ("looker/url", "http://localhost.evil.com", "looker.url: does not use https"),
+    ("looker/url", "ftp://acme.com", "looker.url: is not a URL; write a URL such as https://"),
+    ("looker/url", "acme.cloud.looker.com", "looker.url: is not a URL"),
+    ("looker/url", '"https://acme .com"', "looker.url: contains a space"),
+    ("looker/url", '"http://[::1"', "looker.url: is not a URL"),
+    ("looker/url", "https://user@acme.com", "looker.url: has a user, a query or a fragment"),
+    ("looker/url", "https://acme.com?x=1", "looker.url: has a user, a query or a fragment"),
+    ("looker/url", "-", "looker.url: is missing, but required by pulls.flights"),
+    ("looker/host", "acme.looker.com", "looker: has both url and host; write one of them"),
+    ("looker/port", "19999", "looker.port: is only allowed with host"),
     (
         "looker",
         "{host: acme, port: 19999, region: eu.looker.com, credentials: a}",
-        "looker: holds both port and region",
+        "looker: has both port and region",
     ),
-    ("looker", "{host: acme, port: 70000, credentials: a}", "looker.port: is not within 1-65535"),
-    ("looker", "{host: 'https://acme', credentials: a}", "looker.host: is an address; write it under `url`"),
-    ("looker", "{host: 'acme:19999', credentials: a}", "looker.host: is not the name of a host; write the host alone"),
+    ("looker", "{host: acme, port: 70000, credentials: a}", "looker.port: is not between 1 and 65535"),
+    (
+        "looker",
+        "{host: 'https://acme', credentials: a}",
+        "looker.host: is a URL; write the host name only, or the URL under url",
+    ),
+    ("looker", "{host: 'acme:19999', credentials: a}", "looker.host: is not a host name; write the host name only"),
     ("looker", "null", "looker: is empty; write a section with credentials, url, host, port, region"),
-    ("looker", "-", "looker.credentials: is missing, and pulls.flights cannot do without it"),
+    ("looker", "-", "looker.credentials: is missing, but required by pulls.flights"),
     # secrets
-    ("pigment/import_key", "-", "pigment.import_key: is missing, and pulls.flights, relays.budget cannot"),
-    ("pigment/export_key", "-", "pigment.export_key: is missing, and exports.revenue cannot do without it"),
-    ("webhook", "-", "webhook.token: is missing, and relays.budget cannot do without it"),
-    ("webhook/token", "''", "webhook.token: is not the name of a secret; write the NAME of the secret here"),
-    ("webhook/token", "two words", "webhook.token: is not the name of a secret; write the NAME of the secret here"),
+    ("pigment/import_key", "-", "pigment.import_key: is missing, but required by pulls.flights, relays.budget;"),
+    ("pigment/export_key", "-", "pigment.export_key: is missing, but required by exports.revenue"),
+    ("webhook", "-", "webhook.token: is missing, but required by relays.budget"),
+    ("webhook/token", "''", "webhook.token: is not the name of a secret; write the NAME of a secret in Secret Manager"),
+    (
+        "webhook/token",
+        "two words",
+        "webhook.token: is not the name of a secret; write the NAME of a secret in Secret Manager",
+    ),
     ("webhook/token", "projects/a/secrets/b/versions/3", "webhook.token: names one version of a secret"),
     # pulls
     ("pulls", "null", "pulls: is empty; write a section with a name for each"),
     ("pulls", "[flights]", "pulls: is a list; write a section with a name for each"),
-    ("pulls/flights", "null", "pulls.flights: is empty; write a section with schedule, time_zone, source"),
-    ("pulls/two words", "{source: {look: 1}, target: {configuration: x}}", "pulls.'two words': is no name for a job"),
-    ("pulls/-a", "{source: {look: 1}, target: {configuration: x}}", "pulls.-a: is no name for a job; write letters"),
-    ("pulls/flights/sourse", "{look: 12}", "pulls.flights.sourse: is not known here; write source"),
-    ("pulls/flights/name", "x", "pulls.flights.name: is not known here"),
+    ("pulls/flights", "null", "pulls.flights: is empty; write a section with source, target, schedule"),
+    (
+        "pulls/two words",
+        "{source: {look: 1}, target: {configuration: x}}",
+        "pulls.'two words': is not a valid job name",
+    ),
+    ("pulls/-a", "{source: {look: 1}, target: {configuration: x}}", "pulls.-a: is not a valid job name; write at most"),
+    ("pulls/flights/sourse", "{look: 12}", "pulls.flights.sourse: is not a known key; write source"),
+    ("pulls/flights/name", "x", "pulls.flights.name: is not a known key"),
     ("pulls/flights/source", "-", "pulls.flights.source: is missing; write a section with one of look, query, explore"),
     ("pulls/flights/source", "12", "pulls.flights.source: is a number; write a section with one of look, query"),
-    ("pulls/flights/source", "{}", "pulls.flights.source: holds none of look, query, explore, resource"),
-    ("pulls/flights/source", "{lok: 12}", "pulls.flights.source.lok: is not known here; write look"),
-    ("pulls/flights/source", "{look: 1, query: a}", "pulls.flights.source: holds look and query of look, query"),
-    ("pulls/flights/source", "{look: true}", "pulls.flights.source.look: is true or false; write some text"),
-    ("pulls/flights/source", "{look: ' '}", "pulls.flights.source.look: is empty; write some text"),
+    ("pulls/flights/source", "{}", "pulls.flights.source: has none of look, query, explore, resource"),
+    ("pulls/flights/source", "{lok: 12}", "pulls.flights.source.lok: is not a known key; write look"),
+    ("pulls/flights/source", "{look: 1, query: a}", "pulls.flights.source: has look and query of look, query"),
+    ("pulls/flights/source", "{look: true}", "pulls.flights.source.look: is true or false; write text"),
+    ("pulls/flights/source", "{look: ' '}", "pulls.flights.source.look: is empty; write text"),
     (
         "pulls/flights",
         f"{{source: {{look: 1}}, load: {{changes: {{key: [Id, Id]}}}}, target: {{configuration: {ID}}}}}",
-        "pulls.flights.load.changes.key: names 'Id' twice",
+        "pulls.flights.load.changes.key: has 'Id' twice",
     ),
     (
         "pulls/flights",
         f"{{source: {{look: 1}}, load: {{changes: {{key: [A]}}}}, target: {{configuration: {ID}, columns: {{b: b}}}}}}",
-        "pulls.flights.load.changes.key: names 'A', which target.columns leaves out",
+        "pulls.flights.load.changes.key: has 'A', which is not in target.columns",
     ),
-    ("secrets", "{another-key: {expires: 2027-01-31}}", "secrets.another-key: is no secret that is used above"),
-    ("secrets", "{pigment-import-key: {expires: soon}}", "secrets.pigment-import-key.expires: is no day"),
-    ("pulls/flights/source", "{resource: boards}", "pulls.flights.source.resource: is not one of the words known"),
+    (
+        "secrets",
+        "{another-key: {expires: 2027-01-31}}",
+        "secrets.another-key: is not the name of a secret in looker, pigment or webhook",
+    ),
+    ("secrets", "{pigment-import-key: {expires: soon}}", "secrets.pigment-import-key.expires: is not a date"),
+    ("pulls/flights/source", "{resource: boards}", "pulls.flights.source.resource: is not an allowed value"),
     ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
     ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
     ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),
@@ -120,78 +136,86 @@ FAULTS = [
         "pulls.flights.source.explore.fields: is empty; write at least one",
     ),
     ("pulls/flights/schedule", "15 6 * *", "pulls.flights.schedule: has 4 fields, not 5"),
-    ("pulls/flights/schedule", "75 6 * * *", "pulls.flights.schedule: the minute 75 is not within 0-59"),
+    ("pulls/flights/schedule", "75 6 * * *", "pulls.flights.schedule: the minute 75 is not between 0 and 59"),
     ("pulls/flights/time_zone", "Europe/Pariss", "pulls.flights.time_zone: is not the name of a time zone"),
     ("pulls/flights/time_zone", "Europe", "pulls.flights.time_zone: is not the name of a time zone"),
     ("pulls/flights/time_zone", "../../etc/passwd", "pulls.flights.time_zone: is not the name of a time zone"),
-    ("pulls/flights/load", "daily", "pulls.flights.load: is no way to load; write full, or one of incremental"),
-    ("pulls/flights/load", "{incremental: {}, changes: {}}", "pulls.flights.load: is no way to load"),
+    ("pulls/flights/load", "daily", "pulls.flights.load: is not a valid load; write full, or one of incremental"),
+    ("pulls/flights/load", "{incremental: {}, changes: {}}", "pulls.flights.load: is not a valid load"),
     ("pulls/flights/load", "{changes: {key: []}}", "pulls.flights.load.changes.key: is empty"),
     ("pulls/flights/load", "{changes: {key: Id}}", "pulls.flights.load.changes.key: is text; write a list"),
     ("pulls/flights/load", "{incremental: null}", "pulls.flights.load.incremental: is empty"),
-    ("pulls/flights/load", "{incremental: {cursor: a.b, start: 0}}", "incremental.window: is missing; write a step"),
+    (
+        "pulls/flights/load",
+        "{incremental: {cursor: a.b, start: 0}}",
+        "incremental.window: is missing; write a duration",
+    ),
     *(
         ("pulls/flights/load", f"{{incremental: {{cursor: a.b, {rest}}}}}", f"pulls.flights.load.incremental.{words}")
         for rest, words in [
-            ("start: soon, window: 1 day", "start: is neither a date, nor a time, nor a number"),
-            ("start: '2013-01-01T00:00:00+02:00', window: 1 day", "start: holds a UTC offset"),
-            ("start: 2013-01-01, window: 1 fortnight", "window: counts in a unit that is not known"),
-            ("start: 2013-01-01, window: soon", "window: is no step along a cursor"),
-            ("start: 2013-01-01, window: 0 days", "window: goes nowhere"),
-            ("start: 2013-01-01, window: 101 years", "window: is longer than a century"),
-            ("start: 2013-01-01, window: 500000", "window: is not a time, as start is"),
-            ("start: 0, window: 1 month", "window: is not a number, as start is"),
-            ("start: 2013-01-01, window: 1 day, overlap: 2 hours", "overlap: sends rows a second time to a target"),
+            ("start: soon, window: 1 day", "start: is not a date, a time or a number"),
+            ("start: '2013-01-01T00:00:00+02:00', window: 1 day", "start: has a UTC offset"),
+            ("start: 2013-01-01, window: 1 fortnight", "window: has an unknown unit"),
+            ("start: 2013-01-01, window: soon", "window: is not a duration or a number"),
+            ("start: 2013-01-01, window: 0 days", "window: must be greater than zero"),
+            ("start: 2013-01-01, window: 101 years", "window: is longer than 100 years"),
+            ("start: 2013-01-01, window: 500000", "window: does not match start; write a number if"),
+            ("start: 0, window: 1 month", "window: does not match start"),
+            ("start: 2013-01-01, window: 1 day, overlap: 2 hours", "overlap: sends rows twice, but the target"),
         ]
     ),
     ("pulls/flights/target", "-", "pulls.flights.target: is missing; write a section with configuration"),
-    ("pulls/flights/target/configuration", "abc", "pulls.flights.target.configuration: is not a UUID; write its id"),
+    ("pulls/flights/target/configuration", "abc", "pulls.flights.target.configuration: is not a UUID; write a UUID"),
     ("pulls/flights/target/repeatable", "'true'", "pulls.flights.target.repeatable: is text; write true or false"),
     (
         "pulls/flights/target/delimiter",
         "'|'",
-        'pulls.flights.target.delimiter: is not one of the words known here; write "," or ";"',
+        'pulls.flights.target.delimiter: is not an allowed value; write "," or ";"',
     ),
     ("pulls/flights/target/columns", "{A: x, B: x}", "pulls.flights.target.columns: gives two columns the header 'x'"),
-    ("pulls/flights/target/columns", "[{A: a, B: b}]", "pulls.flights.target.columns[0]: is more than one pair"),
+    ("pulls/flights/target/columns", "[{A: a, B: b}]", "pulls.flights.target.columns[0]: has more than one pair"),
     ("pulls/flights/target/columns", "[A]", "pulls.flights.target.columns[0]: is text; write one pair"),
-    ("pulls/flights/target/columns", "{A B: null}", "pulls.flights.target.columns.'A B': is empty; write some text"),
-    ("pulls/flights/target/via", "storage", "pulls.flights.target.bucket: is missing, and via: storage needs it"),
-    ("pulls/flights/target/bucket", "acme-files", "pulls.flights.target.bucket: only goes with via: storage"),
+    ("pulls/flights/target/columns", "{A B: null}", "pulls.flights.target.columns.'A B': is empty; write text"),
+    (
+        "pulls/flights/target/via",
+        "storage",
+        "pulls.flights.target.bucket: is missing, but via: storage needs it; write the bucket",
+    ),
+    ("pulls/flights/target/bucket", "acme-files", "pulls.flights.target.bucket: is only allowed with via: storage"),
     ("pulls/flights/target/bucket", "gs://acme", "pulls.flights.target.bucket: is not the name of a bucket"),
     ("pulls/flights/guards", "{min_rows: -1}", "pulls.flights.guards.min_rows: is negative"),
-    ("pulls/flights/guards", "{min_rows: 1.5}", "pulls.flights.guards.min_rows: is no whole number"),
+    ("pulls/flights/guards", "{min_rows: 1.5}", "pulls.flights.guards.min_rows: is not a whole number"),
     ("pulls/flights/guards", "{min_rows: '1'}", "pulls.flights.guards.min_rows: is text; write a whole number"),
     ("pulls/flights/guards", "{max_shrink: 50}", "pulls.flights.guards.max_shrink: is not a percentage; write a"),
     ("pulls/flights/guards", "{max_shrink: 101%}", "pulls.flights.guards.max_shrink: is not a percentage"),
     ("pulls/flights/guards", "{accept_cap: 1}", "pulls.flights.guards.accept_cap: is a number; write true or false"),
     # relays
-    ("relays/budget/keep", "newest", "relays.budget.keep: is not one of the words known here; write every or latest"),
-    ("relays/go", "{start: trains}", "relays.go.start: names no pull; write one of the pulls: flights"),
-    ("relays/go", "{start: flights, keep: latest}", "relays.go.keep: is not known here; write only start"),
-    ("relays/go", "{keep: latest}", "relays.go: holds none of target, start"),
-    ("relays/flights", "{start: flights}", "relays.flights: has the name of pulls.flights; write a name of its own"),
+    ("relays/budget/keep", "newest", "relays.budget.keep: is not an allowed value; write every or latest"),
+    ("relays/go", "{start: trains}", "relays.go.start: is not the name of a pull; write the name of a pull: flights"),
+    ("relays/go", "{start: flights, keep: latest}", "relays.go.keep: is not a known key; write only start"),
+    ("relays/go", "{keep: latest}", "relays.go: has none of target, start"),
+    ("relays/flights", "{start: flights}", "relays.flights: has the same name as pulls.flights; write a unique name"),
     # exports
-    ("exports/revenue/path", "-", "exports.revenue.path: is missing; write a name such as"),
-    ("exports/revenue/path", "/revenue.csv", "exports.revenue.path: is not the name of a file"),
-    ("exports/revenue/path", "a/../b.csv", "exports.revenue.path: is not the name of a file"),
-    ("exports/revenue/path", "a//b.csv", "exports.revenue.path: is not the name of a file"),
-    ("exports/revenue/path", "'{day}.csv'", "exports.revenue.path: holds a placeholder that is not known"),
-    ("exports/revenue/path", "'{date.csv'", "exports.revenue.path: holds a placeholder that is not known"),
-    ("exports/revenue/guards", "{max_skipped: 1}", "exports.revenue.guards.max_skipped: is not known here"),
-    ("exports/revenue/date_format", "ISO", "exports.revenue.date_format: is not one of the words known here"),
-    ("exports/revenue/source", "{block: a}", "exports.revenue.source: holds none of view, list, metric, table"),
-    ("exports/revenue/source/encoding", "Utf8WithBom", "exports.revenue.source.encoding: is not known here"),
-    ("exports/revenue/fallback", f"{{view: {ID}}}", "exports.revenue.fallback: holds none of list, metric, table"),
+    ("exports/revenue/path", "-", "exports.revenue.path: is missing; write an object name such as"),
+    ("exports/revenue/path", "/revenue.csv", "exports.revenue.path: is not the name of an object"),
+    ("exports/revenue/path", "a/../b.csv", "exports.revenue.path: is not the name of an object"),
+    ("exports/revenue/path", "a//b.csv", "exports.revenue.path: is not the name of an object"),
+    ("exports/revenue/path", "'{day}.csv'", "exports.revenue.path: has an unknown placeholder"),
+    ("exports/revenue/path", "'{date.csv'", "exports.revenue.path: has an unknown placeholder"),
+    ("exports/revenue/guards", "{max_skipped: 1}", "exports.revenue.guards.max_skipped: is not a known key"),
+    ("exports/revenue/date_format", "ISO", "exports.revenue.date_format: is not an allowed value"),
+    ("exports/revenue/source", "{block: a}", "exports.revenue.source: has none of view, list, metric, table"),
+    ("exports/revenue/source/encoding", "Utf8WithBom", "exports.revenue.source.encoding: is not a known key"),
+    ("exports/revenue/fallback", f"{{view: {ID}}}", "exports.revenue.fallback: has none of list, metric, table"),
     (
         "exports/revenue",
         f"{{source: {{list: {ID}}}, fallback: {{table: {ID}}}, path: a.csv}}",
-        "exports.revenue.fallback: is never used: only a view can be too big",
+        "exports.revenue.fallback: is never used, because only a view can be too big",
     ),
     (
         "exports/revenue",
         f"{{source: {{list: {ID}}}, format: parquet, compress: gzip, path: a}}",
-        "exports.revenue.compress: does not go with parquet",
+        "exports.revenue.compress: is not allowed with parquet",
     ),
     (
         "exports/other",
@@ -206,15 +230,15 @@ FAULTS = [
     (
         "exports/revenue/source",
         f"{{metric: {ID}, export_filter: {{value: {{metric_id: {ID}, condition: {{type: Equal}}}}}}}}",
-        "exports.revenue.source.export_filter.value.condition.value: goes with every type but IsNotBlank",
+        "exports.revenue.source.export_filter.value.condition.value: is required for every type except IsNotBlank",
     ),
     (
         "exports/revenue/source",
         f"{{table: {ID}, fields: [{{type: ValueField}}]}}",
-        "exports.revenue.source.fields[0].source_id: goes with every type but ScenarioField",
+        "exports.revenue.source.fields[0].source_id: is required for every type except ScenarioField",
     ),
     # the file
-    ("pull", "{}", "pull: is not known here; write pulls"),
+    ("pull", "{}", "pull: is not a known key; write pulls"),
 ]
 
 
@@ -235,20 +259,20 @@ def test_a_file_without_sections_is_an_error(raw: object) -> None:
 def test_a_key_given_as_text_and_as_number_is_an_error() -> None:
     raw = file_where("pulls/flights/source/filters", "{}")
     raw["pulls"]["flights"]["source"]["filters"] = {12: "a", "12": "b"}
-    assert faults_of(raw) == ["pulls.flights.source.filters.12: is there twice; write it once"]
+    assert faults_of(raw) == ["pulls.flights.source.filters.12: is written twice; write it once"]
 
 
 def test_a_name_with_a_line_end_is_shown_on_one_line() -> None:
     job = {"source": {"view": ID}, "path": "a.csv"}
     faults = faults_of({"pulls": {"a": {}}, "relays": {"b": {"start": "c"}}, "exports": {"a\nb": job, "c\nd": job}})
-    assert "exports.'c\\nd': writes the same object as exports.'a\\nb'; write a path of its own" in faults
+    assert "exports.'c\\nd': writes the same object as exports.'a\\nb'; write a unique path" in faults
 
 
 def test_endlessly_nested_filters_are_an_error() -> None:
     endless: dict[str, Any] = {}
     endless["and"] = [endless]
     raw = {"exports": {"a": {"source": {"metric": ID, "export_filter": endless}, "path": "a.csv"}}}
-    assert faults_of(raw) == ["bridge.yaml: is nested without end; write filters of a few levels"]
+    assert faults_of(raw) == ["bridge.yaml: is nested too deeply; write filters of a few levels"]
 
 
 def test_all_errors_are_reported_together() -> None:
@@ -272,10 +296,10 @@ def test_all_errors_are_reported_together() -> None:
         "looker.credential",
         "looker.url",
         "pigment.import_key",
-        "pulls.flights.schedule",
         "pulls.flights.source.filter",
-        "pulls.flights.load.incremental.window",
         "pulls.flights.target.configuration",
+        "pulls.flights.schedule",
+        "pulls.flights.load.incremental.window",
         "pulls.flights.load.incremental.overlap",
         "pulls.trains.source",
         "pulls.trains.target",
@@ -312,7 +336,7 @@ def test_a_secret_in_place_of_its_name_is_an_error(key: str, secret: str) -> Non
     section, field = key.split("/")
     raw[section][field] = secret
     (fault,) = faults_of(raw)
-    assert "write the NAME of the secret here" in fault
+    assert "write the NAME of a secret in Secret Manager" in fault
 
 
 @pytest.mark.parametrize("secret", [*SECRETS, {"client_secret": SECRETS[0]}, [SECRETS[0]]])
@@ -338,9 +362,9 @@ WARNINGS = [
     (
         "relays/budget/target/configuration",
         ID,
-        "relays.budget.target.configuration: is that of pulls.flights.target too",
+        "relays.budget.target.configuration: is also used by pulls.flights.target",
     ),
-    ("looker", "{host: acme, region: eu, credentials: a}", "looker.region: makes the address https://acme.api.eu"),
+    ("looker", "{host: acme, region: eu, credentials: a}", "looker.region: gives the URL https://acme.api.eu"),
     (
         "pulls/flights/load",
         "{incremental: {cursor: a.b, start: 2013-01-01, window: 1 day, delay: 1 hour}}",
@@ -349,14 +373,14 @@ WARNINGS = [
     (
         "pulls/flights/load",
         "{incremental: {cursor: a.b, start: 1, window: 9}}",
-        "pulls.flights.load.incremental: misses rows that appear after their time was read, and an append",
+        "pulls.flights.load.incremental: misses rows that appear in Looker after their window was read, and an append",
     ),
-    ("pulls/flights/load", "{changes: {key: [Id]}}", "pulls.flights.load.changes: sends a changed row again"),
-    ("exports/revenue/format", "parquet", "exports.revenue.path: ends in .csv, and format is parquet"),
+    ("pulls/flights/load", "{changes: {key: [Id]}}", "pulls.flights.load.changes: sends changed rows again"),
+    ("exports/revenue/format", "parquet", "exports.revenue.path: ends in .csv, but format is parquet"),
     (
         "pulls/flights/target/columns",
         "{B: b, A: a}",
-        "pulls.flights.target.columns: loses its order when Terraform stores it",
+        "pulls.flights.target.columns: loses its order when Terraform stores the file",
     ),
 ]
 
@@ -368,4 +392,4 @@ def test_unusual_settings_are_warnings(path: str, value: str, words: str) -> Non
 
 
 def test_a_file_without_a_job_is_a_warning() -> None:
-    assert decode({}).warnings == ("bridge.yaml: holds no job; write one under pulls, relays or exports",)
+    assert decode({}).warnings == ("bridge.yaml: has no jobs; write at least one under pulls, relays or exports",)

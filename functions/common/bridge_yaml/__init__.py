@@ -1,6 +1,6 @@
-"""bridge.yaml, decoded: `decode` gives a `Bridge`, whose structs say what each key means."""
+"""bridge.yaml: `decode` returns a `Bridge`. Its structs document each key."""
 
-from common.bridge_yaml.cron import cron_fault
+from common.bridge_yaml.cron import cron_problem
 from common.bridge_yaml.decode import decode
 from common.bridge_yaml.model import (
     AllOf,
@@ -34,7 +34,7 @@ from common.bridge_yaml.model import (
     QuerySource,
     Relay,
     ResourceSource,
-    SecretCare,
+    SecretSettings,
     Signal,
     Source,
     Step,
@@ -45,7 +45,7 @@ from common.bridge_yaml.model import (
     ViewSource,
     WebhookSettings,
 )
-from common.bridge_yaml.values import Wrong, position
+from common.bridge_yaml.values import InvalidValue, parse_position
 
 __all__ = [
     "AllOf",
@@ -65,6 +65,7 @@ __all__ = [
     "Guards",
     "Incremental",
     "InlineQuery",
+    "InvalidValue",
     "Job",
     "LandingGuards",
     "ListSource",
@@ -79,7 +80,7 @@ __all__ = [
     "QuerySource",
     "Relay",
     "ResourceSource",
-    "SecretCare",
+    "SecretSettings",
     "Signal",
     "Source",
     "Step",
@@ -89,8 +90,7 @@ __all__ = [
     "ValueFilter",
     "ViewSource",
     "WebhookSettings",
-    "Wrong",
-    "cron_fault",
+    "cron_problem",
     "decode",
-    "position",
+    "parse_position",
 ]

@@ -1,6 +1,7 @@
-"""The schedules that Cloud Scheduler takes, unix-cron of five fields, and when they came round.
+"""Schedules in the unix-cron format of Cloud Scheduler, and the times at which they are due.
 
-https://cloud.google.com/scheduler/docs/configuring/cron-job-schedules; names in capitals, as it asks for them there.
+The format is described at https://cloud.google.com/scheduler/docs/configuring/cron-job-schedules, which requires names
+in capitals.
 """
 
 import datetime as dt
@@ -10,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_LONGEST = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
+_LAST_DAYS = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
 
 _LONGEST_WAIT_DAYS = 8 * 366
-"From 29 February 2096 to the next one, in 2104."
+"The longest time between two due times: from 29 February 2096 to 29 February 2104."
 
 
-class _Field(NamedTuple):
+class _CronField(NamedTuple):
     name: str
     first: int
     last: int
@@ -24,15 +25,15 @@ class _Field(NamedTuple):
 
 
 _FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of the week", 0, 7, _WEEKDAYS),
+    _CronField("minute", 0, 59),
+    _CronField("hour", 0, 23),
+    _CronField("day of the month", 1, 31),
+    _CronField("month", 1, 12, _MONTHS),
+    _CronField("day of the week", 0, 7, _WEEKDAYS),
 )
 
 
-class _Schedule(NamedTuple):
+class _CronSchedule(NamedTuple):
     minutes: frozenset[int]
     hours: frozenset[int]
     days: frozenset[int]
@@ -40,7 +41,7 @@ class _Schedule(NamedTuple):
     weekdays: frozenset[int]
     "Sunday is 0, or 7."
     either_day: bool
-    "Whether a day of the month or a day of the week is enough, rather than both."
+    "Whether a match of either the day of the month or the day of the week is enough."
 
     def is_on(self, day: dt.date) -> bool:
         by_month = day.day in self.days
@@ -53,35 +54,35 @@ class _Schedule(NamedTuple):
                 yield dt.time(hour, minute)
 
 
-def cron_fault(text: str) -> str | None:
-    """Why this is no schedule, or None if it is one that comes round."""
+def cron_problem(text: str) -> str | None:
+    """Return what is wrong with a schedule, or None if it is valid and will be due some day."""
     parts = text.split()
     if len(parts) != len(_FIELDS):
         return f"has {len(parts)} fields, not 5 (minute, hour, day of the month, month, day of the week)"
     try:
-        schedule = _read(text)
-    except ValueError as fault:
-        return str(fault)
-    if parts[4] == "*" and min(schedule.days) > max(_LONGEST[month] for month in schedule.months):
-        return "never comes round: none of its months has such a day"
+        schedule = _parse(text)
+    except ValueError as problem:
+        return str(problem)
+    if parts[4] == "*" and min(schedule.days) > max(_LAST_DAYS[month] for month in schedule.months):
+        return "is never due, because none of its months has such a day"
     return None
 
 
 def last_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | None:
-    """When a schedule last came round: at a moment, or before it.
+    """Return the last time, at or before a moment, at which a schedule was due.
 
-    Cloud Scheduler goes by the clock on the wall and promises nothing for the night in which that is put forward or
-    back. A time that the clock leaves out does not come round. One that it shows twice comes round once, when it shows
-    for the first time: whether Scheduler then calls once or twice, the call comes no earlier.
+    Cloud Scheduler follows the local clock and guarantees nothing for the night of a clock change. Here a local time
+    that is skipped is not due. A local time that occurs twice is due at its first occurrence: Cloud Scheduler does not
+    call earlier than that, whether it calls once or twice.
 
     Args:
-        text: a schedule without fault.
-        moment: with a time zone, whichever.
+        text: a valid schedule.
+        moment: a time in any time zone.
 
     Returns:
-        the time, in UTC; None where it did not come round within eight years.
+        The time in UTC, or None if the schedule was not due within the last eight years.
     """
-    schedule, zone = _read(text), ZoneInfo(time_zone)
+    schedule, zone = _parse(text), ZoneInfo(time_zone)
     today = moment.astimezone(zone).date()
     for days in range(_LONGEST_WAIT_DAYS):
         day = today - dt.timedelta(days)
@@ -95,58 +96,59 @@ def last_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | No
 
 
 def _instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
-    """When a zone's clocks first show a time; None where they leave it out."""
+    """Return the first instant at which clocks in a zone show a local time, or None if they skip it."""
     instant = wall.replace(tzinfo=zone).astimezone(dt.UTC)
     return instant if instant.astimezone(zone).replace(tzinfo=None) == wall else None
 
 
-def _read(text: str) -> _Schedule:
-    """
+def _parse(text: str) -> _CronSchedule:
+    """Parse a schedule of five fields.
+
     Raises:
-        ValueError: what is wrong with a field.
+        ValueError: a field is invalid; the message says why.
     """
     parts = text.split()
     minutes, hours, days, months, weekdays = (
-        frozenset(_values(part, field)) for part, field in zip(parts, _FIELDS, strict=True)
+        frozenset(_parse_field(part, field)) for part, field in zip(parts, _FIELDS, strict=True)
     )
-    # crontab(5): where both days are restricted, either is enough; a field that begins with a star is not restricted.
+    # crontab(5): if both days are restricted, either is enough. A field that begins with * does not restrict.
     either_day = not any(parts[place].startswith("*") for place in (2, 4))
-    return _Schedule(minutes, hours, days, months, weekdays, either_day)
+    return _CronSchedule(minutes, hours, days, months, weekdays, either_day)
 
 
-def _values(text: str, field: _Field) -> Iterator[int]:
+def _parse_field(text: str, field: _CronField) -> Iterator[int]:
     for item in text.split(","):
         span, slash, step = item.partition("/")
-        first, last = _span(span, field)
-        every = _step(step, field) if slash else 1
+        first, last = _parse_range(span, field)
+        every = _parse_step(step, field) if slash else 1
         if slash and span != "*" and "-" not in span:
-            raise ValueError(f"the {field.name} has a step without a range such as {span}-{field.last}/{every}")
+            raise ValueError(f"the {field.name} has a step but no range such as {span}-{field.last}/{every}")
         yield from range(first, last + 1, every)
 
 
-def _span(text: str, field: _Field) -> tuple[int, int]:
+def _parse_range(text: str, field: _CronField) -> tuple[int, int]:
     if text == "*":
         return field.first, field.last
     first, dash, last = text.partition("-")
-    low = _value(first, field)
-    high = _value(last, field) if dash else low
+    low = _parse_number(first, field)
+    high = _parse_number(last, field) if dash else low
     if low > high:
-        raise ValueError(f"the {field.name} has a range that runs backwards, {low}-{high}")
+        raise ValueError(f"the {field.name} has a range whose end is before its start, {low}-{high}")
     return low, high
 
 
-def _value(text: str, field: _Field) -> int:
+def _parse_number(text: str, field: _CronField) -> int:
     if text in field.words:
         return field.first + field.words.index(text)
-    if not (text.isascii() and text.isdigit() and len(text) <= 2):  # noqa: PLR2004  # no field counts beyond 59
+    if not (text.isascii() and text.isdigit() and len(text) <= 2):  # noqa: PLR2004  # no field goes beyond 59
         words = f" or a name such as {field.words[1]}" if field.words else ""
-        raise ValueError(f"the {field.name} is neither * nor a number from {field.first} to {field.last}{words}")
+        raise ValueError(f"the {field.name} is not * or a number from {field.first} to {field.last}{words}")
     if not field.first <= int(text) <= field.last:
-        raise ValueError(f"the {field.name} {int(text)} is not within {field.first}-{field.last}")
+        raise ValueError(f"the {field.name} {int(text)} is not between {field.first} and {field.last}")
     return int(text)
 
 
-def _step(text: str, field: _Field) -> int:
+def _parse_step(text: str, field: _CronField) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= field.last):  # noqa: PLR2004  # the same
-        raise ValueError(f"the {field.name} has a step that is no number from 1 to {field.last}")
+        raise ValueError(f"the step of the {field.name} is not a number from 1 to {field.last}")
     return int(text)

@@ -1,14 +1,14 @@
-"""From the plain data of bridge.yaml to its structs, with every fault in one message.
+"""Decodes the plain data of bridge.yaml into its structs, and reports all faults in one message.
 
-The walk follows the structs' own types: a section is a struct, a value is a leaf, and where a section may be one of
-several structs, the key that only one of them requires tells which. A value that cannot be read becomes a fault and
-leaves UNSET behind, so that the walk and the rules go on.
+The decoder follows the types of the structs. A section is a struct, and every other value has a `ValueFormat`. Where a
+section can be one of several structs, a key that only one of them requires selects the struct. A value with a fault is
+replaced by UNSET, so that the decoder and the rules can continue.
 """
 
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 
 from common.bridge_yaml import rules
 from common.bridge_yaml.model import (
+    AnyRelay,
     Bridge,
     Changes,
     Columns,
@@ -23,138 +24,131 @@ from common.bridge_yaml.model import (
     Incremental,
     Load,
     Pull,
-    Relay,
-    Signal,
 )
-from common.bridge_yaml.rules import LONGEST_KEY, under
-from common.bridge_yaml.values import LEAVES, Wrong, noun, text
+from common.bridge_yaml.rules import LONGEST_KEY, RuleFinding, path_of
+from common.bridge_yaml.values import FORMATS, InvalidValue, describe, parse_text
 from common.platform.errors import BridgeFileInvalid
 
 _Section = TypeVar("_Section", bound=Struct)
 
-_JOBS = (Pull, Relay | Signal, Export)
+_JOB_TYPES = (Pull, AnyRelay, Export)
 LOADS: Mapping[str, type[Struct]] = {"incremental": Incremental, "changes": Changes}
+HOW_TO_LOAD = "full, or one of incremental: {…} and changes: {…}"
 UNIONS = (typing.Union, types.UnionType)
-_SET_BY_READING = {"name", "warnings"}
+_NOT_IN_THE_FILE = {"name", "warnings"}
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_JOB_NAME_INSTEAD = "letters, digits, - and _, at most 63 of them, a letter or a digit first"
+_JOB_NAME_ADVICE = "at most 63 letters, digits, - and _, starting with a letter or digit"
 _FILE = "bridge.yaml"
 
 
 def decode(raw: object) -> Bridge:
-    """What bridge.yaml says.
+    """Decode bridge.yaml.
 
     Raises:
-        BridgeFileInvalid: with every fault on a line of its own: where, what is wrong, what to write.
+        BridgeFileInvalid: the file has faults. The message has a line for each: path, problem and advice.
     """
-    reading = _Reading()
+    decoder = _Decoder()
     try:
-        bridge = reading.section(Bridge, raw, "")
+        bridge = decoder.section(Bridge, raw, "")
     except RecursionError:
-        raise BridgeFileInvalid(f"{_FILE}: is nested without end; write filters of a few levels") from None
+        raise BridgeFileInvalid(f"{_FILE}: is nested too deeply; write filters of a few levels") from None
     for finding in rules.faults(bridge) if isinstance(raw, Mapping) else ():
-        reading.fault(*finding)
-    if reading.faults:
-        raise BridgeFileInvalid("\n".join(reading.faults))
-    for finding in rules.warnings(bridge):
-        reading.warn(*finding)
-    return msgspec.structs.replace(bridge, warnings=tuple(reading.warnings))
+        decoder.fault(*finding)
+    if decoder.faults:
+        raise BridgeFileInvalid("\n".join(decoder.faults))
+    warnings = (*decoder.warnings, *map(_line, rules.warnings(bridge)))
+    return msgspec.structs.replace(bridge, warnings=warnings)
 
 
-class _Reading:
-    """One reading of the file."""
+def _line(finding: RuleFinding) -> str:
+    return f"{finding.path or _FILE}: {finding.problem}; write {finding.advice}"
+
+
+class _Decoder:
+    """Decodes one file and collects its faults and warnings."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.warnings: list[str] = []
         self._special = {Load: self._load, Columns: self._columns}
-        self._shapes = {Literal: self._choice, tuple: self._list, Mapping: self._mapping}
+        self._generic = {Literal: self._choice, tuple: self._list, Mapping: self._mapping}
 
-    def fault(self, path: str, wrong: str, instead: str) -> None:
-        self.faults.append(f"{path or _FILE}: {wrong}; write {instead}")
+    def fault(self, path: str, problem: str, advice: str) -> None:
+        self.faults.append(_line(RuleFinding(path, problem, advice)))
 
-    def warn(self, path: str, wrong: str, instead: str) -> None:
-        self.warnings.append(f"{path or _FILE}: {wrong}; write {instead}")
-
-    def section(self, kind: type[_Section], raw: object, path: str, **given: object) -> _Section:
+    def section(self, kind: type[_Section], raw: object, path: str, **preset: object) -> _Section:
         fields = fields_of(kind)
         items = self._items(raw, path, f"a section with {', '.join(fields)}")
-        for key in items or ():
-            if key not in fields:
-                self._unknown(key, list(fields), path)
-        values = dict(given)
+        self._report_unknown_keys(items or (), fields, path)
+        values = dict(preset)
         for key, field in fields.items():
             if items is None:
                 values[field.name] = UNSET
             elif key in items:
-                values[field.name] = self.value(field.type, items[key], under(path, key))
+                values[field.name] = self._value(field.type, items[key], path_of(path, key))
             elif field.required:
-                self.fault(under(path, key), "is missing", instead_of(field.type))
+                self.fault(path_of(path, key), "is missing", advice_for(field.type))
                 values[field.name] = UNSET
         section = kind(**values)
-        for rule in rules.RULES.get(kind, ()):
-            if rule.applies_to(section):
-                for where, wrong, instead in rule.find(section):
-                    self.fault(under(path, where), wrong, instead)
+        for where, problem, advice in rules.faults_of_section(section):
+            self.fault(path_of(path, where), problem, advice)
         return section
 
-    def value(self, kind: Any, raw: object, path: str, **given: object) -> Any:
+    def _value(self, kind: Any, raw: object, path: str, **preset: object) -> Any:
         kind = without_none(kind)
-        if kind in LEAVES:
-            return self._leaf(kind, raw, path)
+        if kind in FORMATS:
+            return self._single_value(kind, raw, path)
         if kind in self._special:
             return self._special[kind](raw, path)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if origin in UNIONS:
-            return self._one_of(arguments, raw, path, **given)
-        if origin in self._shapes:
-            return self._shapes[origin](arguments, raw, path)
-        return self.section(kind, raw, path, **given)
+            return self._one_of(arguments, raw, path, **preset)
+        if origin in self._generic:
+            return self._generic[origin](arguments, raw, path)
+        return self.section(kind, raw, path, **preset)
 
-    def _leaf(self, kind: Any, raw: object, path: str) -> Any:
-        leaf = LEAVES[kind]
+    def _single_value(self, kind: Any, raw: object, path: str) -> Any:
+        value_format = FORMATS[kind]
         try:
-            return leaf.read(raw)
-        except Wrong as fault:
-            self.fault(path, fault.wrong if raw is not None else "is empty", fault.instead or leaf.instead)
+            return value_format.parse(raw)
+        except InvalidValue as fault:
+            problem = fault.problem if raw is not None else "is empty"
+            self.fault(path, problem, fault.advice or value_format.advice)
             return UNSET
 
     def _choice(self, choices: tuple[str, ...], raw: object, path: str) -> Any:
         if isinstance(raw, str) and raw in choices:
             return raw
-        self.fault(path, "is not one of the words known here", " or ".join(map(_quoted, choices)))
+        self.fault(path, "is not an allowed value", " or ".join(map(_quoted, choices)))
         return UNSET
 
     def _list(self, arguments: tuple[Any, ...], raw: object, path: str) -> Any:
         if not isinstance(raw, list | tuple):
-            self.fault(path, f"is {noun(raw)}", "a list")
+            self.fault(path, f"is {describe(raw)}", "a list")
             return UNSET
-        return tuple(self.value(arguments[0], item, f"{path}[{position}]") for position, item in enumerate(raw))
+        return tuple(self._value(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(raw))
 
     def _mapping(self, arguments: tuple[Any, ...], raw: object, path: str) -> Any:
         _, kind = arguments
         items = self._items(raw, path, "a section with a name for each") or {}
-        if kind not in _JOBS:
-            return {key: self.value(kind, value, under(path, key)) for key, value in items.items()}
+        if kind not in _JOB_TYPES:
+            return {key: self._value(kind, value, path_of(path, key)) for key, value in items.items()}
         for name in items:
             if not _JOB_NAME.fullmatch(name):
-                self.fault(under(path, name), "is no name for a job", _JOB_NAME_INSTEAD)
-        return {key: self.value(kind, value, under(path, key), name=key) for key, value in items.items()}
+                self.fault(path_of(path, name), "is not a valid job name", _JOB_NAME_ADVICE)
+        return {key: self._value(kind, value, path_of(path, key), name=key) for key, value in items.items()}
 
-    def _one_of(self, kinds: tuple[Any, ...], raw: object, path: str, **given: object) -> Any:
-        """A section, by the key that only one kind of section requires."""
-        marks = {mark_of(kind): kind for kind in kinds}
-        items = self._items(raw, path, f"a section with one of {', '.join(marks)}")
+    def _one_of(self, kinds: tuple[Any, ...], raw: object, path: str, **preset: object) -> Any:
+        """Decode a section that can be one of several structs."""
+        selectors = {selector_of(kind): kind for kind in kinds}
+        items = self._items(raw, path, f"a section with one of {', '.join(selectors)}")
         if items is None:
             return UNSET
-        found = [mark for mark in marks if mark in items]
+        found = [selector for selector in selectors if selector in items]
         if len(found) == 1:
-            return self.section(marks[found[0]], raw, path, **given)
-        self.fault(path, f"holds {' and '.join(found) or 'none'} of {', '.join(marks)}", "exactly one of them")
-        known = {key for kind in kinds for key in fields_of(kind)}
-        for key in items:
-            if key not in known:
-                self._unknown(key, sorted(known), path)
+            return self.section(selectors[found[0]], raw, path, **preset)
+        self.fault(path, f"has {' and '.join(found) or 'none'} of {', '.join(selectors)}", "exactly one of them")
+        self._report_unknown_keys(items, sorted({key for kind in kinds for key in fields_of(kind)}), path)
         return UNSET
 
     def _load(self, raw: object, path: str) -> Any:
@@ -163,8 +157,8 @@ class _Reading:
         if isinstance(raw, Mapping) and len(raw) == 1:
             ((key, value),) = raw.items()
             if key in LOADS:
-                return self.value(LOADS[key], value, under(path, key))
-        self.fault(path, "is no way to load", "full, or one of incremental: {…} and changes: {…}")
+                return self._value(LOADS[key], value, path_of(path, key))
+        self.fault(path, "is not a valid load", HOW_TO_LOAD)
         return UNSET
 
     def _columns(self, raw: object, path: str) -> Any:
@@ -172,73 +166,85 @@ class _Reading:
             pairs = self._pairs(raw, path)
         else:
             pairs = self._items(raw, path, "pairs of Looker's header and Pigment's") or {}
-            # Terraform's jsonencode writes the keys of a mapping in alphabetical order, and lists as they are.
+            # Terraform's jsonencode sorts the keys of a mapping, but keeps the order of a list.
             if list(pairs) != sorted(pairs):
-                self.warn(path, "loses its order when Terraform stores it", "a list of pairs: - Flights Origin: origin")
-        return {key: self.value(str, value, under(path, key)) for key, value in pairs.items()}
+                advice = "a list of pairs: - Flights Origin: origin"
+                self.warnings.append(_line(RuleFinding(path, "loses its order when Terraform stores the file", advice)))
+        return {key: self._value(str, value, path_of(path, key)) for key, value in pairs.items()}
 
     def _pairs(self, raw: list[object], path: str) -> dict[str, object]:
         pairs: dict[str, object] = {}
-        for position, item in enumerate(raw):
-            where = f"{path}[{position}]"
+        for index, item in enumerate(raw):
+            where = f"{path}[{index}]"
             pair = self._items(item, where, "one pair such as Flights Origin: origin") or {}
             if len(pair) > 1 or pairs.keys() & pair.keys():
-                self.fault(where, "is more than one pair, or names a header again", "one pair for each column")
+                self.fault(
+                    where, "has more than one pair, or a header that was used before", "one pair for each column"
+                )
             pairs |= pair
         return pairs
 
-    def _items(self, raw: object, path: str, instead: str) -> dict[str, object] | None:
-        """A mapping with text for keys; a number in a key's place is taken as written."""
+    def _items(self, raw: object, path: str, advice: str) -> dict[str, object] | None:
+        """Return a mapping with text as keys; a number as key becomes text. None if it is not a mapping."""
         if not isinstance(raw, Mapping):
-            self.fault(path, f"is {noun(raw)}", instead)
+            self.fault(path, f"is {describe(raw)}", advice)
             return None
         items: dict[str, object] = {}
         for key, value in raw.items():
             try:
-                name = text(key)
-            except Wrong as fault:
-                self.fault(path, f"has a key that {fault.wrong}", "the key in quotes")
+                name = parse_text(key)
+            except InvalidValue as fault:
+                self.fault(path, f"has a key that {fault.problem}", "the key in quotes")
                 continue
             if name in items:
-                self.fault(under(path, name), "is there twice", "it once")
+                self.fault(path_of(path, name), "is written twice", "it once")
             items[name] = value
         return items
 
-    def _unknown(self, key: str, known: list[str], path: str) -> None:
-        import difflib  # noqa: PLC0415  # a valid file never needs it
+    def _report_unknown_keys(self, keys: Iterable[str], known: Iterable[str], path: str) -> None:
+        known = list(known)
+        for key in keys:
+            if key not in known:
+                self.fault(path_of(path, key), "is not a known key", _similar(key, known) or f"only {', '.join(known)}")
 
-        near = difflib.get_close_matches(key[:LONGEST_KEY], known, n=1)
-        self.fault(under(path, key), "is not known here", near[0] if near else f"only {', '.join(known)}")
+
+def _similar(key: str, known: list[str]) -> str:
+    import difflib  # noqa: PLC0415  # a valid file never needs it
+
+    return next(iter(difflib.get_close_matches(key[:LONGEST_KEY], known, n=1)), "")
 
 
 def fields_of(kind: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    return {
-        field.name.rstrip("_"): field for field in msgspec.structs.fields(kind) if field.name not in _SET_BY_READING
-    }
+    """Return the fields of a section by key, the required ones first."""
+    fields = sorted(msgspec.structs.fields(kind), key=lambda field: not field.required)
+    return {field.name.rstrip("_"): field for field in fields if field.name not in _NOT_IN_THE_FILE}
 
 
 def without_none(kind: Any) -> Any:
-    """What a value may be: None is only what an absent one becomes."""
+    """Return a type without None, which stands only for an absent key."""
     if typing.get_origin(kind) not in UNIONS:
         return kind
     kinds = tuple(one for one in typing.get_args(kind) if one is not types.NoneType)
     return typing.Union[kinds]  # noqa: UP007  # built at run time
 
 
-def mark_of(kind: type[Struct]) -> str:
-    return next(key for key, field in fields_of(kind).items() if field.required)
+def selector_of(kind: type[Struct]) -> str:
+    """Return the key that selects this struct among several: its first required one."""
+    return next(iter(fields_of(kind)))
 
 
-def instead_of(kind: Any) -> str:
+def advice_for(kind: Any) -> str:
+    """Return what to write where a value of this type is missing."""
     kind = without_none(kind)
-    if kind in LEAVES:
-        return LEAVES[kind].instead
+    arguments = typing.get_args(kind)
+    if kind in FORMATS:
+        return FORMATS[kind].advice
     if typing.get_origin(kind) is Literal:
-        return " or ".join(map(_quoted, typing.get_args(kind)))
+        return " or ".join(map(_quoted, arguments))
     if typing.get_origin(kind) in UNIONS:
-        return f"a section with one of {', '.join(map(mark_of, typing.get_args(kind)))}"
+        return f"a section with one of {', '.join(map(selector_of, arguments))}"
     if typing.get_origin(kind) is tuple:
-        return f"a list, of which each is {instead_of(typing.get_args(kind)[0])}"
+        return f"a list in which each item is {advice_for(arguments[0])}"
     return f"a section with {', '.join(fields_of(kind))}"
 
 

@@ -1,7 +1,8 @@
-"""What bridge.yaml can say: each section is a struct, each key a field with what it decides.
+"""The content of bridge.yaml: each section is a struct, each key is a field with its meaning as docstring.
 
-A field is the key of the same name (`and_` is `and`, which Python keeps to itself). The file does not hold a job's
-`name`, which is the key it stands under, nor its own `warnings`: reading it yields them.
+A field has the name of its key, except that `and_` and `or_` stand for the keys `and` and `or`, which are reserved in
+Python. Two fields are not keys of the file: the `name` of a job is the key above its section, and `warnings` are added
+by the decoder.
 """
 
 import datetime as dt
@@ -14,26 +15,26 @@ from common.platform.errors import NoSuchJob
 
 Uuid = Annotated[str, "Uuid"]
 SecretName = Annotated[str, "SecretName"]
-"The name of a secret in Secret Manager, or `projects/…/secrets/…`; never the secret itself."
+"The name of a secret in Secret Manager, or `projects/…/secrets/…`; never its value."
 Url = Annotated[str, "Url"]
-"Where a vendor answers, without the path of its API and without a slash at its end."
+"The URL of a vendor, without the path of its API and without a slash at the end."
 Host = Annotated[str, "Host"]
 Port = Annotated[int, "Port"]
 Cron = Annotated[str, "Cron"]
 TimeZone = Annotated[str, "TimeZone"]
 FilterValue = Annotated[str, "FilterValue"]
-"A Looker filter expression, such as `7 days` or `JFK,LGA`; empty means any value."
+"A Looker filter expression such as `7 days` or `JFK,LGA`. An empty one matches any value."
 Columns = Annotated[Mapping[str, str], "Columns"]
-"Written as a mapping or, where the order counts, as a list of pairs."
+"A mapping in the file or, where the order matters, a list of pairs."
 Bucket = Annotated[str, "Bucket"]
 ObjectPath = Annotated[str, "ObjectPath"]
 Count = Annotated[int, "Count"]
 Share = Annotated[float, "Share"]
-"Written `50%`, held as 0.5."
+"Written `50%`, decoded as 0.5."
 
 Day = Annotated[dt.date, "Day"]
 Position = dt.datetime | int
-"Where a cursor stands: a wall-clock time in the query's time zone, or a number."
+"A value of a cursor: a local time in the time zone of the query, or a number."
 Grain = Literal["number", "second", "minute", "hour", "day"]
 "The smallest step between two values of a cursor."
 Scalar = str | int | float | bool
@@ -42,29 +43,29 @@ Unit = Literal["number", "second", "minute", "hour", "day", "week", "month", "qu
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """A way along a cursor: `1 month`, `2 hours`, or `500000` for a cursor of numbers."""
+    """A distance between two values of a cursor: `1 month`, `2 hours`, or `500000` for a numeric cursor."""
 
     amount: int
     unit: Unit
 
 
 class LookerSettings(Struct, frozen=True, kw_only=True):
-    """The Looker instance that is read. What is not given is empty; a job that needs it makes that a fault."""
+    """The Looker instance that the pulls read. Every key is optional until a pull needs it."""
 
     credentials: SecretName = ""
-    'The secret that holds {"client_id": "…", "client_secret": "…"}.'
+    'The secret with the API key of the Looker user: {"client_id": "…", "client_secret": "…"}.'
     url: Url = ""
-    "The instance's address; https, but for an address of this machine."
+    "The URL of the instance. It uses https, unless it is an address of this machine."
     host: Host = ""
-    "In place of `url`: the host alone, with `port` or `region` where an older instance needs one."
+    "The host name, as an alternative to `url`. An older instance also needs `port` or `region`."
     port: Port = 0
-    "The API's port, such as 19999."
+    "The port of the API, such as 19999."
     region: Host = ""
-    "What follows `.api.` in the API's address, such as us-west.looker.com."
+    "The part after `.api.` in the host name of the API, such as us-west.looker.com."
 
     @property
     def base_url(self) -> str:
-        """The address in front of `/api/4.0`."""
+        """The URL before `/api/4.0`."""
         if self.url or not self.host:
             return self.url
         if self.region:
@@ -73,108 +74,103 @@ class LookerSettings(Struct, frozen=True, kw_only=True):
 
 
 class PigmentSettings(Struct, frozen=True, kw_only=True):
-    """The Pigment workspace that is written and read."""
+    """The Pigment workspace that imports write to and exports read."""
 
     url: Url = "https://pigment.app"
-    "Pigment's address; all workspaces share it."
+    "The URL of Pigment; it is the same for all workspaces."
     import_key: SecretName = ""
-    "The secret that holds an API key with the scope Import; pulls and relays need it."
+    "The secret with an API key of the scope Import. Pulls and relays need it."
     export_key: SecretName = ""
-    "The secret that holds an API key with the scope Export; exports need it."
+    "The secret with an API key of the scope Export. Exports need it."
 
 
 class WebhookSettings(Struct, frozen=True, kw_only=True):
-    """Where Looker's deliveries come in."""
+    """The authentication of Looker's webhook deliveries."""
 
     token: SecretName = ""
-    "The secret that holds Looker's webhook token; its two newest enabled versions are accepted."
+    "The secret with Looker's webhook token. Its two newest enabled versions are accepted, so that it can be rotated."
 
 
-class SecretCare(Struct, frozen=True, kw_only=True):
-    """What is known of a secret, beside its name."""
+class SecretSettings(Struct, frozen=True, kw_only=True):
+    """The expiry of a secret."""
 
     expires: Day
-    "The first day on which the vendor no longer takes it, as Pigment shows it for a key."
+    "The first day on which the vendor no longer accepts it, as Pigment shows it for a key."
 
 
-class LookSource(Struct, frozen=True, kw_only=True):
+class QueryOptions(Struct, frozen=True, kw_only=True):
+    filters: Mapping[str, FilterValue] = {}
+    "By `view.field`. They are merged over the filters of the Look or query."
+    query_timezone: TimeZone | None = None
+    "The time zone in which dates are filtered and shown. Default: that of the Look or query, else of the Looker user."
+
+
+class LookSource(QueryOptions, frozen=True, kw_only=True):
     """A saved Look."""
 
     look: str
-    "The number in the Look's address."
-    filters: Mapping[str, FilterValue] = {}
-    "By `view.field`; merged over the Look's own."
-    query_timezone: TimeZone | None = None
-    "The time zone that dates are filtered and shown in; without it, the Look's own."
+    "The number in the URL of the Look."
 
 
-class QuerySource(Struct, frozen=True, kw_only=True):
-    """Any query that was run in Looker."""
+class QuerySource(QueryOptions, frozen=True, kw_only=True):
+    """A query that was run in Looker before."""
 
     query: str
-    "Its slug: `qid=…` in the Explore's address."
-    filters: Mapping[str, FilterValue] = {}
-    "By `view.field`; merged over the query's own."
-    query_timezone: TimeZone | None = None
-    "The time zone that dates are filtered and shown in; without it, the query's own."
+    "Its slug, which is `qid=…` in the URL of the Explore."
 
 
 class InlineQuery(Struct, frozen=True, kw_only=True):
-    """A query written out."""
+    """A query that is defined in bridge.yaml."""
 
     model: str
     "The LookML model."
     view: str
-    "The Explore's name; Looker's API calls it a view."
+    "The name of the Explore. Looker's API calls it a view."
     fields: tuple[str, ...]
-    "By `view.field`, in the order of the columns."
+    "The columns by `view.field`, in this order."
     filters: Mapping[str, FilterValue] = {}
     "By `view.field`."
     sorts: tuple[str, ...] = ()
-    "Such as `flights.date desc`; a query without sorts streams sooner."
+    "The order of the rows, such as `flights.date desc`. A query without sorts starts to stream sooner."
 
 
-class ExploreSource(Struct, frozen=True, kw_only=True):
-    """A query that bridge.yaml itself holds."""
+class ExploreSource(QueryOptions, frozen=True, kw_only=True):
+    """A query that is defined in bridge.yaml."""
 
     explore: InlineQuery
     "The query."
-    filters: Mapping[str, FilterValue] = {}
-    "Merged over the query's own."
-    query_timezone: TimeZone | None = None
-    "The time zone that dates are filtered and shown in; without it, that of Looker's user."
 
 
 class ResourceSource(Struct, frozen=True, kw_only=True):
-    """What Looker holds itself, one row each."""
+    """Objects of Looker itself, one row for each."""
 
     resource: Literal["dashboards", "folders", "looks", "projects", "queries", "users"]
-    "What is listed; queries are those that were run, from System Activity."
+    "The kind of objects. `queries` are those that were run, from System Activity."
 
 
 Source = LookSource | QuerySource | ExploreSource | ResourceSource
 
 
 class Incremental(Struct, frozen=True, kw_only=True):
-    """Window by window, from where the last landing ended."""
+    """Load the rows from the end of the last load, in windows."""
 
     cursor: str
-    "The field that grows, as `view.field`; it need not be a column."
+    "The field whose values grow, as `view.field`. It does not have to be a column."
     start: Position
-    "Where the first run begins: a date, a time or a number."
+    "The start of the first run: a date, a time or a number."
     window: Step
-    "How much one landing takes."
+    "The size of one import."
     overlap: Step | None = None
-    "How far each run reaches back for rows that came late; only for a repeatable target."
+    "How far each run goes back to load rows that appeared late. Only for a repeatable target."
     delay: Step | None = None
-    "How long a row may take to appear in Looker: a run stops that far short of now, and the next one reads on."
+    "How long a row can take to appear in Looker. A run ends its last window that long before the present."
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """Only the rows that are new or changed since the last landed file."""
+    """Load only the rows that are new or changed since the last import."""
 
     key: tuple[str, ...]
-    "The columns, as Looker heads them, that tell one row from another."
+    "The columns that identify a row, by their headers in Looker."
 
 
 Load = Literal["full"] | Incremental | Changes
@@ -184,255 +180,250 @@ class Target(Struct, frozen=True, kw_only=True):
     """A Pigment import configuration."""
 
     configuration: Uuid
-    "Its id: Block > Settings > Import configurations > … > Copy ID."
+    "Its ID, from Block > Settings > Import configurations > … > Copy ID."
     repeatable: bool = False
-    "Sending the same rows again does no harm: the list has a unique id, or the import overwrites."
+    "Whether rows can safely be sent twice: the list has a unique ID, or the import overwrites."
     delimiter: Delimiter = ","
-    "The separator of the sample that the configuration was made from."
+    "The separator in the sample file of the import configuration."
     columns: Columns = {}
-    "Looker's header to Pigment's: which columns Pigment gets, in this order; without it, all as they come."
+    "The columns to send, in this order: Looker's header and Pigment's. Default: all columns, unchanged."
     shared: bool = False
-    "Other jobs land there too, and that is meant."
+    "Whether other jobs may import with the same configuration."
     via: Literal["push", "storage"] = "push"
-    "`storage` leaves the file in a bucket that Pigment's Cloud Storage connector reads, then starts the import."
+    "`push` sends the file to Pigment. `storage` writes it for Pigment's Cloud Storage connector and starts the import."
     bucket: Bucket = ""
-    "The connector's bucket."
+    "The bucket of the connector."
     path: ObjectPath = ""
-    "The file's name there: flights/flights-{date}.csv where the connector takes the newest date, or a fixed name."
+    "The object's name in it: with {date} if the connector reads the newest date, otherwise a fixed name."
 
 
 class Guards(Struct, frozen=True, kw_only=True):
-    """When a file is too suspicious to publish."""
+    """Checks before a file is published."""
 
     min_rows: Count = 1
-    "Fewer rows than this are refused."
+    "A file with fewer rows is refused."
     max_shrink: Share | None = None
-    "A greater fall than this against the last run is refused; without it, none is."
+    "A file whose number of rows fell by more since the last run is refused. Default: no limit."
 
 
 class LandingGuards(Guards, frozen=True, kw_only=True):
-    """When a file is too suspicious to land, and when a landing has failed."""
+    """Checks before and after an import."""
 
     max_skipped: Count = 0
-    "More rows than this skipped by Pigment, and the run has failed."
+    "If Pigment skips more rows, the run fails."
     accept_cap: bool = False
-    "Take it for a coincidence when the number of rows is exactly one of Looker's caps."
+    "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
 
 
-class Pull(Struct, frozen=True, kw_only=True):
-    """Looker's rows into Pigment."""
-
-    kind: ClassVar[Literal["pull"]] = "pull"
+class ScheduledJob(Struct, frozen=True, kw_only=True):
     name: str
     schedule: Cron | None = None
-    "When it runs; without one, by hand or when a relay starts it."
+    "When the job runs. Without it, the job runs on demand."
     time_zone: TimeZone = "UTC"
     "The time zone of the schedule."
+
+
+class Pull(ScheduledJob, frozen=True, kw_only=True):
+    """Import rows from Looker into Pigment."""
+
+    kind: ClassVar[Literal["pull"]] = "pull"
     source: Source
-    "What is read."
+    "The rows to read."
     load: Load = "full"
-    "How much of it."
+    "Which of them to load: all, those after a cursor, or the changed ones."
     target: Target
-    "Where it lands."
+    "The import in Pigment."
     guards: LandingGuards = LandingGuards()
-    "What is refused."
+    "The checks of the file and of the import."
 
 
 class Relay(Struct, frozen=True, kw_only=True):
-    """Looker's webhook deliveries into Pigment."""
+    """Import Looker's webhook deliveries into Pigment."""
 
     kind: ClassVar[Literal["relay"]] = "relay"
     name: str
     target: Target
-    "Where a delivery lands."
+    "The import in Pigment."
     keep: Literal["every", "latest"] = "every"
-    "`latest`: a newer delivery replaces one that has not landed yet."
+    "`every` imports all deliveries. With `latest`, a newer delivery replaces one that is not imported yet."
     guards: LandingGuards = LandingGuards()
-    "What is refused."
+    "The checks of the file and of the import."
 
 
 class Signal(Struct, frozen=True, kw_only=True):
-    """A relay whose deliveries only say that it is time to pull."""
+    """A relay whose deliveries only start a pull."""
 
     kind: ClassVar[Literal["relay"]] = "relay"
     name: str
     start: str
-    "The pull that a delivery starts."
+    "The name of the pull."
 
 
 class DimensionFilter(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Keep the rows of these items of a dimension."""
+    """Select the rows of some items of a dimension."""
 
     dimension_id: Uuid
-    "The dimension."
+    "The ID of the dimension."
     modality_ids: tuple[Uuid, ...]
-    "Its items."
+    "The IDs of the items."
 
 
 class PropertyFilter(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Keep the items of a list whose property is one of these."""
+    """Select the items of a list by the value of a property."""
 
     property_technical_name: str
-    "The property, by its technical name."
+    "The technical name of the property."
     modality_ids: tuple[Uuid, ...]
-    "The items it may be."
+    "The IDs of the selected values."
 
 
 class Condition(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a metric's value must be."""
+    """A comparison with the value of a metric."""
 
     type: Literal["LessThan", "LessThanOrEqual", "Equal", "NotEqual", "GreaterThan", "GreaterThanOrEqual", "IsNotBlank"]
-    "How it is compared."
+    "The operator."
     value: Scalar | None = None
-    "With what; nothing for IsNotBlank."
+    "The value to compare with. IsNotBlank has none."
 
 
 class ValueFilter(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Keep the rows whose metric meets a condition."""
+    """Select the rows whose metric meets a condition."""
 
     metric_id: Uuid
-    "The metric."
+    "The ID of the metric."
     condition: Condition
     "The condition."
 
 
 class AllOf(Struct, frozen=True, kw_only=True, tag_field="type", tag="And"):
-    """Every one of several filters."""
+    """Rows that match all of several filters."""
 
     and_: "tuple[ExportFilter, ...]" = field(name="and")
     "The filters."
 
 
 class AnyOf(Struct, frozen=True, kw_only=True, tag_field="type", tag="Or"):
-    """At least one of several filters."""
+    """Rows that match at least one of several filters."""
 
     or_: "tuple[ExportFilter, ...]" = field(name="or")
     "The filters."
 
 
 class ByDimension(Struct, frozen=True, kw_only=True, tag_field="type", tag="Dimension"):
-    """A filter on a dimension."""
+    """Rows that match a filter on a dimension."""
 
     dimension: DimensionFilter
     "The filter."
 
 
 class ByValue(Struct, frozen=True, kw_only=True, tag_field="type", tag="Value"):
-    """A filter on a metric's values."""
+    """Rows that match a filter on the values of a metric."""
 
     value: ValueFilter
     "The filter."
 
 
 ExportFilter = AllOf | AnyOf | ByDimension | ByValue
-"msgspec encodes it as Pigment's API has it."
+"Its JSON, as msgspec encodes it, is that of Pigment's API."
 
 
 class TableField(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One column of a table's export."""
+    """One column in the export of a table."""
 
     type: Literal["DimensionField", "ScenarioField", "ValueField"]
-    "What the column holds."
+    "The content of the column."
     source_id: Uuid | None = None
-    "The dimension or the metric; none for ScenarioField."
+    "The ID of the dimension or metric. ScenarioField has none."
     display_name: str | None = None
-    "Its header in the file."
+    "The header in the file."
 
 
 class ViewSource(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A view as Pigment shows it, while it is not too big."""
+    """A view as Pigment shows it. Pigment refuses to export large views."""
 
     view: Uuid
-    "`viewId=…` in the view's address."
+    "Its ID, which is `viewId=…` in the URL of the view."
     delimiter: Delimiter = field(default=",", name="fieldDelimiter")
-    "The file's separator."
+    "The separator in the file."
 
 
 class BlockOptions(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """How Pigment writes a block's file; the defaults are Pigment's own, but for the separator."""
+    """The format of an exported block. The defaults are those of Pigment, except for the separator."""
 
     friendly_headers: bool = False
-    "Headers as people see them in Pigment, not technical names: these change when someone renames a property."
+    "Headers with the names shown in Pigment, not technical names. They change when someone renames a property."
     delimiter: Delimiter = field(default=",", name="fieldDelimiter")
-    "The file's separator."
+    "The separator in the file."
     decimal_separator: Literal["Dot", "Comma"] = "Dot"
-    "The sign before decimals."
+    "The decimal separator."
     encoding: Literal["Utf8WithBom", "Utf8WithoutBom"] | None = None
-    "With a byte order mark, which Excel likes, or without."
+    "UTF-8 with a byte order mark, which Excel expects, or without."
 
 
 class ListSource(BlockOptions, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """All of a list."""
+    """A complete list."""
 
     list: Uuid
-    "The list's id."
+    "The ID of the list."
     properties: tuple[str, ...] = field(default=(), name="propertyTechnicalNames")
-    "The properties by technical name, in this order; without it, all."
+    "The technical names of the properties to export, in this order. Default: all."
     list_filter: tuple[Uuid, ...] = ()
-    "Only these items."
+    "The IDs of the items to export. Default: all."
     property_filters: tuple[PropertyFilter, ...] = ()
-    "Only items with these properties."
+    "Filters on the properties of the items."
 
 
-class MetricSource(BlockOptions, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """All of a metric."""
+class FilteredBlock(BlockOptions, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    scenarios: tuple[Uuid, ...] = ()
+    "The IDs of the scenarios to export. Default: the default scenario, without a column for it."
+    filters: tuple[DimensionFilter, ...] = ()
+    "Filters on dimensions. Pigment now recommends `export_filter`."
+    export_filter: ExportFilter | None = None
+    "The filter for the rows to export."
+
+
+class MetricSource(FilteredBlock, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A complete metric."""
 
     metric: Uuid
-    "The metric's id."
-    scenarios: tuple[Uuid, ...] = ()
-    "Which scenarios; without it the default one, and no column that names it."
-    filters: tuple[DimensionFilter, ...] = ()
-    "Only these items; Pigment now prefers `export_filter`."
-    export_filter: ExportFilter | None = None
-    "Only what meets it."
+    "The ID of the metric."
 
 
-class TableSource(BlockOptions, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """All of a table."""
+class TableSource(FilteredBlock, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A complete table."""
 
     table: Uuid
-    "The table's id."
+    "The ID of the table."
     metrics: tuple[Uuid, ...] = ()
-    "Which of its metrics; without it, all."
-    scenarios: tuple[Uuid, ...] = ()
-    "Which scenarios; without it the default one, and no column that names it."
-    filters: tuple[DimensionFilter, ...] = ()
-    "Only these items; Pigment now prefers `export_filter`."
-    export_filter: ExportFilter | None = None
-    "Only what meets it."
+    "The IDs of the metrics to export. Default: all."
     fields: tuple[TableField, ...] = ()
-    "Which columns, in this order."
+    "The columns to export, in this order."
 
 
 BlockSource = ListSource | MetricSource | TableSource
 ExportSource = ViewSource | ListSource | MetricSource | TableSource
 
 
-class Export(Struct, frozen=True, kw_only=True):
-    """A Pigment block into Cloud Storage."""
+class Export(ScheduledJob, frozen=True, kw_only=True):
+    """Export a view or block from Pigment to Cloud Storage."""
 
     kind: ClassVar[Literal["export"]] = "export"
-    name: str
-    schedule: Cron | None = None
-    "When it runs; without one, by hand."
-    time_zone: TimeZone = "UTC"
-    "The time zone of the schedule."
     source: ExportSource
-    "What is read."
+    "The view or block to read."
     fallback: BlockSource | None = None
-    "What is read instead when Pigment says that the view is too big."
+    "The block to read if Pigment answers that the view is too big."
     date_format: Literal["Iso8601", "Legacy"] = "Iso8601"
-    "`2024-11-21`, or Pigment's older forms."
+    "`2024-11-21`, or one of Pigment's older formats."
     path: ObjectPath
-    "The object's name, with {date}, {time} and {run}; without any of them, each run replaces the object."
+    "The object's name, with {date}, {time} and {run}. Without any of them, each run replaces the object."
     bucket: Bucket = ""
-    "A bucket of your own; without it, under exports/ in the bridge's."
+    "A bucket of your own. Default: `exports/` in the bucket of the bridge."
     format: Literal["csv", "parquet"] = "csv"
-    "What the object is."
+    "The format of the object."
     compress: Literal["gzip"] | None = None
-    "For CSV; Parquet is compressed as it is."
+    "Compression for CSV. Parquet is always compressed."
     guards: Guards = Guards()
-    "What is refused."
+    "The checks of the file."
 
 
 AnyRelay = Relay | Signal
@@ -441,22 +432,22 @@ J = TypeVar("J", Pull, Export)
 
 
 class Bridge(Struct, frozen=True, kw_only=True):
-    """All of bridge.yaml."""
+    """The whole file."""
 
     looker: LookerSettings = LookerSettings()
-    "Where rows come from; pulls need it."
+    "The Looker instance. Pulls need it."
     pigment: PigmentSettings = PigmentSettings()
-    "Where they go, and where exports come from."
+    "The Pigment workspace. All jobs need it."
     webhook: WebhookSettings = WebhookSettings()
-    "How deliveries prove themselves; relays need it."
-    secrets: Mapping[str, SecretCare] = {}
-    "By the secret's name, as written above: those that end some day, so that somebody is told in time."
+    "The authentication of webhook deliveries. Relays need it."
+    secrets: Mapping[str, SecretSettings] = {}
+    "The expiry of secrets, by the name used above. An alert is sent before a secret expires."
     pulls: Mapping[str, Pull] = {}
-    "Looker to Pigment, by schedule."
-    relays: Mapping[str, Relay | Signal] = {}
-    "Looker to Pigment, by webhook."
+    "Jobs that import from Looker into Pigment, on a schedule."
+    relays: Mapping[str, AnyRelay] = {}
+    "Jobs that import webhook deliveries from Looker into Pigment."
     exports: Mapping[str, Export] = {}
-    "Pigment to Cloud Storage, by schedule."
+    "Jobs that export from Pigment to Cloud Storage, on a schedule."
     warnings: tuple[str, ...] = ()
 
     def jobs(self) -> Iterator[Job]:

@@ -1,13 +1,14 @@
-"""What bridge.yaml must say beyond each single value: which keys go together, and what a job needs elsewhere.
+"""The rules of bridge.yaml beyond single values: which keys exclude or require each other.
 
-A rule is a pure function of one section that yields what is wrong. Where a value could not be read, msgspec's UNSET
-stands in its place: a rule on a section runs only when the values it names are sound, and the rules on the whole file
-leave alone what is not, so one reading names every fault.
+A rule is a pure function that yields findings for one section or for the whole file. A value with a fault of its own is
+UNSET. A rule for a section is skipped if a value that it reads is UNSET; the rules for the whole file skip such values.
+So one pass reports every fault.
 """
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, Struct
@@ -32,10 +33,11 @@ from common.bridge_yaml.model import (
 
 LONGEST_KEY = 63
 _PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
+_LONGEST_LIST = 3
 
 
-def under(path: str, key: str) -> str:
-    """`pulls.flights`; a key that would not read as one is quoted, and cut if it is long."""
+def path_of(path: str, key: str) -> str:
+    """Return the path of a key in a section, such as `pulls.flights`. An unusual key is quoted and shortened."""
     if not key:
         return path
     step = key if _PLAIN_KEY.fullmatch(key) else repr(key[:LONGEST_KEY])
@@ -43,310 +45,326 @@ def under(path: str, key: str) -> str:
 
 
 class RuleFinding(NamedTuple):
-    """A fault, or a word of warning, at a path in the section (`source.look`)."""
+    """A fault or a warning."""
 
     path: str
-    wrong: str
-    instead: str
+    "Relative to the section, such as `source.look`."
+    problem: str
+    "The rest of a sentence whose subject is the path."
+    advice: str
+    "What to write instead."
 
 
 Findings = Iterator[RuleFinding]
 
 
-class Rule(NamedTuple):
-    """What a section must be, and the fields it looks at."""
+class SectionRule(NamedTuple):
+    """A check of one section."""
 
     fields: tuple[str, ...]
-    find: Callable[[Any], Findings]
-
-    def applies_to(self, section: Struct) -> bool:
-        return _read(*(getattr(section, name) for name in self.fields))
+    "The fields that it reads."
+    check: Callable[[Any], Findings]
 
 
-def _read(*values: object) -> bool:
-    """Whether these values could be read."""
+def faults_of_section(section: Struct) -> Findings:
+    """Check the rules for a section, except those that read a field with a fault."""
+    for rule in _SECTION_RULES.get(type(section), ()):
+        if _is_set(*(getattr(section, name) for name in rule.fields)):
+            yield from rule.check(section)
+
+
+def faults(bridge: Bridge) -> Findings:
+    """Check the rules between sections."""
+    yield from _check_names_are_unique(bridge)
+    yield from _check_signals(bridge)
+    yield from _check_settings_of_jobs(bridge)
+    yield from _check_paths_are_unique(bridge)
+    yield from _check_secrets_are_used(bridge)
+
+
+def warnings(bridge: Bridge) -> Findings:
+    """Find settings that are valid but probably wrong. Every value of the file must be valid."""
+    yield from _warn_of_region(bridge)
+    yield from _warn_of_shared_configurations(bridge)
+    for name, pull in bridge.pulls.items():
+        for path, problem, advice in _warnings_of_load(pull):
+            yield RuleFinding(f"pulls.{name}.{path}", problem, advice)
+    for name, export in bridge.exports.items():
+        other = "parquet" if export.format == "csv" else "csv"
+        if export.path.endswith(f".{other}"):
+            problem = f"ends in .{other}, but format is {export.format}"
+            yield RuleFinding(f"exports.{name}.path", problem, "the same in both")
+    if not list(bridge.jobs()):
+        yield RuleFinding("", "has no jobs", "at least one under pulls, relays or exports")
+
+
+def _is_set(*values: object) -> bool:
     return UNSET not in values
 
 
-def _one_address(looker: LookerSettings) -> Findings:
+def _repeated(values: Iterable[str]) -> list[str]:
+    return sorted(value for value, count in Counter(filter(_is_set, values)).items() if count > 1)
+
+
+def _check_address(looker: LookerSettings) -> Findings:
     if looker.url and looker.host:
-        yield RuleFinding("", "holds both url and host", "one of them")
+        yield RuleFinding("", "has both url and host", "one of them")
     if looker.port and looker.region:
-        yield RuleFinding("", "holds both port and region", "one of them: an instance has either")
+        yield RuleFinding("", "has both port and region", "one of them")
     for name in ("port", "region"):
         if getattr(looker, name) and not looker.host:
-            yield RuleFinding(name, "only goes with host", "host, or an url that holds it all")
+            yield RuleFinding(name, "is only allowed with host", "host too, or everything in url")
 
 
-def _window_fits_start(load: Incremental) -> Findings:
-    counts = isinstance(load.start, int)
+def _check_steps_match_start(load: Incremental) -> Findings:
+    start_is_number = isinstance(load.start, int)
     for name, step in (("window", load.window), ("overlap", load.overlap), ("delay", load.delay)):
-        if isinstance(step, Struct) and counts != (step.unit == "number"):
-            kinds = ("a number", "a time such as 1 day") if counts else ("a time", "a number such as 500000")
-            yield RuleFinding(name, f"is not {kinds[0]}, as start is", f"{kinds[0]} here, or {kinds[1]} as start")
-
-
-def _overlap_is_harmless(pull: Pull) -> Findings:
-    if isinstance(pull.load, Incremental) and pull.load.overlap and pull.target.repeatable is False:
-        yield RuleFinding(
-            "load.incremental.overlap",
-            "sends rows a second time to a target that is not repeatable",
-            "target.repeatable: true if that does no harm, or leave overlap out",
-        )
-
-
-def _keys_differ(load: Changes) -> Findings:
-    for twice in sorted({name for name in load.key if _read(name) and load.key.count(name) > 1}):
-        yield RuleFinding("key", f"names {twice!r} twice", "each column once")
-
-
-def _keys_are_sent(pull: Pull) -> Findings:
-    if not isinstance(pull.load, Changes) or not pull.target.columns:
-        return
-    for column in pull.load.key:
-        if _read(column) and column not in pull.target.columns:
+        if isinstance(step, Struct) and start_is_number != (step.unit == "number"):
             yield RuleFinding(
-                "load.changes.key",
-                f"names {column!r}, which target.columns leaves out",
-                "columns that are sent, by Looker's names, or add it to target.columns",
+                name,
+                "does not match start",
+                "a number if start is a number, or a duration such as 1 day if start is a date or time",
             )
 
 
-def _cursor_needs_a_query(pull: Pull) -> Findings:
+def _check_overlap(pull: Pull) -> Findings:
+    if isinstance(pull.load, Incremental) and pull.load.overlap and pull.target.repeatable is False:
+        yield RuleFinding(
+            "load.incremental.overlap",
+            "sends rows twice, but the target is not repeatable",
+            "target.repeatable: true if rows can safely be sent twice, or remove overlap",
+        )
+
+
+def _check_keys_are_unique(load: Changes) -> Findings:
+    for column in _repeated(load.key):
+        yield RuleFinding("key", f"has {column!r} twice", "each column once")
+
+
+def _check_keys_are_sent(pull: Pull) -> Findings:
+    if not isinstance(pull.load, Changes) or not pull.target.columns:
+        return
+    for column in pull.load.key:
+        if _is_set(column) and column not in pull.target.columns:
+            yield RuleFinding(
+                "load.changes.key",
+                f"has {column!r}, which is not in target.columns",
+                "Looker's headers of columns that are sent, or add the column to target.columns",
+            )
+
+
+def _check_cursor_is_possible(pull: Pull) -> Findings:
     if isinstance(pull.load, Incremental) and isinstance(pull.source, ResourceSource):
         yield RuleFinding(
-            "load.incremental", "needs a field to filter, and a resource has none", "load: full or changes"
+            "load.incremental", "needs a field to filter by, but a resource has no fields", "load: full or changes"
         )
 
 
-def _storage_is_whole(target: Target) -> Findings:
+def _check_connector(target: Target) -> Findings:
     for name in ("bucket", "path"):
-        given = bool(getattr(target, name))
-        if target.via == "storage" and not given:
-            yield RuleFinding(name, "is missing, and via: storage needs it", "where Pigment's connector reads")
-        if target.via == "push" and given:
-            yield RuleFinding(name, "only goes with via: storage", "via: storage, or leave it out")
+        is_given = bool(getattr(target, name))
+        if target.via == "storage" and not is_given:
+            yield RuleFinding(
+                name, "is missing, but via: storage needs it", f"the {name} that Pigment's connector reads"
+            )
+        if target.via == "push" and is_given:
+            yield RuleFinding(name, "is only allowed with via: storage", f"via: storage, or remove {name}")
 
 
-def _headers_differ(target: Target) -> Findings:
-    headers = [header for header in target.columns.values() if _read(header)]
-    for twice in sorted({header for header in headers if headers.count(header) > 1}):
-        yield RuleFinding("columns", f"gives two columns the header {twice!r}", "a header of its own for each")
+def _check_headers_are_unique(target: Target) -> Findings:
+    for header in _repeated(target.columns.values()):
+        yield RuleFinding("columns", f"gives two columns the header {header!r}", "a different header for each column")
 
 
-def _fallback_is_of_use(export: Export) -> Findings:
+def _check_fallback(export: Export) -> Findings:
     if export.fallback and not isinstance(export.source, ViewSource):
         yield RuleFinding(
-            "fallback", "is never used: only a view can be too big", "a view under source, or leave it out"
+            "fallback", "is never used, because only a view can be too big", "a view as source, or remove fallback"
         )
 
 
-def _parquet_is_compressed(export: Export) -> Findings:
+def _check_compression(export: Export) -> Findings:
     if export.format == "parquet" and export.compress:
-        yield RuleFinding("compress", "does not go with parquet, which is compressed as it is", "nothing here")
+        yield RuleFinding(
+            "compress", "is not allowed with parquet, which is always compressed", "format: csv, or remove compress"
+        )
 
 
-def _condition_is_whole(condition: Condition) -> Findings:
+def _check_condition(condition: Condition) -> Findings:
     if (condition.value is None) != (condition.type == "IsNotBlank"):
         yield RuleFinding(
-            "value", "goes with every type but IsNotBlank", "a value to compare with, or IsNotBlank alone"
+            "value",
+            "is required for every type except IsNotBlank",
+            "a value to compare with, or IsNotBlank without a value",
         )
 
 
-def _column_has_a_source(column: TableField) -> Findings:
+def _check_table_field(column: TableField) -> Findings:
     if (column.source_id is None) != (column.type == "ScenarioField"):
-        yield RuleFinding("source_id", "goes with every type but ScenarioField", "the dimension's or the metric's id")
+        yield RuleFinding(
+            "source_id",
+            "is required for every type except ScenarioField",
+            "the ID of the dimension or metric, or ScenarioField without it",
+        )
 
 
-def _not_empty(name: str) -> Rule:
-    def find(section: Struct) -> Findings:
+def _not_empty(name: str) -> SectionRule:
+    def check(section: Struct) -> Findings:
         if not getattr(section, name):
-            yield RuleFinding(name.rstrip("_"), "is empty", "at least one")
+            yield RuleFinding(name.rstrip("_"), "is empty", "at least one item")
 
-    return Rule((name,), find)
+    return SectionRule((name,), check)
 
 
-RULES: Mapping[type[Struct], tuple[Rule, ...]] = {
-    LookerSettings: (Rule(("url", "host", "port", "region"), _one_address),),
+_SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
+    LookerSettings: (SectionRule(("url", "host", "port", "region"), _check_address),),
     InlineQuery: (_not_empty("fields"),),
-    Incremental: (Rule(("start",), _window_fits_start),),
-    Changes: (_not_empty("key"), Rule(("key",), _keys_differ)),
-    Target: (Rule(("via", "bucket", "path"), _storage_is_whole), Rule(("columns",), _headers_differ)),
+    Incremental: (SectionRule(("start",), _check_steps_match_start),),
+    Changes: (_not_empty("key"), SectionRule(("key",), _check_keys_are_unique)),
+    Target: (
+        SectionRule(("via", "bucket", "path"), _check_connector),
+        SectionRule(("columns",), _check_headers_are_unique),
+    ),
     Pull: (
-        Rule(("load", "target"), _overlap_is_harmless),
-        Rule(("load", "source"), _cursor_needs_a_query),
-        Rule(("load", "target"), _keys_are_sent),
+        SectionRule(("load", "target"), _check_overlap),
+        SectionRule(("load", "source"), _check_cursor_is_possible),
+        SectionRule(("load", "target"), _check_keys_are_sent),
     ),
     Export: (
-        Rule(("source", "fallback"), _fallback_is_of_use),
-        Rule(("format", "compress"), _parquet_is_compressed),
+        SectionRule(("source", "fallback"), _check_fallback),
+        SectionRule(("format", "compress"), _check_compression),
     ),
-    Condition: (Rule(("type", "value"), _condition_is_whole),),
-    TableField: (Rule(("type", "source_id"), _column_has_a_source),),
+    Condition: (SectionRule(("type", "value"), _check_condition),),
+    TableField: (SectionRule(("type", "source_id"), _check_table_field),),
     AllOf: (_not_empty("and_"),),
     AnyOf: (_not_empty("or_"),),
 }
 
 
-def faults(bridge: Bridge) -> Findings:
-    """What is wrong between one section and another."""
-    yield from _names_are_unique(bridge)
-    yield from _signals_start_pulls(bridge)
-    yield from _jobs_have_what_they_need(bridge)
-    yield from _files_have_names_of_their_own(bridge)
-    yield from _cared_for_secrets_are_used(bridge)
-
-
-def warnings(bridge: Bridge) -> Findings:
-    """What is allowed and worth a word."""
-    yield from _region_is_a_domain(bridge)
-    yield from _configurations_are_shared(bridge)
-    yield from _cursors_have_a_time_zone(bridge)
-    yield from _late_rows_are_caught(bridge)
-    yield from _windows_do_not_shrink(bridge)
-    yield from _changes_are_repeatable(bridge)
-    yield from _formats_match_names(bridge)
-    if not list(bridge.jobs()):
-        yield RuleFinding("", "holds no job", "one under pulls, relays or exports")
-
-
-def _named(bridge: Bridge) -> Iterator[tuple[str, Any]]:
+def _jobs_by_path(bridge: Bridge) -> Iterator[tuple[str, Any]]:
     for section, jobs in (("pulls", bridge.pulls), ("relays", bridge.relays), ("exports", bridge.exports)):
         for name, job in jobs.items():
-            yield under(section, name), job
+            yield path_of(section, name), job
 
 
-def _targets(bridge: Bridge) -> Iterator[tuple[str, Target]]:
-    for path, job in _named(bridge):
-        target = getattr(job, "target", None)
-        if isinstance(target, Target):
-            yield f"{path}.target", target
-
-
-def _names_are_unique(bridge: Bridge) -> Findings:
+def _check_names_are_unique(bridge: Bridge) -> Findings:
     seen: dict[str, str] = {}
-    for path, _ in _named(bridge):
-        name = path.partition(".")[2]
-        if name in seen:
-            yield RuleFinding(path, f"has the name of {seen[name]}", "a name of its own: receipts are kept by it")
-        seen.setdefault(name, path)
+    for path, _ in _jobs_by_path(bridge):
+        first = seen.setdefault(path.partition(".")[2], path)
+        if first != path:
+            advice = "a unique name, because receipts are stored by job name"
+            yield RuleFinding(path, f"has the same name as {first}", advice)
 
 
-def _signals_start_pulls(bridge: Bridge) -> Findings:
-    for path, job in _named(bridge):
-        if isinstance(job, Signal) and _read(job.start) and job.start not in bridge.pulls:
-            known = ", ".join(under("", name) for name in bridge.pulls) or "there is none yet"
-            yield RuleFinding(f"{path}.start", "names no pull", f"one of the pulls: {known}")
+def _check_signals(bridge: Bridge) -> Findings:
+    known = ", ".join(path_of("", name) for name in bridge.pulls)
+    for path, job in _jobs_by_path(bridge):
+        if isinstance(job, Signal) and _is_set(job.start) and job.start not in bridge.pulls:
+            advice = f"the name of a pull: {known}" if known else "the name of a pull, and add this pull"
+            yield RuleFinding(f"{path}.start", "is not the name of a pull", advice)
 
 
-def _jobs_have_what_they_need(bridge: Bridge) -> Findings:
-    pulls = [path for path, _ in _named(bridge) if path.startswith("pulls.")]
-    relays = [path for path, _ in _named(bridge) if path.startswith("relays.")]
-    exports = [path for path, _ in _named(bridge) if path.startswith("exports.")]
-    landings = [path for path, job in _named(bridge) if hasattr(job, "target")]
+def _check_settings_of_jobs(bridge: Bridge) -> Findings:
+    pulls, relays, exports = (
+        [path for path, _ in _jobs_by_path(bridge) if path.startswith(section)]
+        for section in ("pulls.", "relays.", "exports.")
+    )
+    imports = [path for path, job in _jobs_by_path(bridge) if hasattr(job, "target")]
     needs = (
-        ((bridge.looker.url, bridge.looker.host), "looker.url", pulls, "the address of your Looker instance"),
+        ((bridge.looker.url, bridge.looker.host), "looker.url", pulls, "the URL of your Looker instance"),
         ((bridge.looker.credentials,), "looker.credentials", pulls, "the name of the secret with Looker's API key"),
-        ((bridge.pigment.import_key,), "pigment.import_key", landings, "the name of the secret with an Import key"),
+        ((bridge.pigment.import_key,), "pigment.import_key", imports, "the name of the secret with an Import key"),
         ((bridge.pigment.export_key,), "pigment.export_key", exports, "the name of the secret with an Export key"),
         ((bridge.webhook.token,), "webhook.token", relays, "the name of the secret with Looker's webhook token"),
     )
-    for given, path, jobs, instead in needs:
-        if jobs and _read(*given) and not any(given):
-            yield RuleFinding(path, f"is missing, and {_list(jobs)} cannot do without it", instead)
+    for given, path, jobs, advice in needs:
+        if jobs and _is_set(*given) and not any(given):
+            yield RuleFinding(path, f"is missing, but required by {_shortened(jobs)}", advice)
 
 
-def _list(paths: list[str]) -> str:
-    shown = ", ".join(paths[:3])
-    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"  # noqa: PLR2004  # enough to find them
+def _shortened(paths: list[str]) -> str:
+    shown, more = ", ".join(paths[:_LONGEST_LIST]), len(paths) - _LONGEST_LIST
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _files_have_names_of_their_own(bridge: Bridge) -> Findings:
+def _check_paths_are_unique(bridge: Bridge) -> Findings:
     seen: dict[tuple[str, str], str] = {}
-    for path, job in _named(bridge):
+    for path, job in _jobs_by_path(bridge):
         file: Any = job if isinstance(job, Export) else getattr(job, "target", UNSET)
-        if not _read(file) or not _read(file.bucket, file.path) or not file.path:
+        if not _is_set(file) or not _is_set(file.bucket, file.path) or not file.path:
             continue
         first = seen.setdefault((file.bucket, file.path), path)
         if first != path:
-            yield RuleFinding(path, f"writes the same object as {first}", "a path of its own")
+            yield RuleFinding(path, f"writes the same object as {first}", "a unique path")
 
 
-def _cared_for_secrets_are_used(bridge: Bridge) -> Findings:
+def _check_secrets_are_used(bridge: Bridge) -> Findings:
     used = {bridge.looker.credentials, bridge.pigment.import_key, bridge.pigment.export_key, bridge.webhook.token}
     for name in bridge.secrets:
-        if _read(*used) and name not in used:
-            yield RuleFinding(under("secrets", name), "is no secret that is used above", "the name as it stands there")
+        if _is_set(*used) and name not in used:
+            yield RuleFinding(
+                path_of("secrets", name),
+                "is not the name of a secret in looker, pigment or webhook",
+                "the same name as there",
+            )
 
 
-def _region_is_a_domain(bridge: Bridge) -> Findings:
+def _warn_of_region(bridge: Bridge) -> Findings:
     region = bridge.looker.region
     if region and "." not in region:
-        yield RuleFinding(
-            "looker.region", f"makes the address {bridge.looker.base_url}", f"{region}.looker.com if that is its end"
-        )
+        problem = f"gives the URL {bridge.looker.base_url}, which is not a public one"
+        yield RuleFinding("looker.region", problem, f"{region}.looker.com if the host name ends like this")
 
 
-def _configurations_are_shared(bridge: Bridge) -> Findings:
+def _warn_of_shared_configurations(bridge: Bridge) -> Findings:
     seen: dict[str, tuple[str, Target]] = {}
-    for path, target in _targets(bridge):
-        first, other = seen.setdefault(target.configuration, (path, target))
-        if first != path and not (target.shared and other.shared):
-            yield RuleFinding(
-                f"{path}.configuration",
-                f"is that of {first} too: they wait for each other, and a clearing import drops the other's rows",
-                "a configuration of its own, or shared: true in both if that is meant",
-            )
-
-
-def _cursors_have_a_time_zone(bridge: Bridge) -> Findings:
-    for name, pull in bridge.pulls.items():
-        timed = isinstance(pull.load, Incremental) and isinstance(pull.load.start, dt.datetime)
-        if timed and not isinstance(pull.source, ResourceSource) and not pull.source.query_timezone:
-            yield RuleFinding(
-                f"pulls.{name}.source.query_timezone",
-                "is missing: windows then begin and end in whatever time zone the Look or the user has",
-                "such as UTC",
-            )
-
-
-def _late_rows_are_caught(bridge: Bridge) -> Findings:
-    for name, pull in bridge.pulls.items():
-        if not isinstance(pull.load, Incremental) or pull.load.overlap or pull.load.delay:
+    for path, job in _jobs_by_path(bridge):
+        target = getattr(job, "target", None)
+        if not isinstance(target, Target):
             continue
-        path = f"pulls.{name}.load.incremental"
+        first, other = seen.setdefault(target.configuration, (f"{path}.target", target))
+        if other is not target and not (target.shared and other.shared):
+            yield RuleFinding(
+                f"{path}.target.configuration",
+                f"is also used by {first}: the jobs wait for each other, and an import that clears deletes the rows of "
+                "the other",
+                "another configuration, or shared: true in both targets if this is intended",
+            )
+
+
+def _warnings_of_load(pull: Pull) -> Findings:
+    match pull.load:
+        case Incremental():
+            yield from _warnings_of_incremental(pull, pull.load)
+        case Changes() if not pull.target.repeatable:
+            yield RuleFinding(
+                "load.changes",
+                "sends changed rows again, but the target is not repeatable: a list that appends keeps both versions",
+                "target.repeatable: true if the list has a unique ID",
+            )
+
+
+def _warnings_of_incremental(pull: Pull, load: Incremental) -> Findings:
+    is_timed = isinstance(load.start, dt.datetime)
+    if is_timed and not isinstance(pull.source, ResourceSource) and not pull.source.query_timezone:
+        yield RuleFinding(
+            "source.query_timezone",
+            "is missing, so windows depend on the time zone of the Look or of the Looker user",
+            "a time zone such as UTC",
+        )
+    if not load.overlap and not load.delay:
+        problem = "misses rows that appear in Looker after their window was read"
         if pull.target.repeatable:
-            yield RuleFinding(path, "misses rows that appear after their time was read", "such as overlap: 2 hours")
+            yield RuleFinding("load.incremental", problem, "an overlap such as overlap: 2 hours")
         else:
             yield RuleFinding(
-                path,
-                "misses rows that appear after their time was read, and an append cannot read them again",
-                "such as delay: 15 minutes, by when every row is there",
+                "load.incremental",
+                f"{problem}, and an append cannot load them later",
+                "a delay such as delay: 15 minutes, after which every row has appeared",
             )
-
-
-def _windows_do_not_shrink(bridge: Bridge) -> Findings:
-    for name, pull in bridge.pulls.items():
-        if isinstance(pull.load, Incremental) and pull.guards.max_shrink is not None:
-            yield RuleFinding(
-                f"pulls.{name}.guards.max_shrink", "is not looked at: windows differ in size", "it for full loads only"
-            )
-
-
-def _changes_are_repeatable(bridge: Bridge) -> Findings:
-    for name, pull in bridge.pulls.items():
-        if isinstance(pull.load, Changes) and not pull.target.repeatable:
-            yield RuleFinding(
-                f"pulls.{name}.load.changes",
-                "sends a changed row again, and its target is not repeatable: a list that appends holds both",
-                "target.repeatable: true if the list has a unique id",
-            )
-
-
-def _formats_match_names(bridge: Bridge) -> Findings:
-    for name, export in bridge.exports.items():
-        other = "parquet" if export.format == "csv" else "csv"
-        if export.path.endswith(f".{other}"):
-            yield RuleFinding(
-                f"exports.{name}.path", f"ends in .{other}, and format is {export.format}", "one and the same"
-            )
+    if pull.guards.max_shrink is not None:
+        yield RuleFinding(
+            "guards.max_shrink",
+            "is ignored for incremental loads, because windows differ in size",
+            "it only for full loads",
+        )

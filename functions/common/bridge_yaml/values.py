@@ -1,7 +1,7 @@
-"""How each single value of bridge.yaml is read: from what YAML or JSON makes of it to what the structs hold.
+"""Parsers for the single values of bridge.yaml, from the plain data of YAML or JSON to the fields of the structs.
 
-A reader takes what stands in the file and gives the value or raises `Wrong`. No fault repeats a value that could be a
-secret put in the wrong place, so few repeat one at all: the path says where it stands.
+A parser returns the value or raises `InvalidValue`. Messages do not repeat values, because a secret could stand in the
+wrong place; the path shows which value is meant.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
-from common.bridge_yaml.cron import cron_fault
+from common.bridge_yaml.cron import cron_problem
 from common.bridge_yaml.model import (
     Bucket,
     Count,
@@ -34,24 +34,26 @@ from common.bridge_yaml.model import (
 )
 
 
-class Wrong(ValueError):
-    """What is wrong with a value and, where the kind of value does not say it all, what to write instead."""
+class InvalidValue(ValueError):
+    """A value cannot be parsed. The message is the rest of a sentence whose subject is the value's path."""
 
-    def __init__(self, wrong: str, instead: str = "") -> None:
-        super().__init__(wrong)
-        self.wrong = wrong
-        self.instead = instead
-
-
-class Leaf(NamedTuple):
-    """One kind of value."""
-
-    read: Callable[[object], object]
-    instead: str
-    "What to write where it is missing or wrong."
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.advice = advice
+        "What to write instead; empty if the advice for the format is enough."
 
 
-_NOUNS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+class ValueFormat(NamedTuple):
+    """A format of single values."""
+
+    parse: Callable[[object], object]
+    "Return the value, or raise InvalidValue."
+    advice: str
+    "What to write where the value is missing or invalid."
+
+
+_DESCRIPTIONS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (type(None), "empty"),
     (bool, "true or false"),
     ((int, float), "a number"),
@@ -61,90 +63,90 @@ _NOUNS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def noun(raw: object) -> str:
-    """What kind of thing this is, without saying what it says."""
-    return next((words for kind, words in _NOUNS if isinstance(raw, kind)), "of a kind that no field has")
+def describe(raw: object) -> str:
+    """Return the type of a value in words, without the value."""
+    return next((words for kind, words in _DESCRIPTIONS if isinstance(raw, kind)), "of an unsupported type")
 
 
-def text(raw: object) -> str:
-    """Numbers become text, for `look: 12` leaves no doubt; true and false are left to their own fields."""
-    value = _text(raw)
+def parse_text(raw: object) -> str:
+    """Parse text that is not empty. Numbers become text, because `look: 12` is unambiguous; booleans are refused."""
+    value = _any_text(raw)
     if not value.strip():
-        raise Wrong("is empty")
+        raise InvalidValue("is empty")
     return value
 
 
-def _text(raw: object) -> str:
+def _any_text(raw: object) -> str:
     if isinstance(raw, str):
         return raw
     if isinstance(raw, dt.date):
         return str(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise Wrong(f"is {noun(raw)}")
+        raise InvalidValue(f"is {describe(raw)}")
     if isinstance(raw, int):
         if abs(raw) >= 10**18:
-            raise Wrong("is a very long number", "the same in quotes")
+            raise InvalidValue("is a very long number", "the number in quotes")
         return str(raw)
     if not math.isfinite(raw):
-        raise Wrong("is no finite number")
-    # Terraform's copy of the file holds 5.0 as 5.
+        raise InvalidValue("is not a finite number")
+    # Terraform's copy of the file contains 5 for 5.0.
     return str(int(raw)) if raw.is_integer() else repr(raw)
 
 
 _TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")
 
 
-def _filter_value(raw: object) -> FilterValue:
-    value = _text(raw)
-    # An unquoted 2013-01-01 reaches the bucket like this: Terraform's yamldecode makes it a time.
+def _parse_filter_value(raw: object) -> FilterValue:
+    value = _any_text(raw)
+    # Terraform's yamldecode turns an unquoted 2013-01-01 into this time.
     date = _TERRAFORM_DATE.fullmatch(value)
     return date[1] if date else value
 
 
-def flag(raw: object) -> bool:
+def _parse_flag(raw: object) -> bool:
     if not isinstance(raw, bool):
-        raise Wrong(f"is {noun(raw)}")
+        raise InvalidValue(f"is {describe(raw)}")
     return raw
 
 
-def _whole_number(raw: object) -> int:
+def _parse_whole_number(raw: object) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise Wrong(f"is {noun(raw)}")
+        raise InvalidValue(f"is {describe(raw)}")
     if raw != raw or abs(raw) >= 10**15 or raw != int(raw):  # noqa: PLR0124  # only NaN differs from itself
-        raise Wrong("is no whole number, or a very long one")
+        raise InvalidValue("is not a whole number, or is too long")
     return int(raw)
 
 
-def _count(raw: object) -> Count:
-    number = _whole_number(raw)
+def _parse_count(raw: object) -> Count:
+    number = _parse_whole_number(raw)
     if number < 0:
-        raise Wrong("is negative")
+        raise InvalidValue("is negative")
     return number
 
 
-def _port(raw: object) -> Port:
-    number = _whole_number(raw)
+def _parse_port(raw: object) -> Port:
+    number = _parse_whole_number(raw)
     if not 1 <= number <= 65535:  # noqa: PLR2004  # TCP's own bounds
-        raise Wrong("is not within 1-65535")
+        raise InvalidValue("is not between 1 and 65535")
     return number
 
 
-def _scalar(raw: object) -> Scalar:
+def _parse_scalar(raw: object) -> Scalar:
     if isinstance(raw, bool):
         return raw
     if isinstance(raw, int | float):
-        _text(raw)
+        _any_text(raw)
         return raw
-    return _text(raw)
+    return _any_text(raw)
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def _uuid(raw: object) -> Uuid:
-    value = text(raw).lower()
+def _parse_uuid(raw: object) -> Uuid:
+    value = parse_text(raw).lower()
     if not _UUID.fullmatch(value):
-        raise Wrong("is not a UUID")
+        raise InvalidValue("is not a UUID")
     return value
 
 
@@ -152,14 +154,16 @@ _SECRET_NAME = re.compile(r"(projects/[A-Za-z0-9:.-]+/secrets/)?[A-Za-z0-9_-]{1,
 _PINNED_VERSION = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
 
 
-def _secret_name(raw: object) -> SecretName:
+def _parse_secret_name(raw: object) -> SecretName:
     if isinstance(raw, str):
-        # Pigment's keys are dashed UUIDs or begin with pgmt_: both would pass for a name.
+        # Pigment's keys are UUIDs or begin with pgmt_, so they look like names of secrets.
         if _SECRET_NAME.fullmatch(raw) and not raw.startswith("pgmt_") and not _UUID.fullmatch(raw.lower()):
             return raw
         if _PINNED_VERSION.fullmatch(raw):
-            raise Wrong("names one version of a secret", "the same without /versions/…: a new version is then found")
-    raise Wrong("is not the name of a secret")
+            raise InvalidValue(
+                "names one version of a secret", "the name without /versions/…, so that new versions are used"
+            )
+    raise InvalidValue("is not the name of a secret")
 
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -168,62 +172,62 @@ _API_PATH = re.compile(r"/api(/(4\.0|v1))?$")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
-def _url(raw: object) -> Url:
-    value = text(raw).strip()
+def _parse_url(raw: object) -> Url:
+    value = parse_text(raw).strip()
     if re.search(r"[^!-~]", value):
-        raise Wrong("holds a space or another sign that no address has")
+        raise InvalidValue("contains a space or another character that no URL has")
     try:
         parts = urllib.parse.urlsplit(value)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise Wrong("is not an address") from None
+        raise InvalidValue("is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or not (_HOST.fullmatch(host) or ":" in host):
-        raise Wrong("is not an address")
+        raise InvalidValue("is not a URL")
     if parts.scheme == "http" and not _LOOPBACK.fullmatch(host):
-        raise Wrong("is not https", "https://…; plain http only serves an address of this machine")
+        raise InvalidValue("does not use https", "https://…, or http:// only for an address of this machine")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise Wrong("holds more than an address", "it without user, password, query and fragment")
+        raise InvalidValue("has a user, a query or a fragment", "the URL without them")
     path = _API_PATH.sub("", parts.path.rstrip("/")).rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _host(raw: object) -> Host:
-    value = text(raw).strip()
+def _parse_host(raw: object) -> Host:
+    value = parse_text(raw).strip()
     if "://" in value:
-        raise Wrong("is an address", "it under `url`, or the host alone")
+        raise InvalidValue("is a URL", "the host name only, or the URL under url")
     if not _HOST.fullmatch(value):
-        raise Wrong("is not the name of a host", "the host alone, a port under `port`")
+        raise InvalidValue("is not a host name", "the host name only, and the port under port")
     return value
 
 
-def _cron(raw: object) -> Cron:
-    value = text(raw)
-    fault = cron_fault(value)
+def _parse_cron(raw: object) -> Cron:
+    value = parse_text(raw)
+    fault = cron_problem(value)
     if fault:
-        raise Wrong(fault)
+        raise InvalidValue(fault)
     return value
 
 
 _TIME_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 
-def _time_zone(raw: object) -> TimeZone:
-    value = text(raw)
+def _parse_time_zone(raw: object) -> TimeZone:
+    value = parse_text(raw)
     if _TIME_ZONE.fullmatch(value):
         try:
             zoneinfo.ZoneInfo(value)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a region alone is a folder
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # "Europe" is a folder
             pass
         else:
             return value
-    raise Wrong("is not the name of a time zone")
+    raise InvalidValue("is not the name of a time zone")
 
 
-def _day(raw: object) -> Day:
+def _parse_day(raw: object) -> Day:
     try:
-        return dt.date.fromisoformat(_filter_value(raw).strip())
+        return dt.date.fromisoformat(_parse_filter_value(raw).strip())
     except ValueError:
-        raise Wrong("is no day") from None
+        raise InvalidValue("is not a date") from None
 
 
 _UNIT_DAYS = {
@@ -240,50 +244,56 @@ _STEP = re.compile(r"([0-9]{1,15})(?: *([a-z]+?)s?)?")
 _LONGEST_STEP_DAYS = 36_500
 
 
-def _step(raw: object) -> Step:
-    match = _STEP.fullmatch(text(raw).strip().lower())
+def _parse_step(raw: object) -> Step:
+    match = _STEP.fullmatch(parse_text(raw).strip().lower())
     if not match:
-        raise Wrong("is no step along a cursor")
+        raise InvalidValue("is not a duration or a number")
     amount, unit = int(match[1]), match[2] or "number"
     if unit != "number" and unit not in _UNIT_DAYS:
-        raise Wrong("counts in a unit that is not known")
+        raise InvalidValue("has an unknown unit")
     if amount == 0:
-        raise Wrong("goes nowhere")
+        raise InvalidValue("must be greater than zero")
     if amount * _UNIT_DAYS.get(unit, 0) > _LONGEST_STEP_DAYS:
-        raise Wrong("is longer than a century")
+        raise InvalidValue("is longer than 100 years")
     return Step(amount=amount, unit=cast("Unit", unit))
 
 
-def position(raw: object) -> Position:
-    """`2013-01-01` reaches the bucket as `2013-01-01T00:00:00Z`, so a Z says no more than its absence does."""
+def parse_position(raw: object) -> Position:
+    """Parse a value of a cursor.
+
+    A Z at the end has no meaning, because Terraform stores an unquoted `2013-01-01` as `2013-01-01T00:00:00Z`.
+
+    Raises:
+        InvalidValue: it is not a date, a time or a number, or it has a UTC offset.
+    """
     if isinstance(raw, int | float):
-        return _whole_number(raw)
-    value = _text(raw).strip()
+        return _parse_whole_number(raw)
+    value = _any_text(raw).strip()
     if re.fullmatch(r"-?[0-9]{1,15}", value):
         return int(value)
     try:
         moment = dt.datetime.fromisoformat(value)
     except ValueError:
-        raise Wrong("is neither a date, nor a time, nor a number") from None
+        raise InvalidValue("is not a date, a time or a number") from None
     if moment.utcoffset():
-        raise Wrong("holds a UTC offset", "the time in the query's time zone, without an offset")
+        raise InvalidValue("has a UTC offset", "the time in the time zone of the query, without an offset")
     return moment.replace(tzinfo=None)
 
 
-def _share(raw: object) -> Share:
+def _parse_share(raw: object) -> Share:
     match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?) *%", raw.strip()) if isinstance(raw, str) else None
     if not match or float(match[1]) > 100:  # noqa: PLR2004  # per cent
-        raise Wrong("is not a percentage")
+        raise InvalidValue("is not a percentage")
     return float(match[1]) / 100
 
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]")
 
 
-def _bucket(raw: object) -> Bucket:
-    value = text(raw)
+def _parse_bucket(raw: object) -> Bucket:
+    value = parse_text(raw)
     if not _BUCKET.fullmatch(value):
-        raise Wrong("is not the name of a bucket")
+        raise InvalidValue("is not the name of a bucket")
     return value
 
 
@@ -291,39 +301,43 @@ _PLACEHOLDERS = re.compile(r"\{(date|time|run)\}")
 _LONGEST_PATH_BYTES = 900
 
 
-def _object_path(raw: object) -> ObjectPath:
-    value = text(raw)
+def _parse_object_path(raw: object) -> ObjectPath:
+    value = parse_text(raw)
     fixed = _PLACEHOLDERS.sub("", value)
     if "{" in fixed or "}" in fixed:
-        raise Wrong("holds a placeholder that is not known", "only {date}, {time} and {run}")
+        raise InvalidValue("has an unknown placeholder", "only {date}, {time} and {run}")
     if value.startswith("/") or value.endswith("/") or any(step in ("", ".", "..") for step in value.split("/")):
-        raise Wrong("is not the name of a file", "it without a / at either end, and without empty steps, `.` and `..`")
+        raise InvalidValue(
+            "is not the name of an object", "it without a / at the start or end, and without empty parts, . and .."
+        )
     if not value.isprintable() or len(value.encode()) > _LONGEST_PATH_BYTES:
-        raise Wrong("holds signs that cannot be seen, or too many of them")
+        raise InvalidValue(f"has non-printable characters, or more than {_LONGEST_PATH_BYTES} bytes")
     return value
 
 
-LEAVES: Mapping[object, Leaf] = {
-    str: Leaf(text, "some text"),
-    bool: Leaf(flag, "true or false"),
-    Uuid: Leaf(_uuid, "its id as Pigment shows it, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"),
-    SecretName: Leaf(
-        _secret_name,
-        "the NAME of the secret here, such as pigment-import-key or projects/acme/secrets/pigment-import-key, "
-        "and keep its value in Secret Manager",
+FORMATS: Mapping[object, ValueFormat] = {
+    str: ValueFormat(parse_text, "text"),
+    bool: ValueFormat(_parse_flag, "true or false"),
+    Uuid: ValueFormat(_parse_uuid, "a UUID as Pigment shows it, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"),
+    SecretName: ValueFormat(
+        _parse_secret_name,
+        "the NAME of a secret in Secret Manager, such as pigment-import-key or "
+        "projects/acme/secrets/pigment-import-key, never its value",
     ),
-    Url: Leaf(_url, "an address such as https://acme.cloud.looker.com"),
-    Host: Leaf(_host, "a host such as acme.cloud.looker.com"),
-    Port: Leaf(_port, "a port such as 19999"),
-    Day: Leaf(_day, "a day such as 2027-01-31"),
-    Cron: Leaf(_cron, 'five fields of unix-cron, such as "15 6 * * *" for 6:15 every day'),
-    TimeZone: Leaf(_time_zone, "an IANA name such as Europe/Paris or UTC"),
-    FilterValue: Leaf(_filter_value, 'a Looker filter expression in quotes, such as "7 days"'),
-    Bucket: Leaf(_bucket, "a bucket such as acme-exports, without gs://"),
-    ObjectPath: Leaf(_object_path, "a name such as revenue/dt={date}/revenue.csv"),
-    Count: Leaf(_count, "a whole number such as 1"),
-    Share: Leaf(_share, "a percentage such as 50%"),
-    Step: Leaf(_step, "a step such as 1 month, 2 hours, or 500000 for a cursor of numbers"),
-    Position: Leaf(position, 'a date such as 2013-01-01, a time such as "2013-01-01 06:00", or a number'),
-    Scalar: Leaf(_scalar, "some text, a number, true or false"),
+    Url: ValueFormat(_parse_url, "a URL such as https://acme.cloud.looker.com"),
+    Host: ValueFormat(_parse_host, "a host name such as acme.cloud.looker.com"),
+    Port: ValueFormat(_parse_port, "a port such as 19999"),
+    Day: ValueFormat(_parse_day, "a date such as 2027-01-31"),
+    Cron: ValueFormat(_parse_cron, 'five fields of unix-cron, such as "15 6 * * *" for every day at 6:15'),
+    TimeZone: ValueFormat(_parse_time_zone, "an IANA time zone such as Europe/Paris or UTC"),
+    FilterValue: ValueFormat(_parse_filter_value, 'a Looker filter expression in quotes, such as "7 days"'),
+    Bucket: ValueFormat(_parse_bucket, "a bucket such as acme-exports, without gs://"),
+    ObjectPath: ValueFormat(_parse_object_path, "an object name such as revenue/dt={date}/revenue.csv"),
+    Count: ValueFormat(_parse_count, "a whole number such as 1"),
+    Share: ValueFormat(_parse_share, "a percentage such as 50%"),
+    Step: ValueFormat(
+        _parse_step, "a duration such as 1 month or 2 hours, or a number such as 500000 if the cursor is numeric"
+    ),
+    Position: ValueFormat(parse_position, 'a date such as 2013-01-01, a time such as "2013-01-01 06:00", or a number'),
+    Scalar: ValueFormat(_parse_scalar, "text, a number, true or false"),
 }

@@ -72,7 +72,7 @@ def watch(instance: Instance, bridge: bridge_yaml.Bridge) -> None:
         _log_failure(as_bridge_error(error))
 
 
-def expiries(secrets: Mapping[str, bridge_yaml.SecretCare], today: date) -> Iterator[SecretExpiry]:
+def expiries(secrets: Mapping[str, bridge_yaml.SecretSettings], today: date) -> Iterator[SecretExpiry]:
     """Yield the expiry of each secret for which bridge.yaml gives one.
 
     Args:
