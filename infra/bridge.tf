@@ -1,9 +1,9 @@
-# bridge.yaml: what it says, and the verdict on it. Every fault stops the plan, all of them in one message, each with its
-# path and what to write instead. The functions hold their copy to the same rules and a few more, which HCL cannot say
-# well: `bridge check --offline` knows those too, and `make plan` asks it first.
+# bridge.yaml and its check. Every fault stops the plan; one message has them all, each with its path, the problem and
+# what to write. The functions check a few rules more, which HCL cannot express well. `bridge check --offline` checks all of
+# them, and `make plan` runs it first.
 
 variable "bridge_file" {
-  description = "The file that says everything; without it, the bridge.yaml beside this one."
+  description = "The path of bridge.yaml. Default: the bridge.yaml in this folder."
   type        = string
   default     = null
 }
@@ -19,13 +19,13 @@ resource "terraform_data" "bridge" {
   lifecycle {
     precondition {
       condition = length(local._faults) == 0
-      # A line that begins with a space is printed as it is, and not folded.
-      error_message = "${local._bridge_file} does not say what it has to:\n${join("\n", formatlist("  %s", local._faults))}"
+      # Terraform does not wrap lines that begin with a space.
+      error_message = "${local._bridge_file} is not valid:\n${join("\n", formatlist("  %s", local._faults))}"
     }
   }
 }
 
 locals {
   _bridge_file = coalesce(var.bridge_file, "${path.module}/bridge.yaml")
-  _faults      = distinct(concat(local._value_faults, local._cron_faults, local._rule_faults))
+  _faults      = distinct(concat(local._value_faults, local._schedule_faults, local._rule_faults))
 }

@@ -1,4 +1,5 @@
-# The schedules that Cloud Scheduler takes: unix-cron, five fields; `common/bridge_yaml/cron.py` has the same rules.
+# The check of schedules: five fields of unix-cron, as Cloud Scheduler accepts them. `common/bridge_yaml/cron.py` has the same
+# rules.
 
 locals {
   _cron_fields = [
@@ -10,7 +11,7 @@ locals {
   ]
   _longest_month_days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
-  # 5, 05 and names, each with what it counts for.
+  # 5, 05 and names, each with its number.
   _cron_values = [
     for field in local._cron_fields : merge(
       { for value in range(field.first, field.last + 1) : tostring(value) => value },
@@ -20,11 +21,11 @@ locals {
   ]
 
   _schedules = {
-    for at in local._leaves : at.path => compact(split(" ", replace(at.text, "/\\s+/", " ")))
-    if at.entry.kind == "Cron" && at.shape == "text" && trimspace(at.text) != ""
+    for node in local._single_values : node.path => compact(split(" ", replace(node.text, "/\\s+/", " ")))
+    if node.entry.kind == "Cron" && node.type == "text" && trimspace(node.text) != ""
   }
-  # For each field of each schedule, its spans; `null` in the place of one that is none.
-  _spans = {
+  # The ranges in each field of each schedule; null where the text is not a range.
+  _cron_ranges = {
     for path, parts in local._schedules : path => [
       for place, field in local._cron_fields : [
         for item in split(",", parts[place]) : try(
@@ -41,27 +42,27 @@ locals {
       ]
     ] if length(parts) == length(local._cron_fields)
   }
-  _wrong_fields = {
-    for path, fields in local._spans : path => [
-      for place, spans in fields : local._cron_fields[place]
-      if !alltrue([for span in spans : try(span.low <= span.high && span.step >= 1 && span.step <= local._cron_fields[place].last, false)])
+  _invalid_cron_fields = {
+    for path, fields in local._cron_ranges : path => [
+      for place, ranges in fields : local._cron_fields[place]
+      if !alltrue([for range in ranges : try(range.low <= range.high && range.step >= 1 && range.step <= local._cron_fields[place].last, false)])
     ]
   }
 
-  _cron_faults = concat(
+  _schedule_faults = concat(
     [
-      for path, parts in local._schedules : "${path}: has ${length(parts)} fields, not 5 (minute, hour, day of the month, month, day of the week); write five fields of unix-cron, such as \"15 6 * * *\" for 6:15 every day"
+      for path, parts in local._schedules : "${path}: has ${length(parts)} fields, not 5 (minute, hour, day of the month, month, day of the week); write five fields of unix-cron, such as \"15 6 * * *\" for every day at 6:15"
       if length(parts) != length(local._cron_fields)
     ],
     flatten([
-      for path, fields in local._wrong_fields : [
-        for field in fields : "${path}: the ${field.name} is no value, range or step within ${field.first}-${field.last}; write *, a number, 1-5, 1,15 or */5${length(field.words) > 0 ? ", or names such as ${field.words[1]}" : ""}"
+      for path, fields in local._invalid_cron_fields : [
+        for field in fields : "${path}: the ${field.name} is not a value, range or step between ${field.first} and ${field.last}; write *, a number, 1-5, 1,15 or */5${length(field.words) > 0 ? ", or names such as ${field.words[1]}" : ""}"
       ]
     ]),
     [
-      for path, fields in local._spans : "${path}: never comes round: none of its months has such a day; write a day that one of them has"
-      if length(local._wrong_fields[path]) == 0 && local._schedules[path][4] == "*"
-      && try(min([for span in fields[2] : span.low]...) > max(flatten([for span in fields[3] : [for month in range(span.low, span.high + 1, span.step) : local._longest_month_days[month - 1]]])...), false)
+      for path, fields in local._cron_ranges : "${path}: is never due, because none of its months has such a day; write a day that one of the months has"
+      if length(local._invalid_cron_fields[path]) == 0 && local._schedules[path][4] == "*"
+      && try(min([for range in fields[2] : range.low]...) > max(flatten([for months in fields[3] : [for month in range(months.low, months.high + 1, months.step) : local._longest_month_days[month - 1]]])...), false)
     ],
   )
 }

@@ -1,152 +1,149 @@
-# Each value of bridge.yaml for itself: is its key known, is it there, is it of the right kind? What may stand where comes
-# from the functions' own structs, as bridge_schema.json (`make schema`).
+# The check of single values in bridge.yaml: unknown keys, missing keys and invalid values. The rules come from the structs of
+# the functions, as bridge_schema.json (`make schema`).
 
 locals {
   _schema     = jsondecode(file("${path.module}/bridge_schema.json"))
   _entries    = local._schema.entries
   _time_zones = { for name in local._schema.time_zones : name => true }
 
-  # Every value with its way through the file, level by level, since HCL knows no recursion. The schema is as deep as this.
-  _level_0 = [{ steps = [], value = local.bridge }]
-  _level_1 = flatten([for at in local._level_0 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
-  _level_2 = flatten([for at in local._level_1 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
-  _level_3 = flatten([for at in local._level_2 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
-  _level_4 = flatten([for at in local._level_3 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
-  _level_5 = flatten([for at in local._level_4 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
-  _level_6 = flatten([for at in local._level_5 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
-  _level_7 = flatten([for at in local._level_6 : try([for key, value in at.value : { steps = concat(at.steps, [can(keys(at.value)) ? key : "[${key}]"]), value = value }], [])])
+  # Every value with the keys that lead to it, level by level, because HCL has no recursion. The schema has this many levels.
+  _level_0 = [{ keys = [], value = local.bridge }]
+  _level_1 = flatten([for node in local._level_0 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
+  _level_2 = flatten([for node in local._level_1 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
+  _level_3 = flatten([for node in local._level_2 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
+  _level_4 = flatten([for node in local._level_3 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
+  _level_5 = flatten([for node in local._level_4 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
+  _level_6 = flatten([for node in local._level_5 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
+  _level_7 = flatten([for node in local._level_6 : try([for key, value in node.value : { keys = concat(node.keys, [can(keys(node.value)) ? key : "[${key}]"]), value = value }], [])])
 
-  # The same way in the schema's words: a job's name is `*`, an item of a list `[]`.
-  _places = [
-    for at in concat(local._level_0, local._level_1, local._level_2, local._level_3, local._level_4, local._level_5, local._level_6, local._level_7) : merge(at, {
-      path  = replace(join(".", [for step in at.steps : can(regex("^[\\w.[\\]-]+$", step)) ? step : "'${replace(substr(step, 0, 63), "\n", "\\n")}'"]), ".[", "[")
-      way   = [for depth, step in at.steps : depth == 1 && can(local._entries["${at.steps[0]}/*"]) ? "*" : replace(step, "/^\\[[0-9]+\\]$/", "[]")]
-      shape = lookup({ "\"" = "text", "{" = "a section", "[" = "a list", "t" = "true or false", "f" = "true or false", "n" = "empty" }, substr(jsonencode(at.value), 0, 1), "a number")
-      text  = join("", compact([try(tostring(at.value), "")]))
+  # `place` is the path in the schema: the name of a job is `*`, and an item of a list is `[]`.
+  _nodes = [
+    for node in concat(local._level_0, local._level_1, local._level_2, local._level_3, local._level_4, local._level_5, local._level_6, local._level_7) : merge(node, {
+      path  = replace(join(".", [for key in node.keys : can(regex("^[\\w.[\\]-]+$", key)) ? key : "'${replace(substr(key, 0, 63), "\n", "\\n")}'"]), ".[", "[")
+      place = [for depth, key in node.keys : depth == 1 && can(local._entries["${node.keys[0]}/*"]) ? "*" : replace(key, "/^\\[[0-9]+\\]$/", "[]")]
+      type  = lookup({ "\"" = "text", "{" = "a section", "[" = "a list", "t" = "true or false", "f" = "true or false", "n" = "empty" }, substr(jsonencode(node.value), 0, 1), "a number")
+      text  = join("", compact([try(tostring(node.value), "")]))
     })
   ]
   _known = [
-    for at in local._places : merge(at, {
-      entry = try(local._entries[join("/", at.way)], local._entries[join("/", concat(slice(at.way, 0, length(at.way) - 1), ["*"]))])
-    }) if can(local._entries[join("/", at.way)]) || can(local._entries[join("/", concat(slice(at.way, 0, length(at.way) - 1), ["*"]))])
+    for node in local._nodes : merge(node, {
+      entry = try(local._entries[join("/", node.place)], local._entries[join("/", concat(slice(node.place, 0, length(node.place) - 1), ["*"]))])
+    }) if can(local._entries[join("/", node.place)]) || can(local._entries[join("/", concat(slice(node.place, 0, length(node.place) - 1), ["*"]))])
   ]
-  _sections = [for at in local._known : at if at.entry.kind == "section" && at.shape == "a section"]
+  _sections = [for node in local._known : node if node.entry.kind == "section" && node.type == "a section"]
 
-  # What each kind of value looks like; `common/bridge_yaml/values.py` reads them.
+  # The format of each kind of value. `common/bridge_yaml/values.py` has the same formats.
   _uuid  = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
   _label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
   _host  = "${local._label}(\\.${local._label})*"
-  _kinds = {
-    text = { shapes = ["text", "a number"], is = "\\S", wrong = "is not some text" }
-    flag = { shapes = ["true or false"], is = "", wrong = "is not true or false" }
+  _formats = {
+    text = { types = ["text", "a number"], matches = "\\S", problem = "is not text, or is empty" }
+    flag = { types = ["true or false"], matches = "", problem = "is not true or false" }
     Bucket = {
-      shapes = ["text", "a number"]
-      is     = "^[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]$"
-      wrong  = "is not the name of a bucket"
+      types   = ["text", "a number"]
+      matches = "^[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]$"
+      problem = "is not the name of a bucket"
     }
-    Count       = { shapes = ["a number"], is = "^[0-9]{1,15}$", wrong = "is no whole number, or a negative one" }
-    Cron        = { shapes = ["text"], is = "\\S", wrong = "is no schedule" }
-    Day         = { shapes = ["text", "a number"], is = "^\\s*[0-9]{4}[0-9W-]{3,6}(T00:00:00Z)?\\s*$", wrong = "is no day" }
-    FilterValue = { shapes = ["text", "a number"], is = "", wrong = "is no filter expression" }
+    Count       = { types = ["a number"], matches = "^[0-9]{1,15}$", problem = "is not a whole number, or is negative" }
+    Cron        = { types = ["text"], matches = "\\S", problem = "is not a schedule" }
+    Day         = { types = ["text", "a number"], matches = "^\\s*[0-9]{4}[0-9W-]{3,6}(T00:00:00Z)?\\s*$", problem = "is not a date" }
+    FilterValue = { types = ["text", "a number"], matches = "", problem = "is not a filter expression" }
     Host = {
-      shapes = ["text", "a number"]
-      is     = "^\\s*${local._host}\\s*$"
-      wrong  = "is not the name of a host"
+      types   = ["text", "a number"]
+      matches = "^\\s*${local._host}\\s*$"
+      problem = "is not a host name"
     }
     ObjectPath = {
-      shapes = ["text", "a number"]
-      is     = "^(\\{(date|time|run)\\}|[^/{}[:cntrl:]])+(/(\\{(date|time|run)\\}|[^/{}[:cntrl:]])+)*$"
-      never  = "(^|/)\\.\\.?(/|$)"
-      wrong  = "is not the name of a file, or holds a placeholder that is not known"
+      types    = ["text", "a number"]
+      matches  = "^(\\{(date|time|run)\\}|[^/{}[:cntrl:]])+(/(\\{(date|time|run)\\}|[^/{}[:cntrl:]])+)*$"
+      excludes = "(^|/)\\.\\.?(/|$)"
+      problem  = "is not the name of an object, or has an unknown placeholder"
     }
     Port = {
-      shapes = ["a number"]
-      is     = "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
-      wrong  = "is not within 1-65535"
+      types   = ["a number"]
+      matches = "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
+      problem = "is not between 1 and 65535"
     }
     Position = {
-      shapes = ["text", "a number"]
-      is     = "^\\s*(-?[0-9]{1,15}|[0-9]{4}[0-9W-]{3,6}([Tt ][0-9:.,]+)?([Zz]|[+-]00:?00)?)\\s*$"
-      wrong  = "is neither a date, nor a time without an offset, nor a number"
+      types   = ["text", "a number"]
+      matches = "^\\s*(-?[0-9]{1,15}|[0-9]{4}[0-9W-]{3,6}([Tt ][0-9:.,]+)?([Zz]|[+-]00:?00)?)\\s*$"
+      problem = "is not a date, a time without an offset, or a number"
     }
     SecretName = {
-      shapes = ["text"]
-      is     = "^(projects/[A-Za-z0-9:.-]+/secrets/)?[A-Za-z0-9_-]{1,255}$"
-      never  = "^(pgmt_.*|${local._uuid})$"
-      wrong  = "is not the name of a secret"
+      types    = ["text"]
+      matches  = "^(projects/[A-Za-z0-9:.-]+/secrets/)?[A-Za-z0-9_-]{1,255}$"
+      excludes = "^(pgmt_.*|${local._uuid})$"
+      problem  = "is not the name of a secret"
     }
     Share = {
-      shapes = ["text"]
-      is     = "^\\s*(100(\\.0+)?|0?[0-9]{1,2}(\\.[0-9]+)?) *%\\s*$"
-      wrong  = "is not a percentage"
+      types   = ["text"]
+      matches = "^\\s*(100(\\.0+)?|0?[0-9]{1,2}(\\.[0-9]+)?) *%\\s*$"
+      problem = "is not a percentage"
     }
     Step = {
-      shapes = ["text", "a number"]
-      is     = "^\\s*0*[1-9][0-9]{0,14}( *(?i:second|minute|hour|day|week|month|quarter|year|number)s?)?\\s*$"
-      wrong  = "is no step along a cursor"
+      types   = ["text", "a number"]
+      matches = "^\\s*0*[1-9][0-9]{0,14}( *(?i:second|minute|hour|day|week|month|quarter|year|number)s?)?\\s*$"
+      problem = "is not a duration or a number, or is zero"
     }
     Url = {
-      shapes = ["text"]
-      is     = "^\\s*((?i:https)://(${local._host}|\\[[0-9a-fA-F:.]+\\])|(?i:http)://((?i:localhost)|127(\\.[0-9]{1,3}){3}|\\[::1\\]))(:[0-9]{0,5})?(/[!-~]*)?\\s*$"
-      never  = "[?#]."
-      wrong  = "is not an https address, or more than one"
+      types    = ["text"]
+      matches  = "^\\s*((?i:https)://(${local._host}|\\[[0-9a-fA-F:.]+\\])|(?i:http)://((?i:localhost)|127(\\.[0-9]{1,3}){3}|\\[::1\\]))(:[0-9]{0,5})?(/[!-~]*)?\\s*$"
+      excludes = "[?#]."
+      problem  = "is not an https URL, or has a query or a fragment"
     }
-    Uuid = { shapes = ["text"], is = "^${local._uuid}$", wrong = "is not a UUID" }
+    Uuid = { types = ["text"], matches = "^${local._uuid}$", problem = "is not a UUID" }
   }
-  # What is none of these has to be among the kinds: one that the structs have and this file has not is no plan at all.
-  _leaves = [for at in local._known : at if !contains(["section", "names", "list", "columns", "filter", "choice", "TimeZone"], at.entry.kind)]
+  # A kind that is not in _formats is an error of the plan, so the structs and this file cannot diverge unnoticed.
+  _single_values = [for node in local._known : node if !contains(["section", "names", "list", "columns", "filter", "choice", "TimeZone"], node.entry.kind)]
 
   _value_faults = concat(
     flatten([
-      for at in local._sections : [
-        for key in setsubtract(keys(at.value), at.entry.keys) :
-        "${trimprefix("${at.path}.${key}", ".")}: is not known here; write only ${join(", ", at.entry.keys)}"
+      for node in local._sections : [
+        for key in setsubtract(keys(node.value), node.entry.keys) :
+        "${trimprefix("${node.path}.${key}", ".")}: is not a known key; write only ${join(", ", node.entry.keys)}"
       ]
     ]),
     flatten([
-      for at in local._sections : [
-        for key in setsubtract(try(at.entry.needs, []), keys(at.value)) :
-        "${trimprefix("${at.path}.${key}", ".")}: is missing; write ${local._entries["${join("/", at.way)}/${key}"].instead}"
+      for node in local._sections : [
+        for key in setsubtract(try(node.entry.required, []), keys(node.value)) :
+        "${trimprefix("${node.path}.${key}", ".")}: is missing; write ${local._entries["${join("/", node.place)}/${key}"].advice}"
       ]
     ]),
     [
-      for at in local._sections : "${at.path}: holds ${coalesce(join(" and ", setintersection(keys(at.value), at.entry.marks)), "none")} of ${join(", ", at.entry.marks)}; write exactly one of them"
-      if try(length(setintersection(keys(at.value), at.entry.marks)) != 1, false)
+      for node in local._sections : "${node.path}: has ${coalesce(join(" and ", setintersection(keys(node.value), node.entry.selectors)), "none")} of ${join(", ", node.entry.selectors)}; write exactly one of them"
+      if try(length(setintersection(keys(node.value), node.entry.selectors)) != 1, false)
     ],
     flatten([
-      for at in local._sections : [
-        for key in setintersection(keys(at.value), at.entry.keys) :
-        "${at.path}.${key}: only goes with ${join(" or ", local._entries["${join("/", at.way)}/${key}"].beside)}; write nothing here"
-        if try(length(setintersection(keys(at.value), local._entries["${join("/", at.way)}/${key}"].beside)) == 0, false)
-      ] if try(length(setintersection(keys(at.value), at.entry.marks)) == 1, false)
+      for node in local._sections : [
+        for key in setintersection(keys(node.value), node.entry.keys) :
+        "${node.path}.${key}: is only allowed with ${join(" or ", local._entries["${join("/", node.place)}/${key}"].allowed_with)}; write one of these, or remove ${key}"
+        if try(length(setintersection(keys(node.value), local._entries["${join("/", node.place)}/${key}"].allowed_with)) == 0, false)
+      ] if try(length(setintersection(keys(node.value), node.entry.selectors)) == 1, false)
     ]),
     [
-      for at in local._known : "${coalesce(at.path, "bridge.yaml")}: is ${at.shape}; write ${at.entry.instead}"
-      if contains(["section", "names", "filter"], at.entry.kind) && at.shape != "a section" && !contains(try(at.entry.choices, []), at.text)
+      for node in local._known : "${coalesce(node.path, "bridge.yaml")}: is ${node.type}; write ${node.entry.advice}"
+      if contains(["section", "names", "filter"], node.entry.kind) && node.type != "a section" && !contains(try(node.entry.choices, []), node.text)
+      || node.entry.kind == "list" && node.type != "a list"
+      || node.entry.kind == "columns" && !contains(["a section", "a list"], node.type)
     ],
     [
-      for at in local._known : "${at.path}: is ${at.shape}; write ${at.entry.instead}"
-      if at.entry.kind == "list" && at.shape != "a list"
-      || at.entry.kind == "columns" && !contains(["a section", "a list"], at.shape)
+      for node in local._known : "${node.path}: is not a valid job name; write at most 63 letters, digits, - and _, starting with a letter or digit"
+      if length(node.keys) == 2 && can(regex("^(pulls|relays|exports)$", node.keys[0])) && !can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", node.keys[1]))
     ],
     [
-      for at in local._known : "${at.path}: is no name for a job; write letters, digits, - and _, at most 63 of them, a letter or a digit first"
-      if length(at.steps) == 2 && can(regex("^(pulls|relays|exports)$", at.steps[0])) && !can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", at.steps[1]))
+      for node in local._known : "${node.path}: is not an allowed value; write ${node.entry.advice}"
+      if node.entry.kind == "choice" && !(node.type == "text" && contains(try(node.entry.choices, []), node.text))
     ],
     [
-      for at in local._known : "${at.path}: is not one of the words known here; write ${at.entry.instead}"
-      if at.entry.kind == "choice" && !(at.shape == "text" && contains(try(at.entry.choices, []), at.text))
+      for node in local._known : "${node.path}: is not the name of a time zone; write ${node.entry.advice}"
+      if node.entry.kind == "TimeZone" && !(node.type == "text" && can(local._time_zones[node.text]))
     ],
     [
-      for at in local._known : "${at.path}: is not the name of a time zone; write ${at.entry.instead}"
-      if at.entry.kind == "TimeZone" && !(at.shape == "text" && can(local._time_zones[at.text]))
-    ],
-    [
-      for at in local._leaves : "${at.path}: ${at.shape == "empty" ? "is empty" : local._kinds[at.entry.kind].wrong}; write ${at.entry.instead}"
+      for node in local._single_values : "${node.path}: ${node.type == "empty" ? "is empty" : local._formats[node.entry.kind].problem}; write ${node.entry.advice}"
       if !(
-        contains(local._kinds[at.entry.kind].shapes, at.shape)
-        && can(regex(local._kinds[at.entry.kind].is, at.text))
-        && !can(regex(local._kinds[at.entry.kind].never, at.text))
+        contains(local._formats[node.entry.kind].types, node.type)
+        && can(regex(local._formats[node.entry.kind].matches, node.text))
+        && !can(regex(local._formats[node.entry.kind].excludes, node.text))
       )
     ],
   )

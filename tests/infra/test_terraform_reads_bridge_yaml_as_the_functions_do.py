@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from common.bridge_yaml import cron_fault, decode
+from common.bridge_yaml import cron_problem, decode
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file, bridge_schema
 from local.cli import app
@@ -116,7 +116,7 @@ def _named(lines: str) -> Iterator[tuple[str, list[str]]]:
         diagnostic = json.loads(line).get("diagnostic")
         if diagnostic:
             of_file = re.fullmatch(
-                r"\S+/files/(\S+)\.yaml does not say what it has to:\n(.*)", diagnostic["detail"], re.DOTALL
+                r"\S+/files/(\S+)\.yaml is not valid:\n(.*)", diagnostic["detail"], re.DOTALL
             )
             assert of_file, diagnostic
             yield of_file[1], [fault.strip() for fault in of_file[2].splitlines()]
@@ -236,7 +236,7 @@ def test_a_configuration_shared_by_two_jobs_stops_the_plan_but_no_function(verdi
     found = verdicts.on({"both": raw, "half": half})
 
     assert decode(raw).warnings
-    assert "relays.budget.target.configuration: is that of pulls.flights.target too" in found["both"][0]
+    assert "relays.budget.target.configuration: is also used by pulls.flights.target" in found["both"][0]
     assert found["half"] == found["both"]
 
 
@@ -302,7 +302,7 @@ def test_both_accept_the_same_schedules(verdicts: Verdicts) -> None:
 
     (found,) = verdicts.on({"schedules": raw}).values()
 
-    expected = {f"exports.{name}.schedule" for name, text in jobs.items() if cron_fault(text)}
+    expected = {f"exports.{name}.schedule" for name, text in jobs.items() if cron_problem(text)}
     assert paths_of(found) == expected
     assert 20 < len(expected) < len(jobs) - 20
 

@@ -124,7 +124,7 @@ class _Decoder:
 
     def _list(self, arguments: tuple[Any, ...], raw: object, path: str) -> Any:
         if not isinstance(raw, list | tuple):
-            self.fault(path, f"is {describe(raw)}", "a list")
+            self.fault(path, f"is {describe(raw)}", _list_advice(arguments[0]))
             return UNSET
         return tuple(self._value(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(raw))
 
@@ -148,7 +148,7 @@ class _Decoder:
         if len(found) == 1:
             return self.section(selectors[found[0]], raw, path, **preset)
         self.fault(path, f"has {' and '.join(found) or 'none'} of {', '.join(selectors)}", "exactly one of them")
-        self._report_unknown_keys(items, sorted({key for kind in kinds for key in fields_of(kind)}), path)
+        self._report_unknown_keys(items, dict.fromkeys(key for kind in kinds for key in fields_of(kind)), path)
         return UNSET
 
     def _load(self, raw: object, path: str) -> Any:
@@ -244,8 +244,12 @@ def advice_for(kind: Any) -> str:
     if typing.get_origin(kind) in UNIONS:
         return f"a section with one of {', '.join(map(selector_of, arguments))}"
     if typing.get_origin(kind) is tuple:
-        return f"a list in which each item is {advice_for(arguments[0])}"
+        return _list_advice(arguments[0])
     return f"a section with {', '.join(fields_of(kind))}"
+
+
+def _list_advice(item_kind: Any) -> str:
+    return f"a list in which each item is {advice_for(item_kind)}"
 
 
 def _quoted(choice: str) -> str:
