@@ -1,96 +1,125 @@
-# Who is told what, and what to do then. Each alert reads a line that the functions log; the mail bears the line's own
-# next step, so that nobody has to look for it.
+# The alerts. Most of them match a log line of the functions. Each notification says what happened, what to do, and the command
+# for it; where the log line has a next step, it is included.
 
 locals {
   _channels = concat(var.alerts.channels, [for channel in google_monitoring_notification_channel.emails : channel.id])
 
-  # Codes whose next step is to do nothing: the next run tries again, and if none lands, that is told as overdue.
-  _passing_codes = ["configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
+  # Errors that the next run resolves. If no run succeeds, landing_overdue reports it.
+  _temporary_codes = ["configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
 
-  # Of a call that came to no run: at webhook-receive, a delivery that Looker will not send again.
+  # Errors of the bridge or a vendor, as opposed to errors of the caller. At webhook-receive they cost a delivery, because Looker
+  # does not send it again.
   _server_codes = [
     "answer_not_understood", "block_not_found", "bridge_file_invalid", "file_too_big", "import_configuration_not_found",
-    "import_failed", "internal", "landing_unconfirmed", "landing_unknown", "lease_lost", "look_not_found", "looker_busy", "looker_login_refused",
-    "looker_refused", "out_of_time", "pigment_busy", "pigment_key_refused", "pigment_refused", "query_failed",
-    "rows_malformed", "run_interrupted", "secret_unreadable", "setting_missing", "storage_busy", "storage_refused",
-    "stream_cut", "view_not_supported", "view_too_big",
+    "import_failed", "internal", "landing_unconfirmed", "landing_unknown", "lease_lost", "look_not_found", "looker_busy",
+    "looker_login_refused", "looker_refused", "out_of_time", "pigment_busy", "pigment_key_refused", "pigment_refused",
+    "query_failed", "rows_malformed", "run_interrupted", "secret_unreadable", "setting_missing", "storage_busy",
+    "storage_refused", "stream_cut", "view_not_supported", "view_too_big",
   ]
 
-  _receipts = "The receipt lies under gs://${local._bucket}/receipts/$${log.extracted_label.job}/, by day; `bridge runs` shows it."
+  _bridge_command = "BRIDGE_BUCKET=${local._bucket} GOOGLE_CLOUD_PROJECT=${var.project_id} bridge"
+  _gcloud_options = "--project=${var.project_id}"
+  _sweep_log      = "gcloud logging read 'resource.labels.service_name=\"${local._functions["webhook_deliver"].name}\" AND severity>=WARNING' --freshness=1d ${local._gcloud_options}"
+  _job_receipts   = "gs://${local._bucket}/receipts/$${log.extracted_label.job}/"
 
-  # By name. `every`: so many seconds pass before somebody is told of the same again.
+  # By name. `repeat_s` is the time before the same alert notifies again.
   _log_alerts = {
     call_refused = {
-      every    = 3600
+      title    = "a request failed before a run started"
+      severity = "ERROR"
+      repeat_s = 3600
       filter   = "${local._from_functions} AND jsonPayload.message=\"request refused\" AND jsonPayload.error.code=(${join(" OR ", local._server_codes)})"
       labels   = { code = "error.code", next_step = "error.next_step" }
-      says     = "A call came to no run and leaves no receipt: $${log.extracted_label.code}. $${log.extracted_label.next_step}\n\nIf it was a delivery (${local._functions["webhook_receive"].name}), Looker shows it as failed and will not send it again: once this is mended, send it again from the Look's schedule."
-      severity = "ERROR"
-      title    = "a call could not be answered"
+      happened = "A function answered a request with the error `$${log.extracted_label.code}`. No run started, so the request leaves no receipt."
+      action   = "$${log.extracted_label.next_step} If ${local._functions["webhook_receive"].name} logged the error, a webhook delivery was not accepted. Looker shows it as failed and does not retry it: after the fix, send it again from the schedule in Looker."
+      commands = ["gcloud logging read 'jsonPayload.message=\"request refused\"' --freshness=1d ${local._gcloud_options}"]
     }
     delivery_dead = {
-      every    = 300
+      title    = "a webhook delivery was refused"
+      severity = "ERROR"
+      repeat_s = 300
       filter   = "${local._from_functions} AND jsonPayload.message=\"inbox processed\" AND jsonPayload.dead>0"
       labels   = {}
-      says     = "A webhook delivery was refused for good and lies under gs://${local._bucket}/dead/, with the reason in its metadata. `bridge deliveries` shows it; when the cause is mended, `bridge deliveries replay ID` lands it. Its receipt lies under gs://${local._bucket}/receipts/RELAY/."
-      severity = "ERROR"
-      title    = "a delivery is dead"
+      happened = "A webhook delivery was refused for good. It is stored under gs://${local._bucket}/dead/ and its receipt under gs://${local._bucket}/receipts/RELAY/."
+      action   = "List the deliveries to see the reason, fix the cause, then replay the delivery."
+      commands = ["${local._bridge_command} deliveries", "${local._bridge_command} deliveries replay ID"]
     }
     delivery_waiting = {
-      every    = 21600
-      filter   = "${local._looked_through} AND jsonPayload.oldest_waiting_s>${var.alerts.waiting_after}"
-      labels   = {}
-      says     = "A webhook delivery is safe and has not landed for more than ${var.alerts.waiting_after} seconds. `bridge deliveries` shows which and why: a vendor that is busy, a run that a person has to settle (`bridge runs`), or a relay that bridge.yaml no longer names. Nothing is lost meanwhile; receipts lie under gs://${local._bucket}/receipts/RELAY/."
+      title    = "a webhook delivery is delayed"
       severity = "WARNING"
-      title    = "a delivery waits"
+      repeat_s = 21600
+      filter   = "${local._inbox_sweeps} AND jsonPayload.oldest_waiting_s>${var.alerts.waiting_after}"
+      labels   = {}
+      happened = "A webhook delivery has been waiting for more than ${var.alerts.waiting_after} seconds. It is stored and not lost. Receipts of attempts are under gs://${local._bucket}/receipts/RELAY/."
+      action   = "List the deliveries to see the reason. If a vendor is busy, no action is needed. If a run has the outcome `unknown`, settle it. If the relay was removed from bridge.yaml, add it again."
+      commands = ["${local._bridge_command} deliveries", "${local._bridge_command} runs"]
     }
     landing_overdue = {
-      every    = 21600
+      title    = "a scheduled job is overdue"
+      severity = "ERROR"
+      repeat_s = 21600
       filter   = "${local._from_functions} AND jsonPayload.message=\"landing overdue\""
       labels   = { due_at = "due_at", job = "job", kind = "kind", last_good_at = "last_good_at" }
-      says     = "The $${log.extracted_label.kind} $${log.extracted_label.job} was due at $${log.extracted_label.due_at} and has not ended well since; it last did at $${log.extracted_label.last_good_at}. `bridge runs` shows what its runs ended in. If there is none, look at its job in Cloud Scheduler, ${var.prefix}-$${log.extracted_label.kind}-$${log.extracted_label.job}. ${local._receipts}"
-      severity = "ERROR"
-      title    = "a landing is overdue"
+      happened = "The $${log.extracted_label.kind} $${log.extracted_label.job} was due at $${log.extracted_label.due_at} and has not succeeded since. Its last success was at $${log.extracted_label.last_good_at}. Its receipts are under ${local._job_receipts}."
+      action   = "List its runs. If they failed, follow the next step in the newest receipt. If there are none, check that its schedule in Cloud Scheduler is enabled. Then run the job."
+      commands = [
+        "${local._bridge_command} runs $${log.extracted_label.job}",
+        "gcloud scheduler jobs describe ${var.prefix}-$${log.extracted_label.kind}-$${log.extracted_label.job} --location=${var.region} ${local._gcloud_options}",
+        "gcloud scheduler jobs run ${var.prefix}-$${log.extracted_label.kind}-$${log.extracted_label.job} --location=${var.region} ${local._gcloud_options}",
+      ]
     }
     outcome_unknown = {
-      every    = 300
+      title    = "Pigment did not confirm an import"
+      severity = "CRITICAL"
+      repeat_s = 300
       filter   = "${local._run_ended} AND jsonPayload.outcome=\"unknown\" AND jsonPayload.error.code=\"landing_unknown\""
       labels   = { job = "job", next_step = "error.next_step", run = "run" }
-      says     = "Pigment may have taken the file of run $${log.extracted_label.run} of $${log.extracted_label.job}, or not, and to send it again could double its rows; this import configuration waits until a person has settled it. $${log.extracted_label.next_step} ${local._receipts}"
-      severity = "CRITICAL"
-      title    = "a person has to say whether it landed"
+      happened = "Pigment may have accepted the file of run $${log.extracted_label.run} of the job $${log.extracted_label.job} but did not confirm it. Sending it again could double its rows, so nothing is sent to this import configuration until a person has settled the run. Its receipt is under ${local._job_receipts}."
+      action   = "$${log.extracted_label.next_step}"
+      commands = [
+        "${local._bridge_command} settle $${log.extracted_label.run} --landed",
+        "${local._bridge_command} settle $${log.extracted_label.run} --not-landed",
+      ]
     }
     rows_skipped = {
-      every    = 3600
+      title    = "Pigment skipped rows"
+      severity = "WARNING"
+      repeat_s = 3600
       filter   = "${local._run_ended} AND jsonPayload.rows.skipped>0"
       labels   = { job = "job" }
-      says     = "Pigment left out rows of $${log.extracted_label.job}; its receipt says which column, why and how many. Mend them at the source, add the missing items in Pigment, or raise guards.max_skipped if they may be left out. ${local._receipts}"
-      severity = "WARNING"
-      title    = "rows were skipped"
+      happened = "Pigment skipped rows of the job $${log.extracted_label.job}. The `skips` in its receipt, under ${local._job_receipts}, name the column, the reason and the number of rows."
+      action   = "Add the missing items in Pigment or fix the rows in Looker, then run the job again. If the rows may be skipped, raise guards.max_skipped."
+      commands = ["${local._bridge_command} runs $${log.extracted_label.job} --json"]
     }
     run_failed = {
-      every    = 3600
-      filter   = "${local._run_ended} AND jsonPayload.outcome=(\"failed\" OR \"refused\") AND NOT jsonPayload.error.code=(${join(" OR ", local._passing_codes)})"
-      labels   = { code = "error.code", job = "job", kind = "kind", next_step = "error.next_step", outcome = "outcome" }
-      says     = "The $${log.extracted_label.kind} $${log.extracted_label.job} $${log.extracted_label.outcome}: $${log.extracted_label.code}. $${log.extracted_label.next_step} ${local._receipts}"
-      severity = "ERROR"
       title    = "a run failed or was refused"
+      severity = "ERROR"
+      repeat_s = 3600
+      filter   = "${local._run_ended} AND jsonPayload.outcome=(\"failed\" OR \"refused\") AND NOT jsonPayload.error.code=(${join(" OR ", local._temporary_codes)})"
+      labels   = { code = "error.code", job = "job", kind = "kind", next_step = "error.next_step", outcome = "outcome" }
+      happened = "A run of the $${log.extracted_label.kind} $${log.extracted_label.job} ended as `$${log.extracted_label.outcome}` with the error `$${log.extracted_label.code}`. Its receipt is under ${local._job_receipts}."
+      action   = "$${log.extracted_label.next_step}"
+      commands = ["${local._bridge_command} runs $${log.extracted_label.job}", "${local._bridge_command} check"]
     }
     secret_ending = {
-      every    = 86400
+      title    = "a secret expires"
+      severity = "WARNING"
+      repeat_s = 86400
       filter   = "${local._from_functions} AND jsonPayload.message=\"secret expires soon\""
       labels   = { expires = "expires", secret = "secret" }
-      says     = "The key in the secret $${log.extracted_label.secret} works for the last time on the day before $${log.extracted_label.expires}. Make a new key with the vendor, add it as a version (`gcloud secrets versions add $${log.extracted_label.secret} --data-file=-`), which the functions find by themselves, and write its day under `secrets:` in bridge.yaml. From that day on, receipts under gs://${local._bucket}/receipts/ say that the key was refused."
-      severity = "WARNING"
-      title    = "a key is near its end"
+      happened = "The key in the secret $${log.extracted_label.secret} stops working on $${log.extracted_label.expires}. From that day on, runs that need it fail; their receipts are under gs://${local._bucket}/receipts/."
+      action   = "Create a new key with the vendor and add it as a version of the secret. The functions find it without a deployment. Then write its expiry under `secrets` in bridge.yaml and run Terraform."
+      commands = ["gcloud secrets versions add $${log.extracted_label.secret} --data-file=- ${local._gcloud_options}"]
     }
     watch_blind = {
-      every    = 21600
+      title    = "the check for overdue jobs failed"
+      severity = "ERROR"
+      repeat_s = 21600
       filter   = "${local._from_functions} AND jsonPayload.message=\"overdue check failed\" AND NOT jsonPayload.code=\"storage_busy\""
       labels   = { code = "code" }
-      says     = "A sweep could not see what has landed ($${log.extracted_label.code}), so nobody is told of a landing that is overdue. The log of ${local._functions["webhook_deliver"].name} says why; receipts lie under gs://${local._bucket}/receipts/."
-      severity = "ERROR"
-      title    = "landings are not looked for"
+      happened = "A sweep could not check for overdue jobs: `$${log.extracted_label.code}`. Until this is fixed, no alert reports an overdue job. Deliveries are still processed. Receipts are under gs://${local._bucket}/receipts/."
+      action   = "Read the cause in the log of ${local._functions["webhook_deliver"].name} and fix it. The next sweep checks again."
+      commands = [local._sweep_log]
     }
   }
 }
@@ -119,7 +148,7 @@ resource "google_monitoring_alert_policy" "logged" {
     auto_close = "86400s"
 
     notification_rate_limit {
-      period = "${each.value.every}s"
+      period = "${each.value.repeat_s}s"
     }
   }
 
@@ -133,7 +162,7 @@ resource "google_monitoring_alert_policy" "logged" {
   }
 
   documentation {
-    content   = each.value.says
+    content   = "**What happened:** ${each.value.happened}\n\n**What to do:** ${each.value.action}\n\n${join("\n", formatlist("- `%s`", each.value.commands))}"
     mime_type = "text/markdown"
     subject   = "${var.prefix}: ${each.value.title}"
   }
@@ -141,11 +170,11 @@ resource "google_monitoring_alert_policy" "logged" {
   depends_on = [google_project_service.services]
 }
 
-# Without the sweep nobody would notice anything else. Cloud Logging may write nothing for a count that has stopped, or
-# zeros for a while: both mean silence.
+# Without the sweep, no other alert about deliveries or overdue jobs works. When a count stops, Cloud Logging writes no values or
+# zeros for a while. The first condition covers no values, the second covers zeros.
 resource "google_monitoring_alert_policy" "silent" {
   combiner              = "OR"
-  display_name          = "${var.prefix}: the sweep is silent"
+  display_name          = "${var.prefix}: the sweep does not run"
   notification_channels = local._channels
   severity              = "CRITICAL"
   user_labels           = var.labels
@@ -155,7 +184,7 @@ resource "google_monitoring_alert_policy" "silent" {
   }
 
   conditions {
-    display_name = "no word of a sweep"
+    display_name = "no data about sweeps"
 
     condition_absent {
       duration = "${var.sweep.silent_after}s"
@@ -170,7 +199,7 @@ resource "google_monitoring_alert_policy" "silent" {
   }
 
   conditions {
-    display_name = "sweeps counted, and none came"
+    display_name = "no sweeps"
 
     condition_threshold {
       comparison      = "COMPARISON_LT"
@@ -187,9 +216,16 @@ resource "google_monitoring_alert_policy" "silent" {
   }
 
   documentation {
-    content   = "Nobody looks through the inbox, nor at what should have landed, so no other alert about either can come. Look at the job ${var.prefix}-sweep in Cloud Scheduler and at the logs of ${local._functions["webhook_deliver"].name}. Deliveries are safe under gs://${local._bucket}/inbox/ meanwhile, and receipts of what did run lie under gs://${local._bucket}/receipts/."
+    content = join("\n\n", [
+      "**What happened:** No sweep has run for ${var.sweep.silent_after} seconds, so no alert about delayed deliveries or overdue jobs works. Deliveries are stored under gs://${local._bucket}/inbox/ and not lost. Receipts are under gs://${local._bucket}/receipts/.",
+      "**What to do:** Check that the schedule ${var.prefix}-sweep is enabled in Cloud Scheduler, then read the errors of ${local._functions["webhook_deliver"].name}.",
+      join("\n", formatlist("- `%s`", [
+        "gcloud scheduler jobs describe ${var.prefix}-sweep --location=${var.region} ${local._gcloud_options}",
+        local._sweep_log,
+      ])),
+    ])
     mime_type = "text/markdown"
-    subject   = "${var.prefix}: the sweep is silent"
+    subject   = "${var.prefix}: the sweep does not run"
   }
 }
 

@@ -1,9 +1,9 @@
-"""Writes build/functions.zip: what Google Cloud builds the functions from, and nothing else.
+"""Writes build/functions.zip, the source from which Google Cloud builds the functions.
 
-The same files make the same bytes, on any machine and at any time, so that Terraform, which names the archive by its
-digest, deploys only what changed. Any Python from 3.11 on runs this: `python3 infra/archive.py`.
+The archive is reproducible: the same files give the same bytes. Terraform names the archive by its digest, so it deploys
+the functions only after a change. Any Python from 3.11 runs this file: `python3 infra/archive.py`.
 """
-# ruff: noqa: INP001  # a program, in no package
+# ruff: noqa: INP001  # a script outside of any package
 
 import hashlib
 import sys
@@ -16,22 +16,19 @@ FUNCTIONS = ROOT / "functions"
 ARCHIVE = ROOT / "build" / "functions.zip"
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
-"The first moment that a zip can hold."
+"The earliest time that a zip file can store."
 _READABLE_FILE = 0o100644 << 16
 _UNIX = 3
 
 
 def files() -> Iterator[Path]:
-    """The entry files, what they share, and what they need; sorted by name."""
+    """Yield the entry files, the package `common` and requirements.txt, sorted by name."""
     shared = (file for file in (FUNCTIONS / "common").rglob("*") if file.is_file() and not _is_leftover(file))
     yield from sorted([*FUNCTIONS.glob("*.py"), *shared, FUNCTIONS / "requirements.txt"], key=_name)
 
 
 def write(archive: Path) -> str:
-    """The archive's sha256, in hexadecimal.
-
-    A build that is killed leaves the archive of before: the new one gets its name when it is whole.
-    """
+    """Write the archive and return its sha256 in hexadecimal. If this is interrupted, the previous archive remains."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = archive.with_suffix(".unfinished")
     with zipfile.ZipFile(unfinished, "w") as zipped:
@@ -42,7 +39,7 @@ def write(archive: Path) -> str:
 
 
 def _is_leftover(file: Path) -> bool:
-    """Compiled code and hidden files are of this machine, and none of the functions' own."""
+    """Whether a file is compiled code or a hidden file, which are not deployed."""
     return any(part == "__pycache__" or part.startswith(".") for part in file.relative_to(FUNCTIONS).parts)
 
 

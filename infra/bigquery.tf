@@ -1,15 +1,15 @@
-# Exports as tables that BigQuery reads where they lie: no copy, and no load to wait for. Whoever queries needs to read
-# both the dataset and the objects.
+# External tables for exports: BigQuery reads the objects in place. A user who queries them needs access to the dataset and to
+# the objects.
 
 locals {
   _tables = var.bigquery == null ? {} : {
     for name in var.bigquery.exports : name => {
-      # One * may stand for all that differs from run to run.
+      # BigQuery allows one *; it replaces everything that differs between runs.
       uri       = "gs://${local._bucket}/exports/${replace(try(local.exports[name].path, ""), "/\\{.*\\}/", "*")}"
       parquet   = try(local.exports[name].format, "csv") == "parquet"
       gzip      = try(local.exports[name].compress, null) == "gzip"
       delimiter = try(local.exports[name].source.delimiter, ",")
-      # What lies before dt={date}/ becomes the table, and dt a column of it.
+      # The path before dt={date}/; dt becomes a column.
       partitioned = try(regex("^((?:[^{]*/)?)dt=\\{date\\}/", local.exports[name].path)[0], null)
       is_ours     = can(local.exports[name]) && try(local.exports[name].bucket, null) == null
     }
@@ -17,11 +17,11 @@ locals {
 }
 
 resource "google_bigquery_dataset" "exports" {
-  #checkov:skip=CKV_GCP_81:the dataset holds no rows, only where they lie
+  #checkov:skip=CKV_GCP_81:the dataset contains only references to objects
   count = var.bigquery == null ? 0 : 1
 
   dataset_id  = var.bigquery.dataset
-  description = "What the Looker-Pigment bridge exports, read in place from gs://${local._bucket}/exports/."
+  description = "The exports of the Looker-Pigment bridge, read in place from gs://${local._bucket}/exports/."
   labels      = var.labels
   location    = google_storage_bucket.bridge.location
 
@@ -29,8 +29,8 @@ resource "google_bigquery_dataset" "exports" {
 }
 
 resource "google_bigquery_table" "exports" {
-  #checkov:skip=CKV_GCP_80:the table holds no rows, only where they lie
-  #checkov:skip=CKV_GCP_121:nothing is lost with it
+  #checkov:skip=CKV_GCP_80:the table contains only references to objects
+  #checkov:skip=CKV_GCP_121:deleting the table deletes no rows
   for_each = local._tables
 
   dataset_id          = google_bigquery_dataset.exports[0].dataset_id
@@ -65,12 +65,12 @@ resource "google_bigquery_table" "exports" {
   }
 
   lifecycle {
-    # BigQuery finds the columns by itself.
+    # BigQuery detects the columns.
     ignore_changes = [schema]
 
     precondition {
       condition     = each.value.is_ours
-      error_message = "bigquery.exports names ${each.key}, which is no export of bridge.yaml, or one with a bucket of its own: name exports that lie in the bridge's bucket."
+      error_message = "bigquery.exports has ${each.key}, which is not an export in bridge.yaml, or has a bucket of its own. Name exports in the bridge's bucket."
     }
   }
 }

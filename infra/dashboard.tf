@@ -1,9 +1,9 @@
-# What landed, what waits and how long it takes, at a glance.
+# The dashboard: runs, rows, waiting deliveries and warnings.
 
 locals {
   _bar_s = 3600
 
-  # A distribution keeps the sum of its values; only PromQL gives it back.
+  # The sum of a distribution's values is only available in PromQL.
   _promql = {
     for name in ["oldest_waiting", "rows_inserted", "rows_read", "rows_skipped", "rows_updated", "seconds", "waiting"] :
     name => {
@@ -15,7 +15,7 @@ locals {
 
   _charts = [
     {
-      title = "Runs, by how they ended", type = "STACKED_BAR"
+      title = "Runs by outcome", type = "STACKED_BAR"
       query = {
         timeSeriesFilter = {
           filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.metrics["runs"].name}\" AND resource.type=\"cloud_run_revision\""
@@ -29,7 +29,7 @@ locals {
       }
     },
     {
-      title = "Rows in Pigment: inserted and updated, by job", type = "STACKED_BAR"
+      title = "Rows inserted and updated in Pigment, by job", type = "STACKED_BAR"
       query = { prometheusQuery = "sum by (job) (${local._promql["rows_inserted"].sum}) + sum by (job) (${local._promql["rows_updated"].sum})" }
     },
     {
@@ -41,15 +41,15 @@ locals {
       query = { prometheusQuery = "sum by (job) (${local._promql["rows_skipped"].sum})" }
     },
     {
-      title = "Deliveries that wait", type = "LINE"
+      title = "Waiting deliveries", type = "LINE"
       query = { prometheusQuery = local._mean["waiting"] }
     },
     {
-      title = "Age of the oldest delivery that waits, in seconds", type = "LINE"
+      title = "Age of the oldest waiting delivery, in seconds", type = "LINE"
       query = { prometheusQuery = local._mean["oldest_waiting"] }
     },
     {
-      title = "Seconds a run takes, by job", type = "LINE"
+      title = "Duration of runs in seconds, by job", type = "LINE"
       query = { prometheusQuery = "sum by (job) (${local._promql["seconds"].sum}) / sum by (job) (${local._promql["seconds"].count})" }
     },
   ]
@@ -62,7 +62,7 @@ locals {
       }
     }],
     [{
-      title     = "What went wrong"
+      title     = "Warnings and errors"
       logsPanel = { filter = "${local._from_functions} AND severity>=WARNING", resourceNames = ["projects/${var.project_id}"] }
     }],
   )
@@ -73,7 +73,7 @@ resource "google_monitoring_dashboard" "bridge" {
     displayName = "Looker-Pigment bridge (${var.prefix})"
     mosaicLayout = {
       columns = 48
-      # Two in a row.
+      # Two tiles per row.
       tiles = [for index, tile in local._tiles : {
         height = 16
         width  = 24

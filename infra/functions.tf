@@ -1,12 +1,12 @@
-# Four functions out of one archive: GOOGLE_FUNCTION_SOURCE names each one's entry file.
+# The four functions. They share one archive; GOOGLE_FUNCTION_SOURCE names the entry file of each.
 
 locals {
-  # Kept back from the timeout: 15 s to start, 15 s to answer.
+  # A run ends this long before the timeout: 15 s to start, 15 s to answer.
   _margin_s = 30
 
   _functions = {
     for key, given in var.functions : key => {
-      concurrency   = try(given.concurrency, 1) # a run streams as fast as its core goes, and two would share it
+      concurrency   = try(given.concurrency, 1) # a run uses a whole core while it streams
       cpu           = given.cpu
       ingress       = coalesce(given.ingress, length(var.operators) > 0 ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY")
       max_instances = given.max_instances
@@ -19,7 +19,7 @@ locals {
 }
 
 resource "google_cloudfunctions2_function" "functions" {
-  #checkov:skip=CKV_GCP_124:Looker calls webhook-receive from outside, and that function alone is open; see var.functions
+  #checkov:skip=CKV_GCP_124:only webhook-receive is open, because Looker calls it from outside; see var.functions
   for_each = local._functions
 
   name        = each.value.name
@@ -61,7 +61,7 @@ resource "google_cloudfunctions2_function" "functions" {
         BRIDGE_LOG_LEVEL     = var.log_level
         GOOGLE_CLOUD_PROJECT = var.project_id
       },
-      # functions-framework takes four requests a core; one more than Cloud Run sends would never come, one less would wait.
+      # As many threads as Cloud Run sends requests; the default of functions-framework is four per core.
       each.value.concurrency == 1 ? {} : { THREADS = tostring(each.value.concurrency) },
     )
 
@@ -74,7 +74,7 @@ resource "google_cloudfunctions2_function" "functions" {
     }
   }
 
-  # The build starts at once, and reads and writes with these.
+  # The build needs these roles as soon as the function is created.
   depends_on = [
     google_artifact_registry_repository_iam_member.build,
     google_project_iam_member.build,
@@ -84,18 +84,18 @@ resource "google_cloudfunctions2_function" "functions" {
 
 locals {
   _descriptions = {
-    looker_pull     = "A Look's rows, all of them, into a Pigment import."
-    pigment_export  = "A Pigment view or block into Cloud Storage, whole."
-    webhook_deliver = "What waits in the inbox, into Pigment."
-    webhook_receive = "What Looker delivers, acknowledged once it is durable."
+    looker_pull     = "Imports all rows of a Look into Pigment."
+    pigment_export  = "Exports a complete Pigment view or block to Cloud Storage."
+    webhook_deliver = "Imports the deliveries in the inbox into Pigment."
+    webhook_receive = "Stores webhook deliveries from Looker in the inbox."
   }
 }
 
-# The images that the functions are built into: a repository of their own, so that the build can write nowhere else.
+# The repository for the images of the functions. It is separate, so that the build can write only here.
 resource "google_artifact_registry_repository" "images" {
-  #checkov:skip=CKV_GCP_84:the images hold no more than the source in this repository; Google's own keys do
+  #checkov:skip=CKV_GCP_84:the images contain only this project's source, for which Google's keys are enough
   repository_id = "${var.prefix}-functions"
-  description   = "The functions of the Looker-Pigment bridge, as Cloud Build makes them."
+  description   = "The images of the Looker-Pigment bridge's functions."
   format        = "DOCKER"
   labels        = var.labels
   location      = var.region

@@ -1,16 +1,16 @@
-# Who is who, and what each may do. No function runs, and nothing is built, as a default service account.
+# Service accounts and their permissions. Default service accounts are not used.
 
 locals {
   _identities = merge(
-    { for key, function in local._functions : key => { id = function.name, what = local._descriptions[key] } },
+    { for key, function in local._functions : key => { id = function.name, description = local._descriptions[key] } },
     {
-      build     = { id = "${var.prefix}-build", what = "Builds the functions." }
-      push      = { id = "${var.prefix}-push", what = "Pub/Sub, when it wakes webhook-deliver." }
-      scheduler = { id = "${var.prefix}-scheduler", what = "Cloud Scheduler, when it starts a job." }
+      build     = { id = "${var.prefix}-build", description = "Builds the functions." }
+      push      = { id = "${var.prefix}-push", description = "Calls webhook-deliver for Pub/Sub." }
+      scheduler = { id = "${var.prefix}-scheduler", description = "Calls functions for Cloud Scheduler." }
     },
   )
 
-  # Spelt out rather than read back, so that a plan shows in clear who is given what.
+  # Computed rather than read from the resources, so that a plan shows the members of each role.
   _emails  = { for key, account in google_service_account.identities : key => "${account.account_id}@${var.project_id}.iam.gserviceaccount.com" }
   _members = { for key, email in local._emails : key => "serviceAccount:${email}" }
 }
@@ -19,13 +19,13 @@ resource "google_service_account" "identities" {
   for_each = local._identities
 
   account_id   = each.value.id
-  description  = each.value.what
+  description  = each.value.description
   display_name = each.value.id
 
   depends_on = [google_project_service.services]
 }
 
-# Who may call which function. The fourth, webhook-receive, is in webhook.tf.
+# The callers of the functions. For webhook-receive, see webhook.tf.
 
 locals {
   _callers = {
@@ -39,14 +39,14 @@ locals {
 resource "google_cloud_run_v2_service_iam_member" "callers" {
   for_each = local._callers
 
-  # Cloud Functions gives the Cloud Run service behind a function the function's name.
+  # The Cloud Run service of a function has the name of the function.
   name     = google_cloudfunctions2_function.functions[each.value.function].name
   location = var.region
   role     = "roles/run.invoker"
   member   = local._members[each.value.caller]
 }
 
-# By hand, as whoever they are.
+# People and services that may call two functions directly.
 resource "google_cloud_run_v2_service_iam_member" "operators" {
   for_each = { for pair in setproduct(["looker_pull", "pigment_export"], var.operators) : "${pair[1]} calls ${pair[0]}" => pair }
 
@@ -56,8 +56,8 @@ resource "google_cloud_run_v2_service_iam_member" "operators" {
   member   = each.value[1]
 }
 
-# What each function does in the bucket, by prefix. What is written there is replaced and deleted as well: under a
-# precondition, and Cloud Storage says 412 to a second create only to somebody who might have replaced the object.
+# The access of each function to the bucket, by prefix. "write" includes replacing and deleting. The functions need both for their
+# preconditions: Cloud Storage answers 412 to a second create only if the caller may replace the object, otherwise 403.
 
 locals {
   _bucket_access = {
@@ -65,7 +65,7 @@ locals {
       "bases/"     = "write"
       "config/"    = "read"
       "cursors/"   = "write"
-      "dead/"      = "write" # a pull settles the flight that a relay left open on the same configuration
+      "dead/"      = "write" # a pull settles the open run of a relay on the same configuration
       "delivered/" = "write"
       "inbox/"     = "write"
       "leases/"    = "write"
@@ -94,7 +94,7 @@ locals {
     }
     webhook_receive = {
       "config/"    = "read"
-      "dead/"      = "read" # whether a delivery came before
+      "dead/"      = "read" # to recognise repeated deliveries
       "delivered/" = "read"
       "inbox/"     = "write"
       "seen/"      = "write"
@@ -125,6 +125,7 @@ resource "google_storage_bucket_iam_member" "functions" {
   member = local._members[each.value.function]
 
   condition {
+    # A change of the title or description replaces the binding.
     title       = "${each.value.level} ${join(" ", each.value.prefixes)}"
     description = "Objects under these prefixes alone."
     expression = join(" || ", [
@@ -133,8 +134,8 @@ resource "google_storage_bucket_iam_member" "functions" {
   }
 }
 
-# Names, not contents. To list is a permission on the bucket, which a condition on objects never meets; and whoever may
-# not list is told 403, not 404, of an object that is not there.
+# Permission to list the names of objects. It applies to the bucket, so conditions on objects do not grant it. Without it, Cloud
+# Storage answers 403 instead of 404 for a missing object.
 resource "google_storage_bucket_iam_member" "listing" {
   for_each = local._functions
 
@@ -143,7 +144,7 @@ resource "google_storage_bucket_iam_member" "listing" {
   member = local._members[each.key]
 }
 
-# Buckets of the user's own, which bridge.yaml names: in exports, and in targets with `via: storage`.
+# Other buckets that bridge.yaml names, in exports and in targets with `via: storage`.
 
 locals {
   _started_pulls = toset([for relay in local.relays : relay.start if try(relay.start, null) != null])
@@ -172,7 +173,7 @@ resource "google_storage_bucket_iam_member" "user_buckets" {
   member = local._members[each.value.function]
 }
 
-# The build: it reads the source that Cloud Functions lays down for it, writes images, and writes its log.
+# The build reads the source that Cloud Functions stores for it, and writes images and its log.
 
 data "google_project" "project" {
   project_id = var.project_id

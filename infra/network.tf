@@ -1,28 +1,28 @@
-# Where var.network asks for it: all calls of the functions leave through Cloud NAT, from addresses that are reserved.
+# With var.network, all outgoing calls of the functions use reserved addresses, through Cloud NAT.
 
 locals {
   _egress = var.network == null ? {} : { egress = var.network }
 }
 
 resource "google_compute_network" "egress" {
-  #checkov:skip=CKV2_GCP_18:nothing listens in this network, and one of its own lets nothing in that no rule allows
+  #checkov:skip=CKV2_GCP_18:nothing listens in this network, and without a rule it allows no incoming traffic
   for_each = local._egress
 
   name                    = "${var.prefix}-egress"
   auto_create_subnetworks = false
-  description             = "The way out of the functions of the Looker-Pigment bridge."
+  description             = "The way out of the functions of the Looker-Pigment bridge." # a change replaces the network
 
   depends_on = [google_project_service.services]
 }
 
 resource "google_compute_subnetwork" "egress" {
-  #checkov:skip=CKV_GCP_26:NAT's own log says what failed, and the functions log every call
+  #checkov:skip=CKV_GCP_26:NAT logs failures, and the functions log every run
   for_each = local._egress
 
   name                     = "${var.prefix}-egress"
   ip_cidr_range            = each.value.cidr
   network                  = google_compute_network.egress[each.key].name
-  private_ip_google_access = true # Cloud Storage and Secret Manager without a way through NAT
+  private_ip_google_access = true # Cloud Storage and Secret Manager without NAT
   region                   = var.region
 }
 
@@ -38,7 +38,7 @@ resource "google_compute_address" "egress" {
   count = var.network == null ? 0 : var.network.addresses
 
   name        = "${var.prefix}-egress-${count.index + 1}"
-  description = "For the allow lists of Looker and Pigment."
+  description = "For the allow lists of Looker and Pigment." # a change replaces the address
   labels      = var.labels
   region      = var.region
 

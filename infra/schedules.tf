@@ -1,11 +1,11 @@
-# One Cloud Scheduler job for each pull and export with a schedule, and one for the sweep.
+# Cloud Scheduler jobs: one for each pull and export with a schedule, and one for the sweep.
 
 locals {
   _scheduled = merge([
-    for kind, of in { pull = { function = "looker_pull", jobs = local.pulls }, export = { function = "pigment_export", jobs = local.exports } } : {
-      for name, job in of.jobs : "${kind}-${name}" => {
+    for kind, group in { pull = { function = "looker_pull", jobs = local.pulls }, export = { function = "pigment_export", jobs = local.exports } } : {
+      for name, job in group.jobs : "${kind}-${name}" => {
         body      = { job = name }
-        function  = of.function
+        function  = group.function
         schedule  = job.schedule
         time_zone = try(coalesce(job.time_zone), "UTC")
       } if try(job.schedule, null) != null
@@ -29,15 +29,15 @@ resource "google_cloud_scheduler_job" "jobs" {
     headers     = { "Content-Type" = "application/json" }
     http_method = "POST"
 
-    # The audience that Cloud Run checks is the service's own address, whatever the path.
+    # Cloud Run expects its own URL without a path as audience.
     oidc_token {
       audience              = google_cloudfunctions2_function.functions[each.value.function].service_config[0].uri
       service_account_email = local._emails["scheduler"]
     }
   }
 
-  # After 5, 10 and 20 minutes: a vendor that was busy (503) or a configuration that another run held (409) has had time.
-  # What was refused is refused again, and sends nothing; a tick that has landed is answered with its receipt.
+  # Retries after 5, 10 and 20 minutes, for a busy vendor (503) or another run on the same configuration (409). A retry is safe: a
+  # refused run is refused again without sending, and a scheduled run that has ended well is answered with its receipt.
   retry_config {
     max_backoff_duration = "1200s"
     max_doublings        = 2
@@ -48,11 +48,12 @@ resource "google_cloud_scheduler_job" "jobs" {
   depends_on = [google_cloud_run_v2_service_iam_member.callers, google_project_service.services]
 }
 
-# The safety net under Pub/Sub, and the eye on landings that are overdue and keys that end. The next one is the retry.
+# The sweep delivers what Pub/Sub missed, and checks for overdue jobs and expiring keys. It is not retried, because the next sweep
+# follows soon.
 resource "google_cloud_scheduler_job" "sweep" {
   name             = "${var.prefix}-sweep"
   attempt_deadline = "${local._functions["webhook_deliver"].timeout_s}s"
-  description      = "Lets webhook-deliver look through the inbox, and at what should have landed."
+  description      = "Starts webhook-deliver, which processes the inbox and checks for overdue jobs."
   region           = var.region
   schedule         = var.sweep.schedule
   time_zone        = "UTC"

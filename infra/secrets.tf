@@ -1,5 +1,5 @@
-# Containers for the secrets that bridge.yaml names, and who may read them. The values never come near Terraform: a
-# person adds them as versions, with the commands in the output `secret_commands`.
+# The secrets that bridge.yaml names, and the access to them. Terraform never has their values: a person adds them with the
+# commands in the output `secret_commands`.
 
 locals {
   _looker_credentials = compact([try(local.bridge.looker.credentials, null)])
@@ -14,8 +14,8 @@ locals {
     webhook_receive = local._webhook_token
   }
 
-  # projects/…/secrets/… is somebody else's to make.
-  _secrets_made = toset([for name in flatten(values(local._secrets_read)) : name if !startswith(name, "projects/")])
+  # Secrets named as projects/…/secrets/… are created elsewhere.
+  _created_secrets = toset([for name in flatten(values(local._secrets_read)) : name if !startswith(name, "projects/")])
 
   _secret_grants = merge(
     [
@@ -29,7 +29,7 @@ locals {
     ]...
   )
 
-  # The two newest enabled versions of the token count, and which these are is a question of its own.
+  # webhook-receive accepts the two newest enabled versions of the token, so it also lists the versions.
   _version_grants = {
     for name in local._webhook_token : "webhook_receive lists versions of ${name}" => {
       function = "webhook_receive"
@@ -40,7 +40,7 @@ locals {
 }
 
 resource "google_secret_manager_secret" "secrets" {
-  for_each = local._secrets_made
+  for_each = local._created_secrets
 
   secret_id           = each.key
   deletion_protection = var.deletion_protection

@@ -1,4 +1,4 @@
-# The APIs this needs. Terraform asks three before it can switch on any, so once per project, by hand:
+# The required APIs. Terraform itself needs three of them, so enable these once per project:
 #
 #     gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com storage.googleapis.com
 
@@ -27,6 +27,6 @@ resource "google_project_service" "services" {
 
   project = var.project_id
   service = each.key
-  # Somebody else in the project may use it.
+  # Other parts of the project may use the API.
   disable_on_destroy = false
 }

@@ -1,22 +1,22 @@
-# The bridge's bucket: every state that is shared or outlives a call.
+# The bridge's bucket. It stores all state that is shared between calls.
 
 locals {
   _bucket = coalesce(var.bucket.name, "${var.project_id}-${var.prefix}")
 
-  # In days, by prefix. Marks in seen/ outlive the deliveries they name, or one could land again.
-  _kept_days = {
+  # In days, by prefix. Markers in seen/ are kept longer than their deliveries, otherwise a delivery could be imported again.
+  _lifetime_days = {
     "delivered/" = var.retention_days.delivered
     "seen/"      = var.retention_days.delivered + 30
     "staged/"    = var.retention_days.staged
     "tmp/"       = 1
   }
 
-  # Large and meant to go, or rewritten every 30 seconds of a run: no earlier version of it helps anybody.
-  _kept_without_versions = ["leases/", "staged/", "tmp/"]
+  # Temporary files and leases. Leases are rewritten every 30 seconds of a run. Earlier versions are useless.
+  _prefixes_without_versions = ["leases/", "staged/", "tmp/"]
 }
 
 resource "google_storage_bucket" "bridge" {
-  #checkov:skip=CKV_GCP_62:Cloud Audit Logs say who read what; a bucket of access logs would be one more to guard
+  #checkov:skip=CKV_GCP_62:Cloud Audit Logs record access; a bucket of access logs would need protection too
   name                        = local._bucket
   force_destroy               = !var.deletion_protection
   labels                      = var.labels
@@ -25,7 +25,7 @@ resource "google_storage_bucket" "bridge" {
   uniform_bucket_level_access = true
 
   dynamic "lifecycle_rule" {
-    for_each = local._kept_days
+    for_each = local._lifetime_days
     content {
       action { type = "Delete" }
       condition {
@@ -39,7 +39,7 @@ resource "google_storage_bucket" "bridge" {
     action { type = "Delete" }
     condition {
       days_since_noncurrent_time = 1
-      matches_prefix             = local._kept_without_versions
+      matches_prefix             = local._prefixes_without_versions
     }
   }
 
@@ -64,7 +64,7 @@ resource "google_storage_bucket" "bridge" {
   depends_on = [google_project_service.services]
 }
 
-# bridge.yaml as the functions read it: a change of it touches this object, and schedules, but no function.
+# bridge.yaml for the functions. A change updates this object and the schedules, but deploys no function.
 resource "google_storage_bucket_object" "config" {
   bucket       = google_storage_bucket.bridge.name
   name         = "config/bridge.json"

@@ -1,21 +1,21 @@
 variable "alerts" {
-  description = "Who is told: addresses that get a mail, channels of Cloud Monitoring that exist (projects/…/notificationChannels/…), and after how long a delivery that waits is worth a word. With nobody named, incidents are opened and shown in Cloud Monitoring alone."
+  description = "The recipients of alerts: email addresses and existing channels of Cloud Monitoring (projects/…/notificationChannels/…). Without any, incidents are only shown in Cloud Monitoring. `waiting_after` is the age at which a waiting delivery is reported."
   type = object({
     channels      = optional(list(string), [])
     emails        = optional(list(string), [])
-    waiting_after = optional(number, 3600) # seconds; Pigment's own maintenance is shorter
+    waiting_after = optional(number, 3600) # seconds; maintenance of Pigment takes less
   })
   default  = {}
   nullable = false
 
   validation {
     condition     = alltrue([for channel in var.alerts.channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
-    error_message = "alerts.channels holds what is no channel: write projects/PROJECT/notificationChannels/ID, as `gcloud beta monitoring channels list` shows it."
+    error_message = "alerts.channels must contain names of channels: projects/PROJECT/notificationChannels/ID, as shown by `gcloud beta monitoring channels list`."
   }
 }
 
 variable "bigquery" {
-  description = "A dataset in which exports can be queried in place. A table is made for each export named, of those in the bridge's own bucket; BigQuery takes its columns from the objects, so let an export run once before you name it."
+  description = "A dataset in which exports can be queried in place, with a table for each export named here. The exports must be in the bridge's own bucket. BigQuery detects the columns from the objects, so run an export once before you name it."
   type = object({
     dataset = optional(string, "pigment")
     exports = optional(set(string), [])
@@ -24,12 +24,12 @@ variable "bigquery" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_]+$", var.bigquery == null ? "none" : var.bigquery.dataset))
-    error_message = "bigquery.dataset may hold letters, digits and underscores: write pigment, say."
+    error_message = "bigquery.dataset must consist of letters, digits and underscores, such as pigment."
   }
 }
 
 variable "bucket" {
-  description = "The bridge's bucket. Every shared state lies in it, so its name is for good; without a name it is PROJECT-PREFIX, without a location the region."
+  description = "The bridge's bucket. It stores all state, so its name must not change. Default: the name PROJECT-PREFIX, in the region of the functions."
   type = object({
     location = optional(string)
     name     = optional(string)
@@ -39,44 +39,44 @@ variable "bucket" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the bucket, with every receipt and every delivery not landed yet, and the secrets outlive a `terraform destroy`. To take all of it away, apply with false first."
+  description = "Whether `terraform destroy` is refused for the secrets and for a bucket that contains objects. To delete them, first apply with false."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "functions" {
-  description = "What each function may use, and who reaches it over the network before IAM asks who it is."
+  description = "The resources, limits and network access of each function."
   type = object({
     looker_pull = optional(object({
-      cpu           = optional(string, "1")   # rows are checked while they stream: a core is in use throughout
-      ingress       = optional(string)        # ALLOW_INTERNAL_ONLY: Cloud Scheduler counts as internal; ALLOW_ALL where there are operators
-      max_instances = optional(number, 20)    # as many pulls at a time, each of them a query in Looker
-      memory        = optional(string, "2Gi") # 0.11 GiB for any Look; `load: changes` keeps digests of all rows
-      timeout_s     = optional(number, 1800)  # the longest that Cloud Scheduler waits
+      cpu           = optional(string, "1")   # rows are checked while they stream, which uses a whole core
+      ingress       = optional(string)        # default ALLOW_INTERNAL_ONLY, which includes Cloud Scheduler; with operators, ALLOW_ALL
+      max_instances = optional(number, 20)    # the number of concurrent pulls, each of which is a query in Looker
+      memory        = optional(string, "2Gi") # 0.11 GiB for any Look; `load: changes` needs more, for the digests of all rows
+      timeout_s     = optional(number, 1800)  # the maximum of Cloud Scheduler
     }), {})
     pigment_export = optional(object({
       cpu           = optional(string, "1")
-      ingress       = optional(string)        # the same
-      max_instances = optional(number, 10)    # Pigment counts 500 requests in 5 minutes against all of them
+      ingress       = optional(string)        # as for looker_pull
+      max_instances = optional(number, 10)    # together they must stay within Pigment's 500 requests per 5 minutes
       memory        = optional(string, "1Gi") # 0.11 GiB as CSV, 0.22 GiB as Parquet
       timeout_s     = optional(number, 1800)
     }), {})
     webhook_deliver = optional(object({
       cpu           = optional(string, "1")
-      ingress       = optional(string, "ALLOW_INTERNAL_ONLY") # Pub/Sub and Cloud Scheduler count as internal
-      max_instances = optional(number, 5)                     # one flight per import configuration: more would only queue
-      memory        = optional(string, "2Gi")                 # a relay may start a pull, `load: changes` too
-      timeout_s     = optional(number, 600)                   # the longest that Pub/Sub waits
+      ingress       = optional(string, "ALLOW_INTERNAL_ONLY") # includes Pub/Sub and Cloud Scheduler
+      max_instances = optional(number, 5)                     # more do not help: one run at a time per import configuration
+      memory        = optional(string, "2Gi")                 # a relay can start a pull, also with `load: changes`
+      timeout_s     = optional(number, 600)                   # the maximum of Pub/Sub
     }), {})
     webhook_receive = optional(object({
-      concurrency   = optional(number, 8)           # deliveries that one instance takes at a time
-      cpu           = optional(string, "1")         # Cloud Run wants a whole one for more than one request
-      ingress       = optional(string, "ALLOW_ALL") # Looker is outside
+      concurrency   = optional(number, 8)           # concurrent deliveries per instance
+      cpu           = optional(string, "1")         # Cloud Run requires at least 1 for concurrent requests
+      ingress       = optional(string, "ALLOW_ALL") # Looker calls from outside
       max_instances = optional(number, 10)
-      memory        = optional(string, "2Gi") # 8 bodies of 32 MiB, each held up to four times while it is read
-      min_instances = optional(number, 0)     # 1 spares Looker the cold start, and costs an idle instance
-      timeout_s     = optional(number, 1800)  # an action's rows are fetched before the answer ends
+      memory        = optional(string, "2Gi") # 8 bodies of 32 MiB, with up to four copies of each during parsing
+      min_instances = optional(number, 0)     # 1 avoids cold starts and costs an idle instance
+      timeout_s     = optional(number, 1800)  # an action's rows are downloaded before the answer
     }), {})
   })
   default  = {}
@@ -84,147 +84,147 @@ variable "functions" {
 
   validation {
     condition     = alltrue([for timeout_s in [var.functions.looker_pull.timeout_s, var.functions.pigment_export.timeout_s] : timeout_s >= 60 && timeout_s <= 1800])
-    error_message = "functions.looker_pull.timeout_s and functions.pigment_export.timeout_s go from 60 to 1800: Cloud Scheduler waits no longer than 30 minutes for an answer. Load more in windows (load: incremental)."
+    error_message = "functions.looker_pull.timeout_s and functions.pigment_export.timeout_s must be between 60 and 1800, because Cloud Scheduler waits at most 30 minutes for an answer. For longer loads, use windows (load: incremental)."
   }
 
   validation {
     condition     = var.functions.webhook_deliver.timeout_s >= 60 && var.functions.webhook_deliver.timeout_s <= 600
-    error_message = "functions.webhook_deliver.timeout_s goes from 60 to 600: Pub/Sub waits no longer than 10 minutes for an answer. What is left waits for the next call."
+    error_message = "functions.webhook_deliver.timeout_s must be between 60 and 600, because Pub/Sub waits at most 10 minutes for an answer. The next call processes the remaining deliveries."
   }
 
   validation {
     condition     = var.functions.webhook_receive.timeout_s >= 60 && var.functions.webhook_receive.timeout_s <= 3600
-    error_message = "functions.webhook_receive.timeout_s goes from 60 to 3600, the most that Cloud Run gives a request."
+    error_message = "functions.webhook_receive.timeout_s must be between 60 and 3600, the maximum of Cloud Run."
   }
 
   validation {
     condition     = var.functions.webhook_receive.concurrency == 1 || tonumber(var.functions.webhook_receive.cpu) >= 1
-    error_message = "functions.webhook_receive.cpu is less than 1, and concurrency more than 1, which Cloud Run refuses: write cpu = \"1\", or concurrency = 1."
+    error_message = "functions.webhook_receive.concurrency must be 1 if cpu is less than 1, because Cloud Run refuses concurrent requests then. Set cpu = \"1\" or concurrency = 1."
   }
 }
 
 variable "labels" {
-  description = "Labels of everything that takes any."
+  description = "The labels of all resources that support labels."
   type        = map(string)
   default     = { app = "looker-pigment-bridge" }
   nullable    = false
 }
 
 variable "log_level" {
-  description = "How much the functions log: INFO, which alerts and dashboard live on, or DEBUG."
+  description = "The log level of the functions: INFO, which alerts and dashboard need, or DEBUG."
   type        = string
   default     = "INFO"
   nullable    = false
 
   validation {
     condition     = contains(["DEBUG", "INFO"], var.log_level)
-    error_message = "log_level has to be INFO or DEBUG: at any other, the lines that the alerts wait for are not written."
+    error_message = "log_level must be INFO or DEBUG. At other levels, the log lines for the alerts are missing."
   }
 }
 
 variable "network" {
-  description = "A way out of its own, for vendors that let in known addresses alone: a network, a subnet for the functions, and Cloud NAT with that many reserved addresses, which the output `egress_addresses` shows. Without it, calls leave from any address of Google's."
+  description = "A network with fixed outgoing addresses, for vendors with allow lists: a subnet for the functions and Cloud NAT with this number of reserved addresses, which the output `egress_addresses` shows. Without it, calls come from changing addresses of Google."
   type = object({
     addresses = optional(number, 1)
-    cidr      = optional(string, "10.8.0.0/26") # Direct VPC egress wants a /26 at least
+    cidr      = optional(string, "10.8.0.0/26") # Direct VPC egress requires at least a /26
   })
   default = null
 
   validation {
     condition     = var.network == null ? true : var.network.addresses >= 1 && can(cidrhost(var.network.cidr, 0)) && tonumber(split("/", var.network.cidr)[1]) <= 26
-    error_message = "network.addresses is at least 1, and network.cidr a range of IPv4 of /26 or wider: write 10.8.0.0/26, say."
+    error_message = "network.addresses must be at least 1, and network.cidr an IPv4 range of /26 or larger, such as 10.8.0.0/26."
   }
 }
 
 variable "operators" {
-  description = "Who may call looker-pull and pigment-export by hand, from anywhere: `bridge backfill --function`, or curl with an identity token. Without anybody, Cloud Scheduler alone reaches them."
+  description = "The members who may call looker-pull and pigment-export from anywhere, with `bridge backfill --function` or with curl and an identity token. Without any, only Cloud Scheduler can call these functions."
   type        = set(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for member in var.operators : can(regex("^(user|group|serviceAccount):[^@]+@[^@]+$", member))])
-    error_message = "operators are people, groups and service accounts: write user:ada@example.com, say. Nobody else may be let in to these functions."
+    error_message = "operators must be users, groups or service accounts, such as user:ada@example.com. These functions cannot be public."
   }
 }
 
 variable "prefix" {
-  description = "What the names of all resources begin with: two bridges in a project need two."
+  description = "The prefix of all resource names. Two bridges in one project need different prefixes."
   type        = string
   default     = "bridge"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,12}[a-z0-9]$", var.prefix))
-    error_message = "prefix has to be 2 to 14 small letters, digits and hyphens, a letter first: the names of service accounts are made with it, and end at 30."
+    error_message = "prefix must be 2 to 14 lower-case letters, digits and hyphens, starting with a letter, because it is part of the names of service accounts, which have at most 30 characters."
   }
 }
 
 variable "project_id" {
-  description = "The project all of it lies in."
+  description = "The ID of the Google Cloud project."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "project_id has to be a project's id, such as acme-planning; `gcloud projects list` shows it in its first column."
+    error_message = "project_id must be the ID of a project, such as acme-planning. It is the first column of `gcloud projects list`."
   }
 }
 
 variable "public_invoker" {
-  description = "Whether anybody may call webhook-receive, as Looker has to: the function itself asks for the webhook token. Where the organisation's policy on domains forbids allUsers, set false and, as an administrator of the service, run the command in webhook.tf."
+  description = "Whether everybody may call webhook-receive. Looker must be able to, and the function checks the webhook token. If a policy of the organisation forbids allUsers, set false and run the command in webhook.tf as an administrator of the service."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "region" {
-  description = "Where the functions run and, unless `bucket` says otherwise, the bucket lies: near Looker and Pigment."
+  description = "The region of the functions and, unless `bucket` has a location, of the bucket. Choose one near Looker and Pigment."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region has to be a region of Google Cloud, such as europe-west1; `gcloud run regions list` shows them."
+    error_message = "region must be a region of Google Cloud, such as europe-west1. `gcloud run regions list` lists them."
   }
 }
 
 variable "retention_days" {
-  description = "How long what has done its work is kept. Receipts, the inbox, dead deliveries, exports, and what the next run compares itself with stay until somebody takes them away."
+  description = "How many days processed files are stored. Receipts, the inbox, dead deliveries, exports and the state of jobs are never deleted automatically."
   type = object({
-    delivered    = optional(number, 90) # what Looker sent; so long, the same webhook id lands once
-    replaced     = optional(number, 7)  # earlier versions of what was replaced or deleted
-    soft_deleted = optional(number, 7)  # what Cloud Storage keeps after its last version is gone: 0, or 7 to 90
-    staged       = optional(number, 30) # what Pigment got, for `bridge runs` and to send again
+    delivered    = optional(number, 90) # imported deliveries; a repeated delivery is recognised this long
+    replaced     = optional(number, 7)  # earlier versions of replaced or deleted objects
+    soft_deleted = optional(number, 7)  # objects whose last version was deleted: 0, or 7 to 90
+    staged       = optional(number, 30) # files sent to Pigment, for `bridge runs` and to send them again
   })
   default  = {}
   nullable = false
 
   validation {
     condition     = min(var.retention_days.delivered, var.retention_days.replaced, var.retention_days.staged) >= 1
-    error_message = "retention_days.delivered, .replaced and .staged are 1 at least: a run needs its own files until it has ended."
+    error_message = "retention_days.delivered, .replaced and .staged must be at least 1, because a run needs its files until it ends."
   }
 
   validation {
     condition     = var.retention_days.soft_deleted == 0 || (var.retention_days.soft_deleted >= 7 && var.retention_days.soft_deleted <= 90)
-    error_message = "retention_days.soft_deleted has to be 0 or 7 to 90: Cloud Storage takes nothing between."
+    error_message = "retention_days.soft_deleted must be 0, or between 7 and 90, as Cloud Storage requires."
   }
 }
 
 variable "source_archive" {
-  description = "The functions' source, as `make archive` makes it. Its digest is in the object's name: the same archive deploys nothing."
+  description = "The source of the functions, from `make archive`. Functions are deployed only when its content changes."
   type        = string
   default     = "../build/functions.zip"
   nullable    = false
 
   validation {
     condition     = fileexists(var.source_archive)
-    error_message = "source_archive names no file: run `make archive` first."
+    error_message = "source_archive does not exist. Run `make archive` first."
   }
 }
 
 variable "sweep" {
-  description = "How often webhook-deliver looks through the inbox and for landings that are overdue, and after how many seconds without that somebody is told."
+  description = "The schedule on which webhook-deliver processes the inbox and checks for overdue jobs. `silent_after` is the number of seconds without a sweep after which an alert is sent."
   type = object({
     schedule     = optional(string, "*/10 * * * *")
     silent_after = optional(number, 1800) # three sweeps
@@ -234,6 +234,6 @@ variable "sweep" {
 
   validation {
     condition     = var.sweep.silent_after >= 600 && var.sweep.silent_after <= 84600 && var.sweep.silent_after % 60 == 0
-    error_message = "sweep.silent_after goes from 600 to 84600, in whole minutes: Cloud Monitoring counts in these, and looks back a day."
+    error_message = "sweep.silent_after must be between 600 and 84600, in whole minutes, because Cloud Monitoring uses whole minutes and at most a day."
   }
 }

@@ -1,7 +1,7 @@
 terraform {
   required_version = ">= 1.9"
 
-  # The bucket of the state is nobody's to guess: `terraform init -backend-config=bucket=…`.
+  # The name of the state bucket is given at init: `terraform init -backend-config=bucket=…`.
   backend "gcs" {
     prefix = "looker-pigment-bridge"
   }

@@ -1,8 +1,8 @@
-# The way of a delivery: Looker → webhook-receive → inbox/ → a notification → Pub/Sub → webhook-deliver. The inbox is the
-# truth and a message only a hint, so nothing is lost with one.
+# The path of a delivery: Looker → webhook-receive → inbox/ → notification → Pub/Sub → webhook-deliver. A Pub/Sub message is only a
+# hint to process the inbox, so no delivery is lost with a message.
 
-# Looker bears a token of its own and none of Google's, so anybody may call; the function asks for the webhook token
-# before it looks at anything else. Where a policy forbids allUsers, switch off Cloud Run's own check in its place:
+# Looker sends its webhook token and no token of Google's, so everybody may call webhook-receive. The function checks the webhook
+# token first. If a policy forbids allUsers, disable the check of Cloud Run instead:
 #
 #     gcloud run services update PREFIX-webhook-receive --region REGION --no-invoker-iam-check
 resource "google_cloud_run_v2_service_iam_member" "public" {
@@ -15,7 +15,7 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
 }
 
 resource "google_pubsub_topic" "inbox" {
-  #checkov:skip=CKV_GCP_83:a message holds the name of an object, no row; Google's own keys do
+  #checkov:skip=CKV_GCP_83:a message contains the name of an object and no rows, for which Google's keys are enough
   name   = "${var.prefix}-inbox"
   labels = var.labels
 
@@ -36,7 +36,7 @@ resource "google_storage_notification" "inbox" {
   bucket             = google_storage_bucket.bridge.name
   event_types        = ["OBJECT_FINALIZE"]
   object_name_prefix = "inbox/"
-  payload_format     = "NONE" # the object's name is among the attributes, and nothing else is read
+  payload_format     = "NONE" # webhook-deliver does not read the content of messages
   topic              = "projects/${var.project_id}/topics/${google_pubsub_topic.inbox.name}"
 
   depends_on = [google_pubsub_topic_iam_member.storage]
@@ -44,18 +44,18 @@ resource "google_storage_notification" "inbox" {
 
 resource "google_pubsub_subscription" "deliver" {
   name                       = "${var.prefix}-deliver"
-  ack_deadline_seconds       = 600 # the most there is
+  ack_deadline_seconds       = 600 # the maximum
   labels                     = var.labels
   message_retention_duration = "604800s" # 7 days
   topic                      = google_pubsub_topic.inbox.id
 
-  # 100 times with up to 10 minutes between them: most of a day. From then on the sweep is enough.
+  # 100 attempts with up to 10 minutes between them take most of a day. After that, the sweep processes the inbox.
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letters.id
     max_delivery_attempts = 100
   }
 
-  # Never: a quarter without a delivery is no reason to be deaf to the next.
+  # The subscription never expires, even after months without a delivery.
   expiration_policy {
     ttl = ""
   }
@@ -78,14 +78,14 @@ resource "google_pubsub_subscription" "deliver" {
 }
 
 resource "google_pubsub_topic" "dead_letters" {
-  #checkov:skip=CKV_GCP_83:a message holds the name of an object, no row; Google's own keys do
+  #checkov:skip=CKV_GCP_83:a message contains the name of an object and no rows, for which Google's keys are enough
   name   = "${var.prefix}-inbox-dead-letters"
   labels = var.labels
 
   depends_on = [google_project_service.services]
 }
 
-# Nobody has to read them; without a subscription they would be gone.
+# Without a subscription, Pub/Sub would drop dead letters. Nobody has to read them.
 resource "google_pubsub_subscription" "dead_letters" {
   name                       = "${var.prefix}-inbox-dead-letters"
   labels                     = var.labels
@@ -97,7 +97,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   }
 }
 
-# Pub/Sub acts as its service agent, which comes into being with the first topic of a project.
+# The service agent of Pub/Sub. Google creates it with the first topic of a project.
 
 locals {
   _pubsub_agent = "serviceAccount:service-${data.google_project.project.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -115,7 +115,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letters" {
   member       = local._pubsub_agent
 }
 
-# In projects from before April 2021 the agent may not sign for others on its own.
+# In projects created before April 2021, the agent needs this role to create tokens.
 resource "google_service_account_iam_member" "push" {
   service_account_id = google_service_account.identities["push"].name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"

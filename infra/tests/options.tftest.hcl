@@ -1,12 +1,7 @@
-# What the variables switch on.
+# The options that variables enable.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_data "google_storage_project_service_account" {
-    defaults = { member = "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -16,7 +11,7 @@ variables {
   source_archive = "tests/bridge.yaml" # any file
 }
 
-run "without_public_invoker_nobody_calls_unasked" {
+run "without_public_invoker_no_function_is_public" {
   command = plan
 
   variables {
@@ -25,11 +20,11 @@ run "without_public_invoker_nobody_calls_unasked" {
 
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.public) == 0
-    error_message = "allUsers is there, and an organisation's policy would refuse it."
+    error_message = "allUsers has access, which a policy of the organisation may forbid."
   }
 }
 
-run "a_network_sends_every_call_through_reserved_addresses" {
+run "a_network_routes_all_calls_through_reserved_addresses" {
   command = plan
 
   variables {
@@ -38,15 +33,15 @@ run "a_network_sends_every_call_through_reserved_addresses" {
 
   assert {
     condition     = alltrue([for function in google_cloudfunctions2_function.functions : function.service_config[0].direct_vpc_egress == "VPC_EGRESS_ALL_TRAFFIC" && function.service_config[0].direct_vpc_network_interface[0].subnetwork == "bridge-egress"])
-    error_message = "A function leaves by another way."
+    error_message = "A function does not use the network for its calls."
   }
   assert {
     condition     = length(google_compute_address.egress) == 2 && google_compute_router_nat.egress["egress"].nat_ip_allocate_option == "MANUAL_ONLY"
-    error_message = "Calls leave from addresses that nobody reserved."
+    error_message = "Calls do not come from reserved addresses."
   }
 }
 
-run "operators_reach_two_functions_and_no_more" {
+run "operators_call_only_two_functions" {
   command = plan
 
   variables {
@@ -55,24 +50,24 @@ run "operators_reach_two_functions_and_no_more" {
 
   assert {
     condition     = { for key, function in google_cloudfunctions2_function.functions : key => function.service_config[0].ingress_settings } == { looker_pull = "ALLOW_ALL", pigment_export = "ALLOW_ALL", webhook_deliver = "ALLOW_INTERNAL_ONLY", webhook_receive = "ALLOW_ALL" }
-    error_message = "Operators do not reach what they may call, or everybody reaches what they may not."
+    error_message = "The functions for operators are not reachable, or others are."
   }
   assert {
     condition     = toset([for grant in google_cloud_run_v2_service_iam_member.operators : "${grant.member} ${grant.name}"]) == toset(["user:ada@acme.example bridge-looker-pull", "user:ada@acme.example bridge-pigment-export"])
-    error_message = "Operators may call another function than the two, or not these."
+    error_message = "Operators cannot call exactly looker-pull and pigment-export."
   }
 }
 
-run "without_a_network_none_is_made" {
+run "optional_resources_are_not_created_by_default" {
   command = plan
 
   assert {
     condition     = length(google_compute_network.egress) + length(google_compute_address.egress) + length(google_bigquery_dataset.exports) == 0
-    error_message = "What nobody asked for is made, and costs."
+    error_message = "Optional resources are created without being requested."
   }
 }
 
-run "exports_become_tables_that_read_them_where_they_lie" {
+run "exports_are_external_tables" {
   command = plan
 
   variables {
@@ -81,19 +76,19 @@ run "exports_become_tables_that_read_them_where_they_lie" {
 
   assert {
     condition     = google_bigquery_table.exports["revenue"].external_data_configuration[0].source_uris == tolist(["gs://acme-planning-bridge/exports/revenue/*"]) && google_bigquery_table.exports["revenue"].external_data_configuration[0].hive_partitioning_options[0].source_uri_prefix == "gs://acme-planning-bridge/exports/revenue/{dt:DATE}"
-    error_message = "The date in the path is no column."
+    error_message = "The date in the path is not a column."
   }
   assert {
     condition     = google_bigquery_table.exports["revenue"].external_data_configuration[0].csv_options[0].field_delimiter == ";" && google_bigquery_table.exports["revenue"].external_data_configuration[0].compression == "GZIP"
-    error_message = "The file is read in another way than it is written."
+    error_message = "The format of the table differs from that of the export."
   }
   assert {
     condition     = google_bigquery_table.exports["heads"].external_data_configuration[0].source_uris == tolist(["gs://acme-planning-bridge/exports/heads/*.parquet"]) && google_bigquery_table.exports["heads"].external_data_configuration[0].source_format == "PARQUET"
-    error_message = "BigQuery takes one * in an address."
+    error_message = "The address has more than the one * that BigQuery allows."
   }
 }
 
-run "mails_go_to_whoever_is_named" {
+run "alerts_notify_all_recipients" {
   command = apply
 
   variables {
@@ -102,6 +97,6 @@ run "mails_go_to_whoever_is_named" {
 
   assert {
     condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.logged), [google_monitoring_alert_policy.silent]) : toset(policy.notification_channels) == toset(["projects/acme-planning/notificationChannels/1", google_monitoring_notification_channel.emails["data@acme.example"].id])])
-    error_message = "An alert tells nobody."
+    error_message = "An alert does not notify all recipients."
   }
 }

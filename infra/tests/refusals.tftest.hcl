@@ -1,12 +1,7 @@
-# What is refused before anything is asked of Google.
+# Invalid settings are refused before any request to Google.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-  mock_data "google_storage_project_service_account" {
-    defaults = { member = "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -16,7 +11,7 @@ variables {
   source_archive = "tests/bridge.yaml" # any file
 }
 
-run "an_export_into_another_bucket_is_no_table" {
+run "an_export_in_another_bucket_cannot_be_a_table" {
   command = plan
 
   variables {
@@ -26,7 +21,7 @@ run "an_export_into_another_bucket_is_no_table" {
   expect_failures = [google_bigquery_table.exports]
 }
 
-run "a_timeout_longer_than_cloud_scheduler_waits_is_refused" {
+run "a_timeout_above_the_maximum_of_cloud_scheduler_is_refused" {
   command = plan
 
   variables {
@@ -36,7 +31,7 @@ run "a_timeout_longer_than_cloud_scheduler_waits_is_refused" {
   expect_failures = [var.functions]
 }
 
-run "a_timeout_longer_than_pubsub_waits_is_refused" {
+run "a_timeout_above_the_maximum_of_pubsub_is_refused" {
   command = plan
 
   variables {
@@ -46,7 +41,7 @@ run "a_timeout_longer_than_pubsub_waits_is_refused" {
   expect_failures = [var.functions]
 }
 
-run "more_requests_than_a_share_of_a_core_takes_are_refused" {
+run "concurrent_requests_on_less_than_a_core_are_refused" {
   command = plan
 
   variables {
@@ -56,7 +51,7 @@ run "more_requests_than_a_share_of_a_core_takes_are_refused" {
   expect_failures = [var.functions]
 }
 
-run "names_that_google_would_refuse_are_refused_here" {
+run "invalid_variables_are_refused" {
   command = plan
 
   variables {
@@ -71,7 +66,7 @@ run "names_that_google_would_refuse_are_refused_here" {
   expect_failures = [var.alerts, var.network, var.operators, var.prefix, var.retention_days, var.sweep]
 }
 
-run "an_archive_that_was_not_made_is_named" {
+run "a_missing_archive_is_refused" {
   command = plan
 
   variables {

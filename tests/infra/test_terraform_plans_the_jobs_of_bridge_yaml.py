@@ -114,7 +114,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> TerraformFolder:
 @pytest.fixture(scope="module")
 def tables(workspace: TerraformFolder) -> dict[str, Any]:
     """What is said in one place and used in several."""
-    names = ("bucket_access", "passing_codes", "server_codes")
+    names = ("bucket_access", "temporary_codes", "server_codes")
     said: dict[str, Any] = workspace.evaluate(f"{{ {', '.join(f'{name} = local._{name}' for name in names)} }}", BRIDGE)
     return said
 
@@ -435,7 +435,7 @@ def test_alerts_cover_every_error_code_that_needs_action(tables: dict[str, Any])
 def test_alerts_ignore_errors_that_resolve_themselves(tables: dict[str, Any]) -> None:
     passing = {code_of(kind) for kind in every_error() if kind.next_step.startswith(("No action", "Wait"))}
 
-    assert set(tables["passing_codes"]) == passing
+    assert set(tables["temporary_codes"]) == passing
 
 
 def test_every_resource_that_supports_labels_has_them(with_everything: PlannedChanges) -> None:
