@@ -1,4 +1,4 @@
-"""Several requests in one body: https://cloud.google.com/storage/docs/batch"""
+"""Batches, several requests in one body: https://cloud.google.com/storage/docs/batch"""
 
 import http.client
 import io
@@ -15,7 +15,7 @@ _BOUNDARY = "batch_of_the_sandbox"
 
 
 def answer_batch(request: Request, answer: Callable[[Request], Response]) -> Response:
-    """Each part is answered by itself, in order; one that is refused does not stop the others."""
+    """Answer each part in order; an error in one part does not stop the others."""
     content_type = request.headers.get("Content-Type", "")
     whole = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + request.body.read())
     parts = whole.get_payload()
@@ -35,7 +35,7 @@ def _request(part: Message, whole: Request) -> Request:
     try:
         method, address, _ = stream.readline().decode().split()
     except ValueError:
-        raise malformed("A part of a batch begins with no request line.") from None
+        raise malformed("A part of a batch does not begin with a request line.") from None
     target = urllib.parse.urlsplit(address)
     headers = http.client.parse_headers(stream)
     if "Host" not in headers:
