@@ -1,4 +1,4 @@
-"""Users and their logins, dashboards, folders and projects, according to Looker's API description and connector guide."""
+"""Users and their logins, dashboards, folders and projects, as in Looker's API description and connector guide."""
 
 import pathlib
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """HTTP/1.1 over real sockets, with faults on demand. Every site of the sandbox is served by it.
 
-A site answers requests. A server transports them, keeps connections alive, and misbehaves if a `Fault` says so. It is the
-server of the standard library because faults need the socket: a server behind WSGI cannot reset a connection, cut a
-stream or send slowly.
+A site answers requests. A server transports them, keeps connections alive, and misbehaves if a `Fault` says so. It is
+the server of the standard library because faults need the socket: a server behind WSGI cannot reset a connection, cut
+a stream or send slowly.
 """
 
 import abc
