@@ -2,7 +2,6 @@
 
 import http.client
 import io
-import urllib.parse
 from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
@@ -36,18 +35,11 @@ def _request(part: Message, whole: Request) -> Request:
         method, address, _ = stream.readline().decode().split()
     except ValueError:
         raise malformed("A part of a batch does not begin with a request line.") from None
-    target = urllib.parse.urlsplit(address)
     headers = http.client.parse_headers(stream)
     if "Host" not in headers:
         headers["Host"] = whole.headers.get("Host", "")
-    return Request(
-        method,
-        urllib.parse.unquote(target.path),
-        target.path,
-        urllib.parse.parse_qs(target.query, keep_blank_values=True),
-        headers,  # type: ignore[arg-type]  # reads as a mapping, whatever the case of the name
-        StreamBody(stream, headers),  # type: ignore[arg-type]
-    )
+    body = StreamBody(stream, headers)  # type: ignore[arg-type]  # a mapping that ignores case
+    return Request.to(method, address, headers, body)  # type: ignore[arg-type]
 
 
 def _part(part: Message, response: Response) -> bytes:
