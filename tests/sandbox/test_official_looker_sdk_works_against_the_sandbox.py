@@ -1,4 +1,4 @@
-"""Looker's own Python client, as it comes from PyPI, finds nothing amiss."""
+"""The official Python client for Looker works with the sandbox."""
 
 import json
 import pathlib
@@ -19,7 +19,7 @@ FIELDS = ["orders.id", "orders.customer", "orders.placed"]
 
 
 class Settings(api_settings.ApiSettings):  # type: ignore[misc]  # the SDK's types are not read
-    """Where the SDK would look for a file or the environment."""
+    """Settings in memory instead of a file or the environment."""
 
     def __init__(self, address: str, client_secret: str) -> None:
         self.given = {
@@ -47,21 +47,21 @@ def sdk(client: Client) -> Any:
     return looker_sdk.init40(config_settings=Settings(client.server.url, "sandbox-secret"))
 
 
-def test_it_logs_in_by_itself_and_out_again(client: Client, sdk: Any) -> None:
+def test_the_sdk_logs_in_and_out(client: Client, sdk: Any) -> None:
     assert sdk.me().display_name == "Sandbox User"
     assert client.looker.live_tokens == 2
     sdk.auth.logout()
     assert client.looker.live_tokens == 1
 
 
-def test_it_sees_roles_and_versions(sdk: Any) -> None:
+def test_the_sdk_reads_roles_and_versions(sdk: Any) -> None:
     roles = sdk.all_roles(ids=models40.DelimSequence(sdk.me(fields="role_ids").role_ids))
     assert "download_without_limit" in roles[0].permission_set.permissions
     assert sdk.role(roles[0].id).name == roles[0].name
     assert sdk.versions().current_version.version == "4.0"
 
 
-def test_it_reads_a_look_with_its_query(sdk: Any) -> None:
+def test_the_sdk_reads_a_look_with_its_query(sdk: Any) -> None:
     look = sdk.look("12")
     assert (look.title, look.query.view, look.query.fields) == ("All orders", "orders", FIELDS)
     assert look.query.has_table_calculations is False
@@ -69,7 +69,7 @@ def test_it_reads_a_look_with_its_query(sdk: Any) -> None:
     assert [look.title for look in sdk.all_looks(fields="title")] == ["All orders"]
 
 
-def test_it_runs_a_look(sdk: Any) -> None:
+def test_the_sdk_runs_a_look(sdk: Any) -> None:
     lines = sdk.run_look("12", "csv").split("\n")
     assert lines[:2] == ["Orders Id,Orders Customer,Orders Placed", "0,Café 0,2024-01-01 10:00:00"]
     assert len(lines) == 502
@@ -79,7 +79,7 @@ def test_it_runs_a_look(sdk: Any) -> None:
     ]
 
 
-def test_it_makes_a_query_once_and_runs_it(sdk: Any) -> None:
+def test_the_sdk_creates_a_query_once_and_runs_it(sdk: Any) -> None:
     asked = models40.WriteQuery(
         model="shop", view="orders", fields=["orders.id"], filters={"orders.placed": "2024-01-02"}, limit="-1"
     )
@@ -90,7 +90,7 @@ def test_it_makes_a_query_once_and_runs_it(sdk: Any) -> None:
     assert sdk.run_query(query.id, "csv").count("\n") == 216
 
 
-def test_it_runs_a_query_it_does_not_keep(sdk: Any) -> None:
+def test_the_sdk_runs_an_inline_query(sdk: Any) -> None:
     asked = models40.WriteQuery(
         model="shop", view="orders", fields=["orders.customer", "orders.count"], sorts=["orders.customer"]
     )
@@ -98,7 +98,7 @@ def test_it_runs_a_query_it_does_not_keep(sdk: Any) -> None:
     assert answer == "Orders Customer,Orders Count\nCafé 0,2000\nCafé 1,2000\nCafé 2,2000\n"
 
 
-def test_it_reads_models_and_explores(sdk: Any) -> None:
+def test_the_sdk_reads_models_and_explores(sdk: Any) -> None:
     (model,) = sdk.all_lookml_models()
     assert [explore.name for explore in model.explores] == ["orders"]
     assert sdk.lookml_model(model.name).label == "Shop"
@@ -107,7 +107,7 @@ def test_it_reads_models_and_explores(sdk: Any) -> None:
     assert [field.name for field in fields.measures] == ["orders.count"]
 
 
-def test_it_lists_creates_and_reads_back_a_user(sdk: Any) -> None:
+def test_the_sdk_lists_creates_and_reads_users(sdk: Any) -> None:
     assert [user.display_name for user in sdk.all_users(sorts="id")] == ["Sandbox User"]
 
     user = sdk.create_user(models40.WriteUser(first_name="Ada", last_name="Lovelace"))
@@ -121,14 +121,14 @@ def test_it_lists_creates_and_reads_back_a_user(sdk: Any) -> None:
     assert [user.id for user in sdk.all_users(limit=5, offset=0)] == ["1"]
 
 
-def test_it_is_told_what_does_not_fit_a_user(sdk: Any) -> None:
+def test_the_sdk_receives_validation_errors(sdk: Any) -> None:
     user = sdk.create_user(models40.WriteUser(first_name="Ada"))
     with pytest.raises(SDKError) as refusal:
         sdk.create_user_credentials_email(user.id, models40.WriteCredentialsEmail(email="sandbox@example.com"))
     assert [(fault.field, fault.code) for fault in refusal.value.errors] == [("email", "already_exists")]
 
 
-def test_it_lists_content(client: Client, sdk: Any) -> None:
+def test_the_sdk_lists_content(client: Client, sdk: Any) -> None:
     client.looker.content.dashboard(3, "Sales")
     assert [(each.id, each.title, each.folder.name) for each in sdk.all_dashboards()] == [("3", "Sales", "Shared")]
     assert [folder.is_shared_root for folder in sdk.all_folders()] == [True]
@@ -136,37 +136,37 @@ def test_it_lists_content(client: Client, sdk: Any) -> None:
     assert [group.name for group in sdk.all_groups()] == ["All Users"]
 
 
-def test_a_look_that_is_not_there(sdk: Any) -> None:
+def test_a_missing_look_is_not_found(sdk: Any) -> None:
     with pytest.raises(SDKError) as refusal:
         sdk.look("99")
     assert refusal.value.message == "Not found"
     assert "/404/get/looks/" in refusal.value.documentation_url
 
 
-def test_a_wrong_secret(client: Client) -> None:
+def test_a_wrong_secret_is_not_found(client: Client) -> None:
     stranger = looker_sdk.init40(config_settings=Settings(client.server.url, "wrong"))
     with pytest.raises(SDKError, match="Not found"):
         stranger.me()
 
 
-def test_a_query_that_cannot_be_run(sdk: Any) -> None:
+def test_a_query_with_an_unknown_field_is_refused(sdk: Any) -> None:
     with pytest.raises(SDKError) as refusal:
         sdk.run_inline_query("csv", models40.WriteQuery(model="shop", view="orders", fields=["orders.nothing"]))
     assert "orders.nothing" in refusal.value.message
 
 
-def test_a_query_that_is_none(sdk: Any) -> None:
+def test_a_query_without_a_view_is_refused(sdk: Any) -> None:
     with pytest.raises(SDKError) as refusal:
         sdk.create_query(models40.WriteQuery(model="shop", view=""))
     assert [fault.field for fault in refusal.value.errors] == ["view"]
 
 
-def test_an_error_text_in_a_200_is_a_result_to_it(client: Client, sdk: Any) -> None:
+def test_the_sdk_returns_an_error_text_in_a_200_as_a_result(client: Client, sdk: Any) -> None:
     client.server.fault("GET /api/4.0/looks/12/run", append=b"\nError: SQL Error: connection severed")
     assert sdk.run_look("12", "csv").endswith("connection severed")
 
 
-def test_it_does_not_come_back_after_429(client: Client, sdk: Any) -> None:
+def test_the_sdk_does_not_retry_after_429(client: Client, sdk: Any) -> None:
     client.server.fault("GET /api/4.0/looks/12", refuse=Response.of_json({"message": "Too many"}, 429))
     with pytest.raises(SDKError, match="Too many"):
         sdk.look("12")

@@ -1,4 +1,4 @@
-"""Lists, metrics and tables come out with every option that Pigment's API description has."""
+"""Lists, metrics and tables are exported with every option of Pigment's API description."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ DE;Jan 21;16.5;50.00
 
 
 class Planning:
-    """A table of two metrics by country and month, and a list that names countries."""
+    """A table of two metrics by country and month, and a list of countries."""
 
     def __init__(self, caller: Caller, folder: Path) -> None:
         self.caller = caller
@@ -61,7 +61,7 @@ def planning(tmp_path: Path) -> Iterator[Planning]:
         yield Planning(caller, tmp_path)
 
 
-def test_a_list_has_its_technical_names_in_their_order(planning: Planning) -> None:
+def test_a_list_is_ordered_by_technical_name(planning: Planning) -> None:
     header, *rows = planning.export("list", planning.sites).splitlines()
     names = {name: planning.pigment.technical_name(planning.sites, name) for name in ("Name", "Open", "Since")}
     assert header.split(";") == sorted(header.split(";"))
@@ -75,7 +75,7 @@ def test_a_list_has_its_technical_names_in_their_order(planning: Planning) -> No
     assert planning.refusal("list", planning.sites, propertyTechnicalNames=["name_AAAAAA"]) == 400
 
 
-def test_a_list_is_written_as_asked(planning: Planning) -> None:
+def test_a_list_is_written_in_the_requested_format(planning: Planning) -> None:
     names = [planning.pigment.technical_name(planning.sites, name) for name in ("Name", "Size", "Open")]
     written = planning.export(
         "list",
@@ -198,11 +198,11 @@ def test_filters_combine(planning: Planning) -> None:
         },
     ],
 )
-def test_what_the_description_does_not_know_is_a_bad_request(planning: Planning, asked: dict[str, Any]) -> None:
+def test_a_request_outside_the_description_is_a_bad_request(planning: Planning, asked: dict[str, Any]) -> None:
     assert planning.refusal("metric", planning.cost, **asked) == 400
 
 
-def test_a_value_is_compared_with_its_own_kind(planning: Planning) -> None:
+def test_a_value_is_compared_with_its_own_type(planning: Planning) -> None:
     for condition in (
         {"type": "Equal", "value": "50"},
         {"type": "Equal", "value": True},
@@ -212,7 +212,7 @@ def test_a_value_is_compared_with_its_own_kind(planning: Planning) -> None:
         assert planning.refusal("metric", planning.cost, exportFilter=asked) == 400
 
 
-def test_each_kind_of_block_has_its_own_address(planning: Planning) -> None:
+def test_each_type_of_block_has_its_own_address(planning: Planning) -> None:
     blocks = {"list": planning.sites, "metric": planning.cost, "table": planning.table}
     for kind, own in blocks.items():
         for other, block in blocks.items():
@@ -225,7 +225,7 @@ def test_each_kind_of_block_has_its_own_address(planning: Planning) -> None:
         assert answer.status_code == 401
 
 
-def test_dates_of_metrics_follow_the_address_unless_asked(planning: Planning, tmp_path: Path) -> None:
+def test_the_default_date_format_of_metrics_depends_on_the_address(planning: Planning, tmp_path: Path) -> None:
     pigment = planning.pigment
     opened = pigment.block(planning.application, "Opened", "Metric")
     columns = [BlockColumn("Country", "dimension", to=planning.country), BlockColumn("Opened", "date")]

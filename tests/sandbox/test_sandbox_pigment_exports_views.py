@@ -1,4 +1,4 @@
-"""A view comes out as Pigment's own guide shows it, and what was imported comes out as it went in."""
+"""Views are exported as in Pigment's guide, and rows are exported as they were imported."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local.sandbox.pigment import BlockColumn
 from tests.support.pigment_caller import Caller, called
 
-# The example of Pigment's article on exporting a view, as far as it is printed there.
+# The example in Pigment's article on exporting a view, as far as it is shown.
 GUIDE = """\
 Country;Month;Cost;Revenue;Margin
 FR;Jan 21;50.00;150.00;100.00
@@ -57,7 +57,7 @@ def guide(caller: Caller, folder: Path) -> str:
     return caller.pigment.table_of(application, "Profit", folder / "guide.csv", ["Country", "Month"], delimiter=";")
 
 
-def test_the_guides_example_comes_out_byte_for_byte(caller: Caller, tmp_path: Path) -> None:
+def test_the_example_of_the_guide_is_exported_exactly(caller: Caller, tmp_path: Path) -> None:
     view = caller.pigment.view(guide(caller, tmp_path), "Export")
     answer = caller.call("GET", f"/export/view/{view}")
     assert answer.headers["Content-Type"] == "text/csv"
@@ -66,7 +66,7 @@ def test_the_guides_example_comes_out_byte_for_byte(caller: Caller, tmp_path: Pa
     assert comma.text == GUIDE.replace(";", ",")
 
 
-def test_dates_booleans_blanks_and_quotes_are_written_as_pigment_does(caller: Caller, flights: str) -> None:
+def test_dates_booleans_blanks_and_quotes(caller: Caller, flights: str) -> None:
     answer = caller.call("GET", f"/export/view/{flights}")
     assert answer.text == 'Id;On;Late;Delay;Note\n1;10/25/2024;TRUE;2.50;\n2;;FALSE;;"a;b, ""c""\nd"\n'
     iso = {"dateFormat": "Iso8601", "fieldDelimiter": "Comma"}
@@ -74,7 +74,7 @@ def test_dates_booleans_blanks_and_quotes_are_written_as_pigment_does(caller: Ca
     assert answer.text == 'Id,On,Late,Delay,Note\n1,2024-10-25,TRUE,2.50,\n2,,FALSE,,"a;b, ""c""\nd"\n'
 
 
-def test_the_newer_address_has_no_date_format_and_writes_the_newer_one(caller: Caller, flights: str) -> None:
+def test_the_v1_address_always_writes_iso_dates(caller: Caller, flights: str) -> None:
     answer = caller.call("GET", f"/v1/export/view/{flights}", params={"dateFormat": "Legacy"})
     assert "1;2024-10-25;TRUE" in answer.text
 
@@ -91,7 +91,7 @@ def test_dates_of_a_metric_have_a_time_in_the_older_format(caller: Caller) -> No
     assert iso.text == "Origin;Opened\nJFK;2024-10-25\n"
 
 
-def test_an_empty_list_is_its_header(caller: Caller) -> None:
+def test_an_empty_list_is_exported_as_a_header(caller: Caller) -> None:
     caller.flights()
     view = caller.pigment.view(caller.pigment.blocks()[0].id, "Export")
     assert caller.call("GET", f"/export/view/{view}").text == "Id;Origin\n"
@@ -112,7 +112,7 @@ def test_views_are_listed_by_application_and_block(caller: Caller) -> None:
     assert caller.pigment.view(block.id, "Export") == public
 
 
-def test_what_cannot_be_exported_is_refused_as_described(caller: Caller, flights: str) -> None:
+def test_a_view_that_cannot_be_exported_is_refused(caller: Caller, flights: str) -> None:
     def refused(path: str, **how: str) -> tuple[int, str]:
         answer = caller.call("GET", path, **how)
         return answer.status_code, answer.text
@@ -141,7 +141,7 @@ def test_views_and_their_rows_survive_a_restart(tmp_path: Path) -> None:
         assert second.call("GET", f"/export/view/{view}").text == GUIDE
 
 
-def test_a_hundred_thousand_rows_come_out_in_the_order_they_went_in(caller: Caller) -> None:
+def test_rows_are_exported_in_the_order_of_their_import(caller: Caller) -> None:
     sent = "Id,Note\n" + "".join(f"{n},row {n}\n" for n in range(100_000))
     configuration = caller.flights(BlockColumn("Id", "integer"), "Note")
     caller.imported(configuration, sent)
@@ -150,13 +150,13 @@ def test_a_hundred_thousand_rows_come_out_in_the_order_they_went_in(caller: Call
 
 
 TEXTS = st.text(st.sampled_from(string.ascii_letters + string.digits + " ;,\"'\n\r\téЖ日\u00a0"), max_size=12)
-# What Pigment keeps of an empty cell is nothing, and so says the file.
+# Pigment stores nothing for an empty cell, so the file has a blank.
 ROWS = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), TEXTS, TEXTS), max_size=6)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, delimiter=st.sampled_from(["Comma", "Semicolon"]))
-def test_any_text_comes_out_as_it_went_in(caller: Caller, rows: list[tuple[int, str, str]], delimiter: str) -> None:
+def test_any_text_is_exported_unchanged(caller: Caller, rows: list[tuple[int, str, str]], delimiter: str) -> None:
     sent = io.StringIO(newline="")
     writer = csv.writer(sent, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerows([("Id", "Origin", "Note"), *rows])

@@ -1,4 +1,4 @@
-"""With a root, a second life finds keys, model, rows and imports, and ends what the first one left open."""
+"""With a root folder, a restart keeps keys, objects, rows and imports, and completes open imports."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.support.pigment_caller import called
 FLIGHTS = "Id,Origin\n1,JFK\n"
 
 
-def test_a_second_life_knows_all_of_the_first(tmp_path: Path) -> None:
+def test_a_restart_keeps_everything(tmp_path: Path) -> None:
     with called(tmp_path) as first:
         configuration = first.flights()
         pushed = first.imported(configuration, FLIGHTS)
@@ -23,7 +23,7 @@ def test_a_second_life_knows_all_of_the_first(tmp_path: Path) -> None:
         assert second.pigment.count(configuration) == 2
 
 
-def test_saying_the_same_again_changes_in_place(tmp_path: Path) -> None:
+def test_a_repeated_declaration_changes_in_place(tmp_path: Path) -> None:
     uuid = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
     for life in (1, 2):
         with called(tmp_path) as caller:
@@ -33,7 +33,7 @@ def test_saying_the_same_again_changes_in_place(tmp_path: Path) -> None:
             assert caller.pigment.count(uuid) == life
 
 
-def test_an_accepted_import_is_ended_by_the_next_life(tmp_path: Path) -> None:
+def test_an_accepted_import_is_completed_after_a_restart(tmp_path: Path) -> None:
     with called(tmp_path) as first:
         configuration = first.flights()
         first.pigment.hold()
@@ -43,7 +43,7 @@ def test_an_accepted_import_is_ended_by_the_next_life(tmp_path: Path) -> None:
         assert second.pigment.count(configuration) == 1
 
 
-def test_no_key_lies_on_disk(tmp_path: Path) -> None:
+def test_no_key_is_stored_on_disk(tmp_path: Path) -> None:
     with called(tmp_path) as caller:
         key = caller.key
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and key.encode() in file.read_bytes()]

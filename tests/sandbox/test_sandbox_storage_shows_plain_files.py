@@ -1,4 +1,4 @@
-"""The bucket lies on disk as plain files, for people to look at, and no name leads out of it."""
+"""A bucket is visible on disk as plain files, and no name escapes its folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,14 +23,14 @@ def test_each_live_object_is_a_file_under_its_own_name(cloud: Running, tmp_path:
     assert files_in(tmp_path / "state" / "bucket") == {"staged/flights/1.csv": b"A", "été 50%.csv": b"b"}
 
 
-def test_a_file_takes_no_second_space_on_the_disk(cloud: Running, tmp_path: Path) -> None:
+def test_a_file_needs_no_extra_disk_space(cloud: Running, tmp_path: Path) -> None:
     cloud.bucket.blob("a").upload_from_string("x")
     cloud.bucket.copy_blob(cloud.bucket.blob("a"), cloud.bucket, "b")
     first, second = ((tmp_path / "state" / "bucket" / name).stat() for name in ("a", "b"))
     assert first.st_ino == second.st_ino
 
 
-def test_a_folder_goes_with_its_last_object(cloud: Running, tmp_path: Path) -> None:
+def test_a_folder_is_removed_with_its_last_object(cloud: Running, tmp_path: Path) -> None:
     cloud.bucket.blob("inbox/relay/1").upload_from_string("x")
     cloud.bucket.move_blob(cloud.bucket.blob("inbox/relay/1"), "delivered/1")
     assert [path.name for path in (tmp_path / "state" / "bucket").iterdir()] == ["delivered"]
@@ -49,7 +49,7 @@ def test_a_folder_goes_with_its_last_object(cloud: Running, tmp_path: Path) -> N
         "long/" + "x" * 300,
     ],
 )
-def test_a_name_that_no_file_can_have_is_kept_and_not_shown(cloud: Running, tmp_path: Path, name: str) -> None:
+def test_an_object_with_an_invalid_file_name_is_stored_but_not_shown(cloud: Running, tmp_path: Path, name: str) -> None:
     cloud.bucket.blob(name).upload_from_string("content")
     assert cloud.bucket.blob(name).download_as_text() == "content"
     assert [blob.name for blob in cloud.client.list_blobs("bucket")] == [name]
@@ -58,7 +58,7 @@ def test_a_name_that_no_file_can_have_is_kept_and_not_shown(cloud: Running, tmp_
     cloud.bucket.blob(name).delete()
 
 
-def test_an_object_and_the_folder_of_its_name_are_both_kept(cloud: Running, tmp_path: Path) -> None:
+def test_an_object_and_a_folder_of_the_same_name_are_both_stored(cloud: Running, tmp_path: Path) -> None:
     cloud.bucket.blob("a").upload_from_string("file")
     cloud.bucket.blob("a/b").upload_from_string("inside")
     cloud.bucket.blob("c/d").upload_from_string("inside")
@@ -74,7 +74,7 @@ def test_a_name_that_google_refuses_is_refused(cloud: Running, name: str) -> Non
         cloud.bucket.blob(name).upload_from_string("x")
 
 
-def test_what_a_person_put_there_stays_and_what_they_changed_is_put_right(tmp_path: Path) -> None:
+def test_files_of_a_person_stay_and_changed_files_are_repaired(tmp_path: Path) -> None:
     with running(tmp_path) as cloud:
         for name in ("mine", "lost"):
             cloud.bucket.blob(name).upload_from_string("truth")

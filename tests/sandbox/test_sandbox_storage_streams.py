@@ -1,4 +1,4 @@
-"""Content of any size goes through in constant memory, and what does not arrive whole leaves nothing behind."""
+"""Content of any size is processed in constant memory, and an incomplete upload leaves nothing behind."""
 
 import contextlib
 import gc
@@ -24,7 +24,7 @@ def cloud(tmp_path: Path) -> Iterator[Running]:
         yield cloud
 
 
-def test_a_large_object_goes_in_and_out_in_constant_memory(cloud: Running) -> None:
+def test_a_large_object_is_written_and_read_in_constant_memory(cloud: Running) -> None:
     description = b'--b\r\nContent-Type: application/json\r\n\r\n{"name": "related"}\r\n--b\r\n\r\n'
     uploads = {
         "media": (b"", b"", "text/csv"),
@@ -49,7 +49,7 @@ def test_a_large_object_goes_in_and_out_in_constant_memory(cloud: Running) -> No
     assert peak_bytes < 16 * len(BLOCK)
 
 
-def test_a_boundary_that_lies_across_two_reads_is_found(cloud: Running) -> None:
+def test_a_boundary_split_across_two_reads_is_found(cloud: Running) -> None:
     start = b'--edge\r\nContent-Type: application/json\r\n\r\n{"name": "x"}\r\n--edge\r\nContent-Type: text/csv\r\n\r\n'
     headers = {"Content-Type": 'multipart/related; boundary="edge"'}
     for size in range(256 * 1024 - 130, 256 * 1024 - 90):
@@ -61,7 +61,7 @@ def test_a_boundary_that_lies_across_two_reads_is_found(cloud: Running) -> None:
     assert cloud.bucket.blob("x").download_as_bytes() == BLOCK[:size]
 
 
-def test_an_upload_whose_client_goes_away_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
+def test_an_upload_of_a_disconnected_client_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
     host, port = cloud.server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
@@ -85,7 +85,7 @@ def test_a_body_without_its_last_boundary_is_refused(cloud: Running, tmp_path: P
 
 @pytest.fixture
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond half a megabyte: the nearest a test can come to a full disk."""
+    """Limit files to half a megabyte, to simulate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (512 * 1024, before[1]))
     yield
@@ -93,7 +93,7 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_is_a_passing_failure_that_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
+def test_a_full_disk_is_a_temporary_failure_that_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
     with pytest.raises(exceptions.ServiceUnavailable):
         cloud.bucket.blob("whole").upload_from_string(BLOCK, retry=None)
     with pytest.raises(exceptions.ServiceUnavailable):

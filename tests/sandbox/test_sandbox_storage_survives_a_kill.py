@@ -1,4 +1,4 @@
-"""A process killed at any point loses nothing that was acknowledged and leaves no half object."""
+"""A process killed at any point loses no acknowledged write and leaves no partial object."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ with Server(site) as server:
     threading.Event().wait()
 """
 
-# Every change to the disk, and every statement of the database, is announced before it is made: the n-th one kills.
+# A hook precedes every change to the disk and every statement of the database; the n-th one kills the process.
 ACT_AND_DIE = """
 import io, os, signal, sys
 from pathlib import Path
@@ -72,7 +72,7 @@ OUTCOMES = {
 @pytest.mark.parametrize(
     "act", [pytest.param(act, marks=[pytest.mark.slow] if act in ("overwrite", "delete") else []) for act in OUTCOMES]
 )
-def test_a_change_is_made_or_not_made_wherever_it_is_killed(tmp_path: Path, act: str) -> None:
+def test_a_killed_change_is_complete_or_absent(tmp_path: Path, act: str) -> None:
     before, after, seen = {"folder/a": b"old"}, OUTCOMES[act], []
     for step in range(100):
         root = tmp_path / str(step)
@@ -93,7 +93,7 @@ def test_a_change_is_made_or_not_made_wherever_it_is_killed(tmp_path: Path, act:
     assert seen[-1] == seen[-2] == after
 
 
-def test_what_was_acknowledged_is_there_after_a_kill_under_load(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_a_kill_under_load(tmp_path: Path) -> None:
     acknowledged: dict[str, bytes] = {}
     for life in range(3):
         with _serving(tmp_path) as (process, url):
@@ -121,7 +121,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_under_load(tmp_path: Path) 
         assert all(content == name.encode() * 1000 for name, content in plain.items())
 
 
-def test_a_session_goes_on_after_a_kill(tmp_path: Path) -> None:
+def test_a_session_continues_after_a_kill(tmp_path: Path) -> None:
     chunk = os.urandom(256 * 1024)
     query = {"uploadType": "resumable", "name": "long"}
     with _serving(tmp_path) as (process, url):
@@ -142,7 +142,7 @@ def test_a_session_goes_on_after_a_kill(tmp_path: Path) -> None:
             assert client.bucket("bucket").blob("long").download_as_bytes() == chunk * 2
 
 
-def test_a_second_process_is_told_that_the_folder_is_in_use(tmp_path: Path) -> None:
+def test_a_second_process_cannot_use_the_folder(tmp_path: Path) -> None:
     with running(tmp_path):
         second = _run(SERVE, tmp_path)
     assert second.returncode != 0

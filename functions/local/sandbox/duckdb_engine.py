@@ -1,4 +1,4 @@
-"""One DuckDB for all sandboxes of a process, each with a database of its own: another DuckDB takes 30 ms to start."""
+"""One DuckDB for all sandboxes of a process, each with its own database. Starting a second one would take 30 ms."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ _starting = threading.Lock()
 
 
 class Database:
-    """In memory, or in a file that survives; beyond the memory limit DuckDB spills to disk."""
+    """A database in memory, or in a file that persists. Beyond the memory limit, DuckDB writes to temporary files."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._name = f"sandbox{next(_names)}"
@@ -25,13 +25,13 @@ class Database:
             cursor.execute(f"ATTACH {literal(str(file or ':memory:'))} AS {self._name}")
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of one's own, for one thread."""
+        """Open a connection for one thread."""
         cursor = _engine().cursor()
         cursor.execute(f"USE {self._name}")
         return cursor
 
     def close(self) -> None:
-        # Whoever still reads from it, such as a client that left in the middle, keeps it until the process ends.
+        # DETACH fails while someone still reads; the database then stays until the process ends.
         with _engine().cursor() as cursor, contextlib.suppress(duckdb.Error):
             cursor.execute(f"DETACH {self._name}")
 

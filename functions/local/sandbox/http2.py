@@ -1,7 +1,7 @@
-"""HTTP/2 over TLS: the sites, requests and faults of `wire`, with an end of the body that cannot be mistaken.
+"""HTTP/2 over TLS, for the sites, requests and faults of `wire`. In HTTP/2 the end of a body is always explicit.
 
-TLS is spoken in memory, between the socket and HTTP/2: an `ssl.SSLSocket` cannot be waited at by one thread while
-others write to it, and a body may only be written as far as what the client says meanwhile allows (RFC 9113, 5.2).
+TLS runs in memory, between the socket and HTTP/2: one thread cannot read from an `ssl.SSLSocket` while others write to
+it, and flow control requires reading from the client while a body is sent (RFC 9113, 5.2).
 """
 
 import collections
@@ -27,10 +27,10 @@ from local.sandbox import wire
 
 
 class Http2Server(wire.Server):
-    """As `wire.Server`, for clients that offer `h2`; the context brings the certificate.
+    """A `wire.Server` for clients that offer `h2`; the context has the certificate.
 
-    Of its faults, `reset_after_bytes` resets the stream with INTERNAL_ERROR, where HTTP/1.1 has only the connection to
-    reset; `reset_before` and `reset_after` reset the connection here too.
+    The fault `reset_after_bytes` resets the stream with INTERNAL_ERROR; HTTP/1.1 can only reset the connection. The
+    faults `reset_before` and `reset_after` reset the connection here too.
     """
 
     scheme = "https"
@@ -45,7 +45,7 @@ class Http2Server(wire.Server):
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """One connection: its own thread reads, and each of its streams is answered on another."""
+    """One connection: one thread reads from it, and each stream is answered on its own thread."""
 
     owner: Http2Server
     request: socket.socket
@@ -53,7 +53,7 @@ class _Connection(socketserver.BaseRequestHandler):
     def setup(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.changed = threading.Condition()
-        "Held by whoever touches what follows, and told of everything that arrives."
+        "Acquired for every access to the fields below, and notified of all received data."
         self.over = False
         self.http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self._bodies: dict[int, _ReceivedBody] = {}
@@ -61,10 +61,10 @@ class _Connection(socketserver.BaseRequestHandler):
         self._tls = self.owner.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     def handle(self) -> None:
-        # A client that goes away, or speaks something else, is no news.
+        # Ignore clients that disconnect or do not speak HTTP/2.
         with contextlib.suppress(OSError, ProtocolError):
             self._shake_hands()
-            self._receive(b"")  # what came with the end of the handshake
+            self._receive(b"")  # data that arrived with the end of the handshake
             while data := self.request.recv(wire.BLOCK_BYTES):
                 self._receive(data)
         with self.changed:
@@ -73,7 +73,7 @@ class _Connection(socketserver.BaseRequestHandler):
         self.request.close()
 
     def flush(self) -> None:
-        """Send what HTTP/2 has to say."""
+        """Send the pending frames."""
         if data := self.http.data_to_send():
             self._tls.write(data)
         self.request.sendall(self._outgoing.read())
@@ -87,10 +87,10 @@ class _Connection(socketserver.BaseRequestHandler):
                 self.request.sendall(self._outgoing.read())
                 data = self.request.recv(wire.BLOCK_BYTES)
                 if not data:
-                    raise ConnectionError("the client went away in the middle of its handshake") from None
+                    raise ConnectionError("The client disconnected during the handshake.") from None
                 self._incoming.write(data)
         if self._tls.selected_alpn_protocol() != "h2":
-            raise ConnectionError("the client does not speak HTTP/2")
+            raise ConnectionError("The client does not speak HTTP/2.")
         self.http.initiate_connection()
 
     def _receive(self, data: bytes) -> None:
@@ -113,7 +113,7 @@ class _Connection(socketserver.BaseRequestHandler):
         return b"".join(parts)
 
     def _handle(self, event: Event) -> None:
-        # There is no body for the connection itself, or for a stream that is answered already.
+        # No body belongs to the connection itself, or to a stream that is already answered.
         body = self._bodies.get(getattr(event, "stream_id", None) or 0)
         match event:
             case RequestReceived():
@@ -184,7 +184,7 @@ class _Stream:
             data = data[allowed:]
 
     def flush(self) -> None:
-        """Nothing to do: every frame leaves when it is made."""
+        """Do nothing: every frame is sent immediately."""
 
     def end(self) -> None:
         with self.connection.changed:
@@ -192,7 +192,7 @@ class _Stream:
             self.connection.flush()
 
     def cut(self) -> None:
-        """The connection ends, and the stream does not."""
+        """Close the connection without the end of the stream."""
         with self.connection.changed:
             self.connection.over = True
             self.connection.request.shutdown(socket.SHUT_WR)
@@ -203,7 +203,7 @@ class _Stream:
             self.connection.flush()
 
     def reset(self) -> None:
-        """Wake `_Connection.handle` up: with a zero linger time, its closing sends RST in place of FIN."""
+        """Wake up `_Connection.handle`; its close sends RST instead of FIN because of the zero linger time."""
         with self.connection.changed:
             self.connection.over = True
             self.connection.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -220,7 +220,7 @@ class _ReceivedBody(wire.Body):
     def __init__(self, connection: _Connection, stream: int, keep_bytes: int) -> None:
         super().__init__(keep_bytes)
         self.complete = False
-        "All of it has arrived."
+        "The whole body has arrived."
         self.broken = False
         "The client has reset the stream."
         self._connection = connection

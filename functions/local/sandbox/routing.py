@@ -41,7 +41,7 @@ class Router:
 
     def __init__(self, *parts: object) -> None:
         rules = [_rule(found) for part in parts for found in _operations(part)]
-        # A path is matched as it was sent, slash for slash: no redirect to a path that looks better.
+        # A path is matched exactly as it was sent, without a redirect to a normalized path.
         site = Map(rules, converters={"default": _Segment}, merge_slashes=False, redirect_defaults=False)
         self._urls = site.bind("sandbox")
 

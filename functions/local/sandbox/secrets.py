@@ -1,4 +1,4 @@
-"""Secret Manager on this machine, for Google's own client over its REST transport.
+"""Local Secret Manager for Google's own client, over its REST transport.
 
 https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions
 """
@@ -27,7 +27,7 @@ _LONGEST_PAGE = 25000
 
 
 class MalformedLine(ValueError):
-    """A line of a secrets file is not NAME=VALUE; its text is not shown, for it may hold a secret."""
+    """A line of a secrets file is not NAME=VALUE. The text of the line is not shown: it may contain a secret."""
 
 
 @dataclasses.dataclass
@@ -42,7 +42,7 @@ class _Version:
 
 
 class SandboxSecrets:
-    """A site of secrets, each with its versions from 1 on. The project's name is not checked."""
+    """A site with secrets and their versions, numbered from 1. The project's name is not checked."""
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._secrets: dict[str, list[_Version]] = {}
@@ -56,11 +56,11 @@ class SandboxSecrets:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """The secrets of a file of `NAME=VALUE` lines, read again whenever it changes.
+        """Load a file of `NAME=VALUE` lines; it is read again whenever it changes.
 
         Raises:
-            MalformedLine: a line is something else.
-            OSError: it cannot be read.
+            MalformedLine: A line is not NAME=VALUE.
+            OSError: The file cannot be read.
         """
         secrets = cls()
         secrets._file = path
@@ -68,7 +68,7 @@ class SandboxSecrets:
         return secrets
 
     def put(self, name: str, value: str) -> int:
-        """Add a version; its number."""
+        """Add a version and return its number."""
         with self._lock:
             versions = self._secrets.setdefault(name, [])
             created = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -80,7 +80,7 @@ class SandboxSecrets:
             self._secrets[name][version - 1].enabled = False
 
     def deny(self, name: str) -> None:
-        """Answer as to a service account that may not read this secret."""
+        """Refuse access to this secret, as for a service account without permission."""
         with self._lock:
             self._denied.add(name)
 
@@ -94,7 +94,7 @@ class SandboxSecrets:
             except MalformedLine as error:
                 return _SecretRefusal(500, "INTERNAL", str(error)).response()
             except OSError:
-                # An editor may be about to put the file back: Google's client tries again.
+                # An editor may be replacing the file at this moment. Google's client retries a 503.
                 return _SecretRefusal(503, "UNAVAILABLE", f"{self._file} cannot be read.").response()
 
     def _route(self, request: Request) -> Response:
@@ -201,7 +201,7 @@ def _parent(request: Request) -> str:
 
 
 def _values(text: str) -> dict[str, str]:
-    """By name; a value is taken as it stands, but for the space and one pair of quotes around it."""
+    """Return the values by name. Surrounding space and one pair of quotes are removed from a value."""
     values: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -1,8 +1,8 @@
-"""HTTP/1.1 over real sockets, with faults on demand: what every part of the sandbox is served by.
+"""HTTP/1.1 over real sockets, with faults on demand. Every site of the sandbox is served by it.
 
-A site answers requests; a server carries them, keeps connections alive, and misbehaves where a `Fault` says so.
-The standard library's server is used because a fault must reach the socket itself: a reset, a cut stream and a slow
-drip cannot be asked of a server that sits behind a gateway interface.
+A site answers requests. A server transports them, keeps connections alive, and misbehaves if a `Fault` says so. It is
+the server of the standard library because faults need the socket: a server behind WSGI cannot reset a connection, cut
+a stream or send slowly.
 """
 
 import abc
@@ -26,47 +26,47 @@ BLOCK_BYTES = 256 * 1024
 
 @dataclasses.dataclass
 class Request:
-    """One request; the body is read from the socket only as far as a site asks for it."""
+    """One request. The body is read from the socket only as far as the site reads it."""
 
     method: str
     path: str
-    "Percent-decoded, without the query."
+    "The percent-decoded path, without the query."
     raw_path: str
-    "As sent, without the query: `%2F` inside an object's name is still visible here."
+    "The path as sent, without the query: here `%2F` in an object's name is still visible."
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: "Body"
 
     @classmethod
     def to(cls, method: str, target: str, headers: Mapping[str, str], body: "Body") -> Self:
-        """A request to a target as it stands on the wire."""
+        """Create a request from its target in the request line."""
         url = urllib.parse.urlsplit(target)
         query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
         return cls(method, urllib.parse.unquote(url.path), url.path, query, headers, body)
 
     def argument(self, name: str, default: str | None = None) -> str | None:
-        """The first value of a query parameter."""
+        """Return the first value of a query parameter."""
         values = self.query.get(name)
         return values[0] if values else default
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Return the body as JSON.
 
         Raises:
-            ValueError: it is none.
+            ValueError: The body is not JSON.
         """
         return json.loads(self.body.read() or b"null")
 
 
 @dataclasses.dataclass
 class Response:
-    """An answer; an iterable body without a length goes out chunked, block by block."""
+    """An answer. An iterable body without a length is sent in chunks."""
 
     status: int = 200
     body: bytes | Iterable[bytes] = b""
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     length: int | None = None
-    "Content-Length of an iterable body, where it is known."
+    "The length of an iterable body, if it is known."
 
     @property
     def known_length(self) -> int | None:
@@ -74,14 +74,14 @@ class Response:
 
     @property
     def has_no_length(self) -> bool:
-        """No Content-Length goes with these (RFC 9110, 8.6)."""
+        """True if the status forbids a Content-Length (RFC 9110, 8.6)."""
         return self.status in (204, 304)
 
     def is_bodyless(self, method: str) -> bool:
         return method == "HEAD" or self.has_no_length
 
     def blocks(self, fault: "Fault | None" = None) -> Iterator[bytes]:
-        """The body as it leaves, in the fault's own blocks where it has a say."""
+        """Return the body in blocks, of the fault's size if it has one."""
         for block in [self.body] if isinstance(self.body, bytes) else self.body:
             step = (fault and fault.block_bytes) or len(block) or 1
             for start in range(0, len(block), step):
@@ -93,53 +93,53 @@ class Response:
 
 
 class Site(Protocol):
-    """What a server serves."""
+    """An API that a server can serve."""
 
     def answer(self, request: Request) -> Response: ...
 
 
 @dataclasses.dataclass
 class Fault:
-    """One way to misbehave, for the requests it matches.
+    """One way to misbehave, for matching requests.
 
-    Steps, in the order they act: `refuse` answers instead of the site; `reset_before` cuts the connection before the
-    site sees the request; `answer_instead` lets the site act and then hides its answer; `reset_after` lets the site act
-    and then cuts the connection; the rest change the body on its way out.
+    The steps, in order: `refuse` answers instead of the site; `reset_before` resets the connection before the site sees
+    the request; `answer_instead` lets the site act and replaces its answer; `reset_after` lets the site act and resets
+    the connection; the other fields change the body of the answer.
     """
 
     on: str
     "`METHOD /path`, as a regular expression that must match from the start: `POST /api/4\\.0/queries/run`."
     times: int = 1
-    "How many requests are hit; -1 for all."
+    "The number of requests to hit; -1 for all."
     after: int = 0
-    "How many matching requests pass unharmed first."
+    "The number of matching requests to leave unchanged first."
     refuse: Response | None = None
     reset_before: bool = False
     answer_instead: Response | None = None
     reset_after: bool = False
     cut_after_bytes: int | None = None
-    "The connection is closed after so many bytes of the body, without the end the client waits for."
+    "Close the connection after this many bytes of the body, before the end that the client expects."
     reset_after_bytes: int | None = None
     append: bytes = b""
-    "Added to the end of an otherwise good body: a database error in a 200."
+    "Text to add to a valid body, for example a database error in a 200."
     replace: bytes | None = None
     drip_s: float = 0
     "A pause before each block of the body."
     block_bytes: int | None = None
-    "Size of the blocks that drip or are cut."
+    "The size of the blocks."
     delay_s: float = 0
-    "A pause before the answer's first byte."
+    "A pause before the first byte of the answer."
     act: Callable[[], None] | None = None
-    "Called when the fault strikes, before the site acts: to kill, to count, to move a clock."
+    "Called before the site acts, for example to kill a process, to count or to move a clock."
     then: Callable[[], None] | None = None
-    "Called after the site has acted, before its answer leaves."
+    "Called after the site has acted, before its answer is sent."
 
     hits: int = dataclasses.field(default=0, init=False)
     seen: int = dataclasses.field(default=0, init=False)
 
     @property
     def limit_bytes(self) -> int | None:
-        """How much of the body leaves; None for all of it."""
+        """The number of bytes of the body to send; None for all."""
         return self.reset_after_bytes if self.cut_after_bytes is None else self.cut_after_bytes
 
     def strikes(self, method: str, path: str) -> bool:
@@ -154,7 +154,7 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """One request and its answer, as they crossed the wire; bodies only up to `Server.keep_bytes`."""
+    """One request and its answer as sent; bodies only up to `Server.keep_bytes`."""
 
     method: str
     path: str
@@ -239,7 +239,7 @@ class StreamBody(Body):
 
 
 class Sender(Protocol):
-    """The way back to the client of one request; each version of HTTP has its own."""
+    """Sends the answer to one request; each version of HTTP has its own."""
 
     def send_head(self, response: Response, *, bodyless: bool) -> None: ...
 
@@ -251,17 +251,17 @@ class Sender(Protocol):
         """Complete the answer."""
 
     def cut(self) -> None:
-        """Close the connection without the end that the client waits for."""
+        """Close the connection before the end that the client expects."""
 
     def reset_body(self) -> None:
-        """Reset the answer alone, where the protocol can; otherwise the connection."""
+        """Reset the answer alone if the protocol can, otherwise the connection."""
 
     def reset(self) -> None:
         """Reset the connection: the client sees ECONNRESET."""
 
 
 class Server:
-    """One site on one port of this machine, each connection on a thread of its own."""
+    """A server of one site on a local port, with a thread per connection."""
 
     scheme = "http"
 
@@ -270,7 +270,7 @@ class Server:
         self.faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
         self.keep_bytes = keep_bytes
-        "How much of each body is kept in `exchanges`; 0 keeps no exchanges at all."
+        "The number of bytes of each body to store in `exchanges`; 0 stores no exchanges."
         self._lock = threading.Lock()
         self._http = _HttpServer((host, port), self._connection())
         self._thread: threading.Thread | None = None
@@ -281,7 +281,7 @@ class Server:
         return f"{self.scheme}://{host!s}:{port}"
 
     def fault(self, on: str, **how: Any) -> Fault:
-        """Misbehave from now on; see `Fault`."""
+        """Add a fault; see `Fault`."""
         fault = Fault(on, **how)
         with self._lock:
             self.faults.append(fault)
@@ -297,7 +297,7 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """No new connections, and the open ones are closed under their clients."""
+        """Accept no new connections and close the open ones."""
         if self._thread:
             self._http.shutdown()
             self._thread.join()
@@ -358,7 +358,7 @@ class Server:
         return None if fault.reset_after else _changed(fault.answer_instead or response, fault), fault
 
     def _record(self, request: Request, response: Response, answer: bytes) -> None:
-        """Keep an exchange before its last bytes leave, so that a client with the whole answer finds it."""
+        """Store an exchange before its last bytes are sent, so that it exists when the client has the whole answer."""
         if self.keep_bytes:
             exchange = Exchange(
                 request.method,
@@ -384,14 +384,14 @@ class Server:
     def _ask_site(self, request: Request, refusal: Response | None = None) -> Response | None:
         try:
             response = refusal or self.site.answer(request)
-            # What a site left unread would be taken for the next request on this connection.
+            # Unread bytes would be taken for the next request on this connection.
             for _ in request.body.blocks():
                 pass
         except ConnectionError:
             return None
-        except Exception:  # noqa: BLE001  # a fault of the sandbox itself must not look like one it was asked for
+        except Exception:  # noqa: BLE001  # a bug of the sandbox must not look like a requested fault
             traceback.print_exc()
-            return Response(500, b"The sandbox failed; its trace is on standard error.")
+            return Response(500, b"The sandbox failed; the traceback is on standard error.")
         return response
 
 
@@ -417,7 +417,7 @@ class _HttpServer(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -427,14 +427,14 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 64 * 1024
 
     def _serve(self) -> None:
-        headers: Mapping[str, str] = self.headers  # type: ignore[assignment]  # reads as one, whatever the case
+        headers: Mapping[str, str] = self.headers  # type: ignore[assignment]  # a mapping that ignores case
         body = StreamBody(self.rfile, headers, self.owner.keep_bytes)  # type: ignore[arg-type]
         self.owner.serve(Request.to(self.command, self.path, headers, body), self)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815  # http.server's names
 
     def handle_expect_100(self) -> bool:
-        """`100 Continue` leaves at once: curl waits a second for it before it sends a large body all the same."""
+        """Send `100 Continue` immediately: curl waits one second for it before it sends a large body."""
         goes_on = super().handle_expect_100()
         self.wfile.flush()
         return goes_on
@@ -482,7 +482,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def log_message(self, *_: object) -> None:
-        """The exchanges are the log."""
+        """Log nothing: `exchanges` has it."""
 
 
 def _changed(response: Response, fault: Fault) -> Response:

@@ -1,4 +1,4 @@
-"""A Looker instance on this machine: API 4.0 over CSV files."""
+"""Local Looker: API 4.0 over CSV files."""
 
 from local.sandbox.looker.explores import Explore
 from local.sandbox.looker.site import SandboxLooker

@@ -1,7 +1,7 @@
-"""System Activity: what was run on this Looker, as the explore `history` of the model `system__activity`.
+"""System Activity: the queries run on this Looker, as the explore `history` of the model `system__activity`.
 
-Field names are those of public LookML and dashboards on it; Looker's own explore has many more. Looker may show what is
-an hour old from its cache; here it is always fresh.
+Field names come from public LookML and dashboards; Looker's own explore has many more. Looker may answer from a cache
+that is one hour old; here the data is always current.
 """
 
 import csv
@@ -65,7 +65,7 @@ FIELDS = [
 
 @dataclasses.dataclass(frozen=True)
 class QueryRun:
-    """One run of a query, or of SQL Runner, which has none."""
+    """One run of a query. A run of SQL Runner has no query."""
 
     query: Query | None
     at: dt.datetime
@@ -76,7 +76,7 @@ class QueryRun:
 
 
 class History:
-    """Runs, newest last; the table is made of them when it is asked for."""
+    """All runs, oldest first. The table is created when it is queried."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
@@ -87,7 +87,7 @@ class History:
         self.runs.append(run)
 
     def explore(self) -> Explore:
-        """Of all runs so far."""
+        """Return an explore of all runs so far."""
         with self._lock, tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "history.csv"
             with path.open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""How a request finds its answer, and what every answer has in common."""
+"""Errors, pages and field selections: the parts that the answers of all operations share."""
 
 import dataclasses
 import re
@@ -8,14 +8,14 @@ from typing import Any
 
 from local.sandbox.wire import Request, Response
 
-# The official SDK fetches an article from a content network, with no timeout, for addresses under cloud.google.com and
-# docs.looker.com; under the documentation's present host it stays on this machine.
+# The official SDK downloads an article, without a timeout, for addresses under cloud.google.com and docs.looker.com. It
+# does not for the documentation's present host.
 _ERRORS = "https://docs.cloud.google.com/looker/docs/r/err/4.0"
 
 
 @dataclasses.dataclass(eq=False)
 class LookerRefusal(Exception):
-    """An answer that is an error."""
+    """An error to answer with."""
 
     status: int
     message: str
@@ -23,7 +23,7 @@ class LookerRefusal(Exception):
 
 
 def not_found() -> LookerRefusal:
-    """What is not there, and what the caller may not see."""
+    """Return the error for a missing object, or one that the caller must not see."""
     return LookerRefusal(404, "Not found")
 
 
@@ -32,7 +32,7 @@ def invalid(field: str, code: str, message: str) -> LookerRefusal:
 
 
 def error_response(refusal: LookerRefusal, request: Request, path: str) -> Response:
-    """Return an error in Looker's shape; its address names the operation, with `:look_id` for a value."""
+    """Return an error in Looker's format. Its address names the operation, with `:look_id` for a value."""
     pattern = re.sub(r"<(\w+)>", r":\1", path).removeprefix("/api/4.0")
     documentation_url = f"{_ERRORS}/{refusal.status}/{request.method.lower()}{pattern}"
     answer: dict[str, Any] = {"message": refusal.message, "documentation_url": documentation_url}
@@ -42,12 +42,12 @@ def error_response(refusal: LookerRefusal, request: Request, path: str) -> Respo
 
 
 def base_url(request: Request) -> str:
-    """Where the client believes this instance to be."""
+    """Return the address at which the client reaches this instance."""
     return f"http://{request.headers.get('Host') or 'localhost'}"
 
 
 def select_fields(request: Request, whole: Any) -> Response:
-    """Only the keys that `fields` names; `query(id,model)` reaches one level down."""
+    """Return only the keys in `fields`; `query(id,model)` selects keys of a nested object."""
     wanted = request.argument("fields")
     if not wanted:
         return Response.of_json(whole)
@@ -65,7 +65,7 @@ def _select(whole: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]
 
 
 def paginate(request: Request, rows: Sequence[dict[str, Any]]) -> Response:
-    """A list, sorted and cut as asked; how much there is stands in its headers, but only where `limit` was sent.
+    """Return one page of a sorted list. Headers give the total and links, but only if the client sent `limit`.
 
     Source: sdk-codegen, `docs/paging.md`.
     """
@@ -78,7 +78,7 @@ def paginate(request: Request, rows: Sequence[dict[str, Any]]) -> Response:
 
 
 def _sort(rows: Sequence[dict[str, Any]], sorts: str) -> list[dict[str, Any]]:
-    """By the fields named, the first of them above all; numbers in texts, such as ids, by their size."""
+    """Sort by the named fields, the first one first; texts of digits, such as ids, sort as numbers."""
     found = list(rows)
     for sort in reversed(sorts.split(",")):
         name, _, direction = sort.strip().partition(" ")
@@ -103,14 +103,14 @@ def _links(request: Request, total: int, limit: int, offset: int) -> str:
 
 
 def search(request: Request, rows: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows that fit what was searched for: all of it, or with `filter_or` any of it."""
+    """Return the rows that match all search parameters, or any of them with `filter_or`."""
     wanted = {name: text for name in names if (text := request.argument(name)) is not None}
     enough = any if request.argument("filter_or") == "true" and wanted else all
     return [row for row in rows if enough(_matches(row.get(name), text) for name, text in wanted.items())]
 
 
 def _matches(value: Any, wanted: str) -> bool:
-    """As `search_users` describes it: LIKE without regard to case, true or false, and whether there is a value."""
+    """Match as `search_users` documents it: LIKE without case, true or false, IS NULL and NOT NULL."""
     if wanted.upper() in {"IS NULL", "NOT NULL"}:
         return (value is None) == (wanted.upper() == "IS NULL")
     if isinstance(value, bool):
@@ -120,7 +120,7 @@ def _matches(value: Any, wanted: str) -> bool:
 
 
 def integer_argument(request: Request, name: str) -> int | None:
-    """A parameter that is an integer where it is given."""
+    """Return an integer parameter, or None if it is missing."""
     text = request.argument(name)
     if text is None:
         return None
@@ -130,7 +130,7 @@ def integer_argument(request: Request, name: str) -> int | None:
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """The body of a POST: docs.cloud.google.com/looker/docs/api-troubleshooting lists both faults under 400."""
+    """Return the body of a POST. Source of both 400 errors: docs.cloud.google.com/looker/docs/api-troubleshooting."""
     if (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower() != "application/json":
         raise LookerRefusal(400, "The Content-Type must be application/json")
     try:

@@ -1,4 +1,4 @@
-"""Dashboards, folders and projects, as far as they can be listed."""
+"""Lists of dashboards, folders and projects."""
 
 import dataclasses
 import itertools
@@ -12,7 +12,7 @@ from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 SHARED = "1"
-"The id of the folder that everybody shares."
+"The id of the shared folder."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Folder:
 
 @dataclasses.dataclass(frozen=True)
 class Dashboard:
-    """`id` is a number for those of users, `model::name` for those in LookML, which `/dashboards` lists as well."""
+    """A dashboard. The id is a number, or `model::name` for a LookML dashboard, which `/dashboards` lists as well."""
 
     id: str
     title: str
@@ -51,12 +51,12 @@ class Dashboard:
 
 
 class Content:
-    """A part of the site: what people have saved, and the projects behind it.
+    """The operations on saved content and projects.
 
     Args:
-        permissions: of the user that the API's login stands for.
-        models: each of which is a project of its own here.
-        now: the time, as the API writes it.
+        permissions: The permissions of the API's own user.
+        models: The models; here each model is a project.
+        now: The time in the API's format.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Content:
         self.dashboards: dict[str, Dashboard] = {}
 
     def folder(self, name: str, parent_id: str = SHARED) -> Folder:
-        """Make a folder."""
+        """Create a folder."""
         folder = Folder(str(next(self._numbers)), name, parent_id, self._now())
         self.folders[folder.id] = folder
         return folder
 
     def dashboard(self, dashboard_id: str | int, title: str, **attributes: Any) -> Dashboard:
-        """Save a dashboard; attributes are those of `Dashboard`."""
+        """Save a dashboard. Attributes are those of `Dashboard`."""
         dashboard = Dashboard(str(dashboard_id), title, **{"folder_id": SHARED, **attributes})
         self.dashboards[dashboard.id] = dashboard
         return dashboard
@@ -95,11 +95,11 @@ class Content:
     @operation("GET", "/api/4.0/projects")
     def _all_projects(self, request: Request) -> Response:
         if not {"develop", "see_lookml"} & set(self._permissions()):
-            raise LookerRefusal(403, "Forbidden")  # the one list with a 403 of its own (API 4.0, `all_projects`)
+            raise LookerRefusal(403, "Forbidden")  # the only list with a 403 (API 4.0, `all_projects`)
         return select_fields(request, [_describe_project(model) for model in self._models()])
 
     def describe_folder(self, folder_id: str) -> dict[str, Any]:
-        """As the API has it, inside of content as well."""
+        """Return a folder as the API shows it, also inside other content."""
         children = sum(folder.parent_id == folder_id for folder in list(self.folders.values()))
         return self.folders[folder_id].describe(children)
 

@@ -1,6 +1,6 @@
-"""Explores: what can be asked of a CSV file, and the tables behind them."""
+"""Explores over CSV files, and their tables."""
 
-# ruff: noqa: S608  # only quoted names, quoted literals and the sandbox owner's own SQL are put into statements
+# ruff: noqa: S608  # statements contain only quoted names, quoted literals and SQL of the sandbox's user
 
 import contextlib
 import dataclasses
@@ -27,7 +27,7 @@ class LookerField:
     name: str
     "`view.field`."
     label: str
-    "As a CSV's header has it: the view's label, then the field's own."
+    "The header in a CSV: the label of the view, then the label of the field."
     sql: str
     sql_type: str
     measure: bool = False
@@ -43,7 +43,7 @@ class LookerField:
 
 
 class Warehouse:
-    """The database that explores lie on: a file in a temporary folder, so that memory stays small."""
+    """The database of the explores: a file in a temporary folder, to save memory."""
 
     def __init__(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="looker-sandbox-")
@@ -51,7 +51,7 @@ class Warehouse:
         self._database = duckdb_engine.Database(pathlib.Path(self._folder, "rows.duckdb"))
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of one's own, for one thread."""
+        """Open a connection for one thread."""
         return self._database.cursor()
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Warehouse:
         self._remove()
 
     def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:
-        """Make a table of CSV files that have the same columns; `.gz` and `.zip` are opened."""
+        """Load CSV files with the same columns into a table; `.gz` and `.zip` are unpacked."""
         with self._unpack(paths) as files:
             source = (
                 f"read_csv({_list(map(str, files))}, header = true, sample_size = -1, nullstr = {_list(nulls)}, "
@@ -85,7 +85,7 @@ class Warehouse:
 
 
 class Explore:
-    """Questions that one set of CSV files answers."""
+    """An explore over one set of CSV files."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Explore:
         self.name = name
         self.label = label or title_of(name)
         self.fails_after_rows = fails_after_rows
-        "The database connection is severed after so many rows: Looker's answer is 200 and ends with an error's text."
+        "The database connection breaks after this many rows: Looker answers 200, and the body ends with an error text."
         self.table = f"{model}.{name}"
         self.fields: dict[str, LookerField] = dict(fields or {})
         self._warehouse = warehouse
@@ -118,12 +118,12 @@ class Explore:
             self.measure("count", "COUNT(*)")
 
     def dimension(self, name: str, sql: str, *, label: str | None = None, description: str = "") -> Self:
-        """Add a field that is computed for each row: `explore.dimension("route", "origin || '-' || dest")`."""
+        """Add a field that is computed per row: `explore.dimension("route", "origin || '-' || dest")`."""
         self._add(name, f"({sql})", self._warehouse.type_of(sql, self.table), label=label, description=description)
         return self
 
     def measure(self, name: str, sql: str, *, label: str | None = None, description: str = "") -> Self:
-        """Add a field that is computed over rows: `explore.measure("miles", "SUM(distance)")`."""
+        """Add an aggregate: `explore.measure("miles", "SUM(distance)")`."""
         kind = self._warehouse.type_of(sql, self.table)
         self._add(name, sql, kind, label=label, description=description, measure=True)
         return self
@@ -131,13 +131,13 @@ class Explore:
     def _add(
         self, name: str, sql: str, sql_type: str, *, label: str | None, description: str = "", measure: bool = False
     ) -> None:
-        """A label of the caller's own is the whole header."""
+        """Add a field. A label from the caller is the complete header."""
         whole = label or f"{self.label} {title_of(name)}"
         field = LookerField(f"{self.name}.{name}", whole, sql, sql_type, measure, description)
         self.fields[field.name] = field
 
     def describe(self) -> dict[str, Any]:
-        """As `GET /lookml_models/{model}/explores/{explore}` has it."""
+        """Return the answer of `GET /lookml_models/{model}/explores/{explore}`."""
         fields = [self._describe_field(field) for field in self.fields.values()]
         return {
             "id": f"{self.model}::{self.name}",
@@ -202,13 +202,13 @@ def quoted(identifier: str) -> str:
 
 
 def _field_type(sql_type: str) -> str:
-    """Of the database's types, those a field tells apart: text is whatever is nothing else."""
+    """Reduce a database type to those that fields distinguish; all others are text."""
     known = r"DATE|BOOLEAN|TIMESTAMP\w*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)"
     return sql_type if re.fullmatch(known, sql_type) else "VARCHAR"
 
 
 def _stored_column(name: str, sql_type: str) -> str:
-    """How a column of the CSV is kept: moments without a zone, in UTC."""
+    """Return SQL for the stored column; timestamps are stored in UTC, without a zone."""
     if sql_type == "TIMESTAMP WITH TIME ZONE":
         return f"timezone('UTC', {quoted(name)})"
     return quoted(name) if _field_type(sql_type) != "VARCHAR" else f"{quoted(name)}::VARCHAR"

@@ -1,6 +1,6 @@
-"""Looker's filter expressions as conditions in SQL: docs.cloud.google.com/looker/docs/filter-expressions.
+"""Translation of Looker's filter expressions into SQL: docs.cloud.google.com/looker/docs/filter-expressions.
 
-Three small languages, one for each kind of field; a comma means OR in all of them.
+Texts, numbers and times each have their own syntax; a comma means OR in all of them.
 """
 
 import calendar
@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from local.sandbox.duckdb_engine import literal
 
 Span = tuple[dt.datetime, dt.datetime]
-"From the first moment up to, but without, the second."
+"Start (included) and end (excluded)."
 
 
 class Kind(enum.StrEnum):
-    """What a field holds, in Looker's words."""
+    """The type of a field, with Looker's name."""
 
     STRING = "string"
     NUMBER = "number"
@@ -32,10 +32,10 @@ class Malformed(ValueError):
 
 
 def condition(expression: str, kind: Kind, sql: str, *, now: dt.datetime) -> str:
-    """What `sql` has to fulfil; `now` is the moment in the query's time zone. No condition: an empty text.
+    """Return the condition on `sql`, or an empty text for no condition; `now` is in the query's time zone.
 
     Raises:
-        Malformed: the expression says nothing.
+        Malformed: Looker does not understand the expression.
     """
     text = expression.strip()
     if not text or text.lower() in {"any value", "any time", "any date"}:
@@ -51,12 +51,12 @@ def condition(expression: str, kind: Kind, sql: str, *, now: dt.datetime) -> str
 
 @dataclasses.dataclass
 class _Terms:
-    """What the terms between the commas ask of a column."""
+    """The conditions of an expression's terms on one column."""
 
     sql: str
     any_of: list[str] = dataclasses.field(default_factory=list)
     none_of: list[str] = dataclasses.field(default_factory=list)
-    "A missing value is none of these either, and Looker keeps it."
+    "Looker keeps rows with a missing value here."
     all_of: list[str] = dataclasses.field(default_factory=list)
 
     def null(self, negated: bool) -> None:
@@ -69,14 +69,14 @@ class _Terms:
         parts = [f"({' OR '.join(self.any_of)})"] if self.any_of else []
         parts += [f"({part} OR {self.sql} IS NULL)" for part in self.none_of]
         if not (parts or self.all_of):
-            raise Malformed("it names no value")
+            raise Malformed("it has no value")
         return " AND ".join(parts + self.all_of)
 
 
 # Text.
 
 _Character = tuple[str, bool]
-"One character, and whether it stands for itself."
+"One character, and True if it is literal."
 
 
 def _string(expression: str, sql: str) -> str:
@@ -97,7 +97,7 @@ def _string(expression: str, sql: str) -> str:
 
 
 def _string_terms(expression: str) -> Iterator[list[_Character]]:
-    """Split at commas; `^` and quotes take a character's meaning away, a backslash does so for a comma."""
+    """Split at commas. `^` and quotes escape any character; a backslash escapes a comma."""
     term: list[_Character] = []
     quoted = False
     for sign in re.findall(r"\^.?|\\,|.", expression + ",", re.DOTALL):
@@ -141,7 +141,7 @@ _NUMBER_SEPARATOR = re.compile(r",(?![^\[(]*[\])])|\bOR\b", re.IGNORECASE)
 def _number(expression: str, sql: str) -> str:
     terms = _Terms(sql)
     written = [term.strip() for term in _NUMBER_SEPARATOR.split(expression)]
-    # `NOT 66, 99, 4` is none of the three: a leading NOT covers the bare numbers that follow it.
+    # `NOT 66, 99, 4` excludes all three: a leading NOT applies to the bare numbers that follow.
     spreads = re.fullmatch(rf"NOT\s+{_N}", written[0], re.IGNORECASE)
     for term in filter(None, written):
         bare = re.sub(r"^(NOT\s+|<>|!=)", "", term, flags=re.IGNORECASE).strip()
@@ -165,7 +165,7 @@ def _number_term(term: str, sql: str) -> str:
         return _between(sql, found[1], found[2], ">=", "<=")
     comparisons = [_COMPARISON.fullmatch(part.strip()) for part in re.split(r"\bAND\b", term, flags=re.IGNORECASE)]
     if not all(comparisons):
-        raise Malformed(f"{term!r} is no number, comparison or interval")
+        raise Malformed(f"{term!r} is not a number, comparison or interval")
     return "(" + " AND ".join(f"{sql} {found[1]} {found[2]}" for found in comparisons if found) + ")"
 
 
@@ -179,7 +179,7 @@ def _between(sql: str, low: str | None, high: str | None, above: str, below: str
 
 
 def _yesno(expression: str, sql: str) -> str:
-    """A missing value counts as No, as in the CASE that Looker writes."""
+    """Return the condition; a missing value counts as No, as in Looker's own CASE."""
     wanted = {word.strip().lower() for word in expression.split(",")}
     if not wanted <= {"yes", "no"}:
         raise Malformed("it is neither Yes nor No")
@@ -215,12 +215,12 @@ def _time_term(term: str, sql: str, now: dt.datetime, zone: dt.tzinfo | None) ->
 
 
 def _moment_literal(moment: dt.datetime, zone: dt.tzinfo | None) -> str:
-    """Columns are kept in UTC; a moment that the clocks skip or repeat is taken as the earlier offset has it."""
+    """Return a literal in UTC, like the columns. A time that the clocks skip or repeat has the earlier offset."""
     try:
         if zone is not None:
             moment = moment.replace(tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
     except OverflowError:
-        raise Malformed(f"{moment} leads out of the calendar") from None
+        raise Malformed(f"{moment} is outside the calendar") from None
     return f"TIMESTAMP '{moment.isoformat(sep=' ')}'"
 
 
@@ -235,14 +235,14 @@ def _bounds(term: str, now: dt.datetime) -> tuple[dt.datetime | None, dt.datetim
     if found := re.fullmatch(rf"(.+) for (\d+) {_UNIT}", term):
         start, _ = _span(found[1], now)
         return start, _shift(start, int(found[2]), found[3])
-    if found := re.fullmatch(rf"(\d+) {_UNIT}", term):  # with the present one, which is not over yet
+    if found := re.fullmatch(rf"(\d+) {_UNIT}", term):  # including the current one, which is not complete
         next_one = _shift(_floor(now, found[2]), 1, found[2])
         return _shift(next_one, -int(found[1]), found[2]), next_one
     return _span(term, now)
 
 
 def _span(term: str, now: dt.datetime) -> Span:
-    """The time that one expression names."""
+    """Return the time span that one expression names."""
     if found := _LITERAL.fullmatch(term):
         return _literal_span(term, [int(part) for part in found.groups() if part])
     if term == "now":
@@ -255,7 +255,7 @@ def _span(term: str, now: dt.datetime) -> Span:
         return _unit_span(now, _STEPS[found[1]], found[2])
     if found := re.fullmatch(rf"(\d+) {_UNIT} (ago|from now)", term):
         return _unit_span(now, int(found[1]) * (-1 if found[3] == "ago" else 1), found[2])
-    raise Malformed(f"{term!r} is no date, time or span of time (dates are YYYY-MM-DD)")
+    raise Malformed(f"{term!r} is not a date, time or time span (dates are YYYY-MM-DD)")
 
 
 def _literal_span(term: str, parts: list[int]) -> Span:
@@ -274,7 +274,7 @@ def _unit_span(now: dt.datetime, steps: int, unit: str) -> Span:
 
 
 def _floor(moment: dt.datetime, unit: str) -> dt.datetime:
-    """The start of the second, …, week (on Monday), …, year that a moment lies in."""
+    """Return the start of the second, …, week (Monday), … or year of a moment."""
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     starts: dict[str, Callable[[], dt.datetime]] = {
         "second": lambda: moment.replace(microsecond=0),
@@ -297,12 +297,14 @@ def _shift(moment: dt.datetime, steps: int, unit: str) -> dt.datetime:
         year = moment.year + years
         return moment.replace(year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1]))
     except (ValueError, OverflowError, calendar.IllegalMonthError):
-        raise Malformed(f"{steps} {unit}s lead out of the calendar") from None
+        raise Malformed(f"{steps} {unit}s lead outside the calendar") from None
 
 
 def time_zone(name: str | None) -> zoneinfo.ZoneInfo:
-    """Raises:
-    Malformed: there is no such time zone.
+    """Return a time zone.
+
+    Raises:
+        Malformed: There is no such time zone.
     """
     try:
         return zoneinfo.ZoneInfo(name or "UTC")

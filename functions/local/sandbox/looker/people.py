@@ -1,4 +1,4 @@
-"""Users, their logins, groups and roles, as an administrator manages them."""
+"""Users with their logins, groups and roles."""
 
 import itertools
 import re
@@ -23,15 +23,15 @@ from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 OWN_ID = "1"
-"Of the user that the API's login stands for."
+"The id of the API's own user."
 
 _SEARCHED = ("id", "first_name", "last_name", "full_name", "email", "is_disabled", "is_service_account")
 _PUBLIC = ("id", "first_name", "last_name", "display_name", "avatar_url", "url", "can")
-"All that a user who is no administrator sees of others."
+"The fields of other users that a user without administrator rights sees."
 
 
 class ApiCredentials(msgspec.Struct, frozen=True):
-    """An API key of a user; its secret is told once, where it is made."""
+    """API credentials of a user. The secret is shown only when they are created."""
 
     id: str
     client_id: str
@@ -40,7 +40,7 @@ class ApiCredentials(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """What Looker keeps of a person."""
+    """A user of Looker."""
 
     id: str
     first_name: str | None = None
@@ -50,7 +50,7 @@ class User(msgspec.Struct, frozen=True):
     home_folder_id: str | None = None
     can_manage_api3_creds: bool = True
     email: str | None = None
-    "That of its login by e-mail, if it has one."
+    "The address of its e-mail login, if it has one."
     email_since: str = ""
     keys: tuple[ApiCredentials, ...] = ()
     role_ids: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class _Changes(msgspec.Struct, frozen=True):
-    """What may be written of a user; whatever else the body holds, Looker passes over (API 4.0, `WriteUser`)."""
+    """The writable fields of a user. Looker ignores all other fields of the body (API 4.0, `WriteUser`)."""
 
     first_name: str | msgspec.UnsetType | None = msgspec.UNSET
     last_name: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -78,11 +78,11 @@ class _Changes(msgspec.Struct, frozen=True):
 
 
 class People:
-    """A part of the site: who may use this Looker.
+    """The operations on users and groups.
 
     Args:
-        permissions: of the user that the API's login stands for.
-        now: the time, as the API writes it.
+        permissions: The permissions of the API's own user.
+        now: The time in the API's format.
     """
 
     def __init__(self, permissions: Callable[[], Collection[str]], now: Callable[[], str]) -> None:
@@ -91,12 +91,12 @@ class People:
         self._numbers = itertools.count(int(OWN_ID) + 1)
         self._lock = threading.Lock()
         self.groups: dict[str, str] = {"1": "All Users"}
-        "Names, by id."
+        "Names by id."
         own = User(OWN_ID, "Sandbox", "User", email="sandbox@example.com", role_ids=("2",))
         self.users: dict[str, User] = {OWN_ID: own}
 
     def add(self, first_name: str | None, last_name: str | None, email: str | None = None, **more: Any) -> User:
-        """A user who is there already; `more` as the attributes of `User` go."""
+        """Add a user; `more` are attributes of `User`."""
         with self._lock:
             user = User(str(next(self._numbers)), first_name, last_name, email=email, email_since=self._now(), **more)
             self.users[user.id] = user
@@ -150,7 +150,7 @@ class People:
             del self.users[user_id]
         return Response(204)
 
-    # Their logins.
+    # Logins.
 
     @operation("GET", "/api/4.0/users/<user_id>/credentials_email")
     def _login(self, request: Request, user_id: str) -> Response:
@@ -190,7 +190,7 @@ class People:
         self._replace(user_id, lambda user: msgspec.structs.replace(user, keys=(*user.keys, key)))
         return select_fields(request, {**_describe_key(key), "client_secret": secrets.token_hex(12)})
 
-    # Their groups.
+    # Groups.
 
     @operation("GET", "/api/4.0/groups")
     def _all_groups(self, request: Request) -> Response:
@@ -210,7 +210,7 @@ class People:
             ],
         )
 
-    # What they share.
+    # Shared by the operations above.
 
     @property
     def _is_administrator(self) -> bool:

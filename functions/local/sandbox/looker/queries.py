@@ -1,4 +1,4 @@
-"""Queries: what Looker keeps of them, and the SQL they come to."""
+"""Queries and their translation into SQL."""
 
 import dataclasses
 import datetime as dt
@@ -17,7 +17,7 @@ from local.sandbox.looker.explores import Explore, LookerField, quoted
 
 DEFAULT_LIMIT = 500
 BROWSER_LIMIT = 5_000
-"What a query that cannot stream is cut to, and the most for a user without `download_without_limit`."
+"The limit for a query that cannot stream, and for a user without `download_without_limit`."
 CUSTOM_LIMIT = 100_000
 _SLUG_CHARACTERS = string.ascii_letters + string.digits
 _SLUG_LENGTH = 22
@@ -32,11 +32,11 @@ _CUSTOM_MEASURES = {
 
 
 class QueryRefused(ValueError):
-    """Looker will not run this query."""
+    """Looker refuses to run this query."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client says of a query; Looker adds the rest."""
+    """A query with the attributes that a client sends."""
 
     model: str
     view: str
@@ -59,7 +59,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slug(self) -> str:
-        """The same query has the same id: queries are immutable, and posting one again finds it."""
+        """The id, derived from the attributes: queries are immutable, and posting the same query again returns it."""
         digest = int.from_bytes(hashlib.sha256(msgspec.json.encode(self)).digest())
         return "".join(_SLUG_CHARACTERS[digest // 62**place % 62] for place in range(_SLUG_LENGTH))
 
@@ -69,15 +69,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def streams(self) -> bool:
-        """Table calculations, row totals and, here as on MySQL, pivots need the whole result first."""
+        """False if the whole result is needed first: for table calculations, row totals and, as on MySQL, pivots."""
         row_total = (self.row_total or "").lower() not in {"", "false", "none", "no"}
         return not (self.has_table_calculations or row_total or self.pivots)
 
     def custom_fields(self, explore: Explore) -> Iterator[LookerField]:
-        """The measures that a query brings along.
+        """Return the measures that a query defines.
 
         Raises:
-            QueryRefused: one of them is beyond this sandbox.
+            QueryRefused: The sandbox cannot compute one of them.
         """
         for field in self.own_fields:
             if "table_calculation" in field:
@@ -88,7 +88,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
                 explore.fields.get(str(field.get("based_on"))),
             )
             if "measure" not in field or field.get("filters") or aggregate is None or base is None:
-                raise QueryRefused(f"The sandbox does not know how to compute the custom field {name!r}")
+                raise QueryRefused(f"The sandbox cannot compute the custom field {name!r}")
             kind = base.sql_type if field["type"] in {"min", "max"} else "DOUBLE"
             if field["type"] == "count_distinct":
                 kind = "BIGINT"
@@ -96,7 +96,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own_fields(self) -> list[dict[str, Any]]:
-        """`dynamic_fields`, which is JSON in a text: table calculations and custom fields."""
+        """The table calculations and custom fields, from the JSON text in `dynamic_fields`."""
         try:
             fields = json.loads(self.dynamic_fields or "[]")
         except ValueError:
@@ -104,7 +104,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         return [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
 
     def describe(self, address: str) -> dict[str, Any]:
-        """As the API has it."""
+        """Return the query as the API shows it."""
         slug = self.slug
         return {
             "can": {"run": True, "see_results": True, "explore": True, "show": True, "download": True},
@@ -121,16 +121,16 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """A query in SQL, one column for each field, named as the field is."""
+    """A query in SQL, with one column per field, named like the field."""
 
     fields: list[LookerField]
     sql: str
     totals: str | None = None
-    "One more row, which Looker adds without saying so: measures over everything, dimensions empty."
+    "The totals row, which Looker does not mark: measures over all rows, empty dimensions."
 
 
 def row_limit(query: Query, asked: int | None, *, unlimited: bool) -> int | None:
-    """How many rows come at most; none is no limit at all."""
+    """Return the maximum number of rows, or None for no limit."""
     limit = asked if asked is not None else int(query.limit or DEFAULT_LIMIT)
     if limit < 0:
         return None if query.streams and unlimited else BROWSER_LIMIT
@@ -138,8 +138,10 @@ def row_limit(query: Query, asked: int | None, *, unlimited: bool) -> int | None
 
 
 def translate(query: Query, explore: Explore, *, limit: int | None, now: dt.datetime) -> Statement:
-    """Raises:
-    QueryRefused: a field, filter or sort is not one the explore knows.
+    """Translate a query into SQL.
+
+    Raises:
+        QueryRefused: The explore does not have a field, or the sandbox does not support an option.
     """
     if query.pivots:
         raise QueryRefused("The sandbox does not pivot")
@@ -152,7 +154,7 @@ def translate(query: Query, explore: Explore, *, limit: int | None, now: dt.date
         raise QueryRefused("No fields are select_fields")
     where, having = _conditions(query.filters or {}, known, now)
     source = f"FROM {quoted(explore.table)}{where}"
-    # Looker groups by every dimension even where nothing is measured: equal rows come once.
+    # Looker groups by every dimension even without a measure: equal rows appear once.
     grouped = " GROUP BY " + ", ".join(str(place) for place, field in enumerate(fields, 1) if not field.measure)
     sql = (
         f"SELECT {_columns(fields, now)} {source}{grouped if any(not field.measure for field in fields) else ''}"
@@ -169,7 +171,7 @@ def _columns(fields: list[LookerField], now: dt.datetime, *, totals: bool = Fals
 
 
 def _local(field: LookerField, now: dt.datetime) -> str:
-    """Moments are kept in UTC and shown in the query's time zone."""
+    """Return SQL for the value: times are stored in UTC and shown in the query's time zone."""
     zone = str(now.tzinfo)
     if field.kind is not filters.Kind.TIME or zone == "UTC":
         return field.sql
@@ -208,7 +210,7 @@ def _order(sorts: list[str], fields: list[LookerField], known: Mapping[str, Look
 
 
 def _default_sort(fields: list[LookerField]) -> str:
-    """The latest first; else the largest first; else the alphabet."""
+    """Sort by the latest time, else by the largest measure, else alphabetically."""
     moments = [field for field in fields if not field.measure and field.kind in {filters.Kind.DATE, filters.Kind.TIME}]
     measures = [field for field in fields if field.measure]
     return f"{(moments or measures)[0].name} desc" if moments or measures else fields[0].name

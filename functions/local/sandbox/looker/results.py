@@ -1,6 +1,6 @@
-"""Results: rows on their way out, block by block, in the formats a client may ask for."""
+"""Results of a query, streamed in each format that Looker offers."""
 
-# ruff: noqa: S608  # only quoted names, quoted literals and the sandbox owner's own SQL are put into statements
+# ruff: noqa: S608  # statements contain only quoted names, quoted literals and SQL of the sandbox's user
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ def blocks(
     formatted: bool,
     fails_after_rows: int | None,
 ) -> Iterator[bytes]:
-    """The body; whatever fails in the database fails after the 200, so it can only be told in the text."""
+    """Return the body. The database fails after the 200, so an error can only appear in the text."""
     if result_format == "sql":
         return iter([statement.sql.encode()])
     writers: dict[str, Callable[[], Iterator[str]]] = {
@@ -70,7 +70,7 @@ def _lines(
     formatted: bool,
     fails_after_rows: int | None,
 ) -> Iterator[str]:
-    """The database writes the lines: 1M rows of 15 columns leave in half a second."""
+    """Let the database write the lines: 1 million rows of 15 columns take half a second."""
     columns = [_quoted_where_needed(_text(field, formatted), field, formatted, delimiter) for field in statement.fields]
     separator = f", {_character(delimiter)}, "
     line = f"concat({separator.join(columns)}, chr(10))"
@@ -144,7 +144,7 @@ def _fetch(cursor: duckdb.DuckDBPyConnection, sql: str, only_rows: int | None) -
 
 
 def _text(field: LookerField, formatted: bool) -> str:
-    """A value as a file has it: plain numbers, ISO dates, Yes and No."""
+    """Return SQL for the text of a value: plain numbers, ISO dates, Yes and No."""
     column = quoted(field.name)
     if field.kind is Kind.YESNO:
         return f"CASE WHEN {column} THEN 'Yes' ELSE 'No' END"
@@ -161,7 +161,7 @@ def _json_value(field: LookerField, formatted: bool) -> str:
         return _text(field, formatted)
     if "INT" in field.sql_type:
         return column
-    return f"CASE WHEN isfinite({column}::DOUBLE) THEN {column}::DOUBLE END"  # JSON knows no infinity
+    return f"CASE WHEN isfinite({column}::DOUBLE) THEN {column}::DOUBLE END"  # JSON has no infinity
 
 
 def _quoted_where_needed(text: str, field: LookerField, formatted: bool, delimiter: str) -> str:

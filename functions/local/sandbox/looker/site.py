@@ -1,4 +1,4 @@
-"""The API itself: who may come in, what is there, and how it says no.
+"""Looker's API 4.0: logins, roles, models, Looks and queries.
 
 Paths, parameters and shapes follow Looker's API 4.0 description (sdk-codegen, spec/Looker.4.0.oas.json).
 """
@@ -41,7 +41,7 @@ _RELEASE = "26.12.3"
 _CREATED_AT = "2026-01-01T00:00:00.000+00:00"
 _ROLE_ID = "2"
 _PUBLIC = "public"
-"The access of an operation that needs no token."
+"The access of an operation that does not need a token."
 ALL_PERMISSIONS = frozenset(
     {
         "access_data",
@@ -76,14 +76,14 @@ class Look:
 class SandboxLooker:
     """A site for `wire.Server`: one Looker instance with one API user.
 
-    Attributes may be changed while it is served: a rotated `client_secret`, another set of `permissions`.
+    Attributes may change while it is served, for example a rotated `client_secret` or other `permissions`.
     """
 
     def __init__(
         self,
         *,
         client_id: str = "sandbox-client",
-        client_secret: str = "sandbox-secret",  # noqa: S107  # the sandbox's own, known to everyone
+        client_secret: str = "sandbox-secret",  # noqa: S107  # the sandbox's own secret is public
         permissions: Collection[str] = ALL_PERMISSIONS,
         token_lifetime_s: float = 3600,
         clock: Callable[[], float] = time.time,
@@ -105,17 +105,19 @@ class SandboxLooker:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Give the rows' disk space back now; without this call it happens at the end of the program."""
+        """Release the disk space now instead of at the end of the program."""
         self._warehouse.close()
 
-    # What is there to be asked.
+    # Setup.
 
     def explore(self, model: str, name: str, paths: Paths, **options: Any) -> Explore:
-        """Offer CSV files (`.csv`, `.csv.gz`, `.csv.zip`; several with the same columns are one table) as an explore.
+        """Add an explore over CSV files: `.csv`, `.csv.gz` or `.csv.zip`.
+
+        Several files with the same columns are one table.
 
         A column `dep_time` becomes the dimension `<name>.dep_time`, labelled "Flights Dep Time" in an explore
         `flights`; `<name>.count` counts rows. Options: `label` of the explore; `labels` and `types` by column (types
-        in DuckDB's words, such as `VARCHAR`); `nulls`, the texts that mean a missing value; `fails_after_rows`.
+        of DuckDB, such as `VARCHAR`); `nulls`, the texts that mean a missing value; `fails_after_rows`.
         """
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         explore = Explore(self._warehouse, model, name, [pathlib.Path(path) for path in several], **options)
@@ -125,7 +127,7 @@ class SandboxLooker:
     def look(
         self, look_id: str | int, title: str, model: str, view: str, fields: Iterable[str], **attributes: Any
     ) -> Look:
-        """Save a Look; attributes are those of a query (`filters`, `sorts`, `limit`, …) and `description`."""
+        """Save a Look. Attributes are those of a query (`filters`, `sorts`, `limit`, …) and `description`."""
         description = attributes.pop("description", None)
         query = _query_of({"model": model, "view": view, "fields": list(fields), **attributes})
         look = Look(str(look_id), title, query, description)
@@ -135,16 +137,16 @@ class SandboxLooker:
 
     @property
     def live_tokens(self) -> int:
-        """How many logins have neither expired nor logged out."""
+        """The number of logins that have neither expired nor logged out."""
         now = self.clock()
         return sum(expiry > now for expiry in self._tokens.values())
 
     def expire_tokens(self) -> None:
-        """Every token from before now is answered with 401."""
+        """Invalidate all tokens: they are answered with 401."""
         with self._lock:
             self._tokens.clear()
 
-    # How a request finds its answer.
+    # Dispatch.
 
     def answer(self, request: Request) -> Response:
         path = request.path
@@ -165,7 +167,7 @@ class SandboxLooker:
             raise LookerRefusal(401, "Requires authentication.")
         return token.strip()
 
-    # Coming and going.
+    # Login.
 
     @operation("GET", "/alive", access=_PUBLIC)
     def _alive(self, _: Request) -> Response:
@@ -213,7 +215,7 @@ class SandboxLooker:
             },
         )
 
-    # What the user may do.
+    # Roles.
 
     @operation("GET", "/api/4.0/roles")
     def _roles(self, request: Request) -> Response:
@@ -393,7 +395,7 @@ def _query_of(body: Mapping[str, Any]) -> Query:
     for name in ("model", "view"):
         if not body.get(name):
             raise invalid(name, "missing_field", "This field is required.")
-    # Clients that keep the limit as a number are served as well.
+    # Some clients send the limit as a number.
     limit = body.get("limit")
     try:
         query = msgspec.convert({**body, "limit": str(limit) if isinstance(limit, int) else limit}, Query)

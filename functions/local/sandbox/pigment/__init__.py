@@ -1,4 +1,4 @@
-"""Pigment on this machine: its import, export and metadata endpoints, and what a person would set up in its screens."""
+"""Local Pigment: its import, export and metadata endpoints, and the setup that a person does in its web interface."""
 
 from local.sandbox.pigment.model import BlockColumn, SandboxImport
 from local.sandbox.pigment.site import SandboxPigment

@@ -1,6 +1,6 @@
-"""One DuckDB database: a journal of all that was declared and imported, and one table of rows per block."""
+"""The database of a workspace: a journal of its objects, and one table of rows per block."""
 
-# ruff: noqa: S608  # table and column names are made here from uuids and positions; values are bound or quoted
+# ruff: noqa: S608  # table and column names consist of uuids and positions; values are bound or quoted
 import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from local.sandbox.pigment.model import Block, PropertyType
 _ROWS_AT_A_TIME = 8192
 _SQL_TYPES: dict[PropertyType, str] = {
     "text": "VARCHAR",
-    "number": "VARCHAR",  # as it was written: 50.00 is exported as 50.00
+    "number": "VARCHAR",  # stored as text: 50.00 is exported as 50.00
     "integer": "BIGINT",
     "date": "DATE",
     "boolean": "BOOLEAN",
@@ -24,7 +24,7 @@ _SQL_TYPES: dict[PropertyType, str] = {
 
 
 class WorkspaceDatabase:
-    """In memory, or in a file that survives."""
+    """A database in memory, or in a file that persists."""
 
     def __init__(self, file: Path | None) -> None:
         self._database = duckdb_engine.Database(file)
@@ -38,7 +38,7 @@ class WorkspaceDatabase:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """All of it or nothing; one at a time, as DuckDB refuses two that change the same table."""
+        """Open a transaction. They run one at a time: DuckDB refuses two that change the same table."""
         with self._writing, self._database.cursor() as cursor:
             cursor.begin()
             try:
@@ -49,7 +49,7 @@ class WorkspaceDatabase:
             cursor.commit()
 
     def journal(self) -> list[str]:
-        """Every line, oldest first."""
+        """Return every line, oldest first."""
         with self._database.cursor() as cursor:
             return [line for (line,) in cursor.execute("SELECT line FROM journal ORDER BY rowid").fetchall()]
 
@@ -62,7 +62,7 @@ class WorkspaceDatabase:
         return int(counted[0][0]) if counted else 0
 
     def lines(self, queries: Iterable[str]) -> Iterator[bytes]:
-        """The one text column of several queries, of one moment, as fast and flat as DuckDB streams it."""
+        """Stream the text column of several queries, read from one snapshot in constant memory."""
         with self._database.cursor() as cursor:
             cursor.begin()
             for query in queries:
@@ -70,7 +70,7 @@ class WorkspaceDatabase:
                     yield _join(batch.column(0))
 
     def number(self, query: str) -> int:
-        """The number a query answers."""
+        """Return the number that a query selects."""
         with self._database.cursor() as cursor:
             return int(cursor.execute(query).fetchall()[0][0])
 
@@ -87,7 +87,7 @@ def note(cursor: duckdb.DuckDBPyConnection, line: str) -> None:
 
 
 def shape(cursor: duckdb.DuckDBPyConnection, block: Block) -> None:
-    """Give the block's table a column for every property."""
+    """Add a column for every property to the block's table."""
     columns = [f"p{position} {_SQL_TYPES[kind]}" for position, kind in enumerate(block.properties.values())]
     if columns:
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {table(block)} ({', '.join(columns)})")
@@ -100,12 +100,12 @@ def table(block: Block) -> str:
 
 
 def comparable(sql: str, kind: PropertyType) -> str:
-    """What is compared and computed with."""
+    """Return SQL for the value that comparisons use."""
     return f"CAST({sql} AS DOUBLE)" if kind == "number" else sql
 
 
 def _join(texts: Any) -> bytes:
-    """All texts of an Arrow column, one after the other, as they lie in its memory."""
+    """Return all texts of an Arrow column, joined, directly from its memory."""
     _, ends, content = texts.buffers()
     starts = memoryview(ends).cast("i")
     return bytes(memoryview(content)[starts[texts.offset] : starts[texts.offset + len(texts)]]) if content else b""

@@ -1,4 +1,4 @@
-"""An import's way: accepted, queued, loaded, reported; slow or failing where it is told to be."""
+"""Imports: accept, queue, load and report a file, with delays and failures on demand."""
 
 import collections
 import dataclasses
@@ -35,7 +35,7 @@ class _Delays:
 
 
 class ImportingWorkspace(Workspace):
-    """A workspace whose imports run."""
+    """A workspace that runs imports."""
 
     def __init__(self, root: Path | None, clock: Callable[[], float]) -> None:
         super().__init__(root)
@@ -48,7 +48,7 @@ class ImportingWorkspace(Workspace):
         self._polling = threading.Lock()
         self._queue = ImportQueue(self._run)
         for each in self.imports:
-            if each.status == "InProgress":  # An earlier life of this root accepted it and did not come to its end.
+            if each.status == "InProgress":  # An earlier process accepted it and did not complete it.
                 self._queue.add(each.configuration, each.id)
 
     def close(self) -> None:
@@ -57,18 +57,18 @@ class ImportingWorkspace(Workspace):
 
     @property
     def imports(self) -> list[SandboxImport]:
-        """Every import, in the order they were accepted."""
+        """All imports, in the order in which they were accepted."""
         return self.records.all(SandboxImport)
 
     def received(self, import_id: str) -> Path:
-        """The CSV of an import, byte for byte."""
+        """Return the path of an import's CSV file, an exact copy."""
         return self.folder / "received" / f"{import_id}.csv"
 
     def finished(self, import_id: str, timeout_s: float = 60) -> SandboxImport:
-        """The import, once it has ended.
+        """Wait for the end of an import and return it.
 
         Raises:
-            TimeoutError: it has not, in that time.
+            TimeoutError: The import is still in progress.
         """
         if not self._queue.wait_for(
             lambda: self.records.get(SandboxImport, import_id).status != "InProgress", timeout_s
@@ -77,7 +77,7 @@ class ImportingWorkspace(Workspace):
         return self.records.get(SandboxImport, import_id)
 
     def load(self, configuration: str, file: Path) -> SandboxImport:
-        """Import a file as a person would in Pigment's screens, and wait for the end of it."""
+        """Import a file as a person does in Pigment's web interface, and wait for the result."""
         import_id = str(uuid4())
         shutil.copyfile(file, self.received(import_id))
         with file.open("rb") as content:
@@ -85,17 +85,17 @@ class ImportingWorkspace(Workspace):
         return self.finished(import_id)
 
     def fail_next(self, configuration: str, name: str, description: str) -> None:
-        """The configuration's next import ends as Failed and leaves nothing behind."""
+        """Let the configuration's next import end as Failed, without any change."""
         self._failures[configuration].append(ErrorDetail(name, description))
 
     def skip_next(
         self, configuration: str, rows: int, reason: SkipReason = "ParsingError", column: str | None = None
     ) -> None:
-        """The configuration's next import skips its first good rows."""
+        """Let the configuration's next import skip its first valid rows."""
         self._skips[configuration].append(DeliberateSkip(rows, reason, column))
 
     def hold(self, configuration: str | None = None) -> None:
-        """Imports are accepted and stay InProgress until `release`; all of them where no configuration is named."""
+        """Keep accepted imports InProgress until `release`: those of one configuration, or all."""
         self._queue.hold(configuration)
 
     def release(self, configuration: str | None = None) -> None:
@@ -104,17 +104,17 @@ class ImportingWorkspace(Workspace):
     def delay_reports(
         self, configuration: str | None = None, *, in_progress_polls: int = 0, late_polls: int = 0
     ) -> None:
-        """Status calls find nothing `late_polls` times and then InProgress `in_progress_polls` times, per import."""
+        """Delay the reports of each import: first `late_polls` times 404, then `in_progress_polls` times InProgress."""
         self._delays[configuration] = _Delays(in_progress_polls, late_polls)
 
     def accept(self, configuration: str, import_id: str, sha256: str) -> None:
-        """Queue a file that lies complete where `received` says."""
+        """Queue a file that is complete at the path of `received`."""
         size_bytes = self.received(import_id).stat().st_size
         self.records.save(SandboxImport(import_id, configuration, self.clock(), size_bytes, sha256))
         self._queue.add(configuration, import_id)
 
     def report(self, import_id: str, *, detailed: bool) -> StatusReport | None:
-        """What a status call answers; nothing where the import is unknown, or not known yet."""
+        """Return the answer to a status call, or None for an import that is not known (yet)."""
         found = self.records.find(SandboxImport, import_id)
         if found is None:
             return None
@@ -145,7 +145,7 @@ class ImportingWorkspace(Workspace):
             self.fail(accepted, ErrorDetail("InvalidFile", str(error)))
 
     def _load(self, accepted: SandboxImport) -> None:
-        """Rows and report are committed together: a crash leaves both or neither, and the next life tries again."""
+        """Commit rows and report together: a crash leaves both or neither, and the next process retries."""
         file = self.received(accepted.id)
         configuration = self._learn_columns(self.records.get(Configuration, accepted.configuration), file)
         failures, skips = self._failures[configuration.id], self._skips[configuration.id]
@@ -164,7 +164,7 @@ class ImportingWorkspace(Workspace):
         self.records.remember(ended)
 
     def _learn_columns(self, configuration: Configuration, file: Path) -> Configuration:
-        """The configuration with a column for every header of its first file."""
+        """Return the configuration with a column for every header of its first file."""
         if not configuration.learn:
             return configuration
         declared = {column.header: column for column in configuration.columns}

@@ -1,9 +1,9 @@
-"""One file into one block: read, checked row by row, cleared and written, with an honest count of it all.
+"""The import of one file into one block: read, check, clear, write, and count each row.
 
-A million rows are a matter of seconds because DuckDB reads and checks them; no row passes through Python.
+A million rows take seconds because DuckDB reads and checks them; no row passes through Python.
 """
 
-# ruff: noqa: S608  # names are made from positions and uuids; every text from outside is quoted by literal()
+# ruff: noqa: S608  # names consist of positions and uuids; literal() quotes every text from outside
 import csv
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ _SAMPLES = 3
 
 @dataclasses.dataclass(frozen=True)
 class DeliberateSkip:
-    """The first good rows of a file are skipped all the same, for the reason given."""
+    """An instruction to skip the first valid rows of a file, with the given reason."""
 
     rows: int
     reason: SkipReason
@@ -55,20 +55,24 @@ def read_header(file: Path, delimiter: str) -> list[str]:
 
 @dataclasses.dataclass
 class FileImport:
-    """One file on its way into one block, inside one transaction on a connection of its own."""
+    """The import of one file into one block, inside one transaction."""
 
     cursor: duckdb.DuckDBPyConnection
     configuration: Configuration
     blocks: Mapping[str, Block]
     deliberate_skip: DeliberateSkip | None = None
     rows: int = dataclasses.field(default=0, init=False)
-    "Data rows found in the file."
+    "Data rows in the file."
 
     def __post_init__(self) -> None:
         self.block = self.blocks[self.configuration.block]
 
     def run(self, file: Path) -> DetailedReport:
-        """Raises ImportFailed; whoever holds the transaction rolls it back."""
+        """Import the file.
+
+        Raises:
+            ImportFailure: The caller must roll the transaction back.
+        """
         header = read_header(file, self.configuration.delimiter)
         _check_header(header, [column.header for column in self._columns])
         self._stage(file, header)
@@ -93,7 +97,7 @@ class FileImport:
         return self.configuration.key(self.block)
 
     def _stage(self, file: Path, header: Sequence[str]) -> None:
-        """Each row once, as raw text `r`, typed value `v` and the first column that has a `problem`."""
+        """Load each row once: raw texts `r`, typed values `v`, and the first column with a `problem`."""
         raw = [f"nullif(c{header.index(column.header)}, '') AS r{n}" for n, column in enumerate(self._columns)]
         values = [f"{self._parsed(f'r{n}', column)} AS v{n}" for n, column in enumerate(self._columns)]
         problems = [f"WHEN {self._is_problem(n, column)} THEN {n}" for n, column in enumerate(self._columns)]
@@ -113,7 +117,7 @@ class FileImport:
         )
 
     def _parsed(self, raw: str, column: BlockColumn) -> str:
-        """SQL for what is kept; NULL where the text is none. DuckDB alone would read 1.5 as the integer 2."""
+        """Return SQL for the stored value, NULL if it is invalid. DuckDB alone would read 1.5 as the integer 2."""
         match column.type:
             case "number":
                 number = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -147,7 +151,7 @@ class FileImport:
         return [(n, column) for n, column in enumerate(self._columns) if column.missing == "blank"]
 
     def _malformed_rows(self) -> list[SkippedData]:
-        """Rows of another width or encoding; a stray quote can swallow all that follows, so it fails the file."""
+        """Count rows of a wrong width or encoding. An unclosed quote can hide all that follows: it fails the file."""
         count, samples, unclosed = self._one(
             f"SELECT count(*), arg_min(csv_line, line, {_SAMPLES}), min(line) FILTER (unclosed) FROM (SELECT line, "
             "any_value(csv_line) AS csv_line, bool_or(error_type = 'UNQUOTED VALUE') AS unclosed "
@@ -159,7 +163,7 @@ class FileImport:
         return [SkippedData(count, "ParsingError", None, samples)] if count else []
 
     def _skip_problems(self) -> list[SkippedData]:
-        """Count the rows with a problem, and drop them."""
+        """Count the rows with a problem and delete them."""
         causes: list[tuple[SkipReason, str | None]] = [
             ("MissingModalitySkippedDataRow" if column.type == "dimension" else "ParsingError", column.header)
             for column in self._columns
@@ -186,7 +190,7 @@ class FileImport:
         )
 
     def _blanked_values(self) -> Iterable[SkippedData]:
-        """Rows that land with a blank in place of an item their dimension lacks."""
+        """Count the rows with a blank instead of an item that does not exist in the dimension."""
         for n, column in self._blankable():
             count, samples = self._one(
                 f"SELECT count(*), arg_min(r{n}, rowid, {_SAMPLES}) FROM staged WHERE r{n} IS NOT NULL AND v{n} IS NULL"
@@ -207,21 +211,19 @@ class FileImport:
         return created
 
     def _settle_duplicates(self) -> None:
-        """Twice the same unique id fails a list's import; in a metric's cell the last value stays."""
+        """A duplicate unique id fails the import into a list; in a metric's cell, the last value wins."""
         if not self._key:
             return
         key = ", ".join(self._comparable(f"v{self._columns_of([name])[0]}", name) for name in self._key)
         twice = self._run(f"SELECT {key} FROM staged GROUP BY {key} HAVING count(*) > 1 LIMIT 1").fetchone()
         if twice and self.block.type != "Metric":
             values = ", ".join(str(value) for value in twice)
-            raise ImportFailure(
-                "DuplicateUniqueIdentifier", f"{', '.join(self._key)}: {values} is there more than once."
-            )
+            raise ImportFailure("DuplicateUniqueIdentifier", f"{', '.join(self._key)}: {values} occurs more than once.")
         if twice:
             self._run(f"DELETE FROM staged WHERE rowid NOT IN (SELECT max(rowid) FROM staged GROUP BY {key})")
 
     def _clear(self) -> int:
-        """Clear all: what the file lacks where rows have a unique id, everything where they have none."""
+        """Delete what the configuration clears: rows that are not in the file, or all rows without a unique id."""
         if self.configuration.clear == "none":
             return 0
         conditions = ["true"]
@@ -232,7 +234,7 @@ class FileImport:
         return self._number(f"DELETE FROM {table(self.block)} AS kept WHERE {' AND '.join(conditions)}")
 
     def _write(self) -> tuple[int, int]:
-        """Append in the file's order, or update by key; an unchanged row counts as updated."""
+        """Append rows in the file's order, or update them by key; an unchanged row counts as updated."""
         into = ", ".join(f"p{self.block.position(name)}" for name in self.configuration.properties)
         values = ", ".join(f"v{n}" for n in range(len(self._columns)))
         if not self._key:
@@ -273,14 +275,14 @@ class FileImport:
         return self._run(sql).fetchall()[0]
 
     def _number(self, sql: str) -> int:
-        """The number a statement answers: rows inserted or deleted, or what it counted."""
+        """Return the number that a statement yields: rows inserted or deleted, or a count."""
         return int(self._one(sql)[0])
 
 
 def _check_header(header: Sequence[str], wanted: Sequence[str]) -> None:
     faults = {
         "missing": [name for name in wanted if name not in header],
-        "there more than once": [name for name in wanted if header.count(name) > 1],
+        "occurs more than once": [name for name in wanted if header.count(name) > 1],
     }
     found = [f"{', '.join(names)}: {fault}." for fault, names in faults.items() if names]
     if found:

@@ -1,4 +1,4 @@
-"""What a workspace holds, and the reports it gives in the words of Pigment's API description."""
+"""The contents of a workspace, and its reports with the names of Pigment's API description."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -21,7 +21,7 @@ SkipReason = Literal[
 
 
 class ApiKey(msgspec.Struct, frozen=True, tag_field="record", tag="Key"):
-    """An API key, known only by its digest."""
+    """An API key; only its digest is stored."""
 
     id: str
     scopes: frozenset[Scope]
@@ -41,21 +41,21 @@ class Block(msgspec.Struct, frozen=True, tag_field="record"):
     type: BlockType
     properties: dict[str, PropertyType]
     metrics: tuple[str, ...] = ()
-    "The blocks that a Table shows side by side."
+    "The metrics of a Table, by their blocks."
 
     def position(self, name: str) -> int:
         return list(self.properties).index(name)
 
 
 class View(msgspec.Struct, frozen=True, tag_field="record"):
-    """What a person made of a block to look at; it shows all of it."""
+    """A saved view of a block. It shows the whole block."""
 
     id: str
     block: str
     name: str
     type: ViewType
     exportable: bool
-    "False where what lies under it is no list, metric or table."
+    "False if the view does not show a list, metric or table."
 
 
 class Scenario(msgspec.Struct, frozen=True, tag_field="record"):
@@ -63,22 +63,22 @@ class Scenario(msgspec.Struct, frozen=True, tag_field="record"):
     application: str
     name: str
     blocks: dict[str, str]
-    "Metrics whose values it does not share with the default scenario, and the blocks that hold them."
+    "Metrics with values of their own in this scenario, and the blocks that contain these values."
 
 
 class BlockColumn(msgspec.Struct, frozen=True):
-    """How one CSV column is read and which property it fills."""
+    """The format of one CSV column and the property that it fills."""
 
     header: str
     type: PropertyType = "text"
     property: str = ""
-    "The header, where nothing else is said."
+    "The default is the header."
     format: str = "%Y-%m-%d"
-    "Of a date, in strptime's letters."
+    "The format of a date, as for strptime."
     to: str | None = None
-    "The DimensionList whose items a dimension column names."
+    "The DimensionList that a dimension column refers to."
     missing: Literal["skip", "blank", "create"] = "skip"
-    "What happens to a row that names an item its dimension lacks."
+    "The treatment of a row whose item does not exist in the dimension."
 
     def __post_init__(self) -> None:
         if not self.property:
@@ -86,7 +86,7 @@ class BlockColumn(msgspec.Struct, frozen=True):
 
 
 class Configuration(msgspec.Struct, frozen=True, tag_field="record"):
-    """An import configuration: how a CSV is read and what it does to its block."""
+    """An import configuration: the format of a CSV and its effect on a block."""
 
     id: str
     block: str
@@ -94,19 +94,19 @@ class Configuration(msgspec.Struct, frozen=True, tag_field="record"):
     columns: tuple[BlockColumn, ...]
     delimiter: str = ","
     unique: tuple[str, ...] = ()
-    "Properties; rows with the same values are updated in place of appended."
+    "Properties that identify a row; rows with the same values are updated instead of appended."
     clear: Clear = "none"
     scope: tuple[str, ...] = ()
-    "Properties; `clear` deletes only where their values are among the file's."
+    "Properties; `clear` deletes only rows whose values of these properties occur in the file."
     learn: bool = False
-    "The first file's header completes the columns, as a sample CSV does in Pigment's wizard."
+    "The header of the first file completes the columns, like a sample CSV in Pigment's wizard."
 
     @property
     def properties(self) -> list[str]:
         return [column.property for column in self.columns]
 
     def key(self, block: Block) -> Sequence[str]:
-        """The properties that tell one row from another; none where rows are appended."""
+        """Return the properties that identify a row; none if rows are appended."""
         if self.unique:
             return self.unique
         if block.type == "Metric":
@@ -155,7 +155,7 @@ class DetailedReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SandboxImport(msgspec.Struct, frozen=True, tag_field="record"):
-    """One accepted file and how its import ended."""
+    """One accepted file and the result of its import."""
 
     id: str
     configuration: str
@@ -165,7 +165,7 @@ class SandboxImport(msgspec.Struct, frozen=True, tag_field="record"):
     status: Status = "InProgress"
     ended_s: float | None = None
     rows: int = 0
-    "Data rows found in the file; 0 until the import has run."
+    "Data rows in the file; 0 until the import has run."
     errors: list[ErrorDetail] = []
     report: DetailedReport | None = None
 
@@ -179,11 +179,11 @@ class StatusReport(msgspec.Struct, frozen=True, rename="camel"):
     completed_at: str | None = None
     errors_details: list[ErrorDetail] | None = None
     detailed_report: DetailedReport | msgspec.UnsetType = msgspec.UNSET
-    "Left out rather than null, which its description rules out by what it refers to."
+    "Omitted instead of null: the API description does not allow null here."
 
 
 class ImportFailure(Exception):
-    """What makes an import end as `Failed`, in the words of `errorsDetails`."""
+    """An import ends as `Failed`, with these `errorsDetails`."""
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(description)
@@ -191,23 +191,23 @@ class ImportFailure(Exception):
 
 
 def check(configuration: Configuration, block: Block) -> None:
-    """A configuration Pigment's wizard would not let anyone save.
+    """Validate a configuration as Pigment's wizard does before it saves one.
 
     Raises:
-        ValueError: it cannot work on this block.
+        ValueError: The configuration cannot work on this block.
     """
     names = configuration.properties
     headers = [column.header for column in configuration.columns]
     key = configuration.key(block)
     unknown = [name for name in (*key, *configuration.scope) if name not in names]
     faults = {
-        "a Table takes no imports": block.type == "Table",
+        "a Table cannot be imported into": block.type == "Table",
         "two columns share a header": len(set(headers)) < len(headers),
         "two columns fill one property": len(set(names)) < len(names),
         f"no column fills {', '.join(unknown)}": bool(unknown),
         "a DimensionList cannot be cleared": block.type == "DimensionList" and configuration.clear != "none",
         "clear and scope go together": (configuration.clear == "scope") != bool(configuration.scope),
-        "a dimension column says which list it names, with `to`": any(
+        "a dimension column needs `to`, the list that it refers to": any(
             column.type == "dimension" and not column.to for column in configuration.columns
         ),
         "a Metric needs dimension columns (or unique) and a value": block.type == "Metric"
@@ -219,15 +219,16 @@ def check(configuration: Configuration, block: Block) -> None:
 
 
 def add_properties(block: Block, columns: Sequence[BlockColumn]) -> Block:
-    """The block with a property for every column.
+    """Return the block with a property for every column.
 
     Raises:
-        ValueError: a column reads a property as something it is not.
+        ValueError: A column and its property have different types.
     """
     properties = dict(block.properties)
     for column in columns:
         if properties.setdefault(column.property, column.type) != column.type:
             raise ValueError(
-                f"{block.name}: {column.property!r} is {properties[column.property]}, the column {column.type}."
+                f"{block.name}: {column.property!r} is a {properties[column.property]}, "
+                f"but its column is a {column.type}."
             )
     return msgspec.structs.replace(block, properties=properties)

@@ -1,4 +1,4 @@
-"""Accepted imports wait here and run one at a time per configuration, each configuration on a thread of its own."""
+"""The queue of accepted imports. Each configuration runs its imports one after the other, on its own thread."""
 
 import collections
 import threading
@@ -11,7 +11,7 @@ class ImportQueue:
         self._waiting: dict[str, collections.deque[str]] = collections.defaultdict(collections.deque)
         self._running: set[str] = set()
         self._held: set[str | None] = set()
-        "Configurations; None holds them all."
+        "Configurations whose imports do not start; None stands for all."
         self._closed = False
         self._changed = threading.Condition()
 
@@ -32,12 +32,12 @@ class ImportQueue:
             self._wake(each)
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Whether the condition, looked at again after every import, came true in time."""
+        """Wait for a condition, checked after every import; return False after the timeout."""
         with self._changed:
             return self._changed.wait_for(condition, timeout_s)
 
     def close(self) -> None:
-        """No further import starts; those that run are waited for."""
+        """Start no further import and wait for the running ones."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: not self._running)

@@ -1,4 +1,4 @@
-"""So many a window, counted apart for each caller, and none beyond until the window is over."""
+"""A limit on calls per time window, counted for each caller."""
 
 import threading
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from collections.abc import Callable
 class Quota:
     def __init__(self, limit: int | None, window_s: float, clock: Callable[[], float]) -> None:
         self.limit = limit
-        "None takes everything."
+        "None means no limit."
         self._window_s = window_s
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
-        "When each window began, and what it took."
+        "The start of each window and the number of calls in it."
         self._lock = threading.Lock()
 
     def allows(self, caller: str) -> bool:

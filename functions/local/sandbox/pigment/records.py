@@ -1,4 +1,4 @@
-"""The latest version of everything declared and imported, written to the journal and read back from it."""
+"""The latest version of every object of a workspace, stored in a journal."""
 
 import threading
 from typing import TypeVar
@@ -35,14 +35,18 @@ class Records:
         return found if isinstance(found, kind) else None
 
     def get(self, kind: type[R], record_id: str) -> R:
-        """Raises KeyError where there is none."""
+        """Return a record.
+
+        Raises:
+            KeyError: There is no such record.
+        """
         found = self.find(kind, record_id)
         if found is None:
             raise KeyError(f"no {kind.__name__} {record_id}")
         return found
 
     def all(self, kind: type[R]) -> list[R]:
-        """In the order they were first saved."""
+        """Return the records in the order in which they were first saved."""
         with self._lock:
             return [record for record in self._latest.get(kind, {}).values() if isinstance(record, kind)]
 
@@ -52,12 +56,12 @@ class Records:
         return self.remember(record)
 
     def remember(self, record: Record) -> str:
-        """Know a record that stands in the journal already."""
+        """Add a record that the journal already contains."""
         with self._lock:
             self._latest.setdefault(type(record), {})[record.id] = record
         return record.id
 
 
 def write(cursor: duckdb.DuckDBPyConnection, record: Record) -> None:
-    """Journal a record as part of a transaction; it is known once `keep` is called after the commit."""
+    """Write a record to the journal as part of a transaction. Call `remember` after the commit."""
     database.note(cursor, msgspec.json.encode(record).decode())

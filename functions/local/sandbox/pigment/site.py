@@ -1,7 +1,7 @@
-"""The workspace over HTTP: Pigment's external API for imports, exports and metadata, with its limits and refusals.
+"""Pigment's external API for imports, exports and metadata, with its limits and errors.
 
-What Pigment's API description leaves open, such as the body of a refusal, differs here from case to case, so that no
-client comes to rely on it.
+Where Pigment's API description is silent, such as on the body of an error, the answers here vary from case to case, so
+that no client relies on them.
 """
 
 import contextlib
@@ -72,13 +72,13 @@ class _Attachment(msgspec.Struct):
 
 
 class _Delivery(msgspec.Struct):
-    """What a Looker webhook carries; its other fields do not matter here."""
+    """The body of a Looker webhook, without the fields that are not used here."""
 
     attachment: _Attachment
 
 
 class SandboxPigment(ExportingWorkspace):
-    """Pigment on this machine; serve it with `wire.Server`."""
+    """Local Pigment; serve it with `wire.Server`."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class SandboxPigment(ExportingWorkspace):
     ) -> None:
         super().__init__(root, clock)
         self.requests = Quota(requests_per_5_minutes, 300, clock)
-        "Pigment counts per address; every caller of the sandbox has the same."
+        "Pigment counts per IP address; all callers of the sandbox have the same one."
         self.imports_per_configuration = Quota(imports_per_hour, 3600, clock)
         self.max_body_bytes = max_body_bytes
         self._router = Router(self)
@@ -113,7 +113,7 @@ class SandboxPigment(ExportingWorkspace):
         return found.answer(request, **values)
 
     def _authorize(self, request: Request, scope: str) -> None:
-        """A key that lacks the scope is answered 401 as well, never 403."""
+        """Check the API key. A key without the scope is answered 401 as well, never 403."""
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             key = request.argument("api_key", "") or "" if request.path.endswith("/push/looker") else ""
@@ -127,7 +127,7 @@ class SandboxPigment(ExportingWorkspace):
         configuration = self._configuration(request)
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _CSV_TYPES:
             raise _PigmentRefusal(415, "Unsupported Media Type", problem=True)
-        # Documented for this call alone, and counted before the body is read.
+        # This limit is documented for this call only. It is counted before the body is read.
         if not self.imports_per_configuration.allows(configuration.id):
             raise _PigmentRefusal(429, _TOO_MANY_IMPORTS.format(limit=self.imports_per_configuration.limit))
         return self._accept(configuration, self._body(request))
@@ -138,7 +138,7 @@ class SandboxPigment(ExportingWorkspace):
         try:
             delivery = msgspec.json.decode(b"".join(self._body(request)), type=_Delivery)
         except msgspec.DecodeError as error:
-            raise _PigmentRefusal(400, f"Not a Looker delivery: {error}.", problem=True) from None
+            raise _PigmentRefusal(400, f"The body is not a Looker delivery: {error}.", problem=True) from None
         if delivery.attachment.mimetype != "text/csv":
             raise _PigmentRefusal(400, f"Choose CSV as the format of the data, not {delivery.attachment.mimetype}.")
         return self._accept(configuration, [delivery.attachment.data.encode()])
@@ -152,11 +152,11 @@ class SandboxPigment(ExportingWorkspace):
         try:
             found = source()
             return self._accept(configuration, _blocks(found) if isinstance(found, Path) else found)
-        except Exception as error:  # noqa: BLE001  # a source fails in its own words, and its import with it
+        except Exception as error:  # noqa: BLE001  # any error of a source fails its import
             return self._accept_unreadable(configuration, str(error))
 
     def _accept(self, configuration: Configuration, content: Iterable[bytes]) -> Response:
-        """Keep a file whole, or not at all, and queue it."""
+        """Store the complete file and queue it, or store nothing."""
         import_id, digest = str(uuid4()), hashlib.sha256()
         file = self.received(import_id)
         try:
@@ -229,7 +229,7 @@ class SandboxPigment(ExportingWorkspace):
 
     @operation("GET", "/api/v1/export/view/<view_id>", access="Export")
     def _export_view_v1(self, request: Request, view_id: str) -> Response:
-        """Its description gives no choice of the date format; what its siblings have by default is taken for it."""
+        """Its API description has no date format; the default of the other v1 exports is used."""
         return self._view(request, view_id, "Iso8601")
 
     def _view(self, request: Request, view_id: str, dates: DateFormat) -> Response:
@@ -277,7 +277,7 @@ def _csv(blocks: Iterator[bytes]) -> Response:
 
 
 def _parse_body(request: Request, kind: type[R]) -> R:
-    """The body; without one, all is as it is by default."""
+    """Return the request's body; an empty body means all defaults."""
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = request.body.read()
     if body and not re.fullmatch(_JSON_TYPES, media_type):
@@ -289,7 +289,7 @@ def _parse_body(request: Request, kind: type[R]) -> R:
 
 
 def _style(requested: BlockRequest, dates: DateFormat) -> Style:
-    """What the description leaves open, a byte order mark where none is requested for, is left out."""
+    """Return the requested format. The description has no default encoding; here it is without a byte order mark."""
     return Style(
         requested.date_format or dates,
         requested.field_delimiter or "Semicolon",
@@ -299,7 +299,7 @@ def _style(requested: BlockRequest, dates: DateFormat) -> Style:
 
 
 def _choice(request: Request, name: str, choices: Any, default: T) -> T:
-    """A query parameter that is one of a `Literal`'s words."""
+    """Return a query parameter that is one of a `Literal`'s values."""
     try:
         return cast("T", msgspec.convert(request.argument(name, str(default)), choices))
     except msgspec.ValidationError:

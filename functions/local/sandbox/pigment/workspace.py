@@ -1,4 +1,4 @@
-"""A workspace as a person sets it up in Pigment's screens: keys, applications, blocks, import configurations."""
+"""A workspace as a person sets it up in Pigment's web interface: keys, applications, blocks, import configurations."""
 
 import hashlib
 import secrets
@@ -35,13 +35,13 @@ from local.sandbox.pigment.records import Records
 _EVERY_SCOPE: tuple[Scope, ...] = ("Import", "Export", "Modeling metadata")
 
 FileSource = Callable[[], Path | Iterable[bytes]]
-"Reads the file of an integration import: the newest dated one of a bucket, for instance."
+"Reads the file of an integration import, for example the newest file of a bucket."
 
 
 class Workspace:
-    """With a root, all of it survives a restart; without one, rows are in memory and files in a temporary folder.
+    """A workspace. With a root folder it persists; otherwise rows are in memory and files in a temporary folder.
 
-    Saying something again, by the same name or uuid, changes it in place.
+    An object that is declared again with the same name or uuid is changed in place.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -63,7 +63,7 @@ class Workspace:
         self.close()
 
     def key(self, scopes: Collection[Scope] = _EVERY_SCOPE, value: str | None = None) -> str:
-        """An API key; shown once, kept as a digest."""
+        """Create an API key and return it. Only its digest is stored."""
         alphabet = string.ascii_letters + string.digits
         value = value or "pgmt_" + "".join(secrets.choice(alphabet) for _ in range(46))
         self.records.save(ApiKey(_digest(value), frozenset(scopes)))
@@ -90,7 +90,7 @@ class Workspace:
         *,
         uuid: str | None = None,
     ) -> str:
-        """Properties may be left out: those that import configurations fill are added by themselves."""
+        """Declare a block. Import configurations add the properties that they fill."""
         known = next((one for one in self.blocks(application) if one.name == name), None)
         block_id = _id(uuid or (known.id if known else None))
         block = Block(block_id, application, name, kind, known.properties if known else {})
@@ -99,7 +99,7 @@ class Workspace:
         )
 
     def table(self, application: str, name: str, metrics: Iterable[str], *, uuid: str | None = None) -> str:
-        """A Table that shows metrics, by their blocks, side by side."""
+        """Declare a Table of several metrics, given by their blocks."""
         block_id = self.block(application, name, "Table", uuid=uuid)
         return self.records.save(msgspec.structs.replace(self.records.get(Block, block_id), metrics=tuple(metrics)))
 
@@ -112,14 +112,14 @@ class Workspace:
         kind: ViewType = "Public",
         exportable: bool = True,
     ) -> str:
-        """A view of a block; one that is not exportable shows something else than a list, metric or table."""
+        """Declare a view of a block. One that is not exportable shows something other than a list, metric or table."""
         known = next((each.id for each in self.views(block=block) if each.name == name), None)
         return self.records.save(View(_id(uuid or known), block, name, kind, exportable))
 
     def scenario(
         self, application: str, name: str, blocks: Mapping[str, str] | None = None, *, uuid: str | None = None
     ) -> str:
-        """Metrics share the default scenario's values, but for those whose values here are in a block of their own."""
+        """Declare a scenario. `blocks` maps metrics to the blocks with their own values in this scenario."""
         every = self.records.all(Scenario)
         known = next((each.id for each in every if (each.application, each.name) == (application, name)), None)
         return self.records.save(Scenario(_id(uuid or known), application, name, dict(blocks or {})))
@@ -129,7 +129,7 @@ class Workspace:
         table = database.table(self.records.get(Block, block))
         with self.database.transaction() as cursor:
             cursor.executemany(
-                f"INSERT INTO {table} (p0) VALUES (?)",  # noqa: S608  # the table's name is made of a uuid
+                f"INSERT INTO {table} (p0) VALUES (?)",  # noqa: S608  # the table's name consists of a uuid
                 [[name] for name in names],
             )
 
@@ -147,10 +147,10 @@ class Workspace:
         learn: bool = False,
         source: FileSource | None = None,
     ) -> str:
-        """Save an import configuration; with a `source` it is an integration import, which `trigger` starts.
+        """Save an import configuration. With a `source` it is an integration import, which `trigger` starts.
 
         Raises:
-            ValueError: Pigment would not let it be saved.
+            ValueError: Pigment would refuse the configuration.
         """
         configuration = Configuration(
             _id(uuid),
@@ -170,21 +170,23 @@ class Workspace:
     def configuration_from_header(
         self, block: str, header: Sequence[str], types: Mapping[str, PropertyType] | None = None, **options: Any
     ) -> str:
-        """One property per column, text where `types` says nothing."""
+        """Save a configuration with one property per column; the default type is text."""
         columns = [BlockColumn(name, (types or {}).get(name, "text")) for name in header]
         return self.configuration(block, columns, **options)
 
     def complete(self, configuration: Configuration) -> str:
-        """Save a configuration whose columns are all known, and give its block a property for each.
+        """Save a configuration whose columns are all known, and add their properties to its block.
 
         Raises:
-            ValueError: Pigment would not let it be saved.
+            ValueError: Pigment would refuse the configuration.
         """
         block = add_properties(self.records.get(Block, configuration.block), configuration.columns)
         check(configuration, block)
         for column in configuration.columns:
             if column.to and not self.records.get(Block, column.to).properties:
-                raise ValueError(f"The list that {column.header!r} names has no property, so its items have no names.")
+                raise ValueError(
+                    f"The list that {column.header!r} refers to has no property, so its items have no names."
+                )
         self._save_block(block)
         return self.records.save(configuration)
 
@@ -216,7 +218,7 @@ class Workspace:
 
 
 def _id(text: str | None) -> str:
-    """The uuid in its usual form, or a new one; raises ValueError where the text is none."""
+    """Return the uuid in its usual form, or a new one; raise ValueError if the text is not a uuid."""
     return str(UUID(text) if text else uuid4())
 
 

@@ -1,8 +1,7 @@
-"""Cloud Storage on this machine, for Google's own client: the JSON API over one folder.
+"""Local Cloud Storage for Google's own client: the JSON API over one folder.
 
-What it keeps to, because the bridge leans on it: every precondition is decided under one lock, a write is whole or
-absent, and what was acknowledged outlives a kill -9. What it leaves out: access control, holds, lifecycle rules and the
-XML API.
+The bridge relies on three guarantees: preconditions are checked under one lock, a write is complete or absent, and an
+acknowledged write survives kill -9. Access control, holds, lifecycle rules and the XML API are not supported.
 """
 
 from local.sandbox.storage.object import Notice

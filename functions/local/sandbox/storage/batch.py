@@ -1,8 +1,7 @@
-"""Several requests in one body: https://cloud.google.com/storage/docs/batch"""
+"""Batches, several requests in one body: https://cloud.google.com/storage/docs/batch"""
 
 import http.client
 import io
-import urllib.parse
 from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
@@ -15,7 +14,7 @@ _BOUNDARY = "batch_of_the_sandbox"
 
 
 def answer_batch(request: Request, answer: Callable[[Request], Response]) -> Response:
-    """Each part is answered by itself, in order; one that is refused does not stop the others."""
+    """Answer each part in order; an error in one part does not stop the others."""
     content_type = request.headers.get("Content-Type", "")
     whole = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + request.body.read())
     parts = whole.get_payload()
@@ -35,19 +34,12 @@ def _request(part: Message, whole: Request) -> Request:
     try:
         method, address, _ = stream.readline().decode().split()
     except ValueError:
-        raise malformed("A part of a batch begins with no request line.") from None
-    target = urllib.parse.urlsplit(address)
+        raise malformed("A part of a batch does not begin with a request line.") from None
     headers = http.client.parse_headers(stream)
     if "Host" not in headers:
         headers["Host"] = whole.headers.get("Host", "")
-    return Request(
-        method,
-        urllib.parse.unquote(target.path),
-        target.path,
-        urllib.parse.parse_qs(target.query, keep_blank_values=True),
-        headers,  # type: ignore[arg-type]  # reads as a mapping, whatever the case of the name
-        StreamBody(stream, headers),  # type: ignore[arg-type]
-    )
+    body = StreamBody(stream, headers)  # type: ignore[arg-type]  # a mapping that ignores case
+    return Request.to(method, address, headers, body)  # type: ignore[arg-type]
 
 
 def _part(part: Message, response: Response) -> bytes:

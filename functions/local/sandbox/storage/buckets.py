@@ -1,4 +1,4 @@
-"""The buckets, and the notification configurations each one has."""
+"""Buckets and their notification configurations."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
 class Buckets:
-    """Those of one database."""
+    """The buckets of one database."""
 
     def __init__(self, database: sqlite3.Connection, lock: AbstractContextManager[Any], view: PlainView) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class Buckets:
         return [json.loads(resource) for (resource,) in rows]
 
     def get(self, name: str) -> dict[str, Any]:
-        """The bucket's resource.
+        """Return the bucket's resource.
 
         Raises:
             StorageRefusal: 404.
@@ -43,10 +43,10 @@ class Buckets:
         return resource
 
     def add(self, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """A new bucket.
+        """Create a bucket.
 
         Raises:
-            StorageRefusal: 400 for the name, 409 where there is one.
+            StorageRefusal: 400 for an invalid name, 409 if the bucket exists.
         """
         if not _NAME.fullmatch(name) or ".." in name:
             raise malformed(f"Invalid bucket name: '{name}'")
@@ -75,7 +75,7 @@ class Buckets:
         return resource
 
     def remove(self, name: str, conditions: Conditions) -> None:
-        """Only an empty one.
+        """Delete an empty bucket.
 
         Raises:
             StorageRefusal: 404, 409 or 412.
@@ -98,7 +98,7 @@ class Buckets:
         return [json.loads(resource) for (resource,) in rows]
 
     def notification(self, bucket: str, identity: str) -> dict[str, Any]:
-        """One of them.
+        """Return a notification configuration.
 
         Raises:
             StorageRefusal: 404.

@@ -1,4 +1,4 @@
-"""The preconditions of a request: what must be true of an object for it to be read or changed."""
+"""Preconditions of a request, and other values that requests contain."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from local.sandbox.storage.refusal import condition_not_met, malformed, not_modi
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """Those of the JSON API; a generation of 0 stands for no live object."""
+    """The preconditions of the JSON API; generation 0 means that there is no live object."""
 
     generation: int | None = None
     not_generation: int | None = None
@@ -19,12 +19,12 @@ class Conditions:
 
     @classmethod
     def of(cls, query: Mapping[str, list[str]], prefix: str = "if") -> Self:
-        """As asked for in a query; those of a copy's source begin with `ifSource`."""
+        """Read the preconditions of a query; those of a copy's source begin with `ifSource`."""
         names = ("GenerationMatch", "GenerationNotMatch", "MetagenerationMatch", "MetagenerationNotMatch")
         return cls(*(integer_value(query, prefix + name) for name in names))
 
     def check(self, generation: int, metageneration: int) -> None:
-        """Before a change.
+        """Check the preconditions of a change.
 
         Raises:
             StorageRefusal: 412.
@@ -33,7 +33,7 @@ class Conditions:
             raise condition_not_met()
 
     def check_reading(self, generation: int, metageneration: int) -> None:
-        """Before a read, where a forbidden match means that the reader has it already.
+        """Check the preconditions of a read; an unwanted match means that the client already has the object.
 
         Raises:
             StorageRefusal: 412 or 304.
@@ -51,7 +51,7 @@ class Conditions:
 
 
 def integer_value(values: Mapping[str, Any], name: str) -> int | None:
-    """A number of a query or of a JSON object, where the API writes 64-bit numbers as text.
+    """Return a number of a query or JSON object; the API writes 64-bit numbers as text.
 
     Raises:
         StorageRefusal: 400.

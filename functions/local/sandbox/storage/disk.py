@@ -1,14 +1,14 @@
-"""What is true of the sandbox's Cloud Storage, on disk.
+"""The state of the local Cloud Storage on disk.
 
     root/.storage.sqlite    buckets, object versions, unfinished uploads, notification configurations
-    root/.objects/<n>       the content of generation n, never changed once it is there
-    root/.uploads/<id>      content that is still arriving
-    root/<bucket>/<name>    the plain view of it, see view.py
+    root/.objects/<n>       the content of generation n, never changed
+    root/.uploads/<id>      content that is not yet complete
+    root/<bucket>/<name>    the plain view, see view.py
 
-A write becomes true with one commit of the database, and a process killed at any point leaves no half object. Before
-the commit, it leaves files in `.uploads` or `.objects` that no row names; after it, an outdated plain view or the
-content of an overwritten object: all put right at the next start. Nothing is flushed to the disk itself, so a kill -9
-loses nothing and a power cut may.
+One commit of the database makes a write visible, so a killed process never leaves a partial object. A kill before the
+commit can leave files in `.uploads` or `.objects` that no row refers to; a kill after it can leave an outdated plain
+view or the content of an overwritten object. The next start repairs both. Nothing is synced to the disk itself: data
+survives kill -9, but perhaps not a power failure.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ CREATE TABLE IF NOT EXISTS versions (
 CREATE UNIQUE INDEX IF NOT EXISTS live_versions ON versions (bucket, name) WHERE live = 1;
 """
 
-# https://cloud.google.com/storage/docs/resumable-uploads: a session lives a week.
+# https://cloud.google.com/storage/docs/resumable-uploads: a session expires after one week.
 _SESSION_LIFE_S = 7 * 24 * 3600
 
 
 class Disk:
-    """Buckets and objects in a folder that no other process may open. Safe to share across threads."""
+    """Buckets and objects in a folder that no other process may open. Safe for use by several threads."""
 
     def __init__(self, root: Path) -> None:
         self._blobs = root / ".objects"
@@ -56,7 +56,7 @@ class Disk:
         self._drafts.mkdir(exist_ok=True)
         self._view = PlainView(root, self._drafts)
         self.lock = threading.RLock()
-        "Held for every decision; preconditions are decided by it."
+        "Acquired for every check of preconditions and every change."
         self.database = _open(root / ".storage.sqlite")
         self.buckets = Buckets(self.database, self.lock, self._view)
         self._newest_generation = self.database.execute("SELECT max(generation) FROM versions").fetchone()[0] or 0
@@ -67,7 +67,7 @@ class Disk:
             self.database.close()
 
     def live(self, bucket: str, name: str) -> Version | None:
-        """The live version, or None.
+        """Return the live version, or None.
 
         Raises:
             StorageRefusal: 404, no such bucket.
@@ -75,7 +75,7 @@ class Disk:
         return self._find(bucket, name, "live = 1")
 
     def version(self, bucket: str, name: str, generation: int | None = None) -> Version:
-        """The live version, or the one of a generation.
+        """Return the live version, or that of a generation.
 
         Raises:
             StorageRefusal: 404.
@@ -89,16 +89,16 @@ class Disk:
         return version
 
     def blob(self, version: Version) -> Path:
-        """Where its bytes are; open it under the lock, for an overwrite removes it."""
+        """Return the file of the content. Open it under the lock: an overwrite deletes it."""
         return self._blobs / str(version.generation)
 
     def draft(self, identity: str) -> Draft:
-        """Where the content of a session arrives."""
+        """Return the draft of an upload session."""
         return Draft.found(self._drafts / identity)
 
     @contextlib.contextmanager
     def drafting(self) -> Iterator[Draft]:
-        """A draft of which nothing stays behind unless it was published."""
+        """Create a draft that is deleted afterwards unless it was published."""
         draft = Draft(self._drafts / secrets.token_hex(16))
         try:
             yield draft
@@ -106,7 +106,7 @@ class Disk:
             draft.discard()
 
     def check(self, announced: NewObject) -> None:
-        """Whether it might be written now.
+        """Check that the object could be written now.
 
         Raises:
             StorageRefusal: 400, 404 or 412.
@@ -122,14 +122,14 @@ class Disk:
         instead_of: Version | None = None,
         upload: str | None = None,
     ) -> Version:
-        """Make a whole file the live version of an object.
+        """Make a complete file the live version of an object.
 
         Args:
-            path: the file, which is gone afterwards.
-            content: what there is to say of its bytes.
+            path: The file; it is removed.
+            content: The resource fields that describe the content.
             announced: the object.
-            instead_of: the object that was moved; it goes in the same commit.
-            upload: the session that this ends, also in the same commit.
+            instead_of: The moved object; the same commit removes it.
+            upload: The session that this write completes, in the same commit.
 
         Raises:
             StorageRefusal: 400, 404 or 412.
@@ -140,14 +140,14 @@ class Disk:
             self._newest_generation = max(time.time_ns() // 1000, self._newest_generation + 1)
             version = Version.first(announced, content, self._newest_generation)
             blob = self.blob(version)
-            # Killed from here on: a blob that no row names, and the draft is still there for its session to go on with.
+            # A kill from here on leaves a blob that no row refers to, and the draft for its session to continue.
             try:
                 _link(path, blob)
                 self._commit(version, outdated, upload)
             except (OSError, sqlite3.Error):
                 blob.unlink(missing_ok=True)
                 raise
-            # Killed from here on: written, and the plain view shows what was there before.
+            # A kill from here on leaves a complete write with an outdated plain view.
             path.unlink()
             blob.chmod(0o444)
             self._view.show(version.bucket, version.name, blob)
@@ -158,13 +158,13 @@ class Disk:
         return version
 
     def copy(self, source: Version, announced: NewObject, *, instead_of: Version | None = None) -> Version:
-        """The same bytes under another name, in no further space. Its caller has held the lock since it found them."""
+        """Copy an object as a hard link. The caller must hold the lock from the lookup of the source on."""
         with self.drafting() as draft:
             _link(self.blob(source), draft.path)
             return self.publish(draft.path, source.content, announced, instead_of=instead_of)
 
     def describe(self, version: Version, fields: Mapping[str, Any], conditions: Conditions) -> Version:
-        """Other words about the same bytes. Its caller has held the lock since it found them.
+        """Change the metadata of a version. The caller must hold the lock from its lookup on.
 
         Raises:
             StorageRefusal: 412.
@@ -179,7 +179,7 @@ class Disk:
         return version
 
     def remove(self, bucket: str, name: str, generation: int | None, conditions: Conditions) -> None:
-        """The live version, which a bucket with versions keeps, or one generation for good.
+        """Delete the live version, which a versioned bucket keeps as an old one, or one generation for good.
 
         Raises:
             StorageRefusal: 404 or 412.
@@ -189,7 +189,7 @@ class Disk:
             version.check(conditions)
             with self.database:
                 self._retire(version, for_good=generation is not None)
-            # Killed from here on: deleted, and the plain view still shows it.
+            # A kill from here on leaves a deleted object that the plain view still shows.
             if not self.live(bucket, name):
                 self._view.hide(bucket, name, self.blob(version))
             self._drop_blob(version)
@@ -214,7 +214,7 @@ class Disk:
                 self.database.execute("UPDATE uploads SET result = ? WHERE id = ?", (version.to_json(), upload))
 
     def _retire(self, version: Version, *, for_good: bool = False) -> None:
-        """Inside a transaction: no longer live, and gone unless the bucket keeps versions."""
+        """Mark a version as old, or delete it if the bucket is not versioned; inside a transaction."""
         if for_good or not self.buckets.get(version.bucket).get("versioning", {}).get("enabled"):
             self.database.execute(
                 "DELETE FROM versions WHERE bucket = ? AND name = ? AND generation = ?", _key(version)
@@ -227,12 +227,12 @@ class Disk:
         )
 
     def _drop_blob(self, version: Version) -> None:
-        """After a commit and the plain view: bytes that no row names any more."""
+        """Delete the content if no row refers to it; after the commit and the plain view."""
         if not self._find(version.bucket, version.name, "generation = ?", version.generation):
             self.blob(version).unlink(missing_ok=True)
 
     def _repair(self) -> None:
-        """Undo what a killed process left between two steps."""
+        """Remove what a killed process left behind."""
         self._remove_drafts()
         rows = self.database.execute("SELECT bucket, name, generation, live FROM versions").fetchall()
         known = {str(generation) for _, _, generation, _ in rows}
@@ -244,7 +244,7 @@ class Disk:
         for bucket, name, generation, live in rows:
             if live:
                 self._view.show(bucket, name, self._blobs / str(generation))
-        # Last, because until then they tell which files of the view are outdated.
+        # Last: until here, the blobs identify the outdated files of the plain view.
         for blob in abandoned:
             blob.unlink()
 
@@ -258,7 +258,7 @@ class Disk:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The database, for this process alone: another one would sweep away what this one is writing."""
+    """Open the database exclusively: another process would delete the drafts of this one."""
     database = sqlite3.connect(path, timeout=1, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -283,5 +283,5 @@ def _link(old: Path, new: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        # A file system without hard links, or one more link than it allows.
+        # The file system has no hard links, or the file has too many.
         shutil.copyfile(old, new)

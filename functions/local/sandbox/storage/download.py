@@ -1,4 +1,4 @@
-"""Content on its way out: whole, a range of it, or unpacked for a client that does not take gzip."""
+"""Downloads: the whole content, a range, or unpacked content for a client that does not accept gzip."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from local.sandbox.wire import Request, Response
 
 
 def open_blob(path: Path) -> BinaryIO:
-    """A file that stays readable when its name goes, and closes by itself when its answer is never sent."""
+    """Open a file that stays readable after it is deleted, and that closes itself if the answer is never sent."""
     descriptor = os.open(path, os.O_RDONLY)
     file = io.FileIO(descriptor, closefd=False)
     weakref.finalize(file, os.close, descriptor)
@@ -26,7 +26,7 @@ def open_blob(path: Path) -> BinaryIO:
 
 
 def read_blocks(file: BinaryIO, left: int | None = None) -> Iterator[bytes]:
-    """To its end, or as many bytes as are left."""
+    """Read to the end, or the given number of bytes."""
     while block := file.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left)):
         yield block
         left = None if left is None else left - len(block)
@@ -35,7 +35,7 @@ def read_blocks(file: BinaryIO, left: int | None = None) -> Iterator[bytes]:
 def content_response(request: Request, version: Version, file: BinaryIO) -> Response:
     headers = _headers(version)
     if _is_unpacked(request, version):
-        # https://cloud.google.com/storage/docs/transcoding: the length is not known, and a range is not honoured.
+        # https://cloud.google.com/storage/docs/transcoding: the length is unknown, and a range is ignored.
         del headers["Content-Encoding"]
         return Response(200, read_blocks(cast("BinaryIO", gzip.GzipFile(fileobj=file))), headers)
     wanted = _range(request.headers.get("Range"), version.size)
@@ -70,7 +70,7 @@ def _headers(version: Version) -> dict[str, str]:
 
 
 def _header(value: str) -> str:
-    """One line, in the only characters http.server can send: UTF-8 read as Latin-1 arrives as the same bytes."""
+    """Return the value on one line. http.server encodes headers as Latin-1, so UTF-8 bytes are passed in that form."""
     return " ".join(value.splitlines()).encode().decode("latin-1")
 
 
@@ -83,7 +83,7 @@ def _is_unpacked(request: Request, version: Version) -> bool:
 
 
 def _range(text: str | None, size: int) -> tuple[int, int] | None:
-    """The first byte wanted and the one after the last; None for all, also where the text is no range (RFC 9110)."""
+    """Return the start and end of a range; None for the whole content, also if the text is not a range (RFC 9110)."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", text or "")
     if not match or match.groups() == ("", ""):
         return None

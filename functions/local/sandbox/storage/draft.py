@@ -1,4 +1,4 @@
-"""Content that is being written: a file of its own, summed as it grows, that becomes a blob when it is whole."""
+"""Incoming content: a file with running checksums, which becomes a blob when it is complete."""
 
 import base64
 import contextlib
@@ -14,7 +14,7 @@ BLOCK_BYTES = 1024 * 1024
 
 
 class Draft:
-    """A file in which content arrives."""
+    """A file of incoming content."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,7 +24,7 @@ class Draft:
 
     @classmethod
     def found(cls, path: Path) -> Self:
-        """One that an earlier process may have begun."""
+        """Open a draft that an earlier process may have begun."""
         draft = cls(path)
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
@@ -32,9 +32,9 @@ class Draft:
         return draft
 
     def append(self, blocks: Iterable[bytes]) -> None:
-        """What arrived before `blocks` failed is kept."""
-        # MD5 is no faster than a disk, so the two work side by side; but not for the first block: a thread costs more
-        # than a small object.
+        """Append content; the blocks before a failure are kept."""
+        # MD5 is no faster than a disk, so both run in parallel. The first block does not use the thread, which would
+        # cost more than a small object.
         with self.path.open("ab") as file, ThreadPoolExecutor(1) as beside:
             for block in blocks:
                 counted = beside.submit(self._count, block) if self.size else None
@@ -49,7 +49,7 @@ class Draft:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What there is to say of its bytes, in the fields of the API."""
+        """The content's fields in the API."""
         return {"size": str(self.size), "crc32c": _text(self._crc32c.digest()), "md5Hash": _text(self._md5.digest())}
 
     def _count(self, block: bytes) -> None:

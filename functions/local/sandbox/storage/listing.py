@@ -1,4 +1,4 @@
-"""One page of a bucket's objects: prefixes, delimiters, offsets, globs and page tokens.
+"""Pages of a bucket's objects: prefixes, delimiters, offsets, globs and page tokens.
 
 https://cloud.google.com/storage/docs/json_api/v1/objects/list
 """
@@ -22,7 +22,7 @@ _LONGEST_PAGE = 1000
 
 @dataclasses.dataclass(frozen=True)
 class ListingQuery:
-    """What a listing asks for."""
+    """The parameters of a listing."""
 
     prefix: str
     delimiter: str
@@ -33,7 +33,7 @@ class ListingQuery:
     trailing_delimiter: bool
     page_size: int
     token: tuple[str, int]
-    "Name and generation that the page begins with."
+    "The name and generation at which the page begins."
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -51,7 +51,7 @@ class ListingQuery:
         )
 
     def folder(self, name: str) -> str | None:
-        """The common prefix that a name is listed under, or None for an item of its own."""
+        """Return the common prefix of a name, or None if the name is an item of the listing."""
         if not self.delimiter:
             return None
         at = name.find(self.delimiter, len(self.prefix))
@@ -66,7 +66,7 @@ class Page:
 
 
 def read_page(database: sqlite3.Connection, bucket: str, wanted: ListingQuery) -> Page:
-    """In the order of the names' bytes, which is also how SQLite and Python compare them."""
+    """Return one page, in the byte order of the names; SQLite and Python compare texts in this order."""
     page = Page()
     for name, generation, resource in _rows(database, bucket, wanted):
         folder = wanted.folder(name)
@@ -101,7 +101,7 @@ def _rows(database: sqlite3.Connection, bucket: str, wanted: ListingQuery) -> It
 
 
 def _is_true(request: Request, name: str) -> bool:
-    # Google's Python client writes True.
+    # Google's Python client sends True.
     return (request.argument(name) or "").lower() == "true"
 
 
@@ -120,7 +120,7 @@ def _read_token(text: str | None) -> tuple[str, int]:
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a regular expression: `*` stays within a folder, `**` does not."""
+    """Translate a glob into a regular expression: `*` stays within a folder, `**` does not."""
     words: dict[str, Any] = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
     expression, depth = "", 0
     for part in re.findall(r"\*\*/|\*\*|\[[^\]]+\]|.", glob, re.DOTALL):

@@ -1,4 +1,4 @@
-"""An object of the bucket: what is to be written, what was written, and the notice of it."""
+"""Objects of a bucket: new objects, stored versions, and notices of a write."""
 
 import dataclasses
 import json
@@ -20,17 +20,17 @@ _WRITABLE = (
     "metadata",
     "storageClass",
 )
-"The fields that an object's writer decides."
+"The fields that a client can write."
 
 _OF_CONTENT = ("size", "crc32c", "md5Hash", "componentCount")
-"The fields that follow from its bytes."
+"The fields that describe the content."
 
 _LONGEST_NAME_BYTES = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class NewObject:
-    """An object that is to be written."""
+    """An object that a client wants to write."""
 
     bucket: str
     name: str
@@ -46,7 +46,7 @@ class NewObject:
         return json.dumps(dataclasses.asdict(self))
 
     def check(self, current: "Version | None") -> None:
-        """Whether it may take the place of what is there.
+        """Check that the object can replace the current version.
 
         Raises:
             StorageRefusal: 400 or 412.
@@ -72,7 +72,7 @@ class Version:
     name: str
     generation: int
     resource: Mapping[str, Any]
-    "As the API shows it, without what follows from the fields above."
+    "The API's resource, without the fields that derive from those above."
 
     @classmethod
     def first(cls, announced: NewObject, content: Mapping[str, Any], generation: int) -> Self:
@@ -110,12 +110,12 @@ class Version:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What its writer said of it."""
+        """The fields that its client wrote."""
         return writable_fields(self.resource)
 
     @property
     def content(self) -> dict[str, Any]:
-        """What follows from its bytes."""
+        """The fields that describe its content."""
         return {field: self.resource[field] for field in _OF_CONTENT if field in self.resource}
 
     def check(self, conditions: Conditions) -> None:
@@ -125,7 +125,7 @@ class Version:
         conditions.check_reading(self.generation, self.metageneration)
 
     def described(self, fields: Mapping[str, Any]) -> Self:
-        """Other words about the same bytes."""
+        """Return the version with other metadata."""
         kept = {key: value for key, value in self.resource.items() if key not in _WRITABLE}
         changed = {"metageneration": str(self.metageneration + 1), "updated": timestamp()}
         return dataclasses.replace(
@@ -135,7 +135,7 @@ class Version:
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
-    """An object was written: what a bucket notification tells."""
+    """A notification that an object was written."""
 
     bucket: str
     name: str
@@ -154,7 +154,7 @@ def writable_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """As PATCH does it: null removes, objects are merge, all else is replaced (RFC 7396)."""
+    """Merge a change as PATCH does: null removes, objects are merged, all else is replaced (RFC 7396)."""
     result = dict(old)
     for key, value in change.items():
         if value is None:

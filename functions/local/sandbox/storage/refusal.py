@@ -1,10 +1,10 @@
-"""A request that is not granted, in the shape of Google's JSON errors."""
+"""Errors in the format of Google's JSON API."""
 
 from local.sandbox.wire import Response
 
 
 class StorageRefusal(Exception):
-    """Answered with its status; `google.api_core` makes the exception of it that the bridge sees."""
+    """An error to answer with; `google.api_core` turns it into the exception that the bridge sees."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)

@@ -30,21 +30,21 @@ _BATCH = ("/batch", "/batch/", "/batch/storage/v1", "/batch/storage/v1/")
 
 
 class SandboxStorage:
-    """A site over one folder, which no other process may use at the same time."""
+    """A site over one folder. No other process may use the folder at the same time."""
 
     def __init__(self, root: Path) -> None:
         self._disk = Disk(root)
         self._sessions = Sessions(self._disk)
         self._router = Router(self)
         self.on_finalize: list[Callable[[Notice], None]] = []
-        "Called after an object was written and before its writer is told, on the thread of the request."
+        "Called after an object is written and before the client is answered, on the thread of the request."
 
     def close(self) -> None:
-        """Leave the folder to the next one."""
+        """Release the folder for another process."""
         self._disk.close()
 
     def create_bucket(self, name: str) -> None:
-        """Unless it is there already."""
+        """Create a bucket if it does not exist."""
         if all(bucket["name"] != name for bucket in self._disk.buckets.all()):
             self._disk.buckets.add(name, {})
 
@@ -97,7 +97,7 @@ class SandboxStorage:
 
     @operation("GET", f"{_BUCKET}/iam/testPermissions")
     def _test_permissions(self, request: Request, bucket: str) -> Response:
-        """Whoever reaches the sandbox may do anything."""
+        """The sandbox grants every permission."""
         self._disk.buckets.get(bucket)
         granted = request.query.get("permissions", [])
         return Response.of_json({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
@@ -190,7 +190,7 @@ class SandboxStorage:
         return Response.of_json(progress | {"resource": _describe(version, request)})
 
     def _copy(self, request: Request, bucket: str, name: str, to_bucket: str, to_name: str) -> Version:
-        """What the request says of the new object replaces all that was said of the old one."""
+        """Metadata in the request replaces all metadata of the source."""
         fields = writable_fields(json_object(request.body.read()))
         with self._disk.lock:
             source = self._find_source(request, bucket, name)
@@ -291,7 +291,7 @@ def _describe(version: Version, request: Request) -> dict[str, Any]:
         "kind": "storage#object",
         "id": f"{version.bucket}/{version.name}/{generation}",
         "selfLink": f"{_base(request)}/storage/v1{path}",
-        # Google's client downloads from here, so it must be where this server is now.
+        # Google's client downloads from this address, so it must be the present address of this server.
         "mediaLink": f"{_base(request)}/download/storage/v1{path}?generation={generation}&alt=media",
         "bucket": version.bucket,
         "name": version.name,

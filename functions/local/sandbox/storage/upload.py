@@ -1,4 +1,4 @@
-"""The three ways content comes in: at once, with its description in one body, and in a session that can be resumed."""
+"""The three kinds of upload: content only, metadata and content in one body, and a resumable session."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ _BLOCK_BYTES = 256 * 1024
 
 
 class RelatedParts:
-    """A `multipart/related` body of a description and a content (RFC 2387), read as it comes."""
+    """A `multipart/related` body of metadata and content (RFC 2387), read as a stream."""
 
     def __init__(self, body: Body, content_type: str) -> None:
         header = Message()
@@ -30,11 +30,11 @@ class RelatedParts:
             raise malformed("A multipart body needs a boundary.")
         self._delimiter = b"\r\n--" + boundary.encode()
         self._body = body
-        # The first delimiter stands at the very start, without the line break the others follow.
+        # The first delimiter is at the very start, without the line break that precedes the others.
         self._held = b"\r\n"
 
     def read_description(self) -> dict[str, Any]:
-        """The JSON object of the first part; the second part's type stands in for one it lacks."""
+        """Return the JSON object of the first part; the type of the second part is the default content type."""
         self._read_until(self._delimiter)
         self._read_until(b"\r\n\r\n")
         described = json_object(self._read_until(self._delimiter))
@@ -50,7 +50,7 @@ class RelatedParts:
 
     def _blocks_until(self, mark: bytes) -> Iterator[bytes]:
         while (at := self._held.find(mark)) < 0:
-            # The mark may have begun in the last bytes held.
+            # The mark may begin in the last bytes of the buffer.
             ready = max(len(self._held) - len(mark) + 1, 0)
             if ready:
                 yield self._held[:ready]
@@ -63,7 +63,7 @@ class RelatedParts:
 
 
 def upload_in_one_request(disk: Disk, request: Request, bucket: str) -> Version:
-    """`uploadType=media` and `uploadType=multipart`."""
+    """Store an upload with `uploadType=media` or `uploadType=multipart`."""
     if request.argument("uploadType") == "multipart":
         parts = RelatedParts(request.body, request.headers.get("Content-Type", ""))
         described, blocks = parts.read_description(), parts.content()
@@ -79,26 +79,26 @@ def upload_in_one_request(disk: Disk, request: Request, bucket: str) -> Version:
 
 @dataclasses.dataclass(frozen=True)
 class UploadProgress:
-    """How far an upload has come."""
+    """The progress of an upload."""
 
     received_bytes: int
     version: Version | None = None
-    "The object, once it is whole."
+    "The object, if the upload is complete."
     is_new: bool = False
-    "It was written by this very request."
+    "True if this request wrote the object."
 
 
 class Sessions:
-    """Uploads in several requests: https://cloud.google.com/storage/docs/performing-resumable-uploads"""
+    """Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads"""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._open: dict[str, _Session] = {}
         self._lost: set[str] = set()
-        "Those whose content the disk could not hold."
+        "Sessions whose content did not fit on the disk."
 
     def begin(self, request: Request, bucket: str) -> str:
-        """The new session's id; what is refused at the end is refused here already, before the bytes come."""
+        """Create a session and return its id. Errors of the final write are reported here, before the upload."""
         described = json_object(request.body.read())
         if content_type := request.headers.get("X-Upload-Content-Type"):
             described.setdefault("contentType", content_type)
@@ -110,7 +110,7 @@ class Sessions:
         return identity
 
     def receive(self, identity: str, request: Request) -> UploadProgress:
-        """Take the next bytes, or none: then the client asks how far it has come."""
+        """Receive the next bytes, or none if the client asks for the progress."""
         session = self._session(identity)
         with session.lock:
             if session.result:
@@ -176,12 +176,12 @@ class _Session:
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
     def take(self, request: Request) -> bool:
-        """Append what is new in a request; whether the content is whole now."""
+        """Append the new bytes of a request; return True if the content is complete."""
         start, total = _content_range(request.headers.get("Content-Range"))
         if start is not None:
             if start > self.draft.size:
-                raise malformed(f"The upload has {self.draft.size} bytes, and these begin at {start}.")
-            # A chunk that is sent again, because its answer was lost, may lie before the end.
+                raise malformed(f"The upload has {self.draft.size} bytes, but the new bytes begin at {start}.")
+            # A client sends a chunk again if its answer was lost; the chunk may begin before the end.
             self.draft.append(_without_first(request.body.blocks(), self.draft.size - start))
         if total is None:
             return "Content-Range" not in request.headers
@@ -191,7 +191,7 @@ class _Session:
 
 
 def _content_range(text: str | None) -> tuple[int | None, int | None]:
-    """Where the body begins, None where it is empty; and the size of the whole, where it is known."""
+    """Return the start of the body, None if it is empty, and the total size, None if it is unknown."""
     if text is None:
         return 0, None
     match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", text)
@@ -215,7 +215,7 @@ def _new_object(request: Request, bucket: str, described: Mapping[str, Any]) -> 
 
 
 def _check_sums(draft: Draft, announced: NewObject, headers: Mapping[str, str]) -> None:
-    """Whether the content has the checksums that came with it, at the start or at the end."""
+    """Compare the content with the checksums that the client sent at the start or at the end."""
     given = {field: announced.fields.get(field) for field in ("crc32c", "md5Hash")} | _header_hashes(headers)
     for field, value in given.items():
         if value is not None and value != draft.content[field]:
@@ -223,7 +223,7 @@ def _check_sums(draft: Draft, announced: NewObject, headers: Mapping[str, str]) 
 
 
 def _header_hashes(headers: Mapping[str, str]) -> dict[str, str]:
-    """`X-Goog-Hash: crc32c=…,md5=…`, which comes with the last bytes."""
+    """`X-Goog-Hash: crc32c=…,md5=…`, sent with the last bytes."""
     pairs = [pair.strip().split("=", 1) for pair in headers.get("X-Goog-Hash", "").split(",") if "=" in pair]
     fields = {"crc32c": "crc32c", "md5": "md5Hash"}
     return {fields[name]: value for name, value in pairs if name in fields}

@@ -1,7 +1,7 @@
-"""The plain view: every live object as a file under its own name, for people to look at.
+"""The plain view: every live object as a file under its own name, for people to read.
 
-It is made of hard links to the blobs, so it costs no space, and nothing is ever read from it. A name that no file can
-have (`a//b`, `..`, a segment over 255 bytes, a name that is also another's folder) is left out.
+It consists of hard links to the blobs, so it needs no space. The sandbox never reads from it. Names that are not valid
+file names are left out: `a//b`, `..`, a segment over 255 bytes, a name that is also the folder of another object.
 """
 
 import contextlib
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 class PlainView:
-    """`root/<bucket>/<object name>`. Its callers hold the storage's lock."""
+    """The files `root/<bucket>/<object name>`. Callers must hold the storage's lock."""
 
     def __init__(self, root: Path, scratch: Path) -> None:
         self._root = root
         self._scratch = scratch
-        "Where a link is made before it takes another's place."
+        "The folder for a new link before it replaces an old one."
 
     def show(self, bucket: str, name: str, blob: Path) -> None:
         path = self._path(bucket, name)
@@ -25,7 +25,7 @@ class PlainView:
                 self._link(blob, path)
 
     def hide(self, bucket: str, name: str, blob: Path) -> None:
-        """Unless the file there is another object's, or a person's own."""
+        """Remove the file, unless it belongs to another object or to a person."""
         path = self._path(bucket, name)
         if path:
             with contextlib.suppress(OSError):
@@ -33,7 +33,7 @@ class PlainView:
                     self._remove(path)
 
     def hide_every(self, inodes: Collection[int]) -> None:
-        """All files that are these blobs; what a person has put there stays."""
+        """Remove all files that link to these blobs; other files stay."""
         for folder, subfolders, names in os.walk(self._root):
             if Path(folder) == self._root:
                 subfolders[:] = [name for name in subfolders if not name.startswith(".")]

@@ -1,4 +1,4 @@
-"""Pigment's exports: what a view, list, metric or table holds, as CSV, streamed from the rows that were imported."""
+"""Exports of views, lists, metrics and tables as CSV, streamed from the imported rows."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +14,15 @@ __all__ = ["ExportingWorkspace", "Unanswerable"]
 
 
 class ExportingWorkspace(ImportingWorkspace):
-    """A workspace whose blocks are exported."""
+    """A workspace whose blocks can be exported."""
 
     def __init__(self, root: Path | None, clock: Callable[[], float]) -> None:
         super().__init__(root, clock)
         self.view_limit_rows: int | None = None
-        "A view with more is too big to be exported; Pigment's own limit is not published."
+        "A larger view cannot be exported; Pigment does not publish its own limit."
 
     def table_of(self, application: str, name: str, file: Path, dimensions: list[str], delimiter: str = ",") -> str:
-        """A Table as a flat file shows it: a list for each dimension, a metric of numbers for every other column."""
+        """Create a Table from a flat file: a list for each dimension, and a number metric for every other column."""
         header = file.read_text(encoding="utf-8").partition("\n")[0].split(delimiter)
         columns = {
             each: BlockColumn(each, "dimension", to=self._list_of_names(application, each), missing="create")
@@ -43,11 +43,11 @@ class ExportingWorkspace(ImportingWorkspace):
         return self.block(application, name, "DimensionList", {"Name": "text"})
 
     def technical_name(self, block: str, name: str) -> str:
-        """Of a property; a metric's own is that of its block and its name."""
+        """Return the technical name of a property; for a metric, pass its block and its name."""
         return names.technical(block, name)
 
     def modality(self, block: str, name: str) -> str:
-        """The id of an item of a list."""
+        """Return the id of an item of a list."""
         return str(names.modality_id(block, name))
 
     def is_too_big(self, view: View) -> bool:
@@ -62,11 +62,19 @@ class ExportingWorkspace(ImportingWorkspace):
         return self._write_csv(self._extract_of_view(block), style.of(block))
 
     def export_list(self, block: Block, requested: ListRequest, style: Style) -> Iterator[bytes]:
-        """Raises Unanswerable."""
+        """Export a list.
+
+        Raises:
+            Unanswerable: The request does not fit the block.
+        """
         return self._write_csv(listing.for_request(block, requested, self._list_of), style.of(block))
 
     def export_grid(self, block: Block, requested: GridRequest, style: Style) -> Iterator[bytes]:
-        """A metric or a table; raises Unanswerable."""
+        """Export a metric or a table.
+
+        Raises:
+            Unanswerable: The request does not fit the block.
+        """
         metrics = self._metrics_of(block, requested)
         hidden = [each for each in dict.fromkeys(grid.filtered_metrics(requested.export_filter)) if each not in metrics]
         scenarios = [self._scenario(each) for each in requested.scenarios or ()]
@@ -100,7 +108,7 @@ class ExportingWorkspace(ImportingWorkspace):
     def _metric(self, block_id: str) -> grid.Metric:
         block = self.records.find(Block, block_id)
         if block is None or block.type != "Metric" or not block.properties:
-            raise Unanswerable(f"There is no metric {block_id}, or it has no values.")
+            raise Unanswerable(f"There is no metric {block_id} with values.")
         keys = [key for each in self.configurations(block=block.id) for key in each.key(block)]
         dimensions = [name for name, kind in block.properties.items() if kind == "dimension" or name in keys]
         value = next(name for name in block.properties if name not in dimensions)
@@ -111,7 +119,7 @@ class ExportingWorkspace(ImportingWorkspace):
         return grid.Dimension(to or block.id + name, name, block.properties[name])
 
     def _list_of(self, block: Block, name: str) -> str | None:
-        """The list whose items a property names, as its import configurations have it."""
+        """Return the list that a property refers to, according to its import configurations."""
         columns = [column for each in self.configurations(block=block.id) for column in each.columns]
         return next((column.to for column in columns if column.property == name and column.to), None)
 

@@ -1,6 +1,6 @@
-"""What the export of a metric or a table holds: dimensions as rows, metrics as columns, scenario by scenario."""
+"""The export of a metric or a table: dimensions as rows, metrics as columns, one scenario after the other."""
 
-# ruff: noqa: S608  # names are made from positions and uuids; every text from outside is quoted by literal()
+# ruff: noqa: S608  # names consist of positions and uuids; literal() quotes every text from outside
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ _ROWS_OF_ONE_METRIC = 1 << 40
 
 @dataclasses.dataclass(frozen=True)
 class Dimension:
-    """A list that metrics are given by; the metrics that name the same list share it."""
+    """A dimension of one or more metrics; metrics that refer to the same list share it."""
 
     id: str
     name: str
@@ -46,9 +46,9 @@ class Dimension:
 class Metric:
     block: Block
     dimensions: dict[Dimension, str]
-    "And the property that names its items."
+    "Each dimension, and the property that refers to its items."
     value: str
-    "The property that holds what the metric says."
+    "The property that contains the metric's values."
 
     @property
     def type(self) -> PropertyType:
@@ -57,23 +57,27 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Some metrics side by side, those first that are shown."""
+    """Several metrics side by side; the exported ones come first."""
 
     metrics: Sequence[Metric]
     shown: int
     holders: Sequence[tuple[Scenario | None, Sequence[Metric]]]
-    "By scenario, where each metric's values are."
+    "For each scenario, the blocks that contain the metrics' values."
 
     @property
     def dimensions(self) -> list[Dimension]:
         return list(dict.fromkeys(dimension for metric in self.metrics for dimension in metric.dimensions))
 
     def for_view(self) -> Extract:
-        """A view's file, by the names that people know."""
+        """Return the extract of a view, with display names."""
         return Extract(self._every_field(friendly=True), self._sources("true"))
 
     def for_request(self, requested: GridRequest) -> Extract:
-        """Raises Unanswerable."""
+        """Return the extract that a request describes.
+
+        Raises:
+            Unanswerable: The block has no such field, or a filter does not fit.
+        """
         conditions = [self._is_item(each) for each in requested.filters or ()]
         conditions += [self._filter(requested.export_filter)] if requested.export_filter else []
         friendly = bool(requested.friendly_headers)
@@ -82,7 +86,7 @@ class Grid:
         return Extract(fields, self._sources(" AND ".join(conditions) or "true"))
 
     def _every_field(self, friendly: bool) -> list[ExportedField]:
-        """Where Pigment puts the scenario is not said; here it follows the dimensions."""
+        """Pigment does not document the position of the scenario; here it follows the dimensions."""
         scenarios = [self._scenario(friendly)] if self._names_scenarios else []
         dimensions = [self._dimension(each, friendly) for each in self.dimensions]
         return [*dimensions, *scenarios, *(self._value(each, friendly) for each in self.metrics[: self.shown])]
@@ -127,7 +131,7 @@ class Grid:
         return [f"({self._rows(scenario, metrics)}) WHERE {condition}" for scenario, metrics in self.holders]
 
     def _rows(self, scenario: Scenario | None, holders: Sequence[Metric]) -> str:
-        """A row for every cell that a shown metric has; as metrics are filled, not as their lists are sorted."""
+        """Return a row for every cell of an exported metric, in the order of import, not in the order of the lists."""
         name = literal(scenario.name) if scenario else "NULL"
         cells = [self._cells(n, metric) for n, metric in enumerate(holders)]
         if len(cells) == 1:
@@ -169,7 +173,7 @@ class Grid:
                 return self._is_item(dimension)
             case RequestedValueFilter() as value:
                 return self._compares(value)
-        raise Unanswerable(f"A filter of the type {requested.type} says what it filters in {requested.type.lower()!r}.")
+        raise Unanswerable(f"A filter of the type {requested.type} needs the field {requested.type.lower()!r}.")
 
     def _is_item(self, requested: RequestedDimensionFilter) -> str:
         """The description: only rows where the target dimension is defined will be filtered by this."""
@@ -188,7 +192,7 @@ class Grid:
 
 
 def filtered_metrics(requested: RequestedFilter | None) -> Iterable[str]:
-    """The metrics whose values a filter looks at."""
+    """Return the metrics that a filter compares."""
     if requested:
         for each in (*(requested.all_of or ()), *(requested.any_of or ())):
             yield from filtered_metrics(each)
@@ -203,7 +207,7 @@ def _property(metric: Metric, name: str) -> str:
 def _condition(value: str, kind: PropertyType, requested: RequestedCondition) -> str:
     if requested.type == "IsNotBlank":
         if requested.value is not None:
-            raise Unanswerable("IsNotBlank compares with nothing.")
+            raise Unanswerable("IsNotBlank does not accept a value.")
         return f"{value} IS NOT NULL"
     return f"coalesce({value} {_OPERATORS[requested.type]} {_operand(kind, requested)}, false)"
 
@@ -219,7 +223,7 @@ def _operand(kind: PropertyType, requested: RequestedCondition) -> str:
             try:
                 return f"DATE {literal(dt.date.fromisoformat(text).isoformat())}"
             except ValueError:
-                raise Unanswerable(f"{text} is no date.") from None
+                raise Unanswerable(f"{text} is not a date.") from None
         case "text" | "dimension", str() as text:
             return literal(text)
-    raise Unanswerable(f"A {kind} is not compared with {requested.value!r}.")
+    raise Unanswerable(f"A {kind} cannot be compared with {requested.value!r}.")

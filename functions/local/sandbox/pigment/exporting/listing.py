@@ -1,4 +1,4 @@
-"""What the export of a list holds: one row per item, one column per property."""
+"""The export of a list: one row per item, one column per property."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,20 @@ from local.sandbox.pigment.exporting.request_bodies import ListRequest, Requeste
 from local.sandbox.pigment.model import Block
 
 ListOf = Callable[[Block, str], str | None]
-"The list whose items a property of a block names."
+"Returns the list that a property of a block refers to."
 
 
 def for_view(block: Block) -> Extract:
-    """A view's file: every property by the name that people know, in the block's order."""
+    """Return the extract of a view: every property by its display name, in the block's order."""
     return Extract(_fields(block, list(block.properties), friendly=True), [_source(block, [])])
 
 
 def for_request(block: Block, requested: ListRequest, list_of: ListOf) -> Extract:
-    """Raises Unanswerable."""
+    """Return the extract that a request describes.
+
+    Raises:
+        Unanswerable: The list has no such property or dimension.
+    """
     by_technical_name = {names.technical(block.id, name): name for name in block.properties}
     wanted = requested.property_technical_names
     unknown = set(wanted or ()) - set(by_technical_name)

@@ -1,4 +1,4 @@
-"""The names that Pigment gives by itself; here they follow from what they name, so that they never change."""
+"""Names and ids that Pigment generates. Here they are derived from the named object, so they never change."""
 
 import hashlib
 import re
@@ -11,18 +11,18 @@ _SUFFIX_LETTERS = string.ascii_uppercase + string.digits
 
 
 def technical(owner: str, name: str) -> str:
-    """The technical name of a property, dimension or metric: `origin_GDBAK8`."""
+    """Return the technical name of a property, dimension or metric: `origin_GDBAK8`."""
     number = int.from_bytes(hashlib.sha256(f"{owner} {name}".encode()).digest())
     suffix = "".join(_SUFFIX_LETTERS[number // 36**place % 36] for place in range(6))
     return f"{re.sub('[^a-z0-9]+', '_', name.lower())}_{suffix}"
 
 
 def modality_id(block: str, name: str) -> UUID:
-    """The id of an item of a list, by the first property of the list."""
+    """Return the id of an item of a list, from the list's first property."""
     return UUID(hashlib.md5(f"{block}{name}".encode(), usedforsecurity=False).hexdigest())
 
 
 def is_modality(block: str, name: str, wanted: list[UUID]) -> str:
-    """SQL for whether the item that `name` gives is one of those."""
+    """Return an SQL condition: the item in the column `name` is one of those wanted."""
     ids = ", ".join(literal(each.hex) for each in wanted) or "NULL"
     return f"md5({literal(block)} || CAST({name} AS VARCHAR)) IN ({ids})"

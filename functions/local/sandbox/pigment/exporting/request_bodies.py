@@ -1,4 +1,4 @@
-"""What an export may ask for, in the words of Pigment's API description; a field it does not know is refused."""
+"""Bodies of export requests, with the names of Pigment's API description. Unknown fields are refused."""
 
 from typing import Literal
 from uuid import UUID
@@ -43,7 +43,7 @@ class RequestedFilter(_RequestBody, frozen=True):
 
 
 class RequestedField(_RequestBody, frozen=True):
-    """One column of a table's file; a scenario's has no source."""
+    """One column of a table's file; the scenario column has no source."""
 
     type: Literal["DimensionField", "ScenarioField", "ValueField"]
     source_id: UUID | None
@@ -76,4 +76,4 @@ class TableRequest(GridRequest, frozen=True):
 
 
 class Unanswerable(ValueError):
-    """It is well-formed, and the block has no such thing."""
+    """The request is well-formed, but it does not fit the block."""

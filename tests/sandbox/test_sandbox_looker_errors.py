@@ -39,33 +39,33 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, told["message"]
 
 
-def test_a_wrong_pair_is_not_found(client: Client) -> None:
+def test_wrong_credentials_are_not_found(client: Client) -> None:
     assert refusal(client.post("login", data={"client_id": "sandbox-client", "client_secret": "wrong"}))[0] == 404
     assert refusal(client.post("login"))[0] == 404
 
 
-def test_the_pair_may_still_stand_in_the_address(client: Client) -> None:
+def test_credentials_may_be_in_the_address(client: Client) -> None:
     pair = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
     answer = client.post("login", params=pair).json()
     assert answer["token_type"] == "Bearer"
     assert answer["expires_in"] == 600
 
 
-def test_a_rotated_secret_counts_at_once(client: Client) -> None:
+def test_a_rotated_secret_is_valid_immediately(client: Client) -> None:
     client.looker.client_secret = "new"
     client.log_in()
     assert client.get("user").status_code == 200
 
 
 @pytest.mark.parametrize("header", [None, "token wrong", "Basic abc", "Bearer", ""])
-def test_without_a_good_token_nothing_is_told(client: Client, header: str | None) -> None:
+def test_a_valid_token_is_required(client: Client, header: str | None) -> None:
     client.session.headers.pop("Authorization")
     if header is not None:
         client.session.headers["Authorization"] = header
     assert refusal(client.get("user"))[0] == 401
 
 
-def test_both_spellings_of_the_token_are_good(client: Client) -> None:
+def test_both_token_schemes_are_accepted(client: Client) -> None:
     token = str(client.session.headers["Authorization"]).removeprefix("token ")
     client.session.headers["Authorization"] = f"Bearer {token}"
     assert client.get("user").status_code == 200
@@ -89,7 +89,7 @@ def test_a_token_ends_with_logout(client: Client, path: str) -> None:
     assert client.get("user").status_code == 401
 
 
-def test_whether_it_is_up_needs_no_token(client: Client) -> None:
+def test_alive_needs_no_token(client: Client) -> None:
     answer = requests.get(f"{client.server.url}/alive", timeout=30)
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -109,11 +109,11 @@ def test_whether_it_is_up_needs_no_token(client: Client) -> None:
         "../3.1/looks",
     ],
 )
-def test_what_is_not_there_is_not_found(client: Client, path: str) -> None:
+def test_a_missing_object_is_not_found(client: Client, path: str) -> None:
     assert refusal(client.get(path)) == (404, "Not found")
 
 
-def test_an_explore_that_is_not_there_is_not_found(client: Client) -> None:
+def test_a_missing_explore_is_not_found(client: Client) -> None:
     assert client.run(["orders.id"], view="nothing").status_code == 404
 
 
@@ -121,7 +121,7 @@ def test_the_documentation_address_names_status_and_operation(client: Client) ->
     assert client.get("looks/2").json()["documentation_url"].endswith("/err/4.0/404/get/looks/:look_id")
 
 
-def test_a_body_that_is_no_json_object_is_refused(client: Client) -> None:
+def test_a_body_must_be_a_json_object(client: Client) -> None:
     json = {"Content-Type": "application/json"}
     assert refusal(client.post("queries", data="{", headers=json))[0] == 400
     assert refusal(client.post("queries", data="[]", headers=json))[0] == 400
@@ -138,13 +138,13 @@ def test_a_body_that_is_no_json_object_is_refused(client: Client) -> None:
         ({"model": "shop", "view": "orders", "limit": "many"}, "limit"),
     ],
 )
-def test_a_query_that_is_no_query_is_told_field_by_field(client: Client, query: dict[str, object], field: str) -> None:
+def test_an_invalid_query_is_refused_with_its_field(client: Client, query: dict[str, object], field: str) -> None:
     answer = client.post("queries", json=query)
     assert refusal(answer) == (422, "Validation Failed")
     assert [fault["field"] for fault in answer.json()["errors"]] == [field]
 
 
-def test_a_limit_that_is_no_number_is_told(client: Client) -> None:
+def test_a_limit_must_be_a_number(client: Client) -> None:
     answer = client.get("looks/1/run/csv", limit="all")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "limit"
@@ -171,7 +171,7 @@ def test_an_unknown_format_is_refused(client: Client) -> None:
     assert refusal(client.get("looks/1/run/xlsx"))[0] == 400
 
 
-def test_a_role_shows_what_the_user_may_do(client: Client) -> None:
+def test_a_role_shows_the_permissions_of_the_user(client: Client) -> None:
     client.looker.permissions = {"access_data"}
     (role_id,) = client.get("user", fields="id,role_ids").json()["role_ids"]
     role = client.get(f"roles/{role_id}").json()

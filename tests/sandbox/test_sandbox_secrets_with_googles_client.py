@@ -1,4 +1,4 @@
-"""Google's own client cannot tell the sandbox's Secret Manager from Google's."""
+"""Google's own client works with the sandbox's Secret Manager."""
 
 import contextlib
 import os
@@ -35,13 +35,13 @@ def value_of(client: Any, name: str, version: str = "latest") -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """So that a change within one tick of the file system's clock is still seen."""
+    """Write a file so that a change within one tick of the file system's clock is detected."""
     path.write_text(text)
     after = path.stat().st_mtime_ns + 1_000_000
     os.utime(path, ns=(after, after))
 
 
-def test_the_newest_version_and_each_older_one_are_given() -> None:
+def test_every_version_is_accessible() -> None:
     secrets = SandboxSecrets({"key": "first"})
     assert secrets.put("key", "zweite 🗝") == 2
     with client_of(secrets) as client:
@@ -72,12 +72,12 @@ def test_versions_are_listed_newest_first_in_pages_and_by_state() -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing/versions/latest", "key/versions/2", "key/versions/0", "key/versions/x"])
-def test_what_is_not_there_is_not_found(name: str) -> None:
+def test_a_missing_object_is_not_found(name: str) -> None:
     with client_of(SandboxSecrets({"key": "value"})) as client, pytest.raises(exceptions.NotFound):
         client.access_secret_version(name=f"{PARENT}/{name}")
 
 
-def test_a_disabled_version_is_not_given() -> None:
+def test_a_disabled_version_is_not_accessible() -> None:
     secrets = SandboxSecrets({"key": "value"})
     secrets.disable("key", 1)
     with client_of(secrets) as client, pytest.raises(exceptions.BadRequest, match="DISABLED"):
@@ -103,7 +103,7 @@ def test_it_fails_on_demand() -> None:
         assert value_of(client, "key") == "value"
 
 
-def test_a_file_gives_each_value_as_it_stands(tmp_path: Path) -> None:
+def test_values_of_a_file_are_read_unchanged(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     write(
         path,
@@ -125,7 +125,7 @@ def test_a_file_gives_each_value_as_it_stands(tmp_path: Path) -> None:
         assert value_of(client, "empty") == ""
 
 
-def test_a_changed_file_makes_a_version_of_each_new_value(tmp_path: Path) -> None:
+def test_a_changed_file_adds_a_version_for_each_new_value(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     write(path, "rotated=old\nsame=1\nremoved=x\n")
     with client_of(SandboxSecrets.from_file(path)) as client:
@@ -140,7 +140,7 @@ def test_a_changed_file_makes_a_version_of_each_new_value(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("line", ["hunter2", "=hunter2", "two words=hunter2", "export KEY=hunter2", "ключ=hunter2"])
-def test_a_malformed_line_is_named_by_its_number_and_never_shown(tmp_path: Path, line: str) -> None:
+def test_a_malformed_line_is_reported_by_number_and_never_shown(tmp_path: Path, line: str) -> None:
     path = tmp_path / ".env"
     write(path, f"good=1\n\n{line}\n")
     with pytest.raises(MalformedLine) as raised:
@@ -149,7 +149,7 @@ def test_a_malformed_line_is_named_by_its_number_and_never_shown(tmp_path: Path,
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_file_that_becomes_malformed_fails_loudly_until_it_is_mended(tmp_path: Path) -> None:
+def test_a_malformed_file_fails_until_it_is_fixed(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     write(path, "key=1\n")
     with client_of(SandboxSecrets.from_file(path)) as client:

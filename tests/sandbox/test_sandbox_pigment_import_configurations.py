@@ -1,4 +1,4 @@
-"""Append, update, clear, metric cells: the configuration decides, and a failed import leaves nothing behind."""
+"""Append, update, clear and metric cells follow the configuration, and a failed import changes nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ def caller() -> Iterator[Caller]:
 
 
 def counts(ended: SandboxImport) -> tuple[int, int, int]:
-    """Inserted, updated, deleted."""
+    """Return the numbers of inserted, updated and deleted rows."""
     assert ended.report, ended.errors
     summary = ended.report.summary
     return summary.inserted_count, summary.updated_count, summary.deleted_count
@@ -26,7 +26,7 @@ def origins(caller: Caller, configuration: str) -> dict[str, Any]:
     return {row["Id"]: row["Origin"] for row in caller.pigment.rows(configuration)}
 
 
-def test_a_transaction_list_appends_and_so_doubles_what_is_sent_twice(caller: Caller) -> None:
+def test_a_transaction_list_appends_a_repeated_file_again(caller: Caller) -> None:
     configuration = caller.flights()
     for _ in range(2):
         assert counts(caller.imported(configuration, "Id,Origin\n1,JFK\n")) == (1, 0, 0)
@@ -62,7 +62,7 @@ def test_clearing_the_entire_list_deletes_all_of_it_even_for_a_header_alone(call
     assert caller.pigment.count(configuration) == 0
 
 
-def test_clearing_with_a_unique_id_deletes_what_the_file_lacks(caller: Caller) -> None:
+def test_clearing_with_a_unique_id_deletes_rows_missing_from_the_file(caller: Caller) -> None:
     configuration = caller.flights(unique=["Id"], clear="all")
     caller.imported(configuration, "Id,Origin\n1,JFK\n2,LGA\n")
     assert counts(caller.imported(configuration, "Id,Origin\n2,EWR\n3,ORY\n")) == (1, 1, 1)
@@ -85,7 +85,7 @@ def test_a_dimension_list_updates_by_the_property_that_names_its_items(caller: C
     assert counts(caller.imported(configuration, "Code,City\nJFK,New York\nORY,Paris\n")) == (1, 1, 0)
 
 
-def test_a_metrics_cells_are_overwritten_and_the_last_value_stays(caller: Caller) -> None:
+def test_cells_of_a_metric_are_overwritten_by_the_last_value(caller: Caller) -> None:
     application = caller.pigment.application("Airline")
     airports = caller.pigment.block(application, "Airports", "DimensionList", {"Code": "text"})
     caller.pigment.items(airports, ["JFK", "LGA"])
@@ -107,15 +107,13 @@ def test_a_metrics_cells_are_overwritten_and_the_last_value_stays(caller: Caller
     [
         ("Id,From\n1,JFK\n", "InvalidColumns", "Origin: missing. The file's columns: Id, From."),
         ("Id;Origin\n1;JFK\n", "InvalidColumns", "Id, Origin: missing. The file's columns: Id;Origin."),
-        ("Id,Origin,Id\n1,JFK,2\n", "InvalidColumns", "Id: there more than once. The file's columns: Id, Origin, Id."),
+        ("Id,Origin,Id\n1,JFK,2\n", "InvalidColumns", "Id: occurs more than once. The file's columns: Id, Origin, Id."),
         ("", "EmptyFile", "The file is empty."),
         (b"Id,Origin\xff\n", "InvalidEncoding", "The header is not encoded in UTF-8."),
         ('Id,Origin\n1,"JFK\n2,LGA\n', "InvalidFile", "Line 2: a quoted value is malformed."),
     ],
 )
-def test_a_file_that_does_not_fit_fails_and_clears_nothing(
-    caller: Caller, csv: str | bytes, name: str, told: str
-) -> None:
+def test_an_unsuitable_file_fails_and_clears_nothing(caller: Caller, csv: str | bytes, name: str, told: str) -> None:
     configuration = caller.flights(clear="all")
     caller.imported(configuration, "Id,Origin\n9,ORY\n")
     ended = caller.imported(configuration, csv)
@@ -126,16 +124,16 @@ def test_a_file_that_does_not_fit_fails_and_clears_nothing(
 @pytest.mark.parametrize(
     ("kind", "columns", "options", "told"),
     [
-        ("Table", ["A"], {}, "a Table takes no imports"),
+        ("Table", ["A"], {}, "a Table cannot be imported into"),
         ("TransactionList", ["A", "A"], {}, "two columns share a header"),
         ("TransactionList", ["A"], {"unique": ["B"]}, "no column fills B"),
         ("TransactionList", ["A"], {"clear": "scope"}, "clear and scope go together"),
         ("DimensionList", ["A"], {"clear": "all"}, "a DimensionList cannot be cleared"),
         ("Metric", ["A"], {}, "a Metric needs dimension columns"),
-        ("TransactionList", [BlockColumn("A", "dimension")], {}, "says which list it names"),
+        ("TransactionList", [BlockColumn("A", "dimension")], {}, "needs `to`"),
     ],
 )
-def test_a_configuration_that_cannot_work_is_not_saved(
+def test_an_invalid_configuration_is_not_saved(
     caller: Caller, kind: Any, columns: list[Any], options: dict[str, Any], told: str
 ) -> None:
     block = caller.pigment.block(caller.pigment.application("Airline"), kind, kind)

@@ -1,4 +1,4 @@
-"""Looker's caps: 500, 5,000 and 100,000 rows, and none for a query that streams (its page "Downloading content")."""
+"""Looker's row limits: 500, 5,000 and 100,000, and none for a query that streams (page "Downloading content")."""
 
 import json
 import pathlib
@@ -33,25 +33,25 @@ def count(client: Client, look: int, **parameters: int) -> int:
     return client.get(f"looks/{look}/run/csv", **parameters).text.count("\n") - 1
 
 
-def test_a_query_that_says_nothing_gets_500(client: Client) -> None:
+def test_the_default_limit_is_500(client: Client) -> None:
     assert count(client, 1) == 500
 
 
-def test_the_parameter_wins_over_the_query(client: Client) -> None:
+def test_the_parameter_overrides_the_query(client: Client) -> None:
     assert count(client, 2) == 7
     assert count(client, 2, limit=9) == 9
 
 
-def test_all_rows_come_for_minus_one(client: Client) -> None:
+def test_a_limit_of_minus_one_returns_all_rows(client: Client) -> None:
     assert count(client, 2, limit=-1) == ROWS
     assert len(client.rows(["orders.id"], limit="-1")) == ROWS
 
 
-def test_a_number_gets_at_most_100_000(client: Client) -> None:
+def test_the_highest_limit_is_100_000(client: Client) -> None:
     assert count(client, 1, limit=ROWS) == 100_000
 
 
-def test_without_the_permission_5_000_are_the_end(client: Client) -> None:
+def test_the_highest_limit_without_the_permission_is_5_000(client: Client) -> None:
     client.looker.permissions = {"access_data", "download_with_limit"}
     assert count(client, 1, limit=-1) == 5_000
     assert count(client, 1, limit=20_000) == 5_000
@@ -64,7 +64,7 @@ def test_without_the_permission_5_000_are_the_end(client: Client) -> None:
         {"row_total": "right"},
     ],
 )
-def test_what_cannot_stream_is_cut_to_5_000(client: Client, hindrance: dict[str, str]) -> None:
+def test_a_query_that_cannot_stream_returns_5_000_rows(client: Client, hindrance: dict[str, str]) -> None:
     assert len(client.rows(["orders.id"], limit="-1", **hindrance)) == 5_000
 
 

@@ -1,4 +1,4 @@
-"""Google's own client cannot tell the sandbox's Cloud Storage from Google's."""
+"""Google's own client works with the sandbox's Cloud Storage."""
 
 import base64
 import gzip
@@ -29,7 +29,7 @@ def cloud(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.mark.skipif(not REFERENCE, reason="BRIDGE_REFERENCE names no folder with storage/conformance.py")
-def test_every_check_of_the_conformance_script_says_yes(cloud: Running) -> None:
+def test_every_check_of_the_conformance_script_passes(cloud: Running) -> None:
     script = Path(REFERENCE or "") / "storage" / "conformance.py"
     ended = subprocess.run(
         [sys.executable, script],
@@ -75,7 +75,7 @@ def test_of_sixteen_racing_writers_each_generation_is_replaced_once(cloud: Runni
     assert cloud.bucket.blob("count").download_as_text() == "16"
 
 
-def test_a_create_that_is_retried_after_its_answer_was_lost_meets_its_own_object(cloud: Running) -> None:
+def test_a_create_retried_after_a_lost_answer_finds_its_own_object(cloud: Running) -> None:
     cloud.server.fault("POST /upload/", reset_after=True)
     with pytest.raises(exceptions.PreconditionFailed):
         cloud.bucket.blob("once").upload_from_string("mine", if_generation_match=0)
@@ -89,7 +89,7 @@ def test_a_refusal_on_demand_is_retried_by_the_client(cloud: Running) -> None:
     assert cloud.bucket.blob("a").download_as_text() == "1"
 
 
-def test_a_chunk_that_is_sent_again_is_taken_once(cloud: Running) -> None:
+def test_a_repeated_chunk_is_stored_once(cloud: Running) -> None:
     content = os.urandom(1024 * 1024)
     fault = cloud.server.fault("PUT /upload/", reset_after=True)
     with cloud.bucket.blob("chunks").open("wb", chunk_size=256 * 1024) as file:
@@ -98,7 +98,7 @@ def test_a_chunk_that_is_sent_again_is_taken_once(cloud: Running) -> None:
     assert cloud.bucket.blob("chunks").download_as_bytes() == content
 
 
-def test_a_session_tells_how_far_it_has_come(cloud: Running) -> None:
+def test_a_session_reports_its_progress(cloud: Running) -> None:
     begun = requests.post(cloud.objects_url, params={"uploadType": "resumable", "name": "long"}, timeout=5)
     session = begun.headers["Location"]
     first = requests.put(session, b"abcd", headers={"Content-Range": "bytes 0-3/*"}, timeout=5)
@@ -114,7 +114,7 @@ def test_a_session_tells_how_far_it_has_come(cloud: Running) -> None:
     assert cloud.bucket.blob("long").download_as_bytes() == b"abcdef"
 
 
-def test_a_session_that_was_cancelled_is_gone(cloud: Running) -> None:
+def test_a_cancelled_session_is_not_found(cloud: Running) -> None:
     begun = requests.post(cloud.objects_url, params={"uploadType": "resumable", "name": "never"}, timeout=5)
     session = begun.headers["Location"]
     requests.put(session, b"abcd", headers={"Content-Range": "bytes 0-3/*"}, timeout=5)
@@ -145,14 +145,14 @@ def test_content_that_differs_from_its_announced_checksum_is_refused(cloud: Runn
         ("lines=1-2", 200, b"0123456789"),
     ],
 )
-def test_a_range_gives_its_bytes(cloud: Running, wanted: str, status: int, content: bytes) -> None:
+def test_a_range_returns_its_bytes(cloud: Running, wanted: str, status: int, content: bytes) -> None:
     cloud.bucket.blob("digits").upload_from_string(b"0123456789")
     url = f"{cloud.server.url}/storage/v1/b/bucket/o/digits?alt=media"
     answer = requests.get(url, headers={"Range": wanted}, timeout=5)
     assert (answer.status_code, answer.content) == (status, content)
 
 
-def test_a_range_behind_the_end_is_refused(cloud: Running) -> None:
+def test_a_range_beyond_the_end_is_refused(cloud: Running) -> None:
     cloud.bucket.blob("digits").upload_from_string(b"0123456789")
     with pytest.raises(exceptions.RequestRangeNotSatisfiable):
         cloud.bucket.blob("digits").download_as_bytes(start=10, end=12)
@@ -168,7 +168,7 @@ def test_every_object_has_the_checksums_of_its_bytes(cloud: Running) -> None:
     assert answer.headers["X-Goog-Hash"] == f"crc32c={blob.crc32c},md5={blob.md5_hash}"
 
 
-def test_gzip_is_unpacked_for_a_client_that_does_not_take_it(cloud: Running) -> None:
+def test_gzip_is_unpacked_for_a_client_that_does_not_accept_it(cloud: Running) -> None:
     rows = b"a,b\n" * 500_000
     blob = cloud.bucket.blob("rows.csv.gz")
     blob.content_encoding = "gzip"
@@ -179,7 +179,7 @@ def test_gzip_is_unpacked_for_a_client_that_does_not_take_it(cloud: Running) -> 
     assert gzip.decompress(blob.download_as_bytes(raw_download=True)) == rows
 
 
-def test_a_listing_goes_through_pages_of_items_and_folders(cloud: Running) -> None:
+def test_a_listing_has_pages_of_items_and_folders(cloud: Running) -> None:
     names = ["in/a/1", "in/a/2", "in/b/1", "in/c", "in/d/1", "in/é", "out/x"]
     for name in names:
         cloud.bucket.blob(name).upload_from_string("")
@@ -202,7 +202,7 @@ def test_a_listing_goes_through_pages_of_items_and_folders(cloud: Running) -> No
         ("?.csv", {"a.csv"}),
     ],
 )
-def test_a_glob_finds_its_names(cloud: Running, glob: str, found: set[str]) -> None:
+def test_a_glob_selects_names(cloud: Running, glob: str, found: set[str]) -> None:
     for name in ("a.csv", "x/b.csv", "x/y/c.csv"):
         cloud.bucket.blob(name).upload_from_string("")
     assert {blob.name for blob in cloud.client.list_blobs("bucket", match_glob=glob)} == found
@@ -240,7 +240,7 @@ def test_an_object_may_be_rewritten_onto_itself(cloud: Running, tmp_path: Path) 
     assert (tmp_path / "bucket" / "same").read_text() == "x"
 
 
-def test_a_composed_object_has_no_md5_and_may_hold_itself(cloud: Running) -> None:
+def test_a_composed_object_has_no_md5_and_may_contain_itself(cloud: Running) -> None:
     log, line = cloud.bucket.blob("log"), cloud.bucket.blob("line")
     log.upload_from_string("a")
     line.upload_from_string("b")
@@ -249,7 +249,7 @@ def test_a_composed_object_has_no_md5_and_may_hold_itself(cloud: Running) -> Non
     assert (read.download_as_text(), read.md5_hash, read.component_count) == ("ab", None, 2)
 
 
-def test_an_older_version_is_kept_where_the_bucket_keeps_versions(cloud: Running) -> None:
+def test_a_versioned_bucket_keeps_older_versions(cloud: Running) -> None:
     cloud.bucket.versioning_enabled = True
     cloud.bucket.patch()
     blob = cloud.bucket.blob("kept")
@@ -264,7 +264,7 @@ def test_an_older_version_is_kept_where_the_bucket_keeps_versions(cloud: Running
     assert cloud.bucket.get_blob("kept", generation=first) is None
 
 
-def test_a_batch_reports_each_part_by_itself(cloud: Running) -> None:
+def test_a_batch_reports_each_part(cloud: Running) -> None:
     cloud.bucket.blob("there").upload_from_string("")
     with cloud.client.batch(raise_exception=False) as batch:
         cloud.bucket.blob("missing").delete()
@@ -273,7 +273,7 @@ def test_a_batch_reports_each_part_by_itself(cloud: Running) -> None:
     assert not cloud.bucket.blob("there").exists()
 
 
-def test_a_written_object_is_noticed_once_and_after_it_is_there(cloud: Running) -> None:
+def test_a_write_notifies_once_and_after_the_object_exists(cloud: Running) -> None:
     seen: list[tuple[Notice, bool]] = []
     cloud.site.on_finalize.append(lambda notice: seen.append((notice, cloud.bucket.blob(notice.name).exists())))
     blob = cloud.bucket.blob("inbox/a")
@@ -290,7 +290,7 @@ def test_a_written_object_is_noticed_once_and_after_it_is_there(cloud: Running) 
     assert seen[0][0] == Notice("bucket", "inbox/a", blob.generation, 5, {"relay": "a"})
 
 
-def test_buckets_are_made_listed_changed_and_removed(cloud: Running) -> None:
+def test_buckets_are_created_listed_changed_and_deleted(cloud: Running) -> None:
     made = cloud.client.create_bucket("another-one")
     assert [bucket.name for bucket in cloud.client.list_buckets()] == ["another-one", "bucket"]
     made.labels = {"team": "planning"}
@@ -303,7 +303,7 @@ def test_buckets_are_made_listed_changed_and_removed(cloud: Running) -> None:
     assert cloud.client.lookup_bucket("another-one") is None
 
 
-def test_a_bucket_is_made_once_and_only_under_a_name_that_google_takes(cloud: Running) -> None:
+def test_a_bucket_needs_a_valid_unused_name(cloud: Running) -> None:
     with pytest.raises(exceptions.Conflict):
         cloud.client.create_bucket("bucket")
     with pytest.raises(exceptions.BadRequest):
@@ -322,7 +322,7 @@ def test_an_unknown_bucket_is_not_found(cloud: Running) -> None:
             use()
 
 
-def test_notification_configurations_come_and_go(cloud: Running) -> None:
+def test_notification_configurations_are_created_and_deleted(cloud: Running) -> None:
     made = cloud.bucket.notification(topic_name="inbox", topic_project="a-project", blob_name_prefix="inbox/")
     made.create()
     (listed,) = cloud.bucket.list_notifications()

@@ -1,4 +1,4 @@
-"""Users and their logins, dashboards, folders and projects, as Looker's description and the connector guide say."""
+"""Users and their logins, dashboards, folders and projects, as in Looker's API description and connector guide."""
 
 import pathlib
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def faults(answer: requests.Response) -> list[tuple[str, str]]:
     return [(fault["field"], fault["code"]) for fault in told["errors"]]
 
 
-def crowd(client: Client, count: int) -> None:
+def add_users(client: Client, count: int) -> None:
     for number in range(count):
         client.looker.people.add(f"User {number}", "Zeta" if number % 2 else "Alpha", f"{number}@example.com")
 
@@ -43,10 +43,10 @@ def ids(answer: requests.Response) -> list[str]:
     return [user["id"] for user in answer.json()]
 
 
-# The guide: list, create, read back.
+# The connector guide: list, create, read.
 
 
-def test_a_user_is_listed_created_and_read_back(client: Client) -> None:
+def test_users_are_listed_created_and_read(client: Client) -> None:
     assert ids(client.get("users")) == ["1"]
 
     created = client.post("users", json=ADA).json()
@@ -54,11 +54,11 @@ def test_a_user_is_listed_created_and_read_back(client: Client) -> None:
 
     assert read == created
     assert (read["display_name"], read["is_disabled"]) == ("Ada Lovelace", False)
-    assert read["email"] is None  # it comes with a login by e-mail, and cannot be written here
+    assert read["email"] is None  # an e-mail login sets it; it cannot be written here
     assert ids(client.get("users")) == ["1", created["id"]]
 
 
-def test_a_login_by_email_gives_a_user_its_address(client: Client) -> None:
+def test_an_email_login_sets_the_address_of_a_user(client: Client) -> None:
     user = client.post("users", json=ADA).json()["id"]
 
     login = client.post(f"users/{user}/credentials_email", json={"email": "ada@example.com"}).json()
@@ -68,7 +68,7 @@ def test_a_login_by_email_gives_a_user_its_address(client: Client) -> None:
     assert client.get(f"users/{user}", fields="email").json() == {"email": "ada@example.com"}
 
 
-def test_a_user_is_changed_where_it_is_said_and_nowhere_else(client: Client) -> None:
+def test_an_update_changes_only_the_given_fields(client: Client) -> None:
     user = client.post("users", json=ADA).json()["id"]
 
     changed = change(client, "PATCH", f"users/{user}", {"last_name": None, "is_disabled": True, "id": "99"}).json()
@@ -78,7 +78,7 @@ def test_a_user_is_changed_where_it_is_said_and_nowhere_else(client: Client) -> 
     assert changed["display_name"] is None
 
 
-def test_a_deleted_user_is_gone(client: Client) -> None:
+def test_a_deleted_user_is_not_found(client: Client) -> None:
     user = client.post("users", json=ADA).json()["id"]
 
     assert change(client, "DELETE", f"users/{user}").status_code == 204
@@ -86,11 +86,11 @@ def test_a_deleted_user_is_gone(client: Client) -> None:
     assert change(client, "DELETE", f"users/{user}").status_code == 404
 
 
-def test_nobody_deletes_himself(client: Client) -> None:
+def test_a_user_cannot_delete_itself(client: Client) -> None:
     assert change(client, "DELETE", "users/1").status_code == 403
 
 
-def test_the_secret_of_a_new_key_is_told_once(client: Client) -> None:
+def test_the_secret_of_new_credentials_is_shown_once(client: Client) -> None:
     created = client.post("users/1/credentials_api3").json()
 
     assert created["client_secret"]
@@ -99,11 +99,11 @@ def test_the_secret_of_a_new_key_is_told_once(client: Client) -> None:
     assert "client_secret" not in kept
 
 
-# What does not fit.
+# Validation.
 
 
 @pytest.mark.parametrize("body", [{"first_name": 5}, {"is_disabled": "yes"}, {"locale": []}])
-def test_a_field_of_the_wrong_kind_is_named(client: Client, body: dict[str, Any]) -> None:
+def test_a_field_of_the_wrong_type_is_refused(client: Client, body: dict[str, Any]) -> None:
     (field,) = body
     assert faults(client.post("users", json=body)) == [(field, "invalid")]
     assert faults(change(client, "PATCH", "users/1", body)) == [(field, "invalid")]
@@ -113,16 +113,16 @@ def test_a_field_of_the_wrong_kind_is_named(client: Client, body: dict[str, Any]
 @pytest.mark.parametrize(
     ("email", "code"), [("", "missing_field"), ("nobody", "invalid"), ("SANDBOX@example.com", "already_exists")]
 )
-def test_an_address_has_to_be_one_and_nobody_elses(client: Client, email: str, code: str) -> None:
+def test_an_address_must_be_valid_and_unused(client: Client, email: str, code: str) -> None:
     user = client.post("users", json=ADA).json()["id"]
     assert faults(client.post(f"users/{user}/credentials_email", json={"email": email})) == [("email", code)]
 
 
-def test_a_user_has_one_login_by_email(client: Client) -> None:
+def test_a_user_has_at_most_one_email_login(client: Client) -> None:
     assert client.post("users/1/credentials_email", json={"email": "new@example.com"}).status_code == 409
 
 
-def test_without_being_administrator_people_are_names_and_nothing_is_changed(client: Client) -> None:
+def test_users_without_administrator_rights_see_names_and_change_nothing(client: Client) -> None:
     user = client.post("users", json=ADA).json()["id"]
     client.looker.permissions = {"access_data"}
 
@@ -144,8 +144,8 @@ def test_without_being_administrator_people_are_names_and_nothing_is_changed(cli
 # Pages and searches.
 
 
-def test_a_page_says_what_there_is_only_where_a_limit_was_sent(client: Client) -> None:
-    crowd(client, 5)
+def test_a_page_has_total_and_links_only_with_a_limit(client: Client) -> None:
+    add_users(client, 5)
 
     whole, page = client.get("users"), client.get("users", limit=2, offset=2, fields="id")
 
@@ -159,15 +159,15 @@ def test_a_page_says_what_there_is_only_where_a_limit_was_sent(client: Client) -
     assert following.json() == [{"id": "5"}, {"id": "6"}]
 
 
-def test_users_are_sorted_as_asked(client: Client) -> None:
-    crowd(client, 10)
+def test_users_are_sorted(client: Client) -> None:
+    add_users(client, 10)
 
     assert ids(client.get("users", sorts="id desc"))[:3] == ["11", "10", "9"]
     assert ids(client.get("users", sorts="last_name,id desc"))[:2] == ["10", "8"]
 
 
-def test_some_users_are_asked_for_by_id(client: Client) -> None:
-    crowd(client, 3)
+def test_users_are_selected_by_id(client: Client) -> None:
+    add_users(client, 3)
     assert ids(client.get("users", ids="2,4")) == ["2", "4"]
 
 
@@ -187,20 +187,20 @@ def test_some_users_are_asked_for_by_id(client: Client) -> None:
     ],
 )
 def test_users_are_found(client: Client, search: dict[str, str], found: list[str]) -> None:
-    crowd(client, 4)
+    add_users(client, 4)
     assert ids(client.get("users/search", **search)) == found
 
 
-def test_a_limit_that_is_no_number_is_told(client: Client) -> None:
+def test_a_limit_must_be_a_number(client: Client) -> None:
     assert faults(client.get("users", limit="all")) == [("limit", "invalid")]
 
 
-# All of it against the description.
+# Conformance to the API description.
 
 
 def test_every_exchange_conforms(client: Client) -> None:
     document = conformity.load("looker-api-4.0")
-    crowd(client, 2)
+    add_users(client, 2)
     client.looker.content.folder("Finance")
     client.looker.content.dashboard(3, "Sales")
     client.looker.content.dashboard("shop::delays", "Delays")

@@ -1,4 +1,4 @@
-"""Everything a client of the sandbox sends and gets is what Looker's own API description allows."""
+"""All requests and answers of the sandbox conform to Looker's API description."""
 
 import json
 import pathlib
@@ -16,7 +16,7 @@ def document() -> conformity.Document:
     return conformity.load("looker-api-4.0")
 
 
-def use_everything(client: Client) -> None:
+def use_every_operation(client: Client) -> None:
     query: dict[str, Any] = {
         "model": "shop",
         "view": "orders",
@@ -43,7 +43,7 @@ def use_everything(client: Client) -> None:
         client.post(f"queries/run/{result_format}", json=query)
 
 
-def be_refused(client: Client) -> None:
+def cause_every_error(client: Client) -> None:
     client.post("login", data={"client_id": "nobody"})
     client.get("looks/99")
     client.get("looks/12/run/pdf")
@@ -60,8 +60,8 @@ def test_every_exchange_conforms(tmp_path: pathlib.Path, document: conformity.Do
     looker.explore("shop", "orders", tmp_path / "orders.csv")
     looker.look(12, "Orders", "shop", "orders", ["orders.id", "orders.placed", "orders.paid"])
     with served(looker, keep_bytes=10_000_000) as client:
-        use_everything(client)
-        be_refused(client)
+        use_every_operation(client)
+        cause_every_error(client)
         exchanges = list(client.server.exchanges)
     described = [exchange for exchange in exchanges if document.describes(exchange.path)]
     assert len(described) == len(exchanges) > 40
@@ -70,7 +70,7 @@ def test_every_exchange_conforms(tmp_path: pathlib.Path, document: conformity.Do
         conformity.assert_conforms(exchange, document)
 
 
-def test_what_does_not_conform_is_noticed(tmp_path: pathlib.Path, document: conformity.Document) -> None:
+def test_a_nonconforming_exchange_is_detected(tmp_path: pathlib.Path, document: conformity.Document) -> None:
     (tmp_path / "orders.csv").write_text("id\n1\n")
     looker = SandboxLooker()
     looker.explore("shop", "orders", tmp_path / "orders.csv")

@@ -1,4 +1,4 @@
-"""Imports that wait, reports that come late, failures and skips on demand."""
+"""Delayed imports and reports, and failures and skips on demand."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def statuses(caller: Caller, import_id: str, calls: int) -> list[object]:
     return [one.json().get("importStatus") if one.ok else one.status_code for one in answers]
 
 
-def test_a_report_comes_late_and_stays_in_progress_as_often_as_told(caller: Caller) -> None:
+def test_reports_are_delayed_as_configured(caller: Caller) -> None:
     patient, prompt = caller.flights(), caller.flights()
     caller.pigment.delay_reports(late_polls=1)
     caller.pigment.delay_reports(patient, late_polls=1, in_progress_polls=2)
@@ -28,7 +28,7 @@ def test_a_report_comes_late_and_stays_in_progress_as_often_as_told(caller: Call
     assert statuses(caller, caller.imported(patient, FLIGHTS).id, 4) == [404, "InProgress", "InProgress", "Completed"]
 
 
-def test_details_come_only_when_asked_for_and_only_from_v1(caller: Caller) -> None:
+def test_details_are_reported_only_on_request_and_only_by_v1(caller: Caller) -> None:
     pushed = caller.imported(caller.flights(), FLIGHTS)
     plain = caller.status(pushed.id, detailed=False).json()
     legacy = caller.call("GET", f"/import/{pushed.id}/status", params={"includedDetailedReport": "true"}).json()
@@ -49,7 +49,7 @@ def test_a_held_import_stays_in_progress_until_it_is_released(caller: Caller, *,
     assert caller.pigment.finished(import_id).status == "Completed"
 
 
-def test_imports_of_one_configuration_run_in_the_order_they_came(caller: Caller) -> None:
+def test_imports_of_one_configuration_run_in_order(caller: Caller) -> None:
     configuration = caller.flights(clear="all")
     caller.pigment.hold()
     pushed = [caller.push(configuration, f"Id,Origin\n{n},JFK\n").json()["importId"] for n in range(5)]
@@ -59,7 +59,7 @@ def test_imports_of_one_configuration_run_in_the_order_they_came(caller: Caller)
     assert [row["Id"] for row in caller.pigment.rows(configuration)] == ["4"]
 
 
-def test_the_next_import_fails_as_told_and_leaves_nothing_behind(caller: Caller) -> None:
+def test_a_requested_failure_changes_nothing(caller: Caller) -> None:
     configuration = caller.flights(clear="all")
     caller.imported(configuration, FLIGHTS)
     caller.pigment.fail_next(configuration, "ImportTimeout", "It took too long.")
@@ -70,7 +70,7 @@ def test_the_next_import_fails_as_told_and_leaves_nothing_behind(caller: Caller)
     assert caller.imported(configuration, "Id,Origin\n").status == "Completed"
 
 
-def test_the_next_import_skips_as_many_rows_as_told(caller: Caller) -> None:
+def test_a_requested_skip_skips_that_many_rows(caller: Caller) -> None:
     configuration = caller.flights()
     caller.pigment.skip_next(configuration, 3, "MissingWriteAccessRights", "Origin")
     report = caller.status(caller.imported(configuration, FLIGHTS).id).json()
