@@ -85,9 +85,11 @@ def print_addresses(addresses: dict[str, str]) -> None:
     Console().print(table)
 
 
-def wait_for_signal() -> None:
-    """Wait for SIGTERM or Ctrl-C."""
+def run_until_signal(addresses: dict[str, str]) -> None:
+    """Print the addresses, then wait for SIGTERM or Ctrl-C."""
     received = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: received.set())
+    # A caller may send the signal as soon as it has read the addresses.
+    print_addresses(addresses)
     received.wait()

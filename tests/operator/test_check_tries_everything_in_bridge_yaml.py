@@ -284,7 +284,7 @@ CASES = {
         "yellow",
         both(load_by_window, source(look="12")),
         "Is missing",
-        "Write such as UTC.",
+        "Write a time zone such as UTC.",
         (FILTERS,),
     ),
     "a resource that shows nothing": CheckCase(

@@ -40,7 +40,7 @@ _FEW_RUNS = 20
 _FEW_DAYS = 31
 "How many receipts of how many days are read to find a run that had nothing to land."
 
-ScheduledJob = bridge_yaml.Pull | bridge_yaml.Export
+WatchedJob = bridge_yaml.Pull | bridge_yaml.Export
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ def _log_expiry(expiry: SecretExpiry) -> None:
 
 def _check_jobs(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
     store, now = instance.store, instance.clock.now()
-    jobs: list[ScheduledJob] = [job for job in bridge.pulls.values() if job.schedule]
+    jobs: list[WatchedJob] = [job for job in bridge.pulls.values() if job.schedule]
     jobs += [job for job in bridge.exports.values() if job.schedule]
     schedules = _in_force(store, jobs, now)
     # In random order, so that it is not always the same job that is left out when time is short.
@@ -115,7 +115,7 @@ def _log_failure(error: BridgeError, **fields: str) -> None:
     log.error("overdue check failed", code=error.code, cause=error.cause, **fields)
 
 
-def _in_force(store: Store, jobs: list[ScheduledJob], now: datetime) -> dict[str, Schedule]:
+def _in_force(store: Store, jobs: list[WatchedJob], now: datetime) -> dict[str, Schedule]:
     """Return the schedule of each job: a new or changed schedule applies from now on.
 
     They are stored in the bucket, because receipts do not show since when a schedule applies.
@@ -130,7 +130,7 @@ def _in_force(store: Store, jobs: list[ScheduledJob], now: datetime) -> dict[str
     return schedules
 
 
-def _schedule_of(job: ScheduledJob, before: Schedule | None, now: datetime) -> Schedule:
+def _schedule_of(job: WatchedJob, before: Schedule | None, now: datetime) -> Schedule:
     fresh = Schedule(job.schedule or "", job.time_zone, stamp(now))
     if before is None or msgspec.structs.replace(before, since=fresh.since) != fresh:
         return fresh
@@ -143,7 +143,7 @@ def _due(schedule: Schedule, now: datetime) -> datetime | None:
     return due if due is not None and due > datetime.fromisoformat(schedule.since) else None
 
 
-def _check_job(store: Store, job: ScheduledJob, due: datetime, now: datetime) -> None:
+def _check_job(store: Store, job: WatchedJob, due: datetime, now: datetime) -> None:
     landed = cursors.read(store, job.name)
     if any(receipt.outcome in ENDED_WELL for receipt in _receipts_since(store, job.name, landed, due - _SKEW, now)):
         return

@@ -37,6 +37,5 @@ def serve(
         state_folder.install(bridge.config)
         with function_server.serve_functions(port) as addresses:
             notifier.start(addresses["deliver"])
-            function_server.print_addresses({**addresses, "storage": services.storage})
-            function_server.wait_for_signal()
+            function_server.run_until_signal({**addresses, "storage": services.storage})
             notifier.close()

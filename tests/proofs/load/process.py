@@ -17,8 +17,7 @@ def main() -> None:
     leases.LIFETIME_S, leases.RENEWAL_S = 6, 1
     instance.current = instance.Instance(Brisk())
     with function_server.serve_functions() as addresses:
-        function_server.print_addresses(addresses)
-        function_server.wait_for_signal()
+        function_server.run_until_signal(addresses)
 
 
 if __name__ == "__main__":
