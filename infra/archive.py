@@ -1,7 +1,7 @@
 """Writes build/functions.zip, the source from which Google Cloud builds the functions.
 
-The archive is reproducible: the same files give the same bytes. Terraform names the archive by its digest, so it deploys
-the functions only after a change. Any Python from 3.11 runs this file: `python3 infra/archive.py`.
+The archive is reproducible: the same files give the same bytes. Terraform names it by its digest, so it deploys the
+functions only after a change. Any Python from 3.11 runs this file: `python3 infra/archive.py`.
 """
 # ruff: noqa: INP001  # a script outside of any package
 

@@ -134,7 +134,7 @@ def _entry(path: str) -> bridge_schema.SchemaEntry:
 def _section_table(kind: _Section, paths: list[str]) -> str:
     told, fields, entry = _field_docstrings(kind), fields_of(kind), _schema().entries.get(paths[0])
     where = ", ".join(f"`{_shown(path)}`" for path in paths)
-    if entry and (entry.marks or entry.kind == "filter"):
+    if entry and (entry.selectors or entry.kind == "filter"):
         where += f" with `{next(key for key, field in fields.items() if field.required)}`"
     rows = [
         (f"`{key}`", _value(f"{paths[0]}/{key}".lstrip("/"), field), told.get(field.name, ""))
@@ -162,7 +162,7 @@ def _value(path: str, field: msgspec.structs.FieldInfo) -> str:
 
 def _words(entry: bridge_schema.SchemaEntry | None, kind: Any) -> str:
     if entry is not None:
-        return "a section" if entry.kind in _SECTIONS and not entry.choices else entry.instead
+        return "a section" if entry.kind in _SECTIONS and not entry.choices else entry.advice
     match typing.get_origin(kind):
         case typing.Literal:
             return " or ".join(typing.get_args(kind))
