@@ -115,9 +115,7 @@ def _named(lines: str) -> Iterator[tuple[str, list[str]]]:
     for line in lines.splitlines():
         diagnostic = json.loads(line).get("diagnostic")
         if diagnostic:
-            of_file = re.fullmatch(
-                r"\S+/files/(\S+)\.yaml is not valid:\n(.*)", diagnostic["detail"], re.DOTALL
-            )
+            of_file = re.fullmatch(r"\S+/files/(\S+)\.yaml is not valid:\n(.*)", diagnostic["detail"], re.DOTALL)
             assert of_file, diagnostic
             yield of_file[1], [fault.strip() for fault in of_file[2].splitlines()]
 

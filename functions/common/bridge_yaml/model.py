@@ -120,7 +120,7 @@ class QuerySource(QueryOptions, frozen=True, kw_only=True):
 
 
 class InlineQuery(Struct, frozen=True, kw_only=True):
-    """A query that is defined in bridge.yaml."""
+    """The parts of a query."""
 
     model: str
     "The LookML model."
@@ -152,7 +152,7 @@ Source = LookSource | QuerySource | ExploreSource | ResourceSource
 
 
 class Incremental(Struct, frozen=True, kw_only=True):
-    """Load the rows from the end of the last load, in windows."""
+    """Load the rows after the last load, in windows."""
 
     cursor: str
     "The field whose values grow, as `view.field`. It does not have to be a column."
@@ -215,7 +215,7 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
 
 
-class ScheduledJob(Struct, frozen=True, kw_only=True):
+class SchedulableJob(Struct, frozen=True, kw_only=True):
     name: str
     schedule: Cron | None = None
     "When the job runs. Without it, the job runs on demand."
@@ -223,7 +223,7 @@ class ScheduledJob(Struct, frozen=True, kw_only=True):
     "The time zone of the schedule."
 
 
-class Pull(ScheduledJob, frozen=True, kw_only=True):
+class Pull(SchedulableJob, frozen=True, kw_only=True):
     """Import rows from Looker into Pigment."""
 
     kind: ClassVar[Literal["pull"]] = "pull"
@@ -404,7 +404,7 @@ BlockSource = ListSource | MetricSource | TableSource
 ExportSource = ViewSource | ListSource | MetricSource | TableSource
 
 
-class Export(ScheduledJob, frozen=True, kw_only=True):
+class Export(SchedulableJob, frozen=True, kw_only=True):
     """Export a view or block from Pigment to Cloud Storage."""
 
     kind: ClassVar[Literal["export"]] = "export"
@@ -413,7 +413,7 @@ class Export(ScheduledJob, frozen=True, kw_only=True):
     fallback: BlockSource | None = None
     "The block to read if Pigment answers that the view is too big."
     date_format: Literal["Iso8601", "Legacy"] = "Iso8601"
-    "`2024-11-21`, or one of Pigment's older formats."
+    "`Iso8601` writes `2024-11-21`. `Legacy` writes the older formats of Pigment."
     path: ObjectPath
     "The object's name, with {date}, {time} and {run}. Without any of them, each run replaces the object."
     bucket: Bucket = ""

@@ -40,7 +40,7 @@ def expect_token(headers: Headers, secrets: Secrets, settings: bridge_yaml.Webho
         found = [hmac.compare_digest(token, each) for each in given]
         return any(found)
 
-    if not settings.token or not secrets.is_one_of_the_newest(settings.token, matches):
+    if not settings.token or not secrets.has_matching_version(settings.token, matches):
         raise TokenRefused("Neither X-Looker-Webhook-Token nor Authorization contains the webhook token.")
 
 

@@ -1,4 +1,4 @@
-"""Time as the bridge sees it: passed in, so that a test need not wait and a budget can be reasoned about."""
+"""Clocks and deadlines. They are passed as arguments, so that tests do not wait and time budgets are explicit."""
 
 import dataclasses
 import time
@@ -8,10 +8,12 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The time of day, in UTC."""
+        """Return the current time in UTC."""
         ...
 
-    def monotonic_s(self) -> float: ...
+    def monotonic_s(self) -> float:
+        """Return seconds from an arbitrary start. They never go back."""
+        ...
 
     def sleep(self, seconds: float) -> None: ...
 
@@ -29,27 +31,30 @@ class SystemClock:
 
 @dataclasses.dataclass(frozen=True)
 class Deadline:
-    """What is left of a call's time budget."""
+    """The end of a time budget."""
 
     clock: Clock
     ends_s: float
-    "On the clock's monotonic scale."
+    "In seconds of the clock's `monotonic_s`."
 
     @classmethod
     def after(cls, clock: Clock, budget_s: float) -> "Deadline":
+        """Return the deadline for a budget that starts now."""
         return cls(clock, clock.monotonic_s() + budget_s)
 
     def remaining_s(self) -> float:
+        """Return the seconds until the deadline; negative after it."""
         return self.ends_s - self.clock.monotonic_s()
 
     def allows(self, seconds: float) -> bool:
+        """Whether something that takes `seconds` ends before the deadline."""
         return seconds < self.remaining_s()
 
     def earlier(self, seconds: float) -> "Deadline":
-        """A deadline that leaves `seconds` for what comes after."""
+        """Return a deadline that is `seconds` earlier."""
         return dataclasses.replace(self, ends_s=self.ends_s - seconds)
 
 
 def stamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as every object in the bucket writes time."""
+    """Format a time as in all objects of the bucket: RFC 3339 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

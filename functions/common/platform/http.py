@@ -1,4 +1,4 @@
-"""What the two vendor clients share on the way to `requests`: a session, a bearer, and errors turned at the border."""
+"""HTTP helpers that the clients of Looker and Pigment share: sessions, authentication, and safe texts of errors."""
 
 import functools
 import os
@@ -20,17 +20,17 @@ USER_AGENT = "looker-pigment-bridge"
 BLOCK_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 10
 LONGEST_READ_TIMEOUT_S = 600
-"A database may think for minutes before the first byte of a query's answer."
+"A database can take minutes before the first byte of a query's answer."
 
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
-# A vendor's own words are shown to a person, but neither a key it may echo nor a page of HTML.
+# A vendor's explanation is shown to people, so secrets that it repeats are removed.
 _SECRET = re.compile(r"(?i)(bearer\s+|token\s+|api_key=|client_secret=|pgmt_)[^\s\"'&,}]+")
-_LONGEST_WORDS = 300
+_LONGEST_EXPLANATION = 300
 
 
 class Bearer(AuthBase):
-    """Sets the header itself: without an `auth` of its own `requests` would let a `.netrc` entry replace it."""
+    """Sends a bearer token. It is an `auth` object, because `requests` replaces a plain header by a `.netrc` entry."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -41,24 +41,27 @@ class Bearer(AuthBase):
 
 
 class _OpenSslTrust(HTTPAdapter):
-    """Trusts what OpenSSL does, which reads `SSL_CERT_FILE`, beside what `requests` trusts (`REQUESTS_CA_BUNDLE`)."""
+    """Also trusts the authorities of OpenSSL (`SSL_CERT_FILE`), not only those of `requests` (`REQUESTS_CA_BUNDLE`)."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        context = _trust_of(os.environ["SSL_CERT_FILE"])
+        context = _ssl_context(os.environ["SSL_CERT_FILE"])
         super().init_poolmanager(*arguments, ssl_context=context, **options)
 
 
 @functools.cache
-def _trust_of(_cert_file: str) -> ssl.SSLContext:
-    """Once per process and file: reading the authorities takes some 40 ms."""
+def _ssl_context(_cert_file: str) -> ssl.SSLContext:
+    """Create the context once per process and file, because reading the authorities takes about 40 ms."""
     return ssl.create_default_context()
 
 
 def open_session() -> requests.Session:
-    """A session for one run: no retries of its own; a private certificate authority where the environment names one."""
+    """Return a session for one run.
+
+    It does not retry, and it accepts a private certificate authority that the environment names.
+    """
     session = requests.Session()
     session.headers["User-Agent"] = USER_AGENT
-    # A compressed stream that breaks off can look whole (the decoder is not asked whether it had finished).
+    # A truncated compressed stream can look complete, because the decoder is not asked whether it has finished.
     session.headers["Accept-Encoding"] = "identity"
     if os.environ.get("SSL_CERT_FILE"):
         session.mount("https://", _OpenSslTrust())
@@ -66,12 +69,12 @@ def open_session() -> requests.Session:
 
 
 def accepted(response: requests.Response) -> bool:
-    """A 2xx. A redirect is none: it is not followed, for the token would travel with it."""
+    """Whether the status is 2xx. Redirects are not followed, because the new address would receive the token."""
     return bool(requests.codes.ok <= response.status_code < requests.codes.multiple_choices)
 
 
 def words_of(response: requests.Response) -> str:
-    """A vendor's explanation of a refusal, short and without secrets; empty where there is none worth showing."""
+    """Return a vendor's explanation of a refusal, at most 300 characters and without secrets; may be empty."""
     try:
         text = next(response.iter_content(4096), b"").decode("utf-8", "replace")
     except requests.RequestException:
@@ -80,7 +83,12 @@ def words_of(response: requests.Response) -> str:
 
 
 def words_in(text: str, secrets: Iterable[str]) -> str:
-    """What a refusal's text explains, without what the request proved itself with."""
+    """Return the explanation in the text of a refusal.
+
+    Args:
+        text: the body, or its beginning. JSON is reduced to its message; HTML gives an empty explanation.
+        secrets: the credentials of the request, which the text may repeat.
+    """
     for secret in secrets:
         text = text.replace(secret, "…")
     message = re.search(r'"(?:looker_error|message|detail|title|error)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
@@ -88,50 +96,54 @@ def words_in(text: str, secrets: Iterable[str]) -> str:
         text = message.group(1)
     if text.lstrip().startswith("<"):
         return ""
-    return redacted(" ".join(text.split()))[:_LONGEST_WORDS]
+    return redacted(" ".join(text.split()))[:_LONGEST_EXPLANATION]
 
 
 def _secrets_of(request: requests.PreparedRequest) -> list[str]:
-    """What a request proves itself with, which its answer may echo in any shape: the token, or a login's form."""
+    """Return the credentials of a request, which its answer may repeat: the token, or the secret in a login form."""
     token = request.headers.get("Authorization", "").partition(" ")[2]
     form = urllib.parse.parse_qs(request.body) if isinstance(request.body, str) else {}
     return [secret for secret in (token, *form.get("client_secret", [])) if secret]
 
 
 def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterator[bytes]:
-    """An answer's pieces as they come, in blocks of about a megabyte, joined once.
+    """Join the pieces of an answer into blocks of at least `BLOCK_BYTES`, except for the last one.
 
     Args:
-        late: the cause, where the budget ends first.
+        late: the cause of the error after the deadline.
 
     Raises:
-        OutOfTime: it did.
+        OutOfTime: the deadline has passed.
     """
-    waiting: list[bytes] = []
-    waiting_bytes = 0
+    block: list[bytes] = []
+    block_bytes = 0
     for piece in pieces:
-        waiting.append(piece)
-        waiting_bytes += len(piece)
-        if waiting_bytes >= BLOCK_BYTES:
-            yield b"".join(waiting)
-            waiting, waiting_bytes = [], 0
+        block.append(piece)
+        block_bytes += len(piece)
+        if block_bytes >= BLOCK_BYTES:
+            yield b"".join(block)
+            block, block_bytes = [], 0
         if not deadline.allows(0):
             raise OutOfTime(late)
-    if waiting:
-        yield b"".join(waiting)
+    if block:
+        yield b"".join(block)
 
 
 def patience_s(deadline: Deadline) -> float:
-    """How long a read may stay silent."""
+    """Return the read timeout in seconds: the rest of the budget, from 1 to `LONGEST_READ_TIMEOUT_S`."""
     return max(1.0, min(LONGEST_READ_TIMEOUT_S, deadline.remaining_s()))
 
 
 def kind_of(error: Exception) -> str:
-    """The innermost cause's kind: `ConnectionResetError` says more than `ConnectionError`, and no address is shown."""
+    """Return the class name of the innermost cause, such as `ConnectionResetError` for a `ConnectionError`.
+
+    Its message is left out, because it can contain an address.
+    """
     while isinstance(inner := error.__cause__ or error.__context__, Exception):
         error = inner
     return type(error).__name__
 
 
 def redacted(text: str) -> str:
+    """Return the text with everything that looks like a secret replaced."""
     return _SECRET.sub(r"\1…", text)

@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line on standard error, as Cloud Logging reads them, each with its run and its trace.
+"""Structured logs for Cloud Logging: one JSON object per line on standard error, with the run and the trace.
 
-Neither a secret nor the content of a row is ever a field; what is bound here is all there is.
+A field never contains a secret or the content of a row.
 """
 
 import logging
@@ -18,7 +18,7 @@ _TRACE = re.compile(r"(?:00-)?([0-9a-f]{32})\b")
 
 
 def configure() -> None:
-    """Send everything, other libraries' warnings included, through one formatter. Twice is the same as once."""
+    """Send all log messages, including those of libraries, through one formatter. It can be called repeatedly."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -38,7 +38,7 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(os.environ.get("BRIDGE_LOG_LEVEL", "INFO"))
-    # At DEBUG, hpack writes down every header of a request: the key too.
+    # At DEBUG, hpack logs every header of a request, including the key.
     for noisy in ("urllib3", "google", "werkzeug", "gunicorn.access", "httpx", "httpcore", "hpack"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
@@ -49,7 +49,7 @@ def configure() -> None:
 
 
 def begin(headers: Headers, **fields: str) -> None:
-    """Start a call's context: what is bound goes with every line until the next call on this thread."""
+    """Start the log context of a request. Its fields are added to all lines until the next `begin` on this thread."""
     structlog.contextvars.clear_contextvars()
     trace = _TRACE.search(headers.get("traceparent", "") or headers.get("X-Cloud-Trace-Context", ""))
     if trace:
@@ -59,15 +59,16 @@ def begin(headers: Headers, **fields: str) -> None:
 
 
 def bind(**fields: str) -> None:
+    """Add fields to the log context of the request."""
     structlog.contextvars.bind_contextvars(**fields)
 
 
 def _for_cloud_logging(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Cloud Logging's own names: `severity` and `message`."""
+    """Rename fields to `severity` and `message`, as Cloud Logging expects."""
     level = str(event.pop("level", "info"))
     event["severity"] = {"warn": "WARNING", "exception": "ERROR"}.get(level, level.upper())
     event["message"] = event.pop("event", "")
     if "exception" in event:
-        # Error Reporting groups by a trace inside the message.
+        # Error Reporting expects the stack trace in the message.
         event["message"] = f"{event['message']}\n{event.pop('exception')}"
     return event

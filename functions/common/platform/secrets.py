@@ -1,7 +1,6 @@
-"""Secrets, read from Secret Manager when first needed and again when one stops working.
+"""Secrets from Secret Manager. They are read on first use, and read again when a vendor refuses one.
 
-Nothing is read at start and nothing expires by time: a rotated key is noticed by its refusal, which costs one more read
-and no redeploy.
+So a rotated key needs no deployment, only one more read. Secrets in memory do not expire.
 """
 
 import contextlib
@@ -18,7 +17,7 @@ _REREAD_EVERY_S = 5.0
 
 
 class Secret:
-    """A value that shows itself only when asked, so that no log line, traceback or receipt can."""
+    """A value that only `reveal` returns, so that it never appears in a log line, a traceback or a receipt."""
 
     __slots__ = ("_value",)
 
@@ -39,7 +38,7 @@ class Secret:
 
 
 class Secrets:
-    """The newest version of each secret, kept until it is refused. Safe to share across threads."""
+    """The newest version of each secret, cached until it is refused. Thread-safe."""
 
     def __init__(self, project: str, open_client: Callable[[], Any]) -> None:
         self._project = project
@@ -50,13 +49,13 @@ class Secrets:
         self._lock = threading.Lock()
 
     def read(self, name: str) -> Secret:
-        """The newest version, from memory where it was read before.
+        """Return the newest version, from the cache if it was read before.
 
         Args:
-            name: as in bridge.yaml: an id, or `projects/…/secrets/…`.
+            name: as in bridge.yaml: an ID, or `projects/…/secrets/…`.
 
         Raises:
-            SecretUnreadable: Secret Manager does not give it, or it is empty.
+            SecretUnreadable: Secret Manager did not return it, or it is empty or not text.
         """
         with self._lock:
             if name not in self._known:
@@ -64,26 +63,38 @@ class Secrets:
             return self._known[name]
 
     def read_again(self, name: str, refused: Secret) -> Secret | None:
-        """A newer value than the one that was just refused, or None where there is no newer one."""
+        """Return a newer value than the refused one, or None if there is none.
+
+        Raises:
+            SecretUnreadable: as for `read`.
+        """
         with self._lock:
             if self._known.get(name, refused) == refused:
                 self._known[name] = self._fetch(name)
             newest = self._known[name]
         return None if newest == refused else newest
 
-    def is_one_of_the_newest(self, name: str, fits: Callable[[bytes], bool]) -> bool:
-        """Whether one of the secret's two newest enabled versions fits: a token rotates without a gap.
+    def has_matching_version(self, name: str, matches: Callable[[bytes], bool]) -> bool:
+        """Whether one of the two newest enabled versions matches, so that a token can be rotated without interruption.
 
-        Every version is tried, so that the time taken says nothing of which one fitted. A token that does not fit makes
-        the versions be read again, but not more often than every few seconds, however many come.
+        All versions are compared, so that the time taken does not show which one matched. If none matches, the versions
+        are read again, at most once in `_REREAD_EVERY_S` seconds, whatever the number of wrong tokens.
+
+        Args:
+            name: as for `read`.
+            matches: compares the bytes of a version with the token, in constant time.
+
+        Raises:
+            SecretUnreadable: as for `read`.
         """
         for newest in self._newest(name):
-            fitting = [fits(value.reveal().encode()) for value in newest]
-            if any(fitting):
+            results = [matches(value.reveal().encode()) for value in newest]
+            if any(results):
                 return True
         return False
 
     def _newest(self, name: str) -> Iterator[list[Secret]]:
+        """Yield the cached versions, then fresh ones unless the cache is recent."""
         with self._lock:
             known = self._versions.get(name)
         if known is not None:
@@ -96,7 +107,7 @@ class Secrets:
         yield fresh
 
     def forget(self, name: str) -> None:
-        """Read it afresh next time: what it holds is of no use."""
+        """Drop a useless value from the cache, so that the next `read` fetches it again."""
         with self._lock:
             self._known.pop(name, None)
 
@@ -106,7 +117,7 @@ class Secrets:
     def _fetch_newest(self, name: str) -> list[Secret]:
         request = {"parent": self._resource(name), "filter": "state:ENABLED", "page_size": 2}
         with _google(name):
-            # Newest first, by Secret Manager's own order (docs, `projects.secrets.versions.list`).
+            # Secret Manager lists the newest first (API reference, `projects.secrets.versions.list`).
             versions = list(itertools.islice(self._open().list_secret_versions(request=request, timeout=20), 2))
         return [self._access(version.name, name) for version in versions]
 
@@ -132,8 +143,8 @@ class Secrets:
 
 @contextlib.contextmanager
 def _google(name: str) -> Iterator[None]:
-    """Google's errors end here."""
-    from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a warm call reads no secret
+    """Turn errors of Google's clients into SecretUnreadable."""
+    from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a call with cached secrets does not need it
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
     from requests import RequestException  # noqa: PLC0415
 
@@ -144,7 +155,7 @@ def _google(name: str) -> Iterator[None]:
 
 
 def open_client() -> Any:
-    """Google's client; `SECRET_MANAGER_EMULATOR_HOST` (a URL) points it at a stand-in over REST."""
+    """Return Google's client. `SECRET_MANAGER_EMULATOR_HOST`, a URL, makes it use an emulator over REST."""
     from google.cloud.secretmanager import SecretManagerServiceClient  # noqa: PLC0415  # a quarter of a cold start
 
     address = os.environ.get("SECRET_MANAGER_EMULATOR_HOST")
