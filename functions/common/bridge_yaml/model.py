@@ -215,7 +215,7 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
 
 
-class SchedulableJob(Struct, frozen=True, kw_only=True):
+class ScheduledJob(Struct, frozen=True, kw_only=True):
     name: str
     schedule: Cron | None = None
     "When the job runs. Without it, the job runs on demand."
@@ -223,7 +223,7 @@ class SchedulableJob(Struct, frozen=True, kw_only=True):
     "The time zone of the schedule."
 
 
-class Pull(SchedulableJob, frozen=True, kw_only=True):
+class Pull(ScheduledJob, frozen=True, kw_only=True):
     """Import rows from Looker into Pigment."""
 
     kind: ClassVar[Literal["pull"]] = "pull"
@@ -404,7 +404,7 @@ BlockSource = ListSource | MetricSource | TableSource
 ExportSource = ViewSource | ListSource | MetricSource | TableSource
 
 
-class Export(SchedulableJob, frozen=True, kw_only=True):
+class Export(ScheduledJob, frozen=True, kw_only=True):
     """Export a view or block from Pigment to Cloud Storage."""
 
     kind: ClassVar[Literal["export"]] = "export"

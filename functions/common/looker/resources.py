@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import msgspec
 
-from common.looker.blocks import in_blocks
 from common.looker.client import LookerAnswer, LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import AnswerNotUnderstood, LookerRefused, LookNotFound, StreamCut
+from common.platform.http import in_blocks
 from common.tables.records import write_records
 
 PAGE_ROWS = 1_000

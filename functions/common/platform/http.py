@@ -106,14 +106,10 @@ def _secrets_of(request: requests.PreparedRequest) -> list[str]:
     return [secret for secret in (token, *form.get("client_secret", [])) if secret]
 
 
-def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterator[bytes]:
-    """Join the pieces of an answer into blocks of at least `BLOCK_BYTES`, except for the last one.
+def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join pieces into blocks of at least `BLOCK_BYTES`, because checking and storing take time for each piece.
 
-    Args:
-        late: the cause of the error after the deadline.
-
-    Raises:
-        OutOfTime: the deadline has passed.
+    The last block can be shorter, and empty.
     """
     block: list[bytes] = []
     block_bytes = 0
@@ -123,10 +119,26 @@ def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterato
         if block_bytes >= BLOCK_BYTES:
             yield b"".join(block)
             block, block_bytes = [], 0
+    yield b"".join(block)
+
+
+def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterator[bytes]:
+    """Join the pieces of an answer into blocks, until the deadline.
+
+    Args:
+        late: the cause of the error after the deadline.
+
+    Raises:
+        OutOfTime: the deadline has passed.
+    """
+    return filter(None, in_blocks(_until(deadline, pieces, late)))
+
+
+def _until(deadline: Deadline, pieces: Iterable[bytes], late: str) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
         if not deadline.allows(0):
             raise OutOfTime(late)
-    if block:
-        yield b"".join(block)
 
 
 def patience_s(deadline: Deadline) -> float:

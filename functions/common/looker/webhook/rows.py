@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from common.looker.blocks import in_blocks
 from common.platform.errors import DeliveryNotUsable, QueryFailed
+from common.platform.http import in_blocks
 from common.tables.records import write_records
 
 _LONGEST_ROW = 1024 * 1024
