@@ -81,4 +81,4 @@ lock: $(VENV)/ready  ## pin what pyproject.toml asks for; UPGRADE=--upgrade for 
 	    --no-emit-package pandas --no-emit-package numpy --no-emit-package python-dateutil --no-emit-package pytz
 
 clean:
-	rm -rf $(VENV) $(SCAN) .demo .bridge build
+	rm -rf $(VENV) $(SCAN) .demo build

@@ -22,7 +22,7 @@ def demo() -> None:
 @with_bridge
 def serve(
     bridge: ConfiguredBridge,
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 selects a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 selects a free one.")] = 8080,
 ) -> None:
     """Serve the functions on this machine, with the real Looker and Pigment that bridge.yaml names.
 
