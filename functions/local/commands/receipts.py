@@ -22,9 +22,9 @@ def runs(
 ) -> None:
     """List runs and their outcomes, newest first. With --json, print their whole receipts."""
     with bridge.open():
-        store = instance.current.store
-        paths = sorted(store.names(f"receipts/{job}/" if job else "receipts/"), key=lambda path: Path(path).name)
-        stored = [store.read_json(path, Receipt) for path in paths[: -last - 1 : -1]]
+        bucket = instance.current.bucket
+        paths = sorted(bucket.names(f"receipts/{job}/" if job else "receipts/"), key=lambda path: Path(path).name)
+        stored = [bucket.read_json(path, Receipt) for path in paths[: -last - 1 : -1]]
     receipts = [each.value for each in stored if each is not None]
     # Names sort by second only.
     receipts.sort(key=lambda receipt: receipt.started_at, reverse=True)
@@ -58,5 +58,5 @@ def settle(
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
     with bridge.open() as files:
-        receipt = settling.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
+        receipt = settling.settle_by_hand(instance.current.bucket, instance.current.clock, run, verdict)
     output.print_receipt(receipt, as_json, files)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from common.platform.errors import OurFault
 from common.runs.receipts import Receipt
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local import deliveries, output, state_folder
 from local.demo import comparison, processes, vendors
 from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, DemoVendors
@@ -86,7 +86,7 @@ def _relay(console: Console, sites: DemoVendors, address: str) -> None:
     sites.pigment_server.fault(".*", times=-1, reset_before=True)
     for relay in ("airports", "planes"):
         _post_delivery(address, sites.token, relay)
-    waiting = deliveries.summaries(Store(state_folder.BUCKET), "", ["waiting"])
+    waiting = deliveries.summaries(Bucket(state_folder.BUCKET), "", ["waiting"])
     console.print(f"  Pigment is down: {len(waiting)} deliveries were acknowledged and are waiting in the inbox")
     sites.pigment_server.heal()
     console.print("  Pigment is up again")
@@ -119,7 +119,7 @@ def _wait_until_landed(began: datetime, count: int) -> None:
 
 
 def _delivered_since(began: datetime) -> list[deliveries.DeliverySummary]:
-    delivered = deliveries.summaries(Store(state_folder.BUCKET), "", ["delivered"])
+    delivered = deliveries.summaries(Bucket(state_folder.BUCKET), "", ["delivered"])
     return [each for each in delivered if datetime.fromisoformat(each.received_at) >= began]
 
 

@@ -63,17 +63,17 @@ class StoredObject(msgspec.Struct, frozen=True):
     metadata: dict[str, str]
 
 
-class Store:
+class Bucket:
     """The bridge's bucket, or one of the user's. It can be used by several threads, like Google's client."""
 
-    def __init__(self, bucket: str, client: Any = None) -> None:
-        self.name = bucket
+    def __init__(self, name: str, client: Any = None) -> None:
+        self.name = name
         self._client = client or open_client()
-        self._bucket = self._client.bucket(bucket)
+        self._bucket = self._client.bucket(name)
 
-    def beside(self, bucket: str) -> "Store":
+    def beside(self, name: str) -> "Bucket":
         """Return another bucket, with the same client."""
-        return Store(bucket, self._client)
+        return Bucket(name, self._client)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
         """Return the object at a path; None if there is none.
@@ -246,7 +246,7 @@ class Store:
         return None if blob is None else _object(blob)
 
     def publish(
-        self, path: str, to: "Store", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
+        self, path: str, to: "Bucket", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
     ) -> StoredObject:
         """Copy an object to its public name. A reader finds either the object before or the complete new one.
 
@@ -270,7 +270,7 @@ class Store:
                 raise Stale(to_path) from None
         return _object(target)
 
-    def copy(self, path: str, to: "Store", to_path: str) -> None:
+    def copy(self, path: str, to: "Bucket", to_path: str) -> None:
         """Copy an object to a name in another bucket, within Cloud Storage."""
         with _google(f"copy {path} to {to.name}/{to_path}"):
             source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
