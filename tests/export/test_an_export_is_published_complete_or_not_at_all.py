@@ -35,7 +35,7 @@ def published(world: World, path: str = "exports/revenue.csv") -> bytes:
 
 
 def metadata(world: World, path: str = "exports/revenue.csv") -> dict[str, str]:
-    there = world.bucket.look_at(path)
+    there = world.bucket.find(path)
     assert there is not None
     return there.metadata
 
@@ -226,7 +226,7 @@ REFUSALS = {
 def test_a_refused_export_keeps_the_previous_object(revenue: World, response: Response, status: int, code: str) -> None:
     revenue.answer_exports(GUIDE)
     assert revenue.run_export("revenue").status == 200
-    before = revenue.bucket.look_at("exports/revenue.csv")
+    before = revenue.bucket.find("exports/revenue.csv")
     revenue.pigment_server.heal()
     revenue.pigment_server.fault(EXPORTS, times=-1, refuse=response)
 
@@ -235,7 +235,7 @@ def test_a_refused_export_keeps_the_previous_object(revenue: World, response: Re
     assert (answer.status, answer.code) == (status, code), answer.body
     assert answer.error["message"]
     assert answer.error["next_step"]
-    assert revenue.bucket.look_at("exports/revenue.csv") == before
+    assert revenue.bucket.find("exports/revenue.csv") == before
     expect_nothing_left(revenue)
     revenue.answer_exports(GUIDE)
     assert revenue.run_export("revenue").status == 200
@@ -266,7 +266,7 @@ def test_max_shrink_refuses_an_export(world: World) -> None:
 def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: bool, is_reset: bool) -> None:
     revenue.answer_exports(GUIDE)
     revenue.run_export("revenue")
-    before = revenue.bucket.look_at("exports/revenue.csv")
+    before = revenue.bucket.find("exports/revenue.csv")
     longer = GUIDE + b"DE;Mar 21;20.00;60.00;40.00\n"
 
     for cut_at in range(0, len(longer) - (not is_chunked), 13):
@@ -274,7 +274,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: 
         revenue.answer_exports([longer] if is_chunked else longer, **how)
         answer = revenue.run_export("revenue")
         assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
-        assert revenue.bucket.look_at("exports/revenue.csv") == before
+        assert revenue.bucket.find("exports/revenue.csv") == before
     expect_nothing_left(revenue)
 
     revenue.answer_exports(longer)

@@ -53,13 +53,13 @@ def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(wo
 def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Http2Server, how: str) -> None:
     give(http2, ROWS)
     assert world.run_export("revenue").status == 200
-    before = world.bucket.look_at("exports/revenue.csv")
+    before = world.bucket.find("exports/revenue.csv")
 
     for cut_at in range(0, len(ROWS) + 1, 17):
         give(http2, ROWS, **{how: cut_at})
         answer = world.run_export("revenue")
         assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
-        assert world.bucket.look_at("exports/revenue.csv") == before
+        assert world.bucket.find("exports/revenue.csv") == before
     assert world.objects("tmp/") == world.objects("leases/") == []
 
     give(http2, ROWS)

@@ -30,7 +30,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
         world.answer_exports(rows(2 * steps + 2))
         if not processes.dies(world, EXPORT, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
-        there = world.bucket.look_at("exports/revenue.csv")
+        there = world.bucket.find("exports/revenue.csv")
         assert there is not None
         content = world.bucket.read("exports/revenue.csv")
         assert there.metadata["sha256"] == hashlib.sha256(content).hexdigest(), steps
@@ -53,7 +53,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
 def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bucket, "_RETRY", bucket._RETRY.with_timeout(2))
+    monkeypatch.setitem(bucket._CALL_OPTIONS, "retry", bucket._CALL_OPTIONS["retry"].with_timeout(2))
     world.add_export("revenue")
     world.answer_exports(rows(1))
     world.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", times=-1, reset_after=True)

@@ -173,7 +173,7 @@ def _deliver_one(
     """
     if isinstance(relay, bridge_yaml.Relay):
         return _land_oldest(instance, bridge, relay, oldest, deadline)
-    if inbox.closed(instance.bucket, relay.name, oldest.name):
+    if inbox.is_closed(instance.bucket, relay.name, oldest.name):
         instance.bucket.delete(oldest.path)
         return None
     return _start_pull(instance, bridge, relay, deadline)
@@ -226,7 +226,7 @@ def _is_closed(bucket: Bucket, relay: bridge_yaml.Relay, oldest: WaitingDelivery
     """
     if not bucket.exists(oldest.path):
         return True
-    if not inbox.closed(bucket, relay.name, oldest.name):
+    if not inbox.is_closed(bucket, relay.name, oldest.name):
         return False
     bucket.delete(oldest.path)
     return True

@@ -63,7 +63,7 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
     def work(lease: Lease) -> End | Receipt:
         export_file.sweep(bucket, run.instance.clock.now())
         target, path = publication.locate(bucket, run.receipt)
-        replaced = target.look_at(path)
+        replaced = target.find(path)
         file = _read(run, bridge, job)
         publishing = msgspec.structs.replace(
             lease.journal, step="publishing", receipt=run.receipt, landed=_landed(run, file)

@@ -164,7 +164,7 @@ def forget(bucket: Bucket, configuration: str, clock: Clock) -> None:
     if stored is None or not _has_expired(stored.value, clock):
         return
     job, delivery = stored.value.receipt.job, stored.value.delivery
-    if delivery and inbox.closed(bucket, job, delivery):
+    if delivery and inbox.is_closed(bucket, job, delivery):
         bucket.delete(paths.lease(configuration), generation=stored.generation)
 
 

@@ -14,7 +14,7 @@ def locate(bucket: Bucket, receipt: Receipt) -> tuple[Bucket, str]:
 def is_published(bucket: Bucket, receipt: Receipt) -> bool:
     """Whether the object at the public name is the one of this run; its metadata names the run."""
     target, path = locate(bucket, receipt)
-    found = target.look_at(path)
+    found = target.find(path)
     return found is not None and found.metadata.get("run") == receipt.run
 
 

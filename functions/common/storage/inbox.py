@@ -142,20 +142,20 @@ def _is_valid(earlier: DeliveryMark, mark: DeliveryMark) -> bool:
 
 def waiting(bucket: Bucket, relay: str) -> Iterator[WaitingDelivery]:
     """Yield the deliveries that have not landed yet, the oldest first."""
-    for entry in bucket.entries(f"inbox/{relay}/"):
+    for entry in bucket.entries(paths.deliveries("inbox", relay)):
         name = entry.name.rpartition("/")[2]
         yield WaitingDelivery(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
 def relays(bucket: Bucket) -> Iterator[str]:
     """Yield the relay of each waiting delivery."""
-    for name in bucket.names("inbox/"):
+    for name in bucket.names(paths.INBOX):
         yield name.split("/")[1]
 
 
 def oldest(bucket: Bucket) -> datetime | None:
     """Return when the oldest waiting delivery arrived; None if no delivery is waiting."""
-    return min(filter(None, map(_arrival, bucket.names("inbox/"))), default=None)
+    return min(filter(None, map(_arrival, bucket.names(paths.INBOX))), default=None)
 
 
 def _arrival(path: str) -> datetime | None:
@@ -169,12 +169,12 @@ def _arrival(path: str) -> datetime | None:
 def close(bucket: Bucket, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
     """Move a delivery out of the inbox, with additional metadata. Repeated, it does what is left to do."""
     path = paths.delivery("inbox", relay, name)
-    # After a kill behind the copy, the delivery is in both places; whoever finds it in the inbox closes it again.
+    # After a kill between copy and deletion, the delivery is in both places; the next run closes it again.
     if bucket.copy_with(path, paths.delivery(place, relay, name), metadata):
         bucket.delete(path)
 
 
-def closed(bucket: Bucket, relay: str, name: str) -> bool:
+def is_closed(bucket: Bucket, relay: str, name: str) -> bool:
     """Whether a delivery that is still in the inbox has already been closed."""
     return any(bucket.exists(paths.delivery(place, relay, name)) for place in ("delivered", "dead"))
 
@@ -195,4 +195,4 @@ def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> 
 
 def every(bucket: Bucket, place: str, relay: str = "") -> Iterator[ListedObject]:
     """Yield the deliveries of one place, the oldest of each relay first."""
-    return bucket.entries(f"{place}/{relay}/" if relay else f"{place}/")
+    return bucket.entries(paths.deliveries(place, relay))

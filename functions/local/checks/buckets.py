@@ -12,7 +12,6 @@ from common.storage.bucket import Bucket
 from local.checks.finding import Finding, from_error, green, red, yellow
 
 _OWN_BUCKET = "BRIDGE_BUCKET"
-_PROBE_PREFIX = "tmp/"
 
 
 def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
@@ -34,14 +33,14 @@ def _try_bucket(subject: str, bucket: Bucket, *, is_read: bool) -> Finding:
     try:
         _write_and_delete(bucket)
         if is_read:
-            list(bucket.names(_PROBE_PREFIX))
+            list(bucket.names(paths.TEMPORARY))
     except BridgeError as error:
         return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", error.next_step)
     return green(subject, f"The bucket {bucket.name} can be {'read and ' if is_read else ''}written.")
 
 
 def _write_and_delete(bucket: Bucket) -> None:
-    path = f"{_PROBE_PREFIX}check-{uuid.uuid4()}.json"
+    path = f"{paths.TEMPORARY}check-{uuid.uuid4()}.json"
     generation = bucket.write_json(path, {"written_by": "bridge check"}, over=0)
     bucket.delete(path, generation=generation)
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from common.platform.errors import OurFault
 from common.runs.receipts import Receipt
+from common.storage import paths
 from common.storage.bucket import Bucket
 from local import deliveries, output, state_folder
 from local.demo import comparison, processes, vendors
@@ -53,11 +54,11 @@ def run(folder: Path) -> None:
 def _pull(console: Console, sites: DemoVendors, address: str, bucket: Path) -> Path:
     """Pull the flights and return the staged file."""
     console.print(f'[bold]3[/] POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
-    receipt = processes.call(console, address, PULL, bucket / "leases" / f"{CONFIGURATION}.json")
+    receipt = processes.call(console, address, PULL, bucket / paths.lease(CONFIGURATION))
     console.print()
     console.print(output.receipt_table(receipt))
     console.print()
-    staged = bucket / "staged" / PULL / f"{receipt.run}.csv"
+    staged = bucket / paths.staged(PULL, receipt.run)
     _compare_landed(console, sites, receipt, staged)
     return staged
 
@@ -127,9 +128,9 @@ def _export(console: Console, address: str, bucket: Path, staged: Path) -> None:
     """Export the flights from Pigment and compare them with the staged file."""
     console.print()
     console.print(f'[bold]5[/] POST {{"job": "{EXPORT}"}}: export the same list from Pigment to Cloud Storage')
-    receipt = processes.call(console, address, EXPORT, bucket / "leases" / f"export-{EXPORT}.json")
+    receipt = processes.call(console, address, EXPORT, bucket / paths.lease(f"export-{EXPORT}"))
     _raise_error_of(receipt)
-    exported = bucket / "exports" / "flights.csv"
+    exported = bucket / paths.export("flights.csv")
     columns, sent = comparison.row_digest(staged)
     if comparison.row_digest(exported, columns) != (columns, sent):
         raise OurFault(
