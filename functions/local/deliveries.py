@@ -11,7 +11,7 @@ from rich.table import Table
 
 from common.platform.errors import NoSuchJob
 from common.storage import inbox
-from common.storage.store import ListedObject, Store
+from common.storage.bucket import Bucket, ListedObject
 
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
@@ -35,18 +35,18 @@ class DeliverySummary(msgspec.Struct, frozen=True):
         return cls(identifier, _STATES[folder], details.pop("received-at", ""), entry.size_bytes, details)
 
 
-def summaries(store: Store, relay: str, states: Iterable[str]) -> list[DeliverySummary]:
+def summaries(bucket: Bucket, relay: str, states: Iterable[str]) -> list[DeliverySummary]:
     """Return the deliveries in the given states, oldest first.
 
     Args:
         relay: the name of a relay, or empty for all relays.
     """
     folders = [folder for folder, state in _STATES.items() if state in states]
-    found = [DeliverySummary.from_object(entry) for folder in folders for entry in inbox.every(store, folder, relay)]
+    found = [DeliverySummary.from_object(entry) for folder in folders for entry in inbox.every(bucket, folder, relay)]
     return sorted(found, key=lambda summary: summary.id.rpartition("/")[2])
 
 
-def find(store: Store, identifier: str) -> tuple[str, ListedObject]:
+def find(bucket: Bucket, identifier: str) -> tuple[str, ListedObject]:
     """Return a delivery and the folder that holds it.
 
     Args:
@@ -55,36 +55,36 @@ def find(store: Store, identifier: str) -> tuple[str, ListedObject]:
     Raises:
         NoSuchJob: no delivery matches, or more than one.
     """
-    matches = list(_matching(store, identifier))
+    matches = list(_matching(bucket, identifier))
     if len(matches) == 1:
         return matches[0]
     message = f"{len(matches)} deliveries match {identifier}." if matches else f"No delivery matches {identifier}."
     raise NoSuchJob(message, next_step="`bridge deliveries --all` lists the ids.")
 
 
-def content(store: Store, entry: ListedObject) -> Any:
+def content(bucket: Bucket, entry: ListedObject) -> Any:
     """Return the content that Looker sent, decoded if it is JSON, otherwise its first 2000 bytes as text."""
-    body = store.read(entry.name)
+    body = bucket.read(entry.name)
     try:
         return json.loads(body)
     except ValueError:
         return body[:2000].decode("utf-8", "replace")
 
 
-def replay(store: Store, identifier: str) -> str:
+def replay(bucket: Bucket, identifier: str) -> str:
     """Put a delivery into the inbox again and return its new id.
 
     Raises:
         NoSuchJob: there is no such delivery, or it is still waiting.
     """
-    folder, entry = find(store, identifier)
+    folder, entry = find(bucket, identifier)
     relay, _, name = entry.name.partition("/")[2].rpartition("/")
     if folder == "inbox":
         raise NoSuchJob(
             f"The delivery {identifier} is still waiting.",
             next_step="No action needed: it is delivered automatically.",
         )
-    return f"{relay}/{inbox.replay(store, folder, relay, name, datetime.now(UTC))}"
+    return f"{relay}/{inbox.replay(bucket, folder, relay, name, datetime.now(UTC))}"
 
 
 def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
@@ -97,9 +97,9 @@ def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
     return out
 
 
-def _matching(store: Store, identifier: str) -> Iterator[tuple[str, ListedObject]]:
+def _matching(bucket: Bucket, identifier: str) -> Iterator[tuple[str, ListedObject]]:
     for folder in inbox.PLACES:
-        for entry in inbox.every(store, folder):
+        for entry in inbox.every(bucket, folder):
             if identifier in entry.name:
                 yield folder, entry
 

@@ -6,6 +6,7 @@ from typing import Self
 
 import requests
 
+from common.storage import paths
 from local.sandbox.storage import Notice
 
 _FIRST_WAIT_S = 0.5
@@ -23,14 +24,14 @@ class InboxNotifier:
 
     def on_finalize(self, notice: Notice) -> None:
         """Queue the notification if the new object is in the inbox."""
-        if notice.name.startswith("inbox/"):
+        if notice.name.startswith(paths.INBOX):
             self._notices.put(notice)
 
     def start(self, address: str) -> Self:
         """Start to post to an address. The first notification covers deliveries that an earlier process left."""
         self._address = address
         self._thread.start()
-        self._notices.put(Notice("", "inbox/", 0, 0, {}))
+        self._notices.put(Notice("", paths.INBOX, 0, 0, {}))
         return self
 
     def close(self) -> None:

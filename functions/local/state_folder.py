@@ -19,7 +19,7 @@ from common.platform.clock import stamp
 from common.platform.errors import OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
-from common.storage.store import Store, open_client
+from common.storage.bucket import Bucket, open_client
 from local import bridge_file
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
@@ -75,7 +75,7 @@ def serve(
             storage.on_finalize.append(on_finalize)
         services = StateServices(storage_server.url, secrets_server.url)
         os.environ.update(services.environment())
-        _expire_leases(Store(BUCKET))
+        _expire_leases(Bucket(BUCKET))
         addresses = folder / _ADDRESSES
         addresses.write_bytes(msgspec.json.encode(services))
         try:
@@ -104,7 +104,7 @@ def install(config: Path) -> None:
     """
     raw = bridge_file.read(config)
     _create_buckets(decode(raw))
-    Store(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
+    Bucket(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
 
 
 @contextlib.contextmanager
@@ -152,10 +152,10 @@ def _create_buckets(bridge: Bridge) -> None:
             client.create_bucket(name)
 
 
-def _expire_leases(store: Store) -> None:
+def _expire_leases(bucket: Bucket) -> None:
     """Expire all leases. Only one process uses a folder, so each belongs to a process that no longer runs."""
-    for path in store.names(paths.LEASES):
-        stored = store.read_json(path, Journal)
+    for path in bucket.names(paths.LEASES):
+        stored = bucket.read_json(path, Journal)
         if stored is not None:
             expired = msgspec.structs.replace(stored.value, expires_at=stamp(datetime.now(UTC)))
-            store.write_json(path, expired, over=stored.generation)
+            bucket.write_json(path, expired, over=stored.generation)

@@ -14,7 +14,7 @@ import msgspec
 
 from common.runs import cursors
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
@@ -100,7 +100,7 @@ def _serve(folder: Path, count: int) -> None:
         Server(pigment) as pigment_server,
         state_folder.serve(folder / "state", secrets) as here,
     ):
-        store = Store(state_folder.BUCKET)
+        bucket = Bucket(state_folder.BUCKET)
 
         def install(look: str) -> None:
             bridge = {
@@ -108,7 +108,7 @@ def _serve(folder: Path, count: int) -> None:
                 "pigment": {"url": pigment_server.url, "import_key": "pigment-import-key"},
                 "pulls": {FULL: _pull(look, full), CHANGES: _pull(look, changes, {"changes": {"key": [KEY]}})},
             }
-            store.write_json(paths.CONFIG, bridge, over=None)
+            bucket.write_json(paths.CONFIG, bridge, over=None)
 
         install(_BEFORE)
         _say(
@@ -124,8 +124,8 @@ def _serve(folder: Path, count: int) -> None:
         )
         landed = None
         for _ in sys.stdin:
-            landed = landed or cursors.read(store, CHANGES)
-            store.write_json(paths.cursor(CHANGES), landed, over=None)
+            landed = landed or cursors.read(bucket, CHANGES)
+            bucket.write_json(paths.cursor(CHANGES), landed, over=None)
             install(_AFTER)
             _say("done")
 

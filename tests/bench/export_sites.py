@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local import state_folder
 
 from . import show
@@ -100,7 +100,7 @@ def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
                 for file_format in formats
             },
         }
-        Store(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        Bucket(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         sys.stdout.write(msgspec.json.encode(here.environment()).decode() + "\n")
         sys.stdout.flush()
         sys.stdin.read()

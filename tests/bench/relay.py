@@ -21,7 +21,7 @@ import msgspec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local import state_folder
 
 from . import contenders, relay_sites, rows, served, show
@@ -181,9 +181,9 @@ def _sweep(sites: RelaySites) -> None:
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": sites.environment["STORAGE_EMULATOR_HOST"]},
     )
-    store = Store(state_folder.BUCKET, client)
-    for name in list(store.names("inbox/")):
-        store.delete(name)
+    bucket = Bucket(state_folder.BUCKET, client)
+    for name in list(bucket.names("inbox/")):
+        bucket.delete(name)
 
 
 def _percentiles_ms(rounds: Sequence[Acknowledged]) -> tuple[str, str]:

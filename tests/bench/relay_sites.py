@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local import state_folder
 from local.inbox_notifier import InboxNotifier
 from local.sandbox.pigment import SandboxPigment
@@ -84,7 +84,7 @@ def _serve(folder: Path) -> None:
             "webhook": {"token": "looker-webhook-token"},
             "relays": {RELAY: {"target": {"configuration": configuration, "repeatable": True}}},
         }
-        Store(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        Bucket(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         _say(here.environment())
         address = sys.stdin.readline().strip()
         if address:

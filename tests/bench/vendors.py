@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
@@ -96,7 +96,7 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
                 for size in sizes
             },
         }
-        Store(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        Bucket(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
         vendors = Vendors(
             looker=looker_server.url,
             client_id="bridge",

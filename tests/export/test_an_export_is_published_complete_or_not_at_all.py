@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local.sandbox.wire import Response
 from tests.support.world import EXPORTS, VIEW, World
 
@@ -31,11 +31,11 @@ def revenue(world: World) -> World:
 
 
 def published(world: World, path: str = "exports/revenue.csv") -> bytes:
-    return world.store.read(path)
+    return world.bucket.read(path)
 
 
 def metadata(world: World, path: str = "exports/revenue.csv") -> dict[str, str]:
-    there = world.store.look_at(path)
+    there = world.bucket.find(path)
     assert there is not None
     return there.metadata
 
@@ -97,7 +97,7 @@ def test_an_export_can_use_another_bucket(world: World) -> None:
     answer = world.run_export("revenue")
 
     assert answer.receipt["object"] == "gs://theirs/in/revenue.csv"
-    assert Store("theirs").read("in/revenue.csv") == GUIDE
+    assert Bucket("theirs").read("in/revenue.csv") == GUIDE
     expect_nothing_left(world)
 
 
@@ -226,7 +226,7 @@ REFUSALS = {
 def test_a_refused_export_keeps_the_previous_object(revenue: World, response: Response, status: int, code: str) -> None:
     revenue.answer_exports(GUIDE)
     assert revenue.run_export("revenue").status == 200
-    before = revenue.store.look_at("exports/revenue.csv")
+    before = revenue.bucket.find("exports/revenue.csv")
     revenue.pigment_server.heal()
     revenue.pigment_server.fault(EXPORTS, times=-1, refuse=response)
 
@@ -235,7 +235,7 @@ def test_a_refused_export_keeps_the_previous_object(revenue: World, response: Re
     assert (answer.status, answer.code) == (status, code), answer.body
     assert answer.error["message"]
     assert answer.error["next_step"]
-    assert revenue.store.look_at("exports/revenue.csv") == before
+    assert revenue.bucket.find("exports/revenue.csv") == before
     expect_nothing_left(revenue)
     revenue.answer_exports(GUIDE)
     assert revenue.run_export("revenue").status == 200
@@ -266,7 +266,7 @@ def test_max_shrink_refuses_an_export(world: World) -> None:
 def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: bool, is_reset: bool) -> None:
     revenue.answer_exports(GUIDE)
     revenue.run_export("revenue")
-    before = revenue.store.look_at("exports/revenue.csv")
+    before = revenue.bucket.find("exports/revenue.csv")
     longer = GUIDE + b"DE;Mar 21;20.00;60.00;40.00\n"
 
     for cut_at in range(0, len(longer) - (not is_chunked), 13):
@@ -274,7 +274,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: 
         revenue.answer_exports([longer] if is_chunked else longer, **how)
         answer = revenue.run_export("revenue")
         assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
-        assert revenue.store.look_at("exports/revenue.csv") == before
+        assert revenue.bucket.find("exports/revenue.csv") == before
     expect_nothing_left(revenue)
 
     revenue.answer_exports(longer)
@@ -302,7 +302,7 @@ def test_a_running_export_refuses_a_second_run(revenue: World) -> None:
 
 def test_another_writer_is_not_overwritten(revenue: World) -> None:
     def somebody_else_writes() -> None:
-        revenue.store.write_json("exports/revenue.csv", {"theirs": 1}, over=0)
+        revenue.bucket.write_json("exports/revenue.csv", {"theirs": 1}, over=0)
 
     revenue.answer_exports(GUIDE, then=somebody_else_writes)
 
@@ -315,12 +315,12 @@ def test_another_writer_is_not_overwritten(revenue: World) -> None:
 
 def test_files_of_killed_runs_are_deleted_after_a_day(revenue: World) -> None:
     left = "tmp/20260227T061500-00000000"
-    revenue.store.create(left, b"half", {}, content_type="text/csv")
+    revenue.bucket.create(left, b"half", {}, content_type="text/csv")
     revenue.answer_exports(GUIDE)
     revenue.run_export("revenue")
     assert revenue.objects("tmp/") == [left]
 
-    created = next(revenue.store.entries("tmp/")).created_at
+    created = next(revenue.bucket.entries("tmp/")).created_at
     revenue.clock.advance((created + timedelta(days=1, seconds=1) - revenue.clock.now()).total_seconds())
     revenue.run_export("revenue")
     assert revenue.objects("tmp/") == []

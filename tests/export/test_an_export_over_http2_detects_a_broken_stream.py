@@ -39,27 +39,27 @@ def test_an_export_uses_http2(world: World, http2: Http2Server) -> None:
 
     assert answer.status == 200, answer.body
     assert answer.receipt["warnings"] == []
-    assert world.store.read("exports/revenue.csv") == ROWS
+    assert world.bucket.read("exports/revenue.csv") == ROWS
 
 
 def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(world: World, http2: Http2Server) -> None:
     give(http2, ROWS.rstrip(b"\n"))
 
     assert world.run_export("revenue").status == 200
-    assert world.store.read("exports/revenue.csv") == ROWS
+    assert world.bucket.read("exports/revenue.csv") == ROWS
 
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
 def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Http2Server, how: str) -> None:
     give(http2, ROWS)
     assert world.run_export("revenue").status == 200
-    before = world.store.look_at("exports/revenue.csv")
+    before = world.bucket.find("exports/revenue.csv")
 
     for cut_at in range(0, len(ROWS) + 1, 17):
         give(http2, ROWS, **{how: cut_at})
         answer = world.run_export("revenue")
         assert answer.code in ("stream_cut", "pigment_busy"), (cut_at, answer.body)
-        assert world.store.look_at("exports/revenue.csv") == before
+        assert world.bucket.find("exports/revenue.csv") == before
     assert world.objects("tmp/") == world.objects("leases/") == []
 
     give(http2, ROWS)

@@ -142,5 +142,5 @@ def test_a_probe_in_the_bucket_of_an_export_is_deleted_again(world: World, margi
     missing = check(world, source={"metric": margin}, bucket="nowhere")
 
     assert seen["exports.revenue.bucket"].colour == "green"
-    assert list(world.store.beside("analytics").names("")) == []
+    assert list(world.bucket.beside("analytics").names("")) == []
     assert missing["exports.revenue.bucket"].colour == "red"

@@ -82,7 +82,7 @@ def test_all_checks_are_green_and_leave_nothing_behind(prepared: World) -> None:
         *("exports.revenue.source.list", "exports.revenue.bucket", "BRIDGE_BUCKET", paths.CONFIG),
     }
     assert prepared.objects("") == objects
-    assert [list(prepared.store.beside(bucket).names("")) for bucket in ("connector", "analytics")] == [[], []]
+    assert [list(prepared.bucket.beside(name).names("")) for name in ("connector", "analytics")] == [[], []]
     assert prepared.imports == []
     assert prepared.looker.live_tokens == 0
 
@@ -372,7 +372,7 @@ CASES = {
         "Run Terraform",
     ),
     "a bucket without bridge.yaml": CheckCase(
-        paths.CONFIG, "yellow", lambda world: world.store.delete(paths.CONFIG), "not contain", "Run Terraform"
+        paths.CONFIG, "yellow", lambda world: world.bucket.delete(paths.CONFIG), "not contain", "Run Terraform"
     ),
 }
 
@@ -421,7 +421,7 @@ def test_the_next_step_for_a_missing_file_names_the_option(prepared: World) -> N
 def test_the_copy_that_terraform_writes_counts_as_the_same_file(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["source"]["filters"] = {"flights.day": "2013-01-01"}
     stored = json.loads(json.dumps(prepared.raw, sort_keys=True).replace('"2013-01-01"', '"2013-01-01T00:00:00Z"'))
-    prepared.store.write_json(paths.CONFIG, stored, over=None)
+    prepared.bucket.write_json(paths.CONFIG, stored, over=None)
 
     assert colours(check(prepared)) == {"green"}
 

@@ -46,7 +46,7 @@ def record_run(world: World, outcome: Outcome, *, job: str = "flights", kind: st
     """File the receipt of a run that began now."""
     run = receipts.run_id(world.clock.now(), world.instance.chance.random())
     begun = receipts.begin(run, job, kind, world.clock.now())
-    return receipts.file(world.store, Receipt(run, job, kind, begun.started_at, outcome))
+    return receipts.file(world.bucket, Receipt(run, job, kind, begun.started_at, outcome))
 
 
 def overdue(world: World, lines: TakeLogLines) -> list[str]:
@@ -75,7 +75,7 @@ def test_a_job_stays_overdue_until_it_has_landed(watched: World, lines: TakeLogL
     assert watched.run_pull("flights").body["outcome"] == "landed"
     assert overdue(watched, lines) == []
 
-    landed_at = cursors.read(watched.store, "flights")
+    landed_at = cursors.read(watched.bucket, "flights")
     watched.clock.advance(DAY_S)
     watched.run_deliver()
     (line,) = lines("landing overdue")
@@ -123,7 +123,7 @@ def test_the_best_outcome_of_several_runs_counts(watched: World, lines: TakeLogL
 
 def test_a_failed_run_that_landed_rows_does_not_count(watched: World, lines: TakeLogLines) -> None:
     receipt = record_run(watched, "failed")
-    cursors.move(watched.store, "flights", cursors.LastLanding(receipt.run, receipt.started_at, 5, "", [], ""))
+    cursors.move(watched.bucket, "flights", cursors.LastLanding(receipt.run, receipt.started_at, 5, "", [], ""))
     watched.clock.advance(2 * HOUR_S)
 
     assert overdue(watched, lines) == ["flights"]
@@ -279,7 +279,7 @@ def test_a_failed_check_is_logged_and_deliveries_still_land(watched: World, line
 def test_a_job_with_unreadable_records_does_not_hide_others(watched: World, lines: TakeLogLines) -> None:
     watched.add_pull("another", schedule=DAILY)
     assert overdue(watched, lines) == []
-    watched.store.write_json("cursors/another.json", ["not", "a", "cursor"], over=None)
+    watched.bucket.write_json("cursors/another.json", ["not", "a", "cursor"], over=None)
     watched.clock.advance(DAY_S + 2 * HOUR_S)
 
     # The order of jobs is random, so eight sweeps cover both orders.
@@ -316,7 +316,7 @@ def test_a_slow_check_stops_early_and_starts_with_other_jobs_next_time(world: Wo
 def test_an_unexpected_exception_is_logged_and_not_raised(world: World, lines: TakeLogLines) -> None:
     class Broken(Instance):
         @property
-        def store(self) -> Any:
+        def bucket(self) -> Any:
             raise ZeroDivisionError
 
     watch_flow.watch(Broken(world.clock), world.instance.config())
@@ -345,7 +345,7 @@ def test_the_age_of_the_oldest_waiting_delivery_is_logged(world: World, lines: T
 
 
 def test_a_foreign_object_in_the_inbox_has_no_age(world: World, lines: TakeLogLines) -> None:
-    world.store.create("inbox/gone/notes.txt", b"hello", {}, content_type="text/plain")
+    world.bucket.create("inbox/gone/notes.txt", b"hello", {}, content_type="text/plain")
 
     world.run_deliver()
 
@@ -354,7 +354,7 @@ def test_a_foreign_object_in_the_inbox_has_no_age(world: World, lines: TakeLogLi
 
 
 def test_an_age_that_cannot_be_read_does_not_change_the_answer(world: World, lines: TakeLogLines) -> None:
-    world.store.create("inbox/gone/20260301T061500000000-a", b"{}", {}, content_type="application/json")
+    world.bucket.create("inbox/gone/20260301T061500000000-a", b"{}", {}, content_type="application/json")
     answer = world.run_deliver()
     refuse = Response(403, b"{}", {"Content-Type": "application/json"})
     world.storage_server.fault("GET /storage/v1/b/bucket/o$", after=1, times=-1, refuse=refuse)

@@ -7,7 +7,7 @@ import pytest
 from common.platform.errors import NoSuchJob
 from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
-from common.storage import store
+from common.storage import bucket
 from tests.support.kills import AT_EVERY_WRITE, Kill, ProcessCall, Processes, When
 from tests.support.world import STORAGE_WRITES, World
 
@@ -30,16 +30,16 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
         world.answer_exports(rows(2 * steps + 2))
         if not processes.dies(world, EXPORT, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
             break
-        there = world.store.look_at("exports/revenue.csv")
+        there = world.bucket.find("exports/revenue.csv")
         assert there is not None
-        content = world.store.read("exports/revenue.csv")
+        content = world.bucket.read("exports/revenue.csv")
         assert there.metadata["sha256"] == hashlib.sha256(content).hexdigest(), steps
         published.add(there.metadata["run"])
 
         world.clock.advance(LIFETIME_S + 1)
         world.answer_exports(rows(2 * steps + 3))
         assert world.run_export("revenue").status == 200, steps
-        assert world.store.read("exports/revenue.csv") == rows(2 * steps + 3)
+        assert world.bucket.read("exports/revenue.csv") == rows(2 * steps + 3)
         assert world.objects("tmp/") == world.objects("leases/") == [], steps
         steps += 1
 
@@ -53,7 +53,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
 def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_RETRY", store._RETRY.with_timeout(2))
+    monkeypatch.setitem(bucket._CALL_OPTIONS, "retry", bucket._CALL_OPTIONS["retry"].with_timeout(2))
     world.add_export("revenue")
     world.answer_exports(rows(1))
     world.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", times=-1, reset_after=True)
@@ -73,8 +73,8 @@ def test_an_export_cannot_be_settled_by_hand(world: World, processes: Processes)
     assert processes.dies(world, EXPORT, Kill(world.storage_server, r"POST .*rewriteTo", 0, "after"))
     world.clock.advance(LIFETIME_S + 1)
     (path,) = world.objects("leases/")
-    flight = world.store.read_json(path, Journal)
+    flight = world.bucket.read_json(path, Journal)
     assert flight is not None
 
     with pytest.raises(NoSuchJob, match="is an export"):
-        settling.settle_by_hand(world.store, world.clock, flight.value.receipt.run, "not landed")
+        settling.settle_by_hand(world.bucket, world.clock, flight.value.receipt.run, "not landed")

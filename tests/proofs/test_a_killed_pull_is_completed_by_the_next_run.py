@@ -61,7 +61,7 @@ def test_killed_at_the_push(world: World, processes: Processes, when: When, repe
 def fresh(world: World, repeatable: bool) -> None:
     """An empty bucket, an empty list, and the same day again."""
     for name in world.objects(""):
-        world.store.delete(name)
+        world.bucket.delete(name)
     application = world.pigment.application("Planning")
     block = world.pigment.block(application, f"Flights {len(world.imports)} {os.urandom(4).hex()}")
     target = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")

@@ -101,7 +101,7 @@ def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes,
     step = 0
     while True:
         for name in world.objects(""):
-            world.store.delete(name)
+            world.bucket.delete(name)
         lists = offer(world, every=4000)
         if not processes.dies(world, pull("2013-04-01"), Kill(server, on, step, when)):
             break

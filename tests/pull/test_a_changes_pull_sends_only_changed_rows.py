@@ -50,7 +50,7 @@ def received(world: World) -> str:
 
 def cursor(world: World) -> str:
     """The file that the next run compares with."""
-    stored = world.store.read_json("cursors/flights.json", dict[str, Any])
+    stored = world.bucket.read_json("cursors/flights.json", dict[str, Any])
     assert stored is not None
     staged: str = stored.value["staged"]
     return staged
@@ -146,7 +146,7 @@ def test_a_run_settled_as_landed_becomes_the_baseline(prepared: World) -> None:
     run = prepared.run_pull("flights").receipt["run"]
     assert prepared.run_pull("flights").code == "landing_unknown"
 
-    settling.settle_by_hand(prepared.store, prepared.clock, run, "landed")
+    settling.settle_by_hand(prepared.bucket, prepared.clock, run, "landed")
 
     assert cursor(prepared) == f"bases/flights/{run}.csv"
     assert prepared.run_pull("flights").body["outcome"] == "nothing_new"
@@ -277,7 +277,7 @@ def test_another_configuration_receives_every_row(prepared: World) -> None:
 
 
 def test_without_the_baseline_a_repeatable_target_receives_every_row(prepared: World) -> None:
-    prepared.store.delete(cursor(prepared))
+    prepared.bucket.delete(cursor(prepared))
 
     answer = prepared.run_pull("flights")
 
@@ -289,7 +289,7 @@ def test_without_the_baseline_a_repeatable_target_receives_every_row(prepared: W
 def test_without_the_baseline_an_append_receives_no_row(prepared: World) -> None:
     prepared.raw["pulls"]["flights"]["target"]["repeatable"] = False
     prepared.save_jobs()
-    prepared.store.delete(cursor(prepared))
+    prepared.bucket.delete(cursor(prepared))
 
     answer = prepared.run_pull("flights")
 
@@ -311,7 +311,7 @@ def test_a_file_that_no_run_refers_to_is_deleted_by_the_next_run(prepared: World
     orphan = paths.base("flights", "20260101T000000-00000000")
     other = paths.base("flights-2", "20260101T000000-00000000")
     for path in (orphan, other):
-        prepared.store.create(path, b"Id\n", {}, content_type="text/csv")
+        prepared.bucket.create(path, b"Id\n", {}, content_type="text/csv")
 
     prepared.run_pull("flights")
 
@@ -327,7 +327,7 @@ def test_every_change_lands_after_a_kill_at_any_write_to_the_bucket(
     steps = 0
     while True:
         for name in world.objects(""):
-            world.store.delete(name)
+            world.bucket.delete(name)
         world.put_flights(ROWS)
         keyed(world)
         assert world.run_pull("flights").body["outcome"] == "landed"

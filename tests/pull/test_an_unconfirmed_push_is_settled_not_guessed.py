@@ -33,7 +33,7 @@ def test_a_run_settled_as_landed_lets_the_next_run_land(world: World) -> None:
     world.pigment_server.fault(PUSH, reset_after=True)
     run = world.run_pull("flights").receipt["run"]
 
-    settled = settling.settle_by_hand(world.store, world.clock, run, "landed")
+    settled = settling.settle_by_hand(world.bucket, world.clock, run, "landed")
 
     assert settled.outcome == "landed"
     assert world.receipts()[0]["outcome"] == "landed"
@@ -45,7 +45,7 @@ def test_a_run_settled_as_not_landed_lets_the_next_run_land(world: World) -> Non
     world.pigment_server.fault(PUSH, refuse=Response(502))
     run = world.run_pull("flights").receipt["run"]
 
-    settled = settling.settle_by_hand(world.store, world.clock, run, "not landed")
+    settled = settling.settle_by_hand(world.bucket, world.clock, run, "not landed")
 
     assert (settled.outcome, settled.error and settled.error.code) == ("failed", "landing_unknown")
     assert world.run_pull("flights").body["outcome"] == "landed"

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.platform.errors import ColumnsChanged, StorageRefused
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables import compare
 from common.tables.check import Checked
 from common.tables.compare import BadKeys, ChangeCounts, FileComparison, digests, matching
@@ -37,9 +37,9 @@ BEFORE = [FLIGHTS, ["1", "UA", "2"], ["2", "B6", "-18"], ["3", "AA", ""]]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     with storage_client.running(tmp_path_factory.mktemp("storage")) as storage:
-        yield Store("bucket", storage.client)
+        yield Bucket("bucket", storage.client)
 
 
 class InPieces:
@@ -116,31 +116,31 @@ def ignore(_what: str, _count: int) -> None:
 
 
 def compared(
-    store: Store, before: bytes | None, after: bytes, key: Sequence[str], rows: int, **how: Any
+    bucket: Bucket, before: bytes | None, after: bytes, key: Sequence[str], rows: int, **how: Any
 ) -> FileComparison | BadKeys:
     """Two files in a bucket, compared."""
-    number = len(list(store.names("bases/")))
+    number = len(list(bucket.names("bases/")))
     paths = f"bases/{number:03}-a", f"bases/{number:03}-b"
     for path, content in zip(paths, (before, after), strict=True):
         if content is not None:
-            store.create(path, content, {}, content_type="text/csv")
-    return compare.compare(store, None if before is None else paths[0], paths[1], key, ",", rows, ignore, **how)
+            bucket.create(path, content, {}, content_type="text/csv")
+    return compare.compare(bucket, None if before is None else paths[0], paths[1], key, ",", rows, ignore, **how)
 
 
-def newest(store: Store) -> str:
+def newest(bucket: Bucket) -> str:
     """The file that was compared last."""
-    return list(store.names("bases/"))[-1]
+    return list(bucket.names("bases/"))[-1]
 
 
-def found(store: Store, before: TableRows | None, after: TableRows, *key: str, samples: int = 0) -> FileComparison:
+def found(bucket: Bucket, before: TableRows | None, after: TableRows, *key: str, samples: int = 0) -> FileComparison:
     old = None if before is None else Written().file(before)
-    comparison = compared(store, old, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
+    comparison = compared(bucket, old, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
     assert isinstance(comparison, FileComparison)
     return comparison
 
 
-def bad(store: Store, after: TableRows, *key: str, samples: int = 0) -> BadKeys:
-    found = compared(store, None, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
+def bad(bucket: Bucket, after: TableRows, *key: str, samples: int = 0) -> BadKeys:
+    found = compared(bucket, None, Written().file(after), key or ["Id"], len(after) - 1, samples=samples)
     assert isinstance(found, BadKeys)
     return found
 
@@ -170,78 +170,78 @@ def test_the_rows_sent_equal_a_comparison_of_dicts(
 ) -> None:
     before, after, key = files
     was_written, is_written = (msgspec.structs.replace(each, delimiter=delimiter) for each in (was_written, is_written))
-    store: Any = InPieces(block_bytes, before=was_written.file(before), after=is_written.file(after))
+    bucket: Any = InPieces(block_bytes, before=was_written.file(before), after=is_written.file(after))
     with pytest.MonkeyPatch.context() as patch:
         if in_shares:
             patch.setattr(matching, "_ROWS_AT_ONCE", 6)
             patch.setattr(digests, "_MATCHED_AT_ONCE", 2)
-        comparison = compare.compare(store, "before", "after", key, delimiter, len(after) - 1, ignore)
+        comparison = compare.compare(bucket, "before", "after", key, delimiter, len(after) - 1, ignore)
 
     assert isinstance(comparison, FileComparison)
     counts, sent = expected(before, after, key)
     assert comparison.counts == counts
-    staged = compare.write_delta(store, "after", comparison, "delta", delimiter, ignore)
+    staged = compare.write_delta(bucket, "after", comparison, "delta", delimiter, ignore)
     records = is_written.records(after)
-    assert store.files["delta"] == b"".join([records[0], *(records[1 + place] for place in sent)])
+    assert bucket.files["delta"] == b"".join([records[0], *(records[1 + place] for place in sent)])
     assert staged.checked.rows == len(sent)
 
 
-def test_a_row_is_found_in_any_position_and_quoting(store: Store) -> None:
+def test_a_row_is_found_in_any_position_and_quoting(bucket: Bucket) -> None:
     after = b'"Id","Carrier","Delay"\r\n3,AA,\r\n"2","B6","-18"\r\n1,UA,"2"\r\n'
 
-    comparison = compared(store, Written().file(BEFORE), after, ["Id"], 3)
+    comparison = compared(bucket, Written().file(BEFORE), after, ["Id"], 3)
 
     assert isinstance(comparison, FileComparison)
     assert comparison.counts == ChangeCounts(added=0, changed=0, gone=0, unchanged=3)
     assert comparison.is_sent == bytearray(3)
 
 
-def test_new_changed_gone_and_unchanged_rows_are_distinguished(store: Store) -> None:
-    comparison = found(store, BEFORE, [FLIGHTS, ["4", "DL", "7"], ["1", "UA", "2"], ["2", "B6", "0"]])
+def test_new_changed_gone_and_unchanged_rows_are_distinguished(bucket: Bucket) -> None:
+    comparison = found(bucket, BEFORE, [FLIGHTS, ["4", "DL", "7"], ["1", "UA", "2"], ["2", "B6", "0"]])
 
     assert comparison.counts == ChangeCounts(added=1, changed=1, gone=1, unchanged=1)
     assert comparison.is_sent == bytearray([1, 0, 1])
     assert comparison.warnings == []
 
 
-def test_without_a_previous_file_every_row_is_new(store: Store) -> None:
-    comparison = found(store, None, BEFORE)
+def test_without_a_previous_file_every_row_is_new(bucket: Bucket) -> None:
+    comparison = found(bucket, None, BEFORE)
 
     assert comparison.counts == ChangeCounts(added=3, changed=0, gone=0, unchanged=0)
     assert comparison.is_sent == bytearray([1, 1, 1])
 
 
-def test_an_empty_file_has_only_gone_rows(store: Store) -> None:
-    assert found(store, BEFORE, [FLIGHTS]).counts == ChangeCounts(added=0, changed=0, gone=3, unchanged=0)
+def test_an_empty_file_has_only_gone_rows(bucket: Bucket) -> None:
+    assert found(bucket, BEFORE, [FLIGHTS]).counts == ChangeCounts(added=0, changed=0, gone=3, unchanged=0)
 
 
-def test_cells_that_join_to_the_same_text_are_a_change(store: Store) -> None:
+def test_cells_that_join_to_the_same_text_are_a_change(bucket: Bucket) -> None:
     before, after = [["Id", "a", "b"], ["1", "xy", "z"]], [["Id", "a", "b"], ["1", "x", "yz"]]
 
-    assert found(store, before, after).counts.changed == 1
-    assert found(store, [["Id", "a"], ["12", "3"]], [["Id", "a"], ["1", "23"]], "Id", "a").counts.added == 1
+    assert found(bucket, before, after).counts.changed == 1
+    assert found(bucket, [["Id", "a"], ["12", "3"]], [["Id", "a"], ["1", "23"]], "Id", "a").counts.added == 1
 
 
-def test_reordered_columns_are_not_a_change(store: Store) -> None:
+def test_reordered_columns_are_not_a_change(bucket: Bucket) -> None:
     after = [["Delay", "Id", "Carrier"], ["2", "1", "UA"], ["-18", "2", "B6"], ["0", "3", "AA"]]
 
-    comparison = found(store, BEFORE, after)
+    comparison = found(bucket, BEFORE, after)
 
     assert comparison.counts == ChangeCounts(added=0, changed=1, gone=0, unchanged=2)
     assert comparison.warnings == []
 
 
-def test_columns_of_one_name_are_distinguished_by_their_order(store: Store) -> None:
+def test_columns_of_one_name_are_distinguished_by_their_order(bucket: Bucket) -> None:
     before = [["Id", "Note", "Note"], ["1", "a", "b"], ["2", "c", "d"]]
     after = [["Note", "Id", "Note"], ["a", "1", "b"], ["d", "2", "c"]]
 
-    assert found(store, before, after).counts == ChangeCounts(added=0, changed=1, gone=0, unchanged=1)
+    assert found(bucket, before, after).counts == ChangeCounts(added=0, changed=1, gone=0, unchanged=1)
 
 
-def test_another_set_of_columns_changes_every_row(store: Store) -> None:
+def test_another_set_of_columns_changes_every_row(bucket: Bucket) -> None:
     after = [["Id", "Carrier", "Late"], ["1", "UA", "2"], ["4", "B6", "-18"]]
 
-    comparison = found(store, BEFORE, after)
+    comparison = found(bucket, BEFORE, after)
 
     assert comparison.counts == ChangeCounts(added=1, changed=1, gone=2, unchanged=0)
     assert comparison.is_sent == bytearray([1, 1])
@@ -249,30 +249,30 @@ def test_another_set_of_columns_changes_every_row(store: Store) -> None:
     assert "every row counts as changed: Id, Carrier, Delay became Id, Carrier, Late." in warning
 
 
-def test_a_previous_file_without_the_key_makes_every_row_new(store: Store) -> None:
+def test_a_previous_file_without_the_key_makes_every_row_new(bucket: Bucket) -> None:
     after = [["Number", "Carrier", "Delay"], ["1", "UA", "2"]]
 
-    comparison = found(store, BEFORE, after, "Number")
+    comparison = found(bucket, BEFORE, after, "Number")
 
     assert comparison.counts == ChangeCounts(added=1, changed=0, gone=0, unchanged=0)
     assert "every row counts as new" in comparison.warnings[0]
 
 
-def test_a_row_whose_key_was_duplicated_before_is_sent(store: Store) -> None:
+def test_a_row_whose_key_was_duplicated_before_is_sent(bucket: Bucket) -> None:
     before = [["Id", "Leg"], ["1", "a"], ["1", "b"], ["2", "a"]]
 
-    comparison = found(store, before, [["Id", "Leg"], ["1", "a"], ["2", "a"]])
+    comparison = found(bucket, before, [["Id", "Leg"], ["1", "a"], ["2", "a"]])
 
     assert comparison.counts == ChangeCounts(added=0, changed=1, gone=0, unchanged=1)
 
 
-def test_a_row_duplicated_before_is_sent_even_if_unchanged(store: Store) -> None:
+def test_a_row_duplicated_before_is_sent_even_if_unchanged(bucket: Bucket) -> None:
     before = [["Id", "Leg"], ["1", "a"], ["1", "a"]]
 
-    assert found(store, before, [["Id", "Leg"], ["1", "a"]]).counts.changed == 1
+    assert found(bucket, before, [["Id", "Leg"], ["1", "a"]]).counts.changed == 1
 
 
-def test_empty_and_duplicate_keys_are_counted_without_their_content(store: Store) -> None:
+def test_empty_and_duplicate_keys_are_counted_without_their_content(bucket: Bucket) -> None:
     after = [
         FLIGHTS,
         ["", "UA", "2"],
@@ -282,7 +282,7 @@ def test_empty_and_duplicate_keys_are_counted_without_their_content(store: Store
         ["5", "", ""],
     ]
 
-    found = bad(store, after)
+    found = bad(bucket, after)
 
     assert (found.empty_rows, found.repeated_keys, found.repeated_rows) == (1, 1, 3)
     error = found.refusal()
@@ -292,15 +292,15 @@ def test_empty_and_duplicate_keys_are_counted_without_their_content(store: Store
     assert found.diff is msgspec.UNSET
 
 
-def test_a_key_of_several_columns_is_empty_if_one_of_them_is(store: Store) -> None:
+def test_a_key_of_several_columns_is_empty_if_one_of_them_is(bucket: Bucket) -> None:
     after = [FLIGHTS, ["1", "UA", ""], ["1", "B6", ""], ["2", "", "5"]]
 
-    assert bad(store, after, "Id", "Carrier").empty_rows == 1
-    assert found(store, None, after[:3], "Id", "Carrier").counts.added == 2
+    assert bad(bucket, after, "Id", "Carrier").empty_rows == 1
+    assert found(bucket, None, after[:3], "Id", "Carrier").counts.added == 2
 
 
-def test_an_empty_line_of_a_single_column_is_a_row_with_an_empty_key(store: Store) -> None:
-    found = compared(store, None, b"Id\n1\n\n2\n", ["Id"], 3, samples=1)
+def test_an_empty_line_of_a_single_column_is_a_row_with_an_empty_key(bucket: Bucket) -> None:
+    found = compared(bucket, None, b"Id\n1\n\n2\n", ["Id"], 3, samples=1)
 
     assert isinstance(found, BadKeys)
     assert found.empty_rows == 1
@@ -308,18 +308,18 @@ def test_an_empty_line_of_a_single_column_is_a_row_with_an_empty_key(store: Stor
     assert found.diff.bad_keys == [[""]]
 
 
-def test_bad_keys_are_found_in_every_share(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_keys_are_found_in_every_share(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "_ROWS_AT_ONCE", 5)
     after = [["Id"], *([str(number // 2)] for number in range(20)), [""], [""]]
 
-    found = bad(store, after, samples=3)
+    found = bad(bucket, after, samples=3)
 
     assert (found.empty_rows, found.repeated_keys, found.repeated_rows) == (2, 10, 20)
     assert not isinstance(found.diff, msgspec.UnsetType)
     assert found.diff.bad_keys == [[""], [""], ["0"], ["1"], ["2"]]
 
 
-def test_a_preview_shows_the_first_rows_of_each_kind_of_change(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_shows_the_first_rows_of_each_kind_of_change(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "_ROWS_AT_ONCE", 4)
     monkeypatch.setattr(digests, "_MATCHED_AT_ONCE", 2)
     before = [FLIGHTS, *([str(number), "UA", "0"] for number in range(10))]
@@ -332,7 +332,7 @@ def test_a_preview_shows_the_first_rows_of_each_kind_of_change(store: Store, mon
         *(["AA", str(number), "3"] for number in (12, 11, 13)),
     ]
 
-    diff = found(store, before, after, samples=2).diff
+    diff = found(bucket, before, after, samples=2).diff
 
     assert not isinstance(diff, msgspec.UnsetType)
     assert diff.key == ["Id"]
@@ -346,38 +346,38 @@ def test_a_preview_shows_the_first_rows_of_each_kind_of_change(store: Store, mon
     assert diff.bad_keys == []
 
 
-def test_a_preview_shows_the_values_of_a_removed_column(store: Store) -> None:
-    diff = found(store, BEFORE, [["Id", "Carrier", "Late"], ["1", "UA", "9"]], samples=5).diff
+def test_a_preview_shows_the_values_of_a_removed_column(bucket: Bucket) -> None:
+    diff = found(bucket, BEFORE, [["Id", "Carrier", "Late"], ["1", "UA", "9"]], samples=5).diff
 
     assert not isinstance(diff, msgspec.UnsetType)
     assert diff.changed_rows == [ChangedRow(["1"], [ChangedCell("Late", "", "9"), ChangedCell("Delay", "2", "")])]
 
 
-def test_large_files_are_compared_over_the_wire(store: Store) -> None:
+def test_large_files_are_compared_over_the_wire(bucket: Bucket) -> None:
     rows = [
         [str(number), f"row {number},\n{'.' * 90}", "x" if number % 8 else 'a "quoted" text']
         for number in range(90_000)
     ]
     after = [[*row[:2], "new"] if number % 1000 == 0 else row for number, row in enumerate(rows)]
 
-    comparison = found(store, [FLIGHTS, *rows], [FLIGHTS, *reversed(after)])
+    comparison = found(bucket, [FLIGHTS, *rows], [FLIGHTS, *reversed(after)])
 
     assert comparison.counts == ChangeCounts(added=0, changed=90, gone=0, unchanged=89_910)
-    staged = compare.write_delta(store, newest(store), comparison, "staged/flights/run.csv", ",", ignore)
-    assert list(csv.reader(io.StringIO(store.read(staged.path).decode(), newline=""))) == [
+    staged = compare.write_delta(bucket, newest(bucket), comparison, "staged/flights/run.csv", ",", ignore)
+    assert list(csv.reader(io.StringIO(bucket.read(staged.path).decode(), newline=""))) == [
         FLIGHTS,
         *(row for row in reversed(after) if row[2] == "new"),
     ]
 
 
-def test_the_written_file_has_its_digest(store: Store) -> None:
-    comparison = found(store, None, BEFORE)
+def test_the_written_file_has_its_digest(bucket: Bucket) -> None:
+    comparison = found(bucket, None, BEFORE)
     comparison.is_sent[1] = 0
 
-    staged = compare.write_delta(store, newest(store), comparison, "staged/digest.csv", ",", ignore)
+    staged = compare.write_delta(bucket, newest(bucket), comparison, "staged/digest.csv", ",", ignore)
 
     content = b"Id,Carrier,Delay\n1,UA,2\n3,AA,\n"
-    assert store.read("staged/digest.csv") == content
+    assert bucket.read("staged/digest.csv") == content
     checked = Checked(FLIGHTS, 2, [])
     sample = Sample(FLIGHTS, [["1", "UA", "2"], ["3", "AA", ""]])
     assert staged == Staged("staged/digest.csv", hashlib.sha256(content).hexdigest(), len(content), checked, sample)
@@ -388,40 +388,40 @@ def test_the_written_file_has_its_digest(store: Store) -> None:
     [b"Id,Carrier\n1,secret\n2,secret", b"Id,Carrier\n1,secret\n2,sec,ret\n", b"Id,Carrier\n1,secret\n", b""],
     ids=["cut", "of another width", "short of a row", "empty"],
 )
-def test_a_file_other_than_the_checked_one_is_refused(store: Store, content: bytes) -> None:
+def test_a_file_other_than_the_checked_one_is_refused(bucket: Bucket, content: bytes) -> None:
     with pytest.raises(StorageRefused) as refused:
-        compared(store, None, content, ["Id"], 2)
+        compared(bucket, None, content, ["Id"], 2)
 
     assert "is not the one that was checked" in refused.value.cause
     assert "secret" not in f"{refused.value!r}{refused.value.__cause__!r}"
 
 
-def test_a_truncated_previous_file_is_refused(store: Store) -> None:
+def test_a_truncated_previous_file_is_refused(bucket: Bucket) -> None:
     with pytest.raises(StorageRefused):
-        compared(store, b"Id,Carrier\n1,UA\n2,B", b"Id,Carrier\n1,UA\n", ["Id"], 1)
+        compared(bucket, b"Id,Carrier\n1,UA\n2,B", b"Id,Carrier\n1,UA\n", ["Id"], 1)
 
 
-def test_a_file_with_another_number_of_rows_is_not_copied_from(store: Store) -> None:
-    comparison = found(store, None, BEFORE)
+def test_a_file_with_another_number_of_rows_is_not_copied_from(bucket: Bucket) -> None:
+    comparison = found(bucket, None, BEFORE)
     longer = msgspec.structs.replace(comparison, is_sent=bytearray(4))
 
     with pytest.raises(StorageRefused):
-        compare.write_delta(store, newest(store), longer, "staged/never", ",", ignore)
+        compare.write_delta(bucket, newest(bucket), longer, "staged/never", ",", ignore)
 
-    assert not store.exists("staged/never")
+    assert not bucket.exists("staged/never")
 
 
-def test_a_missing_base_is_refused(store: Store) -> None:
-    found(store, None, BEFORE)
+def test_a_missing_base_is_refused(bucket: Bucket) -> None:
+    found(bucket, None, BEFORE)
 
     with pytest.raises(StorageRefused):
-        compare.compare(store, "bases/nowhere", newest(store), ["Id"], ",", 3, ignore)
+        compare.compare(bucket, "bases/nowhere", newest(bucket), ["Id"], ",", 3, ignore)
 
 
 @pytest.mark.parametrize("header", ["Number,Carrier", "Id,Id"])
-def test_a_key_missing_or_duplicated_in_the_header_is_refused(store: Store, header: str) -> None:
+def test_a_key_missing_or_duplicated_in_the_header_is_refused(bucket: Bucket, header: str) -> None:
     with pytest.raises(ColumnsChanged) as refused:
-        compared(store, None, f"{header}\n1,UA\n".encode(), ["Id"], 1)
+        compared(bucket, None, f"{header}\n1,UA\n".encode(), ["Id"], 1)
 
     assert header.replace(",", ", ") in refused.value.cause
 

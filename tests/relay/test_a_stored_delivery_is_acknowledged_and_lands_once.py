@@ -173,7 +173,7 @@ def test_a_refused_delivery_is_dead_with_its_reason_and_the_next_lands(sales: Wo
     sales.post_delivery("sales", delivery(("2", "2"), ("3", "3")))
 
     assert sales.run_deliver().body["dead"] == 1
-    (dead,) = sales.store.entries("dead/sales/")
+    (dead,) = sales.bucket.entries("dead/sales/")
     assert dead.metadata["code"] == "too_few_rows"
     assert "1 rows" in dead.metadata["reason"]
     assert landed(sales) == [("2", "2"), ("3", "3")]
@@ -185,7 +185,7 @@ def test_a_failed_import_is_dead_with_pigments_reason(sales: World) -> None:
     sales.post_delivery("sales", delivery(("1", "1")))
 
     assert sales.run_deliver().body["dead"] == 1
-    (dead,) = sales.store.entries("dead/sales/")
+    (dead,) = sales.bucket.entries("dead/sales/")
     assert dead.metadata["code"] == "import_failed"
 
 
@@ -198,7 +198,7 @@ def test_keep_latest_replaces_deliveries_that_have_not_landed(world: World) -> N
     world.run_deliver()
 
     assert landed(world) == [("2", "1")]
-    assert sorted(entry.metadata["outcome"] for entry in world.store.entries("delivered/")) == [
+    assert sorted(entry.metadata["outcome"] for entry in world.bucket.entries("delivered/")) == [
         "landed", "replaced", "replaced",
     ]  # fmt: skip
 
@@ -250,7 +250,7 @@ def test_an_append_with_an_unconfirmed_push_waits_for_a_person(sales: World) -> 
 
     assert (first.status, first.code, again.code) == (500, "landing_unknown", "landing_unknown")
     run = next(receipt["run"] for receipt in sales.receipts("sales") if receipt["outcome"] == "unknown")
-    settling.settle_by_hand(sales.store, sales.clock, run, "landed")
+    settling.settle_by_hand(sales.bucket, sales.clock, run, "landed")
     assert sales.run_deliver().body["waiting"] == 0
     assert landed(sales) == [("1", "1")]
     assert len(sales.objects("delivered/sales/")) == 1

@@ -84,7 +84,7 @@ def test_sixty_thousand_rows_are_sent_by_the_action_and_land(looker: LookerSide)
     answer = looker.post(action["url"], execution(looker.offer(rows), chosen), X_Looker_Webhook_Id="event-1")
 
     assert (answer.status, answer.body["looker"]["success"]) == (200, True)
-    (kept,) = looker.world.store.entries("inbox/sales/")
+    (kept,) = looker.world.bucket.entries("inbox/sales/")
     assert kept.content_type == "text/csv"
     assert looker.world.run_deliver().body["delivered"] == 1
     assert landed(looker) == rows
@@ -390,7 +390,7 @@ def test_a_row_count_equal_to_lookers_cap_is_refused(looker: LookerSide, rows: i
     assert looker.execute("sales", looker.offer(numbered(rows)))["success"]
 
     assert looker.world.run_deliver().body[ends] == 1
-    (entry,) = looker.world.store.entries(f"{ends}/sales/")
+    (entry,) = looker.world.bucket.entries(f"{ends}/sales/")
     assert entry.metadata.get("code") == ("truncated_at_limit" if ends == "dead" else None)
 
 
@@ -417,7 +417,7 @@ def test_an_end_without_a_length_is_a_warning_of_the_receipt(looker: LookerSide)
             yield b"Id,Amount\n1,10\n"
 
     world = looker.world
-    inbox.put_rows(world.store, "sales", "x", lambda: contextlib.nullcontext(EmptyDelivery()), world.clock.now())
+    inbox.put_rows(world.bucket, "sales", "x", lambda: contextlib.nullcontext(EmptyDelivery()), world.clock.now())
     world.run_deliver()
 
     assert world.receipts("sales")[0]["warnings"] == ["Looker announced no end."]
@@ -433,7 +433,7 @@ def test_a_large_download_takes_bounded_memory(looker: LookerSide) -> None:
     finally:
         tracemalloc.stop()
 
-    (kept,) = looker.world.store.entries("inbox/sales/")
+    (kept,) = looker.world.bucket.entries("inbox/sales/")
     assert kept.size_bytes > 80 * MIB
     assert peak_bytes < 48 * MIB
 
@@ -441,9 +441,9 @@ def test_a_large_download_takes_bounded_memory(looker: LookerSide) -> None:
 def test_a_downloaded_delivery_can_be_replayed_with_its_kind(looker: LookerSide) -> None:
     looker.execute("sales", looker.offer([("1", "10")]))
     looker.world.run_deliver()
-    (entry,) = looker.world.store.entries("delivered/sales/")
+    (entry,) = looker.world.bucket.entries("delivered/sales/")
     looker.world.clock.sleep(1)
-    inbox.replay(looker.world.store, "delivered", "sales", entry.name.rpartition("/")[2], looker.world.clock.now())
+    inbox.replay(looker.world.bucket, "delivered", "sales", entry.name.rpartition("/")[2], looker.world.clock.now())
 
     assert looker.world.run_deliver().body["delivered"] == 1
     assert landed(looker) == [("1", "10")] * 2

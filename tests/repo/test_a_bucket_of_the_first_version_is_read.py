@@ -33,7 +33,7 @@ def earlier(world: World) -> World:
     """The bucket, and a Pigment that has the configurations that its bridge.yaml names."""
     for name, stored in BUCKET.items():
         if name != CONFIG:
-            world.store.create(name, content_of(stored), stored["metadata"], content_type=stored["content_type"])
+            world.bucket.create(name, content_of(stored), stored["metadata"], content_type=stored["content_type"])
     world.raw = json.loads(content_of(BUCKET[CONFIG]))
     world.raw["looker"]["url"], world.raw["pigment"]["url"] = world.looker_server.url, world.pigment_server.url
     application = world.pigment.application("Planning")
@@ -58,7 +58,7 @@ def test_every_receipt_is_read(earlier: World) -> None:
     outcomes = {}
     for name in stored:
         _, job, _, file = name.split("/")
-        receipt = receipts.read(earlier.store, job, file.removesuffix(".json"))
+        receipt = receipts.read(earlier.bucket, job, file.removesuffix(".json"))
         assert receipt is not None
         outcomes[job] = receipt.outcome
 
@@ -127,9 +127,9 @@ def test_an_append_without_an_answer_waits_for_a_person(earlier: World, verdict:
     open_run = BUCKET["leases/00000001-0000-4000-8000-000000000000.json"]["content"]["receipt"]["run"]
     assert earlier.run_pull("lost").code == "landing_unknown"
 
-    settling.settle_by_hand(earlier.store, earlier.clock, open_run, verdict)
+    settling.settle_by_hand(earlier.bucket, earlier.clock, open_run, verdict)
 
-    assert (earlier.store.read_json("cursors/lost.json", object) is None) == (verdict == "not landed")
+    assert (earlier.bucket.read_json("cursors/lost.json", object) is None) == (verdict == "not landed")
     assert earlier.run_pull("lost").body["outcome"] == "landed"
     assert rows_of(earlier, "lost") == len(ROWS)
 

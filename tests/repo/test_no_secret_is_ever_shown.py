@@ -164,7 +164,7 @@ class Scene:
         world.looker.client_secret = LOOKER_SECRET
         world.pigment.key(["Import"], PIGMENT_KEY)
         for path in world.objects(""):
-            world.store.delete(path)
+            world.bucket.delete(path)
         self.function.lines.clear()
         self.answers.clear()
         world.put_flights(ROWS_WITH_MARKER)

@@ -36,7 +36,7 @@ def test_the_example_of_the_export_guide_is_exported_exactly(world: World, tmp_p
     answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
-    assert world.store.read("exports/revenue.csv").decode() == GUIDE
+    assert world.bucket.read("exports/revenue.csv").decode() == GUIDE
 
 
 def test_a_too_large_view_is_exported_as_its_table(world: World, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_too_large_view_is_exported_as_its_table(world: World, tmp_path: Path)
     answer = world.run_export("revenue")
 
     assert answer.status == 200, answer.body
-    assert world.store.read("exports/revenue.csv").decode() == GUIDE
+    assert world.bucket.read("exports/revenue.csv").decode() == GUIDE
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_all_exported_flights_equal_the_imported_ones(world: World, flights: Pat
         assert answer.receipt["rows"]["read"] == 336_776
 
     out, parquet = tmp_path / "out.csv", tmp_path / "out.parquet"
-    out.write_bytes(gzip.decompress(world.store.read("exports/flights.csv.gz")))
-    parquet.write_bytes(world.store.read("exports/f.parquet"))
+    out.write_bytes(gzip.decompress(world.bucket.read("exports/flights.csv.gz")))
+    parquet.write_bytes(world.bucket.read("exports/f.parquet"))
     sent, received = (f"read_csv('{each}', all_varchar = true)" for each in (flights, out))
     # Pigment exports a list's properties "ordered by their technical name" (external API, `ListRequest`).
     names = flights.read_text().partition("\n")[0]

@@ -77,7 +77,9 @@ class Calls(Sites):
 
     def receipts(self, job: str = "flights") -> list[dict[str, Any]]:
         """The receipts of a job, in the order of their runs."""
-        return [json.loads(path.read_bytes()) for path in sorted((self.bucket / "receipts" / job).glob("*/*.json"))]
+        return [
+            json.loads(path.read_bytes()) for path in sorted((self.bucket_folder / "receipts" / job).glob("*/*.json"))
+        ]
 
 
 def delivery(*rows: tuple[str, str], plan: int = 7, **more: Any) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local.sandbox.pigment import BlockColumn
 from local.sandbox.wire import Fault, Response
 from tests.support.sites import EXPORTS, Servers, Sites
@@ -27,7 +27,7 @@ ROWS = [
 class Jobs(Sites):
     """Writes jobs; `raw` is the whole of `bridge.yaml`."""
 
-    store: Store
+    bucket: Bucket
 
     def __init__(self, folder: Path, servers: Servers) -> None:
         super().__init__(folder, servers)
@@ -43,7 +43,7 @@ class Jobs(Sites):
 
     def save_jobs(self) -> None:
         """Store `bridge.yaml` in the bucket, as Terraform does."""
-        self.store.write_json(paths.CONFIG, self.raw, over=None)
+        self.bucket.write_json(paths.CONFIG, self.raw, over=None)
 
     def add_pull(self, name: str, **fields: Any) -> None:
         """Add a pull of Look 12; `target` and `guards` add to the defaults."""

@@ -11,7 +11,7 @@ from common.platform.errors import ConfigurationOccupied
 from common.runs import settling
 from common.runs.leases import Journal
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local.sandbox.pigment import SandboxPigment
 from tests.support.world import World
 
@@ -20,9 +20,9 @@ class Deployment(Protocol):
     """A bucket, and the Pigment that the bucket's files land in."""
 
     @property
-    def store(self) -> Store: ...
+    def bucket(self) -> Bucket: ...
     @property
-    def bucket(self) -> Path: ...
+    def bucket_folder(self) -> Path: ...
     @property
     def clock(self) -> Clock: ...
     @property
@@ -31,27 +31,27 @@ class Deployment(Protocol):
 
 def settle(bridge: Deployment, configuration: str) -> bool:
     """Settle a configuration's unknown run once Pigment has finished its imports; returns whether it was settled."""
-    stored = bridge.store.read_json(paths.lease(configuration), Journal)
+    stored = bridge.bucket.read_json(paths.lease(configuration), Journal)
     if stored is None or stored.value.step != "unknown":
         return False
     run, sha256 = stored.value.receipt.run, stored.value.receipt.sha256
     found = [each for each in bridge.pigment.imports if (each.configuration, each.sha256) == (configuration, sha256)]
     if found:
-        claimed = set(_claimed(bridge.bucket, run))
+        claimed = set(_claimed(bridge.bucket_folder, run))
         found = [each for each in found if each.id not in claimed]
     if any(each.status == "InProgress" for each in found):
         return False
     has_landed = any(each.status == "Completed" for each in found)
     verdict: Literal["landed", "not landed"] = "landed" if has_landed else "not landed"
     with contextlib.suppress(ConfigurationOccupied):
-        settling.settle_by_hand(bridge.store, bridge.clock, run, verdict)
+        settling.settle_by_hand(bridge.bucket, bridge.clock, run, verdict)
         return True
     return False
 
 
-def _claimed(bucket: Path, run: str) -> Iterator[str | None]:
+def _claimed(folder: Path, run: str) -> Iterator[str | None]:
     """The imports that the receipts of other runs name."""
-    for path in bucket.glob("receipts/*/*/*.json"):
+    for path in folder.glob("receipts/*/*/*.json"):
         if path.stem != run:
             yield json.loads(path.read_bytes())["import_id"]
 
@@ -59,7 +59,7 @@ def _claimed(bucket: Path, run: str) -> Iterator[str | None]:
 def expire_leases(world: World) -> None:
     """Make every lease expire: those of processes on the real clock, which a test does not wait for."""
     for path in world.objects("leases/"):
-        stored = world.store.read_json(path, dict)
+        stored = world.bucket.read_json(path, dict)
         assert stored is not None
         expired = {**stored.value, "expires_at": "2020-01-01T00:00:00.000Z"}
-        world.store.write_json(path, expired, over=stored.generation)
+        world.bucket.write_json(path, expired, over=stored.generation)

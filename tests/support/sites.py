@@ -108,7 +108,7 @@ class Sites:
         self.secrets_server = servers.serve("secrets", self.secrets)
 
     @property
-    def bucket(self) -> Path:
+    def bucket_folder(self) -> Path:
         """The bucket as plain files."""
         return self.folder / "state" / "bucket"
 

@@ -63,13 +63,13 @@ class World(Jobs, Calls):
         """
         self.clock.meanwhile = self.finish_imports
         self.instance = instance.current = Instance(self.clock, random.Random(1))
-        self.store = self.instance.store
+        self.bucket = self.instance.bucket
         self.put_flights(ROWS)
         self.add_list_of_flights()
         self.add_pull("flights")
 
     def objects(self, prefix: str) -> list[str]:
-        return list(self.store.names(prefix))
+        return list(self.bucket.names(prefix))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ FilterValue = Annotated[str, "FilterValue"]
 "A Looker filter expression such as `7 days` or `JFK,LGA`. An empty one matches any value."
 Columns = Annotated[Mapping[str, str], "Columns"]
 "A mapping in the file or, where the order matters, a list of pairs."
-Bucket = Annotated[str, "Bucket"]
+BucketName = Annotated[str, "BucketName"]
 ObjectPath = Annotated[str, "ObjectPath"]
 Count = Annotated[int, "Count"]
 Share = Annotated[float, "Share"]
@@ -191,7 +191,7 @@ class Target(Struct, frozen=True, kw_only=True):
     "Whether other jobs may import with the same configuration."
     via: Literal["push", "storage"] = "push"
     "`push` sends the file to Pigment. `storage` writes it for Pigment's Cloud Storage connector and starts the import."
-    bucket: Bucket = ""
+    bucket: BucketName = ""
     "The bucket of the connector."
     path: ObjectPath = ""
     "The object's name in it: with {date} if the connector reads the newest date, otherwise a fixed name."
@@ -416,7 +416,7 @@ class Export(ScheduledJob, frozen=True, kw_only=True):
     "`Iso8601` writes `2024-11-21`. `Legacy` writes the older formats of Pigment."
     path: ObjectPath
     "The object's name, with {date}, {time} and {run}. Without any of them, each run replaces the object."
-    bucket: Bucket = ""
+    bucket: BucketName = ""
     "A bucket of your own. Default: `exports/` in the bucket of the bridge."
     format: Literal["csv", "parquet"] = "csv"
     "The format of the object."

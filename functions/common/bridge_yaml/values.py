@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 
 from common.bridge_yaml.cron import cron_problem
 from common.bridge_yaml.model import (
-    Bucket,
+    BucketName,
     Count,
     Cron,
     Day,
@@ -290,7 +290,7 @@ def _parse_share(raw: object) -> Share:
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]")
 
 
-def _parse_bucket(raw: object) -> Bucket:
+def _parse_bucket(raw: object) -> BucketName:
     value = parse_text(raw)
     if not _BUCKET.fullmatch(value):
         raise InvalidValue("is not the name of a bucket")
@@ -331,7 +331,7 @@ FORMATS: Mapping[object, ValueFormat] = {
     Cron: ValueFormat(_parse_cron, 'five fields of unix-cron, such as "15 6 * * *" for every day at 6:15'),
     TimeZone: ValueFormat(_parse_time_zone, "an IANA time zone such as Europe/Paris or UTC"),
     FilterValue: ValueFormat(_parse_filter_value, 'a Looker filter expression in quotes, such as "7 days"'),
-    Bucket: ValueFormat(_parse_bucket, "a bucket such as acme-exports, without gs://"),
+    BucketName: ValueFormat(_parse_bucket, "a bucket such as acme-exports, without gs://"),
     ObjectPath: ValueFormat(_parse_object_path, "an object name such as revenue/dt={date}/revenue.csv"),
     Count: ValueFormat(_parse_count, "a whole number such as 1"),
     Share: ValueFormat(_parse_share, "a percentage such as 50%"),

@@ -27,8 +27,8 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import inbox, paths
+from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
-from common.storage.store import Store
 from common.tables import staging
 from common.tables.check import Contract
 from common.tables.staging import Staged
@@ -88,7 +88,7 @@ def log_counts(instance: Instance, counts: DeliveryCounts, *, is_sweep: bool) ->
 def _oldest_waiting_s(instance: Instance) -> int | None:
     """Return None if storage does not answer: the deliveries that were landed are reported all the same."""
     try:
-        arrived_at = inbox.oldest(instance.store)
+        arrived_at = inbox.oldest(instance.bucket)
     except BridgeError:
         return None
     return max(0, round((instance.clock.now() - arrived_at).total_seconds())) if arrived_at else 0
@@ -96,7 +96,7 @@ def _oldest_waiting_s(instance: Instance) -> int | None:
 
 def _orphaned(instance: Instance, bridge: bridge_yaml.Bridge) -> DeliveryCounts:
     """Count the deliveries of relays that bridge.yaml no longer contains. They wait, and each sweep reports them."""
-    orphans = [relay for relay in inbox.relays(instance.store) if relay not in bridge.relays]
+    orphans = [relay for relay in inbox.relays(instance.bucket) if relay not in bridge.relays]
     if not orphans:
         return DeliveryCounts()
     names = ", ".join(sorted(set(orphans)))
@@ -135,10 +135,10 @@ def _deliver_all(
             return counts.plus(_waiting(instance, relays, ErrorReport.of(error)))
         if receipt is None:
             continue
-        if instance.store.exists(oldest.path):
+        if instance.bucket.exists(oldest.path):
             return counts.plus(_waiting(instance, relays, receipt.error or ErrorReport.of(_incomplete(receipt))))
         counts = counts.plus(DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1))
-    leases.forget(instance.store, _configuration(bridge, relays[0]), instance.clock)
+    leases.forget(instance.bucket, _configuration(bridge, relays[0]), instance.clock)
     return counts
 
 
@@ -150,12 +150,12 @@ def _incomplete(receipt: Receipt) -> BridgeError:
 
 
 def _oldest(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay]) -> WaitingDelivery | None:
-    firsts = [next(inbox.waiting(instance.store, relay.name), None) for relay in relays]
+    firsts = [next(inbox.waiting(instance.bucket, relay.name), None) for relay in relays]
     return min((first for first in firsts if first), key=lambda each: each.name, default=None)
 
 
 def _waiting(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay], error: ErrorReport | None) -> DeliveryCounts:
-    waiting = sum(1 for relay in relays for _ in inbox.waiting(instance.store, relay.name))
+    waiting = sum(1 for relay in relays for _ in inbox.waiting(instance.bucket, relay.name))
     return DeliveryCounts(waiting=waiting, error=error)
 
 
@@ -173,8 +173,8 @@ def _deliver_one(
     """
     if isinstance(relay, bridge_yaml.Relay):
         return _land_oldest(instance, bridge, relay, oldest, deadline)
-    if inbox.closed(instance.store, relay.name, oldest.name):
-        instance.store.delete(oldest.path)
+    if inbox.is_closed(instance.bucket, relay.name, oldest.name):
+        instance.bucket.delete(oldest.path)
         return None
     return _start_pull(instance, bridge, relay, deadline)
 
@@ -183,14 +183,14 @@ def _start_pull(
     instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Signal, deadline: Deadline
 ) -> Receipt:
     """Pull once for all waiting signals: all of them arrived before the pull, which reads everything."""
-    signals = list(inbox.waiting(instance.store, relay.name))
+    signals = list(inbox.waiting(instance.bucket, relay.name))
     call_id = f"delivery {signals[-1].name}" if signals else None
     receipt = pull(instance, bridge, bridge.pulls[relay.start], call_id=call_id, deadline=deadline)
     is_complete = receipt.progress is msgspec.UNSET or receipt.progress.done
     if receipt.error is None and receipt.outcome != "importing" and is_complete:
         for signal in signals:
             metadata = {"outcome": receipt.outcome, "run": receipt.run}
-            inbox.close(instance.store, relay.name, signal.name, "delivered", metadata)
+            inbox.close(instance.bucket, relay.name, signal.name, "delivered", metadata)
     return receipt
 
 
@@ -206,7 +206,7 @@ def _land_oldest(
     pigment = PigmentClient(bridge.pigment, instance.secrets, run.keep_back(0.1, _FOR_ENDING_S), instance.chance)
 
     def work(lease: Lease) -> End | None:
-        if _is_closed(instance.store, relay, oldest):
+        if _is_closed(instance.bucket, relay, oldest):
             return None
         if relay.keep == "latest" and _replace_older(instance, relay, oldest):
             return None
@@ -218,38 +218,38 @@ def _land_oldest(
         return run_leased(run, relay.target.configuration, journal, pigment, work)
 
 
-def _is_closed(store: Store, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
+def _is_closed(bucket: Bucket, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
     """Whether the delivery has been closed before; if it is still in the inbox, it is deleted there.
 
     It can be in both places after a kill, or when a receiver without an answer to its first write wrote it again. This
     is only known with the lease: while another run lands the delivery, the answer would be no.
     """
-    if not store.exists(oldest.path):
+    if not bucket.exists(oldest.path):
         return True
-    if not inbox.closed(store, relay.name, oldest.name):
+    if not inbox.is_closed(bucket, relay.name, oldest.name):
         return False
-    store.delete(oldest.path)
+    bucket.delete(oldest.path)
     return True
 
 
 def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
     """Close every delivery except the newest, and return whether the oldest was closed."""
-    *older, newest = inbox.waiting(instance.store, relay.name)
+    *older, newest = inbox.waiting(instance.bucket, relay.name)
     for each in older:
         metadata = {"outcome": "replaced", "by": newest.name}
-        inbox.close(instance.store, relay.name, each.name, "delivered", metadata)
+        inbox.close(instance.bucket, relay.name, each.name, "delivered", metadata)
     return newest.name != oldest.name
 
 
 def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> Staged:
     """Write a delivery's rows to a staged file, and check them against the guards."""
-    store = run.instance.store
-    blocks, warnings = _open(store, oldest)
+    bucket = run.instance.bucket
+    blocks, warnings = _open(bucket, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = paths.staged(relay.name, run.id)
-    staged = staging.stage(store, path, blocks, contract, run.instance.progress)
+    staged = staging.stage(bucket, path, blocks, contract, run.instance.progress)
     run.note_read(staged, warnings)
-    rows, previous = staged.checked.rows, cursors.read(store, relay.name)
+    rows, previous = staged.checked.rows, cursors.read(bucket, relay.name)
     guards.expect_rows(rows, max(1, relay.guards.min_rows))
     if not relay.guards.accept_cap:
         guards.expect_no_cap(rows, CAPS, None)
@@ -257,10 +257,10 @@ def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> Stage
     return staged
 
 
-def _open(store: Store, oldest: WaitingDelivery) -> tuple[Iterator[bytes], list[str]]:
+def _open(bucket: Bucket, oldest: WaitingDelivery) -> tuple[Iterator[bytes], list[str]]:
     """Open a delivery's rows as CSV, with the warnings about them."""
     if oldest.content_type == "text/csv":
         warning = oldest.metadata.get("warnings")
-        return store.reading(oldest.path).blocks(), [warning] if warning else []
-    delivery = webhook.read(store.read(oldest.path))
+        return bucket.reading(oldest.path).blocks(), [warning] if warning else []
+    delivery = webhook.read(bucket.read(oldest.path))
     return delivery.csv_blocks(), delivery.warnings

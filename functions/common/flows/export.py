@@ -31,7 +31,7 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
-from common.storage.store import Stale, Store
+from common.storage.bucket import Bucket, Stale
 from common.tables import export_file
 from common.tables.export_file import ExportFile
 
@@ -57,13 +57,13 @@ def lease_key(job: str) -> str:
 
 
 def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> Receipt:
-    store = run.instance.store
+    bucket = run.instance.bucket
     run.note_object(_public_name(run, job))
 
     def work(lease: Lease) -> End | Receipt:
-        export_file.sweep(store, run.instance.clock.now())
-        bucket, path = publication.locate(store, run.receipt)
-        replaced = bucket.look_at(path)
+        export_file.sweep(bucket, run.instance.clock.now())
+        target, path = publication.locate(bucket, run.receipt)
+        replaced = target.find(path)
         file = _read(run, bridge, job)
         publishing = msgspec.structs.replace(
             lease.journal, step="publishing", receipt=run.receipt, landed=_landed(run, file)
@@ -71,7 +71,7 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
         lease.note(publishing)
         try:
             # After a kill from here on, the object itself tells the next run whether it was published.
-            _publish(run, job, file, bucket, path, over=replaced.generation if replaced else 0)
+            _publish(run, job, file, target, path, over=replaced.generation if replaced else 0)
         except Busy as error:
             # The object may have been published and the answer lost.
             return Unconfirmed(error)
@@ -88,13 +88,13 @@ def _preview(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> R
     try:
         file = _read(run, bridge, job)
     finally:
-        publication.discard(run.instance.store, run.id)
+        publication.discard(run.instance.bucket, run.id)
     return msgspec.structs.replace(run.end(Previewed()), preview=file.sample)
 
 
 def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> ExportFile:
     """Read Pigment's export into a complete file, and check it against the guards."""
-    previous = cursors.read(run.instance.store, job.name)
+    previous = cursors.read(run.instance.bucket, job.name)
     with run.timed("pigment"):
         try:
             file = _fetch(run, bridge, job, job.source)
@@ -120,18 +120,18 @@ def _fetch(
     request = exports.request_for(source, job.date_format)
     with exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance) as answer:
         run.warn(*answer.warnings)
-        return export_file.write(instance.store, run.id, answer, source, job, instance.progress)
+        return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress)
 
 
-def _publish(run: Run, job: bridge_yaml.Export, file: ExportFile, bucket: Store, path: str, *, over: int) -> None:
+def _publish(run: Run, job: bridge_yaml.Export, file: ExportFile, target: Bucket, path: str, *, over: int) -> None:
     """
     Raises:
         ConfigurationOccupied: another writer replaced the object since this run began.
         StorageRefused: the published object is not the file that was written.
     """
-    store, name = run.instance.store, run.receipt.object
+    bucket, name = run.instance.bucket, run.receipt.object
     try:
-        published = store.publish(file.path, bucket, path, _metadata(run, job, file), file.content_type, over=over)
+        published = bucket.publish(file.path, target, path, _metadata(run, job, file), file.content_type, over=over)
     except Stale:
         raise ConfigurationOccupied(
             f"Another writer replaced {name} during this run; its object was not changed.",
@@ -165,4 +165,4 @@ def _landed(run: Run, file: ExportFile) -> LastLanding:
 
 def _public_name(run: Run, job: bridge_yaml.Export) -> str:
     path = paths.filled(job.path, run.started_at, run.id)
-    return f"gs://{job.bucket}/{path}" if job.bucket else f"gs://{run.instance.store.name}/{paths.export(path)}"
+    return f"gs://{job.bucket}/{path}" if job.bucket else f"gs://{run.instance.bucket.name}/{paths.export(path)}"

@@ -39,7 +39,7 @@ def run_leased(
         ConfigurationOccupied: another run has the lease.
         StorageBusy, StorageRefused: the lease could not be taken.
     """
-    with leases.take(run.instance.store, key, run.instance.clock, journal) as lease:
+    with leases.take(run.instance.bucket, key, run.instance.clock, journal) as lease:
         if lease.journal.receipt.run != run.id:
             try:
                 settle(run, lease, pigment)
@@ -83,7 +83,7 @@ def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
             case StillImporting() | Unconfirmed():
                 lease.leave_open(journal)
             case _:
-                finish(run.instance.store, run.instance.clock, journal, end, receipt)
+                finish(run.instance.bucket, run.instance.clock, journal, end, receipt)
                 lease.free()
 
     _release(release)

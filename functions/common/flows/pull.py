@@ -112,10 +112,10 @@ def _has_landed(receipt: Receipt) -> bool:
 
 def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None) -> Receipt:
     """Load and land what one run takes."""
-    store, target = run.instance.store, job.target
+    bucket, target = run.instance.bucket, job.target
 
     def work(lease: Lease) -> End | Receipt:
-        previous = cursors.read(store, job.name)
+        previous = cursors.read(bucket, job.name)
         answered = _answered_before(run, job, previous, call_id)
         if answered is not None:
             return answered
@@ -141,17 +141,17 @@ def _answered_before(
     """
     if job.load != "full" or job.target.repeatable or not call_id or previous is None or previous.tick != call_id:
         return None
-    return receipts.read(run.instance.store, job.name, previous.run)
+    return receipts.read(run.instance.bucket, job.name, previous.run)
 
 
 def _preview(run: Run, load: Loader) -> Receipt:
     """Do everything up to the push, without the lease, and delete the staged files."""
-    store = run.instance.store
-    batch = load.stage(run, cursors.read(store, run.receipt.job), preview=True)
+    bucket = run.instance.bucket
+    batch = load.stage(run, cursors.read(bucket, run.receipt.job), preview=True)
     receipt = run.end(Previewed())
     if batch is not None:
         for path in (batch.staged.path, *batch.scratch):
-            store.delete(path)
+            bucket.delete(path)
         receipt = msgspec.structs.replace(receipt, preview=batch.staged.sample)
     progress = load.progress()
     return msgspec.structs.replace(receipt, progress=progress) if progress else receipt

@@ -92,7 +92,7 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
         StorageBusy, StorageRefused: it is not stored.
     """
     identity = _identity(relay, body, event)
-    is_new = inbox.put(instance.store, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
+    is_new = inbox.put(instance.bucket, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
     return _acknowledge(relay, identity, is_new=is_new)
 
 
@@ -115,7 +115,7 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
 
     # Looker creates each address for one event, so that it can replace the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
-    is_new = inbox.put_rows(instance.store, relay.name, identity, begin, instance.clock.now())
+    is_new = inbox.put_rows(instance.bucket, relay.name, identity, begin, instance.clock.now())
     return _acknowledge(relay, identity, is_new=is_new)
 
 

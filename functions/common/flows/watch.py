@@ -22,7 +22,7 @@ from common.runs.cursors import LastLanding
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome, Receipt
 from common.storage import paths
-from common.storage.store import Stale, Store
+from common.storage.bucket import Bucket, Stale
 
 ENDED_WELL: frozenset[Outcome] = frozenset({"landed", "landed_with_skips", "nothing_new", "published"})
 "Without previews, which send nothing, and without runs that are still importing."
@@ -93,10 +93,10 @@ def _log_expiry(expiry: SecretExpiry) -> None:
 
 
 def _check_jobs(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
-    store, now = instance.store, instance.clock.now()
+    bucket, now = instance.bucket, instance.clock.now()
     jobs: list[WatchedJob] = [job for job in bridge.pulls.values() if job.schedule]
     jobs += [job for job in bridge.exports.values() if job.schedule]
-    schedules = _in_force(store, jobs, now)
+    schedules = _in_force(bucket, jobs, now)
     # In random order, so that it is not always the same job that is left out when time is short.
     for place, job in enumerate(instance.chance.sample(jobs, len(jobs))):
         if not deadline.allows(0):
@@ -106,7 +106,7 @@ def _check_jobs(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadli
         if due is None:
             continue
         try:
-            _check_job(store, job, due, now)
+            _check_job(bucket, job, due, now)
         except BridgeError as error:
             _log_failure(error, job=job.name)
 
@@ -115,18 +115,18 @@ def _log_failure(error: BridgeError, **fields: str) -> None:
     log.error("overdue check failed", code=error.code, cause=error.cause, **fields)
 
 
-def _in_force(store: Store, jobs: list[WatchedJob], now: datetime) -> dict[str, Schedule]:
+def _in_force(bucket: Bucket, jobs: list[WatchedJob], now: datetime) -> dict[str, Schedule]:
     """Return the schedule of each job: a new or changed schedule applies from now on.
 
     They are stored in the bucket, because receipts do not show since when a schedule applies.
     """
-    stored = store.read_json(paths.SCHEDULES, dict[str, Schedule])
+    stored = bucket.read_json(paths.SCHEDULES, dict[str, Schedule])
     before = stored.value if stored else {}
     schedules = {job.name: _schedule_of(job, before.get(job.name), now) for job in jobs}
     if schedules != before:
         # After a kill before this line, or if another sweep was faster, the next sweep stores the same.
         with contextlib.suppress(Stale):
-            store.write_json(paths.SCHEDULES, schedules, over=stored.generation if stored else 0)
+            bucket.write_json(paths.SCHEDULES, schedules, over=stored.generation if stored else 0)
     return schedules
 
 
@@ -143,16 +143,16 @@ def _due(schedule: Schedule, now: datetime) -> datetime | None:
     return due if due is not None and due > datetime.fromisoformat(schedule.since) else None
 
 
-def _check_job(store: Store, job: WatchedJob, due: datetime, now: datetime) -> None:
-    landed = cursors.read(store, job.name)
-    if any(receipt.outcome in ENDED_WELL for receipt in _receipts_since(store, job.name, landed, due - _SKEW, now)):
+def _check_job(bucket: Bucket, job: WatchedJob, due: datetime, now: datetime) -> None:
+    landed = cursors.read(bucket, job.name)
+    if any(receipt.outcome in ENDED_WELL for receipt in _receipts_since(bucket, job.name, landed, due - _SKEW, now)):
         return
     last_good_at = landed.landed_at if landed else None
     log.error("landing overdue", job=job.name, kind=job.kind, due_at=stamp(due), last_good_at=last_good_at)
 
 
 def _receipts_since(
-    store: Store, job: str, landed: LastLanding | None, begin: datetime, now: datetime
+    bucket: Bucket, job: str, landed: LastLanding | None, begin: datetime, now: datetime
 ) -> Iterator[Receipt]:
     """Yield receipts of runs that began since a moment.
 
@@ -160,18 +160,18 @@ def _receipts_since(
     land does not move the cursor.
     """
     latest = [landed.run] if landed and landed.run >= _first_run(begin) else []
-    for run in chain(latest, islice(_runs_since(store, job, begin, now), _FEW_RUNS)):
-        receipt = receipts.read(store, job, run)
+    for run in chain(latest, islice(_runs_since(bucket, job, begin, now), _FEW_RUNS)):
+        receipt = receipts.read(bucket, job, run)
         if receipt is not None:
             yield receipt
 
 
-def _runs_since(store: Store, job: str, begin: datetime, now: datetime) -> Iterator[str]:
+def _runs_since(bucket: Bucket, job: str, begin: datetime, now: datetime) -> Iterator[str]:
     """Yield runs, beginning with the day on which the job was due; of each day, the newest run first."""
     days = (now.date() - begin.date()).days
     for day in range(min(days, _FEW_DAYS) + 1):
         folder, _, _ = paths.receipt(job, _first_run(begin + timedelta(day))).rpartition("/")
-        runs_of_day = [name.rpartition("/")[2].removesuffix(".json") for name in store.names(f"{folder}/")]
+        runs_of_day = [name.rpartition("/")[2].removesuffix(".json") for name in bucket.names(f"{folder}/")]
         yield from (run for run in reversed(runs_of_day) if run >= _first_run(begin))
 
 

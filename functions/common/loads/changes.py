@@ -15,7 +15,7 @@ from common.runs import cursors, guards
 from common.runs.cursors import LastLanding
 from common.runs.run import Run
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables import compare
 from common.tables.compare import BadKeys, FileComparison
 from common.tables.staging import Staged
@@ -38,10 +38,10 @@ class ChangesLoad(Loader):
             KeysNotUnique: the key does not tell rows apart.
             StorageRefused: the base is missing, and an append would receive its rows again.
         """
-        job, store = self._job, run.instance.store
+        job, bucket = self._job, run.instance.bucket
         base = self._base(run, previous)
         if not preview:
-            _sweep(store, job.name, base)
+            _sweep(bucket, job.name, base)
         path = paths.staged(job.name, run.receipt.run)
         whole_path = f"{path}.whole" if preview else paths.base(job.name, run.receipt.run)
         whole = sources.read_all(run, self._looker, job, whole_path)
@@ -49,20 +49,20 @@ class ChangesLoad(Loader):
         guards.expect_no_shrinking(whole.checked.rows, previous.rows if previous else None, job.guards.max_shrink)
         comparison = self._compare(run, base, whole, samples=_SAMPLES if preview else 0)
         if not any(comparison.is_sent):
-            store.delete(whole.path)
+            bucket.delete(whole.path)
             return None
-        delta = compare.write_delta(store, whole.path, comparison, path, job.target.delimiter, run.instance.progress)
+        delta = compare.write_delta(bucket, whole.path, comparison, path, job.target.delimiter, run.instance.progress)
         run.note_file(delta)
         return Batch(delta, cursors.of(whole, run.receipt.run), scratch=(whole.path,))
 
     def _compare(self, run: Run, base: str | None, whole: Staged, *, samples: int) -> FileComparison:
-        store, target = run.instance.store, self._job.target
+        bucket, target = run.instance.bucket, self._job.target
         key = compare.key_in_file(self._load.key, target.columns)
         rows, progress = whole.checked.rows, run.instance.progress
-        found = compare.compare(store, base, whole.path, key, target.delimiter, rows, progress, samples=samples)
+        found = compare.compare(bucket, base, whole.path, key, target.delimiter, rows, progress, samples=samples)
         run.note_diff(found.diff)
         if isinstance(found, BadKeys):
-            store.delete(whole.path)
+            bucket.delete(whole.path)
             raise found.refusal()
         run.note_changes(found.counts)
         run.warn(*found.warnings)
@@ -72,7 +72,7 @@ class ChangesLoad(Loader):
         """Return the path of the file that landed last; None if every row counts as new."""
         if previous is None:
             return None
-        obstacle = self._obstacle(run.instance.store, previous)
+        obstacle = self._obstacle(run.instance.bucket, previous)
         if obstacle is None:
             return previous.staged
         if self._job.target.repeatable:
@@ -84,19 +84,19 @@ class ChangesLoad(Loader):
             "and give the job a new name.",
         )
 
-    def _obstacle(self, store: Store, previous: LastLanding) -> str | None:
+    def _obstacle(self, bucket: Bucket, previous: LastLanding) -> str | None:
         """Return why the last landing cannot be compared with, if it cannot."""
         if previous.column is not None:
             return "The load was incremental until now"
-        if not store.exists(previous.staged):
+        if not bucket.exists(previous.staged):
             return f"The file that run {previous.run} landed is missing"
         if previous.configuration not in (None, self._job.target.configuration):
             return f"Run {previous.run} landed through another configuration, {previous.configuration}"
         return None
 
 
-def _sweep(store: Store, job: str, base: str | None) -> None:
+def _sweep(bucket: Bucket, job: str, base: str | None) -> None:
     """Delete what earlier runs have left: files that did not land, and earlier bases."""
-    for path in store.names(paths.bases(job)):
+    for path in bucket.names(paths.bases(job)):
         if path != base:
-            store.delete(path)
+            bucket.delete(path)

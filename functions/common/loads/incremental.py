@@ -211,7 +211,7 @@ class IncrementalLoad(Loader):
             has_time = run.deadline.allows(2 * longest_s + FOR_LANDING_S)
             if staged.checked.rows or following is None or self._is_last_window() or not has_time:
                 return reading, window, staged
-            run.instance.store.delete(staged.path)
+            run.instance.bucket.delete(staged.path)
             window = Window(window.begin, following.end)
 
     def _read(self, run: Run, reading: _CursorQuery, window: Window) -> tuple[_CursorQuery, Staged]:

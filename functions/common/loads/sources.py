@@ -72,7 +72,7 @@ def stage(
         run.timed("looker"),
         looker.run(source) if isinstance(source, LookerQuery) else resources.ResourceListing(looker, source) as stream,
     ):
-        staged = staging.stage(run.instance.store, path, stream.blocks(), contract, run.instance.progress)
+        staged = staging.stage(run.instance.bucket, path, stream.blocks(), contract, run.instance.progress)
     run.note_read(staged, stream.warnings)
     if query and not accept_cap:
         guards.expect_no_cap(staged.checked.rows, CAPS, query.own_limit())

@@ -5,7 +5,7 @@ import msgspec
 from common.bridge_yaml import Grain
 from common.platform.errors import LeaseLost
 from common.storage import paths
-from common.storage.store import Stale, Store
+from common.storage.bucket import Bucket, Stale
 from common.tables.staging import Staged
 
 
@@ -56,21 +56,21 @@ def of(staged: Staged, run: str, tick: str | None = None) -> LastLanding:
     return LastLanding(run, "", checked.rows, staged.sha256, checked.header, staged.path, tick=tick)
 
 
-def read(store: Store, job: str) -> LastLanding | None:
-    stored = store.read_json(paths.cursor(job), LastLanding)
+def read(bucket: Bucket, job: str) -> LastLanding | None:
+    stored = bucket.read_json(paths.cursor(job), LastLanding)
     return stored.value if stored else None
 
 
-def move(store: Store, job: str, landed: LastLanding) -> None:
+def move(bucket: Bucket, job: str, landed: LastLanding) -> None:
     """Store a landing, unless it is already stored.
 
     Raises:
         LeaseLost: another run moved the cursor at the same time.
     """
-    before = store.read_json(paths.cursor(job), LastLanding)
+    before = bucket.read_json(paths.cursor(job), LastLanding)
     if before is not None and before.value.run == landed.run:
         return
     try:
-        store.write_json(paths.cursor(job), landed, over=before.generation if before else 0)
+        bucket.write_json(paths.cursor(job), landed, over=before.generation if before else 0)
     except Stale:
         raise LeaseLost(f"Another run moved the cursor of {job} at the same moment.") from None

@@ -15,7 +15,7 @@ from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SettingMissing, StorageRefused
 from common.platform.secrets import Secrets
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 
 _DEFAULT_TIMEOUT_S = 540
 _MARGIN_S = 15
@@ -33,9 +33,9 @@ class Instance:
         "Called with the number of rows or bytes so far, to show progress."
 
     @cached_property
-    def store(self) -> Store:
+    def bucket(self) -> Bucket:
         """The bridge's bucket."""
-        return Store(_setting("BRIDGE_BUCKET"))
+        return Bucket(_setting("BRIDGE_BUCKET"))
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -54,10 +54,10 @@ class Instance:
         read_at_s, known = self._config
         if known is not None and self.clock.monotonic_s() - read_at_s < at_most_old_s:
             return known
-        stored = self.store.read_json(paths.CONFIG, object)
+        stored = self.bucket.read_json(paths.CONFIG, object)
         if stored is None:
             raise StorageRefused(
-                f"The bucket {self.store.name} does not contain {paths.CONFIG}.",
+                f"The bucket {self.bucket.name} does not contain {paths.CONFIG}.",
                 next_step="Run Terraform, which writes bridge.yaml there.",
             )
         bridge = bridge_yaml.decode(stored.value)

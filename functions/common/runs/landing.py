@@ -102,15 +102,15 @@ def unknown(cause: str, run_id: str) -> LandingUnknown:
 
 def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged) -> str:
     """Hand the file to Pigment and return the import's id."""
-    store, progress = run.instance.store, run.instance.progress
+    bucket, progress = run.instance.bucket, run.instance.progress
 
     def open_body() -> UploadBody:
-        return UploadBody(read_back(store, staged.path, staged.sha256, progress), staged.bytes)
+        return UploadBody(read_back(bucket, staged.path, staged.sha256, progress), staged.bytes)
 
     with run.timed("pigment"):
         if target.via == "push":
             return imports.push(pigment, target.configuration, open_body, repeatable=target.repeatable)
         path = paths.filled(target.path, run.started_at, run.id)
         # After a kill between these two lines, the file is copied again under the same name; nobody has read it.
-        store.copy(staged.path, store.beside(target.bucket), path)
+        bucket.copy(staged.path, bucket.beside(target.bucket), path)
         return imports.trigger(pigment, target.configuration, repeatable=target.repeatable)

@@ -25,7 +25,7 @@ from common.platform.log import log
 from common.runs.cursors import LastLanding
 from common.runs.receipts import Receipt
 from common.storage import inbox, paths
-from common.storage.store import Stale, Store
+from common.storage.bucket import Bucket, Stale
 
 LIFETIME_S = 90
 RENEWAL_S = 30
@@ -52,8 +52,8 @@ class Journal(msgspec.Struct, frozen=True):
 class Lease:
     """The lease of one run on a configuration. A thread renews it until it is released."""
 
-    def __init__(self, store: Store, configuration: str, clock: Clock, journal: Journal, generation: int) -> None:
-        self._store = store
+    def __init__(self, bucket: Bucket, configuration: str, clock: Clock, journal: Journal, generation: int) -> None:
+        self._store = bucket
         self._path = paths.lease(configuration)
         self._clock = clock
         self._journal = journal
@@ -137,7 +137,7 @@ class Lease:
                     log.warning("lease not renewed", code=error.code, cause=error.cause)
 
 
-def take(store: Store, configuration: str, clock: Clock, journal: Journal) -> Lease:
+def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> Lease:
     """Take the lease on a configuration.
 
     If an earlier run left its journal there, the lease still has that one: it has to be settled first.
@@ -145,27 +145,27 @@ def take(store: Store, configuration: str, clock: Clock, journal: Journal) -> Le
     Raises:
         ConfigurationOccupied: another run has the lease.
     """
-    stored = store.read_json(paths.lease(configuration), Journal)
+    stored = bucket.read_json(paths.lease(configuration), Journal)
     if stored is not None:
         expect_expired(stored.value, clock)
         # If this run dies while it settles the earlier journal, the next run finds that journal again.
         journal = stored.value
     journal = msgspec.structs.replace(journal, expires_at=_after(clock, LIFETIME_S))
     try:
-        generation = store.write_json(paths.lease(configuration), journal, over=stored.generation if stored else 0)
+        generation = bucket.write_json(paths.lease(configuration), journal, over=stored.generation if stored else 0)
     except Stale:
         raise ConfigurationOccupied(f"Another run took {paths.lease(configuration)} at the same moment.") from None
-    return Lease(store, configuration, clock, journal, generation)
+    return Lease(bucket, configuration, clock, journal, generation)
 
 
-def forget(store: Store, configuration: str, clock: Clock) -> None:
+def forget(bucket: Bucket, configuration: str, clock: Clock) -> None:
     """Delete the lease of a run that was killed after its last step, when its delivery had left the inbox."""
-    stored = store.read_json(paths.lease(configuration), Journal)
+    stored = bucket.read_json(paths.lease(configuration), Journal)
     if stored is None or not _has_expired(stored.value, clock):
         return
     job, delivery = stored.value.receipt.job, stored.value.delivery
-    if delivery and inbox.closed(store, job, delivery):
-        store.delete(paths.lease(configuration), generation=stored.generation)
+    if delivery and inbox.is_closed(bucket, job, delivery):
+        bucket.delete(paths.lease(configuration), generation=stored.generation)
 
 
 def expect_expired(journal: Journal, clock: Clock) -> None:

@@ -2,23 +2,23 @@
 
 from common.runs.receipts import Receipt
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 
 
-def locate(store: Store, receipt: Receipt) -> tuple[Store, str]:
+def locate(bucket: Bucket, receipt: Receipt) -> tuple[Bucket, str]:
     """Return the bucket and the path of an export's public name."""
-    bucket, _, path = (receipt.object or "").removeprefix("gs://").partition("/")
-    return (store if bucket == store.name else store.beside(bucket)), path
+    name, _, path = (receipt.object or "").removeprefix("gs://").partition("/")
+    return (bucket if name == bucket.name else bucket.beside(name)), path
 
 
-def is_published(store: Store, receipt: Receipt) -> bool:
+def is_published(bucket: Bucket, receipt: Receipt) -> bool:
     """Whether the object at the public name is the one of this run; its metadata names the run."""
-    bucket, path = locate(store, receipt)
-    found = bucket.look_at(path)
+    target, path = locate(bucket, receipt)
+    found = target.find(path)
     return found is not None and found.metadata.get("run") == receipt.run
 
 
-def discard(store: Store, run: str) -> None:
+def discard(bucket: Bucket, run: str) -> None:
     """Delete the temporary files of a run."""
-    for name in list(store.names(paths.temporary(run))):
-        store.delete(name)
+    for name in list(bucket.names(paths.temporary(run))):
+        bucket.delete(name)

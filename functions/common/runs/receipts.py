@@ -12,7 +12,7 @@ import msgspec
 from common.platform.clock import stamp
 from common.platform.errors import ErrorReport, class_of
 from common.storage import paths
-from common.storage.store import Stale, Store
+from common.storage.bucket import Bucket, Stale
 from common.tables.compare import ChangeCounts, Diff
 from common.tables.staging import Sample
 
@@ -137,12 +137,12 @@ def begin(run: str, job: str, kind: str, now: datetime) -> Receipt:
     return Receipt(run, job, kind, stamp(now))
 
 
-def read(store: Store, job: str, run: str) -> Receipt | None:
-    stored = store.read_json(paths.receipt(job, run), Receipt)
+def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
+    stored = bucket.read_json(paths.receipt(job, run), Receipt)
     return stored.value if stored else None
 
 
-def file(store: Store, receipt: Receipt) -> Receipt:
+def file(bucket: Bucket, receipt: Receipt) -> Receipt:
     """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned.
 
     Raises:
@@ -153,9 +153,9 @@ def file(store: Store, receipt: Receipt) -> Receipt:
     over = 0
     while True:
         try:
-            store.write_json(path, stored, over=over)
+            bucket.write_json(path, stored, over=over)
         except Stale:
-            there = store.read_json(path, Receipt)
+            there = bucket.read_json(path, Receipt)
             if there is not None and there.value.is_final:
                 return there.value
             over = there.generation if there else 0

@@ -14,7 +14,7 @@ from common.runs import receipts
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
 from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables.check import Checked
 from common.tables.compare import ChangeCounts, Diff
 
@@ -109,19 +109,19 @@ class Run:
         total_s = self.instance.clock.monotonic_s() - self._began_s
         spent = {name: round(seconds, 3) for name, seconds in self._seconds.items()}
         self._replace(seconds=Seconds(**spent, total=round(total_s, 3)))
-        return save(self.instance.store, receipt_of(end, self.receipt))
+        return save(self.instance.bucket, receipt_of(end, self.receipt))
 
     def _replace(self, **fields: Any) -> None:
         self.receipt = msgspec.structs.replace(self.receipt, **fields)
 
 
-def save(store: Store, receipt: Receipt) -> Receipt:
+def save(bucket: Bucket, receipt: Receipt) -> Receipt:
     """Write a receipt and log it.
 
     If the bucket cannot store it, the run has not failed: the receipt is answered all the same, with a warning.
     """
     try:
-        receipt = receipts.file(store, receipt)
+        receipt = receipts.file(bucket, receipt)
     except BridgeError as error:
         log.error("receipt not saved", code=error.code, cause=error.cause)
         warning = f"This receipt could not be saved: {error.cause}"

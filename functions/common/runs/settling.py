@@ -45,7 +45,7 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.storage import inbox, paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 
 
 def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
@@ -58,11 +58,11 @@ def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
         LandingUnknown: a person has to decide.
         ConfigurationOccupied: Pigment is still importing.
     """
-    journal, store = lease.journal, run.instance.store
-    stored = receipts.read(store, journal.receipt.job, journal.receipt.run)
+    journal, bucket = lease.journal, run.instance.bucket
+    stored = receipts.read(bucket, journal.receipt.job, journal.receipt.run)
     if stored is not None and stored.is_final:
         # The run was killed after it wrote its receipt, or a person settled it while another run had the lease.
-        finish(store, run.instance.clock, journal, end_of(stored), stored)
+        finish(bucket, run.instance.clock, journal, end_of(stored), stored)
         return
     end = _end_of_journal(run, journal, pigment)
     if isinstance(end, StillImporting):
@@ -73,20 +73,20 @@ def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
     receipt = receipt_of(end, journal.receipt)
     if isinstance(end, Unconfirmed):
         if journal.step != "unknown":
-            lease.note(msgspec.structs.replace(journal, step="unknown", receipt=save(store, receipt)))
+            lease.note(msgspec.structs.replace(journal, step="unknown", receipt=save(bucket, receipt)))
         earlier = journal.receipt
         raise landing.unknown(f"Run {earlier.run} of {earlier.job} is not settled. {end.error.cause}", earlier.run)
-    finish(store, run.instance.clock, journal, end, save(store, receipt))
+    finish(bucket, run.instance.clock, journal, end, save(bucket, receipt))
 
 
-def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
+def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
     """Settle a run by a person's decision.
 
     Raises:
         NoSuchJob: there is no open landing of that run.
         ConfigurationOccupied: the run is still in progress.
     """
-    path, journal, generation = _open_journal(store, run_id)
+    path, journal, generation = _open_journal(bucket, run_id)
     leases.expect_expired(journal, clock)
     end: Landed | ToBeSentAgain
     if verdict == "landed":
@@ -94,25 +94,25 @@ def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["la
     else:
         error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
         end = ToBeSentAgain(error)
-    receipt = save(store, receipt_of(end, journal.receipt))
-    finish(store, clock, journal, end, receipt)
-    store.delete(path, generation=generation)
+    receipt = save(bucket, receipt_of(end, journal.receipt))
+    finish(bucket, clock, journal, end, receipt)
+    bucket.delete(path, generation=generation)
     return receipt
 
 
-def finish(store: Store, clock: Clock, journal: Journal, end: End, receipt: Receipt) -> None:
+def finish(bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Receipt) -> None:
     """Do what follows from a final end, after its receipt: move the cursor, close the delivery, delete files in `tmp/`.
 
     Repeated, it does what is left to do.
     """
     if journal.receipt.kind == "export":
-        publication.discard(store, receipt.run)
+        publication.discard(bucket, receipt.run)
     landed = landing_after(end, journal, stamp(clock.now()))
     if landed is not None:
-        cursors.move(store, receipt.job, landed)
+        cursors.move(bucket, receipt.job, landed)
     place = place_after(end)
     if place is not None and journal.delivery is not None:
-        inbox.close(store, receipt.job, journal.delivery, place, _metadata(receipt))
+        inbox.close(bucket, receipt.job, journal.delivery, place, _metadata(receipt))
 
 
 def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
@@ -155,7 +155,7 @@ def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -
         case "reading":
             return Failed(RunInterrupted(f"Run {earlier.run} was interrupted before it sent anything."))
         case "publishing":
-            if publication.is_published(run.instance.store, earlier):
+            if publication.is_published(run.instance.bucket, earlier):
                 return Published()
             return Failed(RunInterrupted(f"Run {earlier.run} was interrupted and published nothing."))
         case "importing" if pigment is not None:
@@ -181,10 +181,10 @@ def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSe
     return Unconfirmed(landing.unknown(cause, journal.receipt.run))
 
 
-def _open_journal(store: Store, run_id: str) -> tuple[str, Journal, int]:
+def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Journal, int]:
     """Find the lease that a run left open: its path, its journal and its generation."""
-    for path in store.names(paths.LEASES):
-        stored = store.read_json(path, Journal)
+    for path in bucket.names(paths.LEASES):
+        stored = bucket.read_json(path, Journal)
         if stored is None or stored.value.receipt.run != run_id:
             continue
         if stored.value.receipt.kind == "export":

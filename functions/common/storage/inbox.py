@@ -23,7 +23,7 @@ import msgspec
 
 from common.platform.clock import stamp
 from common.storage import paths
-from common.storage.store import ListedObject, Stale, Store
+from common.storage.bucket import Bucket, ListedObject, Stale
 
 _SAME_CONTENT_FOR = timedelta(hours=1)
 "For how long equal content without a webhook id is the same delivery: a schedule may send it again later."
@@ -69,7 +69,7 @@ class IncomingRows(Protocol):
         ...
 
 
-def put(store: Store, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:
+def put(bucket: Bucket, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:
     """Store a delivery, and return whether it is new.
 
     Args:
@@ -78,19 +78,19 @@ def put(store: Store, relay: str, identity: str, body: bytes, now: datetime, *, 
     Raises:
         StorageBusy, StorageRefused: it is not stored.
     """
-    mark = _claim(store, relay, identity, now, by_id=by_id)
+    mark = _claim(bucket, relay, identity, now, by_id=by_id)
     if mark is None:
         return False
     metadata = {"received-at": mark.received_at}
     try:
-        return store.create(paths.delivery("inbox", relay, mark.name), body, metadata, content_type="application/json")
+        return bucket.create(paths.delivery("inbox", relay, mark.name), body, metadata, content_type="application/json")
     except Stale:
         # The same event with other content at the same moment: the first is kept.
         return False
 
 
 def put_rows(
-    store: Store, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[IncomingRows]], now: datetime
+    bucket: Bucket, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[IncomingRows]], now: datetime
 ) -> bool:
     """Fetch rows and store them completely, unless they are stored already; return whether they are new.
 
@@ -100,34 +100,34 @@ def put_rows(
     Raises:
         BridgeError: they are not complete, or are not stored.
     """
-    mark = _claim(store, relay, identity, now, by_id=True)
+    mark = _claim(bucket, relay, identity, now, by_id=True)
     if mark is None:
         return False
     with fetch() as rows:
         metadata = {"received-at": mark.received_at} | ({"warnings": " ".join(rows.warnings)} if rows.warnings else {})
-        with store.writing(paths.delivery("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
+        with bucket.writing(paths.delivery("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
             for block in rows.blocks():
                 file.write(block)
     return True
 
 
-def _claim(store: Store, relay: str, identity: str, now: datetime, *, by_id: bool) -> DeliveryMark | None:
+def _claim(bucket: Bucket, relay: str, identity: str, now: datetime, *, by_id: bool) -> DeliveryMark | None:
     """Return the name for a delivery; None if the delivery is already stored under its name."""
     mark = DeliveryMark(f"{now:{_ARRIVAL}}-{identity}", stamp(now), by_id)
-    earlier = _mark(store, paths.seen(relay, identity), mark)
-    if earlier and any(store.exists(paths.delivery(place, relay, earlier.name)) for place in PLACES):
+    earlier = _mark(bucket, paths.seen(relay, identity), mark)
+    if earlier and any(bucket.exists(paths.delivery(place, relay, earlier.name)) for place in PLACES):
         return None
     return earlier or mark
 
 
-def _mark(store: Store, path: str, mark: DeliveryMark) -> DeliveryMark | None:
+def _mark(bucket: Bucket, path: str, mark: DeliveryMark) -> DeliveryMark | None:
     """Mark a delivery's identity as seen, and return the earlier mark if there is a valid one."""
     over = 0
     while True:
         try:
-            store.write_json(path, mark, over=over)
+            bucket.write_json(path, mark, over=over)
         except Stale:
-            there = store.read_json(path, DeliveryMark)
+            there = bucket.read_json(path, DeliveryMark)
             if there is not None and _is_valid(there.value, mark):
                 return there.value
             over = there.generation if there else 0
@@ -140,22 +140,22 @@ def _is_valid(earlier: DeliveryMark, mark: DeliveryMark) -> bool:
     return earlier.by_id or age <= _SAME_CONTENT_FOR
 
 
-def waiting(store: Store, relay: str) -> Iterator[WaitingDelivery]:
+def waiting(bucket: Bucket, relay: str) -> Iterator[WaitingDelivery]:
     """Yield the deliveries that have not landed yet, the oldest first."""
-    for entry in store.entries(f"inbox/{relay}/"):
+    for entry in bucket.entries(paths.deliveries("inbox", relay)):
         name = entry.name.rpartition("/")[2]
         yield WaitingDelivery(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
-def relays(store: Store) -> Iterator[str]:
+def relays(bucket: Bucket) -> Iterator[str]:
     """Yield the relay of each waiting delivery."""
-    for name in store.names("inbox/"):
+    for name in bucket.names(paths.INBOX):
         yield name.split("/")[1]
 
 
-def oldest(store: Store) -> datetime | None:
+def oldest(bucket: Bucket) -> datetime | None:
     """Return when the oldest waiting delivery arrived; None if no delivery is waiting."""
-    return min(filter(None, map(_arrival, store.names("inbox/"))), default=None)
+    return min(filter(None, map(_arrival, bucket.names(paths.INBOX))), default=None)
 
 
 def _arrival(path: str) -> datetime | None:
@@ -166,20 +166,20 @@ def _arrival(path: str) -> datetime | None:
         return None
 
 
-def close(store: Store, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
+def close(bucket: Bucket, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
     """Move a delivery out of the inbox, with additional metadata. Repeated, it does what is left to do."""
     path = paths.delivery("inbox", relay, name)
-    # After a kill behind the copy, the delivery is in both places; whoever finds it in the inbox closes it again.
-    if store.copy_with(path, paths.delivery(place, relay, name), metadata):
-        store.delete(path)
+    # After a kill between copy and deletion, the delivery is in both places; the next run closes it again.
+    if bucket.copy_with(path, paths.delivery(place, relay, name), metadata):
+        bucket.delete(path)
 
 
-def closed(store: Store, relay: str, name: str) -> bool:
+def is_closed(bucket: Bucket, relay: str, name: str) -> bool:
     """Whether a delivery that is still in the inbox has already been closed."""
-    return any(store.exists(paths.delivery(place, relay, name)) for place in ("delivered", "dead"))
+    return any(bucket.exists(paths.delivery(place, relay, name)) for place in ("delivered", "dead"))
 
 
-def replay(store: Store, place: str, relay: str, name: str, now: datetime) -> str | None:
+def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> str | None:
     """Copy a closed delivery into the inbox, to land it again.
 
     Returns:
@@ -187,12 +187,12 @@ def replay(store: Store, place: str, relay: str, name: str, now: datetime) -> st
     """
     again = f"{now:{_ARRIVAL}}-{name.rpartition('-')[2]}"
     # It gets a new name, because the name of a closed delivery counts as closed.
-    copied = store.copy_with(
+    copied = bucket.copy_with(
         paths.delivery(place, relay, name), paths.delivery("inbox", relay, again), {"replay-of": name}
     )
     return again if copied else None
 
 
-def every(store: Store, place: str, relay: str = "") -> Iterator[ListedObject]:
+def every(bucket: Bucket, place: str, relay: str = "") -> Iterator[ListedObject]:
     """Yield the deliveries of one place, the oldest of each relay first."""
-    return store.entries(f"{place}/{relay}/" if relay else f"{place}/")
+    return bucket.entries(paths.deliveries(place, relay))

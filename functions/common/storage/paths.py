@@ -6,11 +6,17 @@ CONFIG = "config/bridge.json"
 SCHEDULES = "watch/schedules.json"
 LEASES = "leases/"
 TEMPORARY = "tmp/"
+INBOX = "inbox/"
+
+
+def receipts(job: str = "") -> str:
+    """The folder of a job's receipts, or of all receipts."""
+    return f"receipts/{job}/" if job else "receipts/"
 
 
 def receipt(job: str, run: str) -> str:
     """Return `receipts/JOB/DATE/RUN.json`; the date is the day in UTC on which the run began."""
-    return f"receipts/{job}/{run[:4]}-{run[4:6]}-{run[6:8]}/{run}.json"
+    return f"{receipts(job)}{run[:4]}-{run[4:6]}-{run[6:8]}/{run}.json"
 
 
 def lease(key: str) -> str:
@@ -49,15 +55,21 @@ def export(path: str) -> str:
     return f"exports/{path}"
 
 
-def delivery(place: str, relay: str, name: str) -> str:
-    """
+def deliveries(place: str, relay: str = "") -> str:
+    """The folder of a relay's deliveries, or of all deliveries.
+
     Args:
         place: `inbox`, `delivered` or `dead`.
     """
-    return f"{place}/{relay}/{name}"
+    return f"{place}/{relay}/" if relay else f"{place}/"
+
+
+def delivery(place: str, relay: str, name: str) -> str:
+    return f"{deliveries(place, relay)}{name}"
 
 
 def seen(relay: str, identity: str) -> str:
+    """The mark of a delivery that has arrived."""
     return f"seen/{relay}/{identity}"
 
 

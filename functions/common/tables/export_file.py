@@ -18,7 +18,7 @@ import msgspec
 from common import bridge_yaml
 from common.platform.errors import Internal, StorageBusy
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables import staging
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter
@@ -62,15 +62,15 @@ class IncomingExport(Protocol):
     def blocks(self) -> Iterator[bytes]: ...
 
 
-def sweep(store: Store, now: datetime) -> None:
+def sweep(bucket: Bucket, now: datetime) -> None:
     """Delete files that killed runs left, once they are a day old; a run in progress is younger."""
-    for entry in list(store.entries(paths.TEMPORARY)):
+    for entry in list(bucket.entries(paths.TEMPORARY)):
         if now - entry.created_at > _A_DAY:
-            store.delete(entry.name)
+            bucket.delete(entry.name)
 
 
 def write(
-    store: Store,
+    bucket: Bucket,
     run: str,
     answer: IncomingExport,
     source: bridge_yaml.ExportSource,
@@ -87,21 +87,21 @@ def write(
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
     if job.format == "parquet":
         content_type = _PARQUET
-        digested = _write_parquet(store, path, incoming)
+        digested = _write_parquet(bucket, path, incoming)
     elif job.compress:
         content_type = _GZIP
-        digested = _write_gzip(store, path, incoming)
+        digested = _write_gzip(bucket, path, incoming)
     else:
         content_type = _CSV
-        digested = _write_csv(store, path, incoming)
-    _expect_written(store, path, digested)
+        digested = _write_csv(bucket, path, incoming)
+    _expect_written(bucket, path, digested)
     return ExportFile(
         source, path, content_type, digested.bytes, digested.sha256, digested.crc32c, incoming.checked, incoming.sample
     )
 
 
-def _write_csv(store: Store, path: str, incoming: "_Incoming") -> DigestingWriter:
-    with store.writing(path) as file:
+def _write_csv(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
+    with bucket.writing(path) as file:
         digested = DigestingWriter(file)
         with _behind(digested.write) as write_behind:
             for block in incoming.blocks():
@@ -109,9 +109,9 @@ def _write_csv(store: Store, path: str, incoming: "_Incoming") -> DigestingWrite
     return digested
 
 
-def _write_gzip(store: Store, path: str, incoming: "_Incoming") -> DigestingWriter:
+def _write_gzip(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
     # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
-    with store.writing(path, content_type=_GZIP) as file:
+    with bucket.writing(path, content_type=_GZIP) as file:
         digested = DigestingWriter(file)
         squeezer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
         with _behind(lambda block: digested.write(squeezer.compress(block))) as write_behind:
@@ -121,14 +121,14 @@ def _write_gzip(store: Store, path: str, incoming: "_Incoming") -> DigestingWrit
     return digested
 
 
-def _write_parquet(store: Store, path: str, incoming: "_Incoming") -> DigestingWriter:
+def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
     """Write the export as CSV first, to find the types of its columns, and then convert that file."""
     # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import parquet  # noqa: PLC0415
 
     types = parquet.ColumnTypes([])
     csv_path = f"{path}.csv"
-    with store.writing(csv_path) as file:
+    with bucket.writing(csv_path) as file:
         as_csv = DigestingWriter(file)
         with _behind(as_csv.write) as write_behind:
             for block in incoming.blocks():
@@ -138,11 +138,11 @@ def _write_parquet(store: Store, path: str, incoming: "_Incoming") -> DigestingW
                     types = parquet.ColumnTypes(incoming.header, incoming.delimiter, incoming.decimal_sign)
                     records = block[end_of_first_record(block) :]
                 types.look_at(records)
-    _expect_written(store, csv_path, as_csv)
+    _expect_written(bucket, csv_path, as_csv)
     incoming.warn(types.warnings)
-    with store.writing(path, content_type=_PARQUET) as file:
+    with bucket.writing(path, content_type=_PARQUET) as file:
         digested = DigestingWriter(file)
-        rows = parquet.write(store.reading(csv_path).blocks(), digested, types)
+        rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
     return digested
@@ -167,12 +167,12 @@ def _behind(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None
             pool.shutdown(cancel_futures=True)
 
 
-def _expect_written(store: Store, path: str, written: DigestingWriter) -> None:
+def _expect_written(bucket: Bucket, path: str, written: DigestingWriter) -> None:
     """
     Raises:
         StorageBusy: the object in the bucket is not what was sent.
     """
-    there = store.look_at(path)
+    there = bucket.find(path)
     if there is None or there.crc32c != written.crc32c:
         raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")
 

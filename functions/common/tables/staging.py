@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from common.platform.errors import StorageRefused
-from common.storage.store import CHUNK_BYTES, ObjectStream, Store
+from common.storage.bucket import CHUNK_BYTES, Bucket, ObjectStream
 from common.tables.check import Checked, Checker, Contract
 from common.tables.digest import DigestingWriter
 
@@ -51,7 +51,7 @@ class StagingWriter(DigestingWriter):
 
 
 def stage(
-    store: Store, path: str, blocks: Iterable[bytes], contract: Contract, progress: Callable[[str, int], None]
+    bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: Callable[[str, int], None]
 ) -> Staged:
     """Check a CSV while it arrives and write it to the bucket; after an error there is no object.
 
@@ -60,7 +60,7 @@ def stage(
         StorageRefused, StorageBusy: it was not written.
     """
     checker = Checker(contract)
-    with store.writing(path) as file:
+    with bucket.writing(path) as file:
         staging = StagingWriter(file)
         for block in blocks:
             staging.write(checker.feed(block))
@@ -69,14 +69,14 @@ def stage(
     return staging.staged(path, checked, contract.delimiter)
 
 
-def read_back(store: Store, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
+def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
     """Yield the blocks of a staged file; the last one only if the digest of the file is as expected.
 
     Raises:
         StorageRefused: the file has changed.
     """
     digest = hashlib.sha256()
-    file = store.reading(staged_path)
+    file = bucket.reading(staged_path)
     sent_bytes = 0
     block = file.read(CHUNK_BYTES)
     while block:

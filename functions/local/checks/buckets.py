@@ -8,42 +8,41 @@ from common import bridge_yaml
 from common.platform.errors import BridgeError
 from common.runs.instance import Instance
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local.checks.finding import Finding, from_error, green, red, yellow
 
 _OWN_BUCKET = "BRIDGE_BUCKET"
-_PROBE_PREFIX = "tmp/"
 
 
 def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
     """Check the bridge's own bucket, and the other buckets in bridge.yaml if it is valid."""
     try:
-        store = instance.store
+        bucket = instance.bucket
     except BridgeError as error:
         yield from_error(_OWN_BUCKET, error)
         return
-    yield _try_bucket(_OWN_BUCKET, store, is_read=True)
+    yield _try_bucket(_OWN_BUCKET, bucket, is_read=True)
     if bridge is None:
         return
-    yield _copy_finding(store, raw)
-    for subject, bucket in _named_buckets(bridge):
-        yield _try_bucket(subject, store.beside(bucket), is_read=False)
+    yield _copy_finding(bucket, raw)
+    for subject, name in _named_buckets(bridge):
+        yield _try_bucket(subject, bucket.beside(name), is_read=False)
 
 
-def _try_bucket(subject: str, store: Store, *, is_read: bool) -> Finding:
+def _try_bucket(subject: str, bucket: Bucket, *, is_read: bool) -> Finding:
     try:
-        _write_and_delete(store)
+        _write_and_delete(bucket)
         if is_read:
-            list(store.names(_PROBE_PREFIX))
+            list(bucket.names(paths.TEMPORARY))
     except BridgeError as error:
-        return red(subject, f"The bucket {store.name} cannot be used: {error.cause}", error.next_step)
-    return green(subject, f"The bucket {store.name} can be {'read and ' if is_read else ''}written.")
+        return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", error.next_step)
+    return green(subject, f"The bucket {bucket.name} can be {'read and ' if is_read else ''}written.")
 
 
-def _write_and_delete(store: Store) -> None:
-    path = f"{_PROBE_PREFIX}check-{uuid.uuid4()}.json"
-    generation = store.write_json(path, {"written_by": "bridge check"}, over=0)
-    store.delete(path, generation=generation)
+def _write_and_delete(bucket: Bucket) -> None:
+    path = f"{paths.TEMPORARY}check-{uuid.uuid4()}.json"
+    generation = bucket.write_json(path, {"written_by": "bridge check"}, over=0)
+    bucket.delete(path, generation=generation)
 
 
 def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
@@ -59,11 +58,11 @@ def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
             yield f"exports.{name}.bucket", export.bucket
 
 
-def _copy_finding(store: Store, raw: object) -> Finding:
+def _copy_finding(bucket: Bucket, raw: object) -> Finding:
     """Compare bridge.yaml with the copy in the bucket, which the functions read."""
     next_step = "Run Terraform, which writes it. For a local bridge, `bridge serve` and `bridge pull` write it."
     try:
-        stored = store.read_json(paths.CONFIG, object)
+        stored = bucket.read_json(paths.CONFIG, object)
     except BridgeError as error:
         return from_error(paths.CONFIG, error)
     if stored is None:

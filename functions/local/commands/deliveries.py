@@ -33,7 +33,7 @@ def list_deliveries(
     with bridge.open():
         current = instance.current
         states = ("waiting", "dead", "delivered") if all_ else ("waiting", "dead")
-        found = deliveries.summaries(current.store, relay, states)
+        found = deliveries.summaries(current.bucket, relay, states)
         if as_json:
             output.print_json(found)
         else:
@@ -50,10 +50,10 @@ def show_delivery(
     from local import deliveries  # noqa: PLC0415
 
     with bridge.open():
-        store = instance.current.store
-        _, entry = deliveries.find(store, identifier)
+        bucket = instance.current.bucket
+        _, entry = deliveries.find(bucket, identifier)
         summary = deliveries.DeliverySummary.from_object(entry)
-        output.print_json({"delivery": summary, "content": deliveries.content(store, entry)})
+        output.print_json({"delivery": summary, "content": deliveries.content(bucket, entry)})
 
 
 @app.command("replay")
@@ -72,4 +72,4 @@ def replay_deliveries(
 
     with bridge.open():
         for identifier in identifiers:
-            print(deliveries.replay(instance.current.store, identifier))
+            print(deliveries.replay(instance.current.bucket, identifier))

@@ -8,6 +8,7 @@ import typer
 from common.platform.errors import MalformedRequest
 from common.runs import instance, settling
 from common.runs.receipts import Receipt
+from common.storage import paths
 from local import output
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
@@ -22,9 +23,9 @@ def runs(
 ) -> None:
     """List runs and their outcomes, newest first. With --json, print their whole receipts."""
     with bridge.open():
-        store = instance.current.store
-        paths = sorted(store.names(f"receipts/{job}/" if job else "receipts/"), key=lambda path: Path(path).name)
-        stored = [store.read_json(path, Receipt) for path in paths[: -last - 1 : -1]]
+        bucket = instance.current.bucket
+        names = sorted(bucket.names(paths.receipts(job)), key=lambda name: Path(name).name)
+        stored = [bucket.read_json(name, Receipt) for name in names[: -last - 1 : -1]]
     receipts = [each.value for each in stored if each is not None]
     # Names sort by second only.
     receipts.sort(key=lambda receipt: receipt.started_at, reverse=True)
@@ -58,5 +59,5 @@ def settle(
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
     with bridge.open() as files:
-        receipt = settling.settle_by_hand(instance.current.store, instance.current.clock, run, verdict)
+        receipt = settling.settle_by_hand(instance.current.bucket, instance.current.clock, run, verdict)
     output.print_receipt(receipt, as_json, files)

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from common.platform.errors import OurFault
 from common.runs.receipts import Receipt
-from common.storage.store import Store
+from common.storage import paths
+from common.storage.bucket import Bucket
 from local import deliveries, output, state_folder
 from local.demo import comparison, processes, vendors
 from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, DemoVendors
@@ -53,11 +54,11 @@ def run(folder: Path) -> None:
 def _pull(console: Console, sites: DemoVendors, address: str, bucket: Path) -> Path:
     """Pull the flights and return the staged file."""
     console.print(f'[bold]3[/] POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
-    receipt = processes.call(console, address, PULL, bucket / "leases" / f"{CONFIGURATION}.json")
+    receipt = processes.call(console, address, PULL, bucket / paths.lease(CONFIGURATION))
     console.print()
     console.print(output.receipt_table(receipt))
     console.print()
-    staged = bucket / "staged" / PULL / f"{receipt.run}.csv"
+    staged = bucket / paths.staged(PULL, receipt.run)
     _compare_landed(console, sites, receipt, staged)
     return staged
 
@@ -86,7 +87,7 @@ def _relay(console: Console, sites: DemoVendors, address: str) -> None:
     sites.pigment_server.fault(".*", times=-1, reset_before=True)
     for relay in ("airports", "planes"):
         _post_delivery(address, sites.token, relay)
-    waiting = deliveries.summaries(Store(state_folder.BUCKET), "", ["waiting"])
+    waiting = deliveries.summaries(Bucket(state_folder.BUCKET), "", ["waiting"])
     console.print(f"  Pigment is down: {len(waiting)} deliveries were acknowledged and are waiting in the inbox")
     sites.pigment_server.heal()
     console.print("  Pigment is up again")
@@ -119,7 +120,7 @@ def _wait_until_landed(began: datetime, count: int) -> None:
 
 
 def _delivered_since(began: datetime) -> list[deliveries.DeliverySummary]:
-    delivered = deliveries.summaries(Store(state_folder.BUCKET), "", ["delivered"])
+    delivered = deliveries.summaries(Bucket(state_folder.BUCKET), "", ["delivered"])
     return [each for each in delivered if datetime.fromisoformat(each.received_at) >= began]
 
 
@@ -127,9 +128,9 @@ def _export(console: Console, address: str, bucket: Path, staged: Path) -> None:
     """Export the flights from Pigment and compare them with the staged file."""
     console.print()
     console.print(f'[bold]5[/] POST {{"job": "{EXPORT}"}}: export the same list from Pigment to Cloud Storage')
-    receipt = processes.call(console, address, EXPORT, bucket / "leases" / f"export-{EXPORT}.json")
+    receipt = processes.call(console, address, EXPORT, bucket / paths.lease(f"export-{EXPORT}"))
     _raise_error_of(receipt)
-    exported = bucket / "exports" / "flights.csv"
+    exported = bucket / paths.export("flights.csv")
     columns, sent = comparison.row_digest(staged)
     if comparison.row_digest(exported, columns) != (columns, sent):
         raise OurFault(

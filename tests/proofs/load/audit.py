@@ -73,10 +73,10 @@ def _ends(cloud: Cloud) -> dict[tuple[str, str], str]:
     """The reason of each delivery that did not land, from the bucket."""
     ends = {}
     for place in ("dead", "delivered"):
-        for entry in cloud.store.entries(f"{place}/"):
+        for entry in cloud.bucket.entries(f"{place}/"):
             end = entry.metadata.get("code") or entry.metadata["outcome"]
             if place == "dead" or end == "replaced":
-                identity = _identity((cloud.bucket / entry.name).read_text())
+                identity = _identity((cloud.bucket_folder / entry.name).read_text())
                 ends[entry.name.split("/")[1], identity] = end
     return ends
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from common.platform.clock import SystemClock
 from common.storage import paths
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
@@ -87,7 +87,7 @@ class Cloud:
     def __init__(self, folder: Path) -> None:
         self.storage = SandboxStorage(folder)
         self.storage.create_bucket("bridge")
-        self.bucket = folder / "bridge"
+        self.bucket_folder = folder / "bridge"
         self.clock = SystemClock()
         self.pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
         self.storage_server, self.pigment_server = Server(self.storage), Server(self.pigment)
@@ -105,7 +105,7 @@ class Cloud:
             for server in (self.storage_server, self.pigment_server, self.secrets_server):
                 stack.enter_context(server)
             os.environ |= self.environment()
-            self.store = Store("bridge")
+            self.bucket = Bucket("bridge")
             yield
 
     def environment(self) -> dict[str, str]:
@@ -136,7 +136,7 @@ class Cloud:
             "webhook": {"token": "token"},
             "relays": relays,
         }
-        self.store.write_json(paths.CONFIG, bridge, over=None)
+        self.bucket.write_json(paths.CONFIG, bridge, over=None)
         return list(relays)
 
     def misbehave(self, chance: random.Random) -> None:
@@ -170,7 +170,7 @@ class Cloud:
     def waiting(self) -> int:
         """Count the deliveries in the inbox."""
         # Folders come and go meanwhile, which `os.walk` takes as it is.
-        return sum(len(files) for _, _, files in os.walk(self.bucket / "inbox"))
+        return sum(len(files) for _, _, files in os.walk(self.bucket_folder / "inbox"))
 
     def holds(self) -> list[Path]:
-        return list((self.bucket / "leases").glob("*.json"))
+        return list((self.bucket_folder / "leases").glob("*.json"))

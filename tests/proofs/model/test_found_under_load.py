@@ -33,7 +33,7 @@ def test_a_settlement_during_a_delivery_is_kept(
     run = next(receipt["run"] for receipt in sales.receipts("sales") if receipt["outcome"] == "unknown")
     sales.storage_server.fault(_WRITES, act=sales.run_deliver)
 
-    settling.settle_by_hand(sales.store, sales.clock, run, verdict)
+    settling.settle_by_hand(sales.bucket, sales.clock, run, verdict)
 
     assert sales.run_deliver().status == 200
     assert landed(sales) == ["1"]
@@ -43,11 +43,11 @@ def test_a_settlement_during_a_delivery_is_kept(
 def test_a_delivery_written_again_after_landing_is_not_landed_again(sales: World) -> None:
     """A receiver repeats a write whose answer was lost, while a deliverer lands the delivery."""
     (path,) = sales.objects("inbox/sales/")
-    content = sales.store.read(path)
+    content = sales.bucket.read(path)
 
     def land_and_write_again() -> None:
         assert sales.run_deliver().body["delivered"] == 1
-        sales.store.create(path, content, {"received-at": "2026-03-01T06:15:00.000Z"}, content_type="application/json")
+        sales.bucket.create(path, content, {"received-at": "2026-03-01T06:15:00.000Z"}, content_type="application/json")
 
     sales.storage_server.fault(_WRITES, act=land_and_write_again)
     sales.run_deliver()

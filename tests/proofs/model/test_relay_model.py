@@ -20,7 +20,7 @@ from common.flows import deliver as delivering
 from common.platform.errors import BridgeError
 from common.runs.leases import LIFETIME_S
 from common.storage import inbox, paths
-from common.storage.store import ListedObject
+from common.storage.bucket import ListedObject
 from local.sandbox.pigment import SandboxImport
 from local.sandbox.wire import Request, Response
 from tests.proofs.model import troubles
@@ -88,7 +88,7 @@ class RelayMachine(RuleBasedStateMachine):
             name: {"guards": {"min_rows": 2}, **RELAYS[kind], "target": self._target(kind)}
             for kind, name in self.names.items()
         }
-        world.store.write_json(paths.CONFIG, world.raw, over=None)
+        world.bucket.write_json(paths.CONFIG, world.raw, over=None)
         world.pigment_server.site = WatchedPigment(self)
 
     def _target(self, kind: str) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class RelayMachine(RuleBasedStateMachine):
         if dead:
             _, relay, name = dead[which % len(dead)].name.split("/")
             self.world.clock.advance(1)
-            assert inbox.replay(self.world.store, "dead", relay, name, self.world.clock.now())
+            assert inbox.replay(self.world.bucket, "dead", relay, name, self.world.clock.now())
 
     def _deliver(self, kind: str, what: list[Trouble], *, by_id: bool, usable: bool) -> None:
         self.world.clock.advance(1)
@@ -281,15 +281,15 @@ class RelayMachine(RuleBasedStateMachine):
     # What there is
 
     def _entries(self, place: str) -> list[ListedObject]:
-        return [each for name in self.names.values() for each in inbox.every(self.world.store, place, name)]
+        return [each for name in self.names.values() for each in inbox.every(self.world.bucket, place, name)]
 
     def _number(self, entry: ListedObject) -> str:
-        data: str = json.loads(self.world.store.read(entry.name))["attachment"]["data"]
+        data: str = json.loads(self.world.bucket.read(entry.name))["attachment"]["data"]
         return data.splitlines()[1].partition("/")[0]
 
     def _open_leases(self) -> list[str]:
         leases_of = {paths.lease(each) for each in self.configurations.values()}
-        return [path for path in self.world.store.names(paths.LEASES) if path in leases_of]
+        return [path for path in self.world.bucket.names(paths.LEASES) if path in leases_of]
 
     def _imports(self, configuration: str | None = None) -> list[SandboxImport]:
         mine = {configuration} if configuration else set(self.configurations.values())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from common.platform.errors import ColumnsChanged, KeysNotUnique
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables.compare.diff import ChangeCounts, Diff, RowSamples, diff_of
 from common.tables.compare.file import CheckedCsv
 
@@ -53,7 +53,7 @@ def key_in_file(key: Sequence[str], columns: Mapping[str, str]) -> list[str]:
 
 
 def compare(
-    store: Store,
+    bucket: Bucket,
     before: str | None,
     after: str,
     key: Sequence[str],
@@ -79,9 +79,9 @@ def compare(
     """
     from common.tables.compare import matching  # noqa: PLC0415  # DuckDB and Arrow take a third of a second to import
 
-    new = CheckedCsv(store, after, delimiter)
+    new = CheckedCsv(bucket, after, delimiter)
     _expect_columns(key, new.header)
-    old = CheckedCsv(store, before, delimiter) if before else None
+    old = CheckedCsv(bucket, before, delimiter) if before else None
     warnings = _warnings(old, new, key)
     if old is not None and not _has(old.header, key):
         old = None

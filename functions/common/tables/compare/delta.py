@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import compress
 
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables.check import Checked
 from common.tables.compare.comparing import FileComparison
 from common.tables.compare.file import CheckedCsv
@@ -12,7 +12,7 @@ from common.tables.staging import Staged, StagingWriter
 
 
 def write_delta(
-    store: Store,
+    bucket: Bucket,
     after: str,
     comparison: FileComparison,
     to: str,
@@ -27,8 +27,8 @@ def write_delta(
     Raises:
         StorageRefused, StorageBusy: a file was not read or not written.
     """
-    file = CheckedCsv(store, after, delimiter)
-    with store.writing(to) as delta:
+    file = CheckedCsv(bucket, after, delimiter)
+    with bucket.writing(to) as delta:
         staging = StagingWriter(delta)
         for records in _chosen(file, comparison.is_sent):
             staging.write(records)

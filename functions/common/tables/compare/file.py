@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from common.platform.errors import StorageRefused
-from common.storage.store import Store
+from common.storage.bucket import Bucket
 from common.tables.records import RecordSplitter, end_of_first_record, split
 
 
 class CheckedCsv:
     """It can be read several times; the bucket returns the same bytes each time."""
 
-    def __init__(self, store: Store, path: str, delimiter: str) -> None:
-        self._store = store
+    def __init__(self, bucket: Bucket, path: str, delimiter: str) -> None:
+        self._store = bucket
         self.path = path
         self.delimiter = delimiter
 

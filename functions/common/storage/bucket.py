@@ -26,8 +26,8 @@ CHUNK_BYTES = 4 * 1024 * 1024
 "How much a stream keeps in memory; Cloud Storage requires multiples of 256 KiB."
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_TIMEOUT_S = 30
-_RETRY = DEFAULT_RETRY.with_timeout(40)
+_CALL_OPTIONS: dict[str, Any] = {"timeout": 30, "retry": DEFAULT_RETRY.with_timeout(40)}
+"Of every call of Google's client."
 
 T = TypeVar("T")
 
@@ -63,17 +63,17 @@ class StoredObject(msgspec.Struct, frozen=True):
     metadata: dict[str, str]
 
 
-class Store:
+class Bucket:
     """The bridge's bucket, or one of the user's. It can be used by several threads, like Google's client."""
 
-    def __init__(self, bucket: str, client: Any = None) -> None:
-        self.name = bucket
+    def __init__(self, name: str, client: Any = None) -> None:
+        self.name = name
         self._client = client or open_client()
-        self._bucket = self._client.bucket(bucket)
+        self._bucket = self._client.bucket(name)
 
-    def beside(self, bucket: str) -> "Store":
+    def beside(self, name: str) -> "Bucket":
         """Return another bucket, with the same client."""
-        return Store(bucket, self._client)
+        return Bucket(name, self._client)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
         """Return the object at a path; None if there is none.
@@ -84,7 +84,7 @@ class Store:
         blob = self._bucket.blob(path)
         with _google(f"read {path}"):
             try:
-                content = blob.download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY)
+                content = blob.download_as_bytes(**_CALL_OPTIONS)
             except google_errors.NotFound:
                 # A missing bucket also answers 404.
                 self._expect_bucket()
@@ -110,11 +110,7 @@ class Store:
         with _google(f"write {path}"):
             try:
                 blob.upload_from_string(
-                    content,
-                    content_type="application/json",
-                    if_generation_match=over,
-                    timeout=_TIMEOUT_S,
-                    retry=_RETRY,
+                    content, content_type="application/json", if_generation_match=over, **_CALL_OPTIONS
                 )
             except google_errors.PreconditionFailed:
                 return self._own_generation(path, content)
@@ -123,7 +119,7 @@ class Store:
     def _own_generation(self, path: str, content: bytes) -> int:
         blob = self._bucket.blob(path)
         try:
-            if blob.download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY) == content:
+            if blob.download_as_bytes(**_CALL_OPTIONS) == content:
                 return int(blob.generation)
         except google_errors.NotFound:
             pass
@@ -135,18 +131,18 @@ class Store:
             _google(f"delete {path}"),
             contextlib.suppress(google_errors.NotFound, google_errors.PreconditionFailed),
         ):
-            self._bucket.blob(path).delete(if_generation_match=generation, timeout=_TIMEOUT_S, retry=_RETRY)
+            self._bucket.blob(path).delete(if_generation_match=generation, **_CALL_OPTIONS)
 
     def names(self, prefix: str) -> Iterator[str]:
         """Yield the names with a prefix, in order."""
         with _google(f"list {prefix}"):
-            for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, **_CALL_OPTIONS):
                 yield blob.name
 
     def entries(self, prefix: str) -> Iterator[ListedObject]:
         """Yield the objects with a prefix, in the order of their names."""
         with _google(f"list {prefix}"):
-            for blob in self._client.list_blobs(self._bucket, prefix=prefix, timeout=_TIMEOUT_S, retry=_RETRY):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, **_CALL_OPTIONS):
                 yield ListedObject(
                     blob.name, blob.size, blob.metadata or {}, blob.content_type or "", blob.time_created or _LONG_AGO
                 )
@@ -158,11 +154,11 @@ class Store:
             StorageRefused: there is no such object.
         """
         with _google(f"read {path}"):
-            return bytes(self._bucket.blob(path).download_as_bytes(timeout=_TIMEOUT_S, retry=_RETRY))
+            return bytes(self._bucket.blob(path).download_as_bytes(**_CALL_OPTIONS))
 
     def exists(self, path: str) -> bool:
-        with _google(f"look for {path}"):
-            return bool(self._bucket.blob(path).exists(timeout=_TIMEOUT_S, retry=_RETRY))
+        with _google(f"look up {path}"):
+            return bool(self._bucket.blob(path).exists(**_CALL_OPTIONS))
 
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
         """Write a new object; return False if the same object already exists.
@@ -174,11 +170,9 @@ class Store:
         blob.metadata = metadata
         with _google(f"write {path}"):
             try:
-                blob.upload_from_string(
-                    content, content_type=content_type, if_generation_match=0, timeout=_TIMEOUT_S, retry=_RETRY
-                )
+                blob.upload_from_string(content, content_type=content_type, if_generation_match=0, **_CALL_OPTIONS)
             except google_errors.PreconditionFailed:
-                there = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
+                there = self._bucket.get_blob(path, **_CALL_OPTIONS)
                 if there is None or there.md5_hash != base64.b64encode(hashlib.md5(content).digest()).decode():  # noqa: S324  # the digest that Cloud Storage stores
                     raise Stale(path) from None
                 return False
@@ -193,7 +187,7 @@ class Store:
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:
-                source.reload(timeout=_TIMEOUT_S, retry=_RETRY)
+                source.reload(**_CALL_OPTIONS)
                 target.metadata = {**(source.metadata or {}), **metadata}
                 target.content_type = source.content_type
                 _rewrite(source, target, over=0)
@@ -210,18 +204,15 @@ class Store:
         """Open a stream into a new object, which is created at the end; after an exception it is not created."""
         blob = self._bucket.blob(path)
         blob.metadata = metadata
-        writer = _google_call(
-            f"write {path}",
-            lambda: blob.open(
+        with _google(f"write {path}"):
+            writer = blob.open(
                 "wb",
                 chunk_size=CHUNK_BYTES,
                 ignore_flush=True,
                 if_generation_match=0,
                 content_type=content_type,
-                timeout=_TIMEOUT_S,
-                retry=_RETRY,
-            ),
-        )
+                **_CALL_OPTIONS,
+            )
         try:
             yield ObjectStream(writer, path)
         except BaseException:
@@ -229,24 +220,22 @@ class Store:
             with contextlib.suppress(Exception):
                 writer.terminate()
             raise
-        _google_call(f"write {path}", writer.close)
+        with _google(f"write {path}"):
+            writer.close()
 
     def reading(self, path: str) -> "ObjectStream":
         """Open a stream from an object, one chunk at a time."""
-        blob = self._bucket.blob(path)
-        reader = _google_call(
-            f"read {path}", lambda: blob.open("rb", chunk_size=CHUNK_BYTES, timeout=_TIMEOUT_S, retry=_RETRY)
-        )
-        return ObjectStream(reader, path)
+        with _google(f"read {path}"):
+            return ObjectStream(self._bucket.blob(path).open("rb", chunk_size=CHUNK_BYTES, **_CALL_OPTIONS), path)
 
-    def look_at(self, path: str) -> StoredObject | None:
+    def find(self, path: str) -> StoredObject | None:
         """Return the current object of a name; None if there is none."""
-        with _google(f"look at {path}"):
-            blob = self._bucket.get_blob(path, timeout=_TIMEOUT_S, retry=_RETRY)
+        with _google(f"look up {path}"):
+            blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
         return None if blob is None else _object(blob)
 
     def publish(
-        self, path: str, to: "Store", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
+        self, path: str, to: "Bucket", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
     ) -> StoredObject:
         """Copy an object to its public name. A reader finds either the object before or the complete new one.
 
@@ -264,13 +253,13 @@ class Store:
             try:
                 _rewrite(source, target, over=over)
             except google_errors.PreconditionFailed:
-                there = to.look_at(to_path)
+                there = to.find(to_path)
                 if there is not None and there.metadata == metadata:
                     return there
                 raise Stale(to_path) from None
         return _object(target)
 
-    def copy(self, path: str, to: "Store", to_path: str) -> None:
+    def copy(self, path: str, to: "Bucket", to_path: str) -> None:
         """Copy an object to a name in another bucket, within Cloud Storage."""
         with _google(f"copy {path} to {to.name}/{to_path}"):
             source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
@@ -278,7 +267,7 @@ class Store:
 
     def _expect_bucket(self) -> None:
         # A listing needs only the permission on objects that the functions have.
-        next(iter(self._client.list_blobs(self._bucket, max_results=1, timeout=_TIMEOUT_S, retry=_RETRY)), None)
+        next(iter(self._client.list_blobs(self._bucket, max_results=1, **_CALL_OPTIONS)), None)
 
 
 def open_client() -> Any:
@@ -321,18 +310,13 @@ def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
     """Copy an object; a large one, or one in another location, needs several calls."""
     token = None
     while True:
-        token, _, _ = target.rewrite(source, token=token, if_generation_match=over, timeout=_TIMEOUT_S, retry=_RETRY)
+        token, _, _ = target.rewrite(source, token=token, if_generation_match=over, **_CALL_OPTIONS)
         if token is None:
             return
 
 
 def _object(blob: Any) -> StoredObject:
     return StoredObject(int(blob.generation), int(blob.size), blob.crc32c or "", dict(blob.metadata or {}))
-
-
-def _google_call(doing: str, call: Any) -> Any:
-    with _google(doing):
-        return call()
 
 
 @contextlib.contextmanager
@@ -342,10 +326,9 @@ def _google(doing: str) -> Iterator[None]:
         yield
     except InvalidResponse as error:
         status = error.response.status_code
-        kind = (
-            StorageBusy if status == requests.codes.too_many_requests or status >= requests.codes.server_error else None
-        )
-        raise (kind or StorageRefused)(f"Cloud Storage answered {status} when asked to {doing}.") from error
+        is_busy = status == requests.codes.too_many_requests or status >= requests.codes.server_error
+        kind = StorageBusy if is_busy else StorageRefused
+        raise kind(f"Cloud Storage answered {status} when asked to {doing}.") from error
     except DataCorruption as error:
         raise StorageBusy(f"The transferred data did not match its checksum when asked to {doing}.") from error
     except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
