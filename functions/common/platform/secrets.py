@@ -127,7 +127,7 @@ class Secrets:
         try:
             value = answer.payload.data.decode().strip()
         except UnicodeDecodeError:
-            raise SecretUnreadable(f"The secret {name} does not hold text.") from None
+            raise SecretUnreadable(f"The secret {name} is not text.") from None
         if not value:
             raise SecretUnreadable(f"The secret {name} is empty.")
         return Secret(value)
