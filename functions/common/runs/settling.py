@@ -95,7 +95,8 @@ def settle_by_hand(store: Store, clock: Clock, run_id: str, verdict: Literal["la
         error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
         end = ToBeSentAgain(error)
     receipt = save(store, receipt_of(end, journal.receipt))
-    finish(store, clock, journal, end, receipt)
+    # A final receipt that was stored before stays as it is, and decides what follows.
+    finish(store, clock, journal, end_of(receipt), receipt)
     store.delete(path, generation=generation)
     return receipt
 
