@@ -87,8 +87,8 @@ def forbid_all_rows(world: World) -> None:
 
 
 def reset_a_long_push(world: World) -> None:
-    many(60_000)(world)
-    # Without buffers: on a busy machine the kernel would take the whole file before the server resets the connection.
+    many(200_000)(world)
+    # Longer than the buffers of both sockets: the kernel must not take the whole file before the server resets it.
     world.pigment_server._http.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     world.pigment_server.fault(PUSH, times=-1, reset_before=True)
 

@@ -95,7 +95,8 @@ def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["
         error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
         end = ToBeSentAgain(error)
     receipt = save(bucket, receipt_of(end, journal.receipt))
-    finish(bucket, clock, journal, end, receipt)
+    # A final receipt that was stored before stays as it is, and decides what follows.
+    finish(bucket, clock, journal, end_of(receipt), receipt)
     bucket.delete(path, generation=generation)
     return receipt
 
@@ -105,14 +106,14 @@ def finish(bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Re
 
     Repeated, it does what is left to do.
     """
-    if journal.receipt.kind == "export":
-        publication.discard(bucket, receipt.run)
     landed = landing_after(end, journal, stamp(clock.now()))
     if landed is not None:
         cursors.move(bucket, receipt.job, landed)
     place = place_after(end)
     if place is not None and journal.delivery is not None:
         inbox.close(bucket, receipt.job, journal.delivery, place, _metadata(receipt))
+    if journal.receipt.kind == "export":
+        publication.discard(bucket, receipt.run)
 
 
 def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
