@@ -1,4 +1,4 @@
-"""bridge.yaml, decoded: `decode` gives a `Bridge`, whose structs say what each key means."""
+"""bridge.yaml: `decode` returns a `Bridge`. Its structs document each key."""
 
 from common.bridge_yaml.cron import cron_problem as cron_problem
 from common.bridge_yaml.decode import decode as decode
