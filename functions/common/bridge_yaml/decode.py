@@ -15,16 +15,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from common.bridge_yaml import rules
-from common.bridge_yaml.model import (
-    AnyRelay,
-    Bridge,
-    Changes,
-    Columns,
-    Export,
-    Incremental,
-    Load,
-    Pull,
-)
+from common.bridge_yaml.model import AnyRelay, Bridge, Changes, Columns, Export, Incremental, Load, Pull
 from common.bridge_yaml.rules import LONGEST_KEY, RuleFinding, path_of
 from common.bridge_yaml.values import FORMATS, InvalidValue, describe, parse_text
 from common.platform.errors import BridgeFileInvalid
