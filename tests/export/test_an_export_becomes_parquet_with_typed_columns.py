@@ -43,7 +43,7 @@ def cut_up(content: bytes, size: int) -> Iterator[bytes]:
 def shown(header: Sequence[str], *looks: bytes, delimiter: str = ",", decimal_separator: str = ".") -> ColumnTypes:
     types = ColumnTypes(list(header), delimiter, decimal_separator)
     for records in looks:
-        types.look_at(records)
+        types.feed(records)
         types.schema()
     return types
 
@@ -506,7 +506,7 @@ rows = b"".join(b"FR%d,Jan 21,2024-11-%02d,%d.5,%d\\n" % (n, n % 28 + 1, n, n * 
 times = int(sys.argv[1])
 types = ColumnTypes(["country", "month", "day", "cost", "units"])
 for _ in range(times):
-    types.look_at(rows)
+    types.feed(rows)
 
 class Nowhere:
     def write(self, content):

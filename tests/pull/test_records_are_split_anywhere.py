@@ -53,13 +53,13 @@ def test_an_incomplete_last_record_remains(table: list[list[str]], size: int, mi
     assert read(pieces) == table[: len(read(pieces))]
 
 
-@given(table=TABLES, sizes=st.tuples(st.integers(1, 50), st.integers(1, 50)), at_once_bytes=st.integers(1, 64))
+@given(table=TABLES, sizes=st.tuples(st.integers(1, 50), st.integers(1, 50)), piece_bytes=st.integers(1, 64))
 def test_the_pieces_of_a_file_do_not_depend_on_its_blocks(
-    table: list[list[str]], sizes: tuple[int, int], at_once_bytes: int
+    table: list[list[str]], sizes: tuple[int, int], piece_bytes: int
 ) -> None:
     content = write_records(table)
 
-    pieces, same = (list(complete_records(cut(content, size), at_once_bytes)) for size in sizes)
+    pieces, same = (list(complete_records(cut(content, size), piece_bytes)) for size in sizes)
 
     assert pieces == same
     assert [record for piece in pieces for record in read(piece)] == table

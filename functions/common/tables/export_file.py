@@ -19,11 +19,10 @@ from common import bridge_yaml
 from common.platform.errors import Internal, StorageBusy
 from common.storage import paths
 from common.storage.bucket import Bucket
-from common.tables import staging
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter
 from common.tables.records import end_of_first_record
-from common.tables.staging import Sample
+from common.tables.staging import FileBeginning, Sample
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
@@ -32,7 +31,7 @@ _AS_GZIP = 16 + zlib.MAX_WBITS
 "Without a time in its header: the same rows give the same bytes."
 _GZIP_LEVEL = 6
 
-_MOST_BLOCKS_BEHIND = 4
+_MOST_PENDING_BLOCKS = 4
 
 
 class ExportFile(msgspec.Struct, frozen=True):
@@ -103,9 +102,9 @@ def write(
 def _write_csv(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
     with bucket.writing(path) as file:
         digested = DigestingWriter(file)
-        with _behind(digested.write) as write_behind:
+        with _in_background(digested.write) as enqueue:
             for block in incoming.blocks():
-                write_behind(block)
+                enqueue(block)
     return digested
 
 
@@ -113,11 +112,11 @@ def _write_gzip(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWr
     # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
     with bucket.writing(path, content_type=_GZIP) as file:
         digested = DigestingWriter(file)
-        squeezer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
-        with _behind(lambda block: digested.write(squeezer.compress(block))) as write_behind:
+        compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
+        with _in_background(lambda block: digested.write(compressor.compress(block))) as enqueue:
             for block in incoming.blocks():
-                write_behind(block)
-        digested.write(squeezer.flush())
+                enqueue(block)
+        digested.write(compressor.flush())
     return digested
 
 
@@ -130,14 +129,14 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> Digestin
     csv_path = f"{path}.csv"
     with bucket.writing(csv_path) as file:
         as_csv = DigestingWriter(file)
-        with _behind(as_csv.write) as write_behind:
+        with _in_background(as_csv.write) as enqueue:
             for block in incoming.blocks():
-                write_behind(block)
+                enqueue(block)
                 records = block
                 if not types.names:
                     types = parquet.ColumnTypes(incoming.header, incoming.delimiter, incoming.decimal_sign)
                     records = block[end_of_first_record(block) :]
-                types.look_at(records)
+                types.feed(records)
     _expect_written(bucket, csv_path, as_csv)
     incoming.warn(types.warnings)
     with bucket.writing(path, content_type=_PARQUET) as file:
@@ -149,19 +148,19 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> Digestin
 
 
 @contextlib.contextmanager
-def _behind(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
-    """Write in a thread, a few blocks behind: rows are read while earlier ones are written to Cloud Storage."""
+def _in_background(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
+    """Write in a thread: rows are read while earlier ones are written to Cloud Storage."""
     with ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
-        waiting: deque[Future[object]] = deque()
+        pending: deque[Future[object]] = deque()
 
-        def write_behind(block: bytes) -> None:
-            if len(waiting) == _MOST_BLOCKS_BEHIND:
-                waiting.popleft().result()
-            waiting.append(pool.submit(write, block))
+        def enqueue(block: bytes) -> None:
+            if len(pending) == _MOST_PENDING_BLOCKS:
+                pending.popleft().result()
+            pending.append(pool.submit(write, block))
 
         try:
-            yield write_behind
-            for each in waiting:
+            yield enqueue
+            for each in pending:
                 each.result()
         finally:
             pool.shutdown(cancel_futures=True)
@@ -197,7 +196,7 @@ class _Incoming:
         self._with_mark = (
             with_mark and not isinstance(source, bridge_yaml.ViewSource) and source.encoding == "Utf8WithBom"
         )
-        self._beginning = b""
+        self._beginning = FileBeginning()
         self.checked: Checked
 
     def blocks(self) -> Iterator[bytes]:
@@ -217,7 +216,7 @@ class _Incoming:
 
     @property
     def sample(self) -> Sample:
-        return staging.sample(self._beginning, self.delimiter)
+        return self._beginning.sample(self.delimiter)
 
     def warn(self, warnings: list[str]) -> None:
         self.checked = msgspec.structs.replace(self.checked, warnings=[*self.checked.warnings, *warnings])
@@ -227,8 +226,8 @@ class _Incoming:
         self._progress("rows read", self._checker.rows)
         if not ready:
             return
-        if not self._beginning and self._with_mark:
+        if self._with_mark:
             yield codecs.BOM_UTF8
-        if len(self._beginning) < staging.SAMPLE_BYTES:
-            self._beginning += ready[: staging.SAMPLE_BYTES - len(self._beginning)]
+            self._with_mark = False
+        self._beginning.add(ready)
         yield ready

@@ -31,7 +31,7 @@ from common.tables.arrow import read_records
 from common.tables.digest import Sink
 from common.tables.records import complete_records
 
-_AT_ONCE_BYTES = 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 # A row group is in memory while it is written; the footer, which lists every column of every group, until the end.
 _LEAST_ROW_GROUP_BYTES = 4 * 1024 * 1024
@@ -119,30 +119,30 @@ class ColumnTypes:
         self.decimal_separator = decimal_separator
         self.names, self.warnings = _distinct(header)
         self._columns = [_Column(decimal_separator) for _ in header]
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
 
-    def look_at(self, records: bytes) -> None:
+    def feed(self, records: bytes) -> None:
         """Take complete records without the header, any number of them.
 
         Raises:
             RowsMalformed: they are not CSV with the columns of the header.
         """
-        self._waiting.append(records)
-        self._waiting_bytes += len(records)
-        if self._waiting_bytes >= _AT_ONCE_BYTES:
-            self._look()
+        self._pending.append(records)
+        self._pending_bytes += len(records)
+        if self._pending_bytes >= _PIECE_BYTES:
+            self._find_types()
 
     def schema(self) -> Any:
         """Return the Arrow schema that fits every record so far."""
-        self._look()
+        self._find_types()
         return pa.schema([(name, column.form.type) for name, column in zip(self.names, self._columns, strict=True)])
 
     def values(self, records: bytes, *, with_header: bool = False) -> Any:
         """Read complete records as a table with this schema.
 
         Raises:
-            pyarrow.ArrowInvalid: they are not among the records that were looked at.
+            pyarrow.ArrowInvalid: they are not among the records that were fed.
         """
         schema = self.schema()
         forms = [column.form for column in self._columns]
@@ -151,9 +151,9 @@ class ColumnTypes:
         columns = [each if form.iso is None else form.values(each) for form, each in zip(forms, cells, strict=True)]
         return pa.table(columns, schema=schema)
 
-    def _look(self) -> None:
-        records = b"".join(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
+    def _find_types(self) -> None:
+        records = b"".join(self._pending)
+        self._pending, self._pending_bytes = [], 0
         open_places = [place for place, column in enumerate(self._columns) if not column.is_text]
         if not records or not open_places:
             return
@@ -164,7 +164,7 @@ class ColumnTypes:
             # Arrow's message quotes the record.
             raise RowsMalformed("Pigment's file contains a record that Arrow cannot read as CSV.") from None
         for place, column in zip(open_places, table.columns, strict=True):
-            self._columns[place].look_at(column.combine_chunks())
+            self._columns[place].feed(column.combine_chunks())
 
     def _cells(self, records: bytes, types: Sequence[Any], **options: Any) -> Any:
         return read_records(
@@ -210,7 +210,7 @@ class _Column:
         """Whether the column is text, whatever follows."""
         return bool(self._seen) and self.form is _TEXT
 
-    def look_at(self, cells: Any) -> None:
+    def feed(self, cells: Any) -> None:
         cells = cells.drop_null()
         while len(cells) and not self.is_text:
             first = cells[0].as_py()
@@ -292,7 +292,7 @@ class _ArrowFile:
 
 def _tables(blocks: Iterable[bytes], types: ColumnTypes) -> Iterator[Any]:
     with_header = True
-    for records in complete_records(blocks, _AT_ONCE_BYTES):
+    for records in complete_records(blocks, _PIECE_BYTES):
         try:
             table = types.values(records, with_header=with_header)
         except pa.ArrowInvalid:

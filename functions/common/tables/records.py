@@ -19,10 +19,10 @@ class RecordSplitter:
         return pending[:end]
 
 
-def complete_records(blocks: Iterable[bytes], at_once_bytes: int) -> Iterator[bytes]:
+def complete_records(blocks: Iterable[bytes], piece_bytes: int) -> Iterator[bytes]:
     """Yield a file in pieces of complete records; the pieces are the same however the blocks are cut."""
     splitter = RecordSplitter()
-    for chunk in _chunks(blocks, at_once_bytes):
+    for chunk in _chunks(blocks, piece_bytes):
         if records := splitter.feed(chunk):
             yield records
     if splitter.rest:

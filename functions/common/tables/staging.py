@@ -14,7 +14,7 @@ from common.tables.check import Checked, Checker, Contract
 from common.tables.digest import DigestingWriter
 
 _SAMPLE_ROWS = 5
-SAMPLE_BYTES = 64 * 1024
+_SAMPLE_BYTES = 64 * 1024
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -34,20 +34,39 @@ class Staged(msgspec.Struct, frozen=True):
     sample: Sample
 
 
+class FileBeginning:
+    """Keeps the first bytes of a file for its sample."""
+
+    def __init__(self) -> None:
+        self._content = b""
+
+    def add(self, content: bytes) -> None:
+        if len(self._content) < _SAMPLE_BYTES:
+            self._content += content[: _SAMPLE_BYTES - len(self._content)]
+
+    def sample(self, delimiter: str) -> Sample:
+        """Return the header and the first rows."""
+        text = io.StringIO(self._content.decode("utf-8", "ignore"), newline="")
+        records = list(itertools.islice(csv.reader(text, delimiter=delimiter), _SAMPLE_ROWS + 2))
+        if len(self._content) >= _SAMPLE_BYTES and len(records) < _SAMPLE_ROWS + 2:
+            # The last record may be cut off.
+            del records[-1:]
+        return Sample(records[0] if records else [], records[1 : _SAMPLE_ROWS + 1])
+
+
 class StagingWriter(DigestingWriter):
     """Writes a staged file, and keeps its beginning for the sample."""
 
     def __init__(self, file: ObjectStream) -> None:
         super().__init__(file)
-        self._beginning = b""
+        self._beginning = FileBeginning()
 
     def write(self, content: bytes) -> int:
-        if len(self._beginning) < SAMPLE_BYTES:
-            self._beginning += content[: SAMPLE_BYTES - len(self._beginning)]
+        self._beginning.add(content)
         return super().write(content)
 
     def staged(self, path: str, checked: Checked, delimiter: str) -> Staged:
-        return Staged(path, self.sha256, self.bytes, checked, sample(self._beginning, delimiter))
+        return Staged(path, self.sha256, self.bytes, checked, self._beginning.sample(delimiter))
 
 
 def stage(
@@ -88,13 +107,3 @@ def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: Callable[
         sent_bytes += len(block)
         progress("bytes sent", sent_bytes)
         block = following
-
-
-def sample(beginning: bytes, delimiter: str) -> Sample:
-    """Return the header and the first rows of a file from its first bytes."""
-    # The last record is dropped, because it may be cut off.
-    reader = csv.reader(io.StringIO(beginning.decode("utf-8", "ignore"), newline=""), delimiter=delimiter)
-    records = list(itertools.islice(reader, _SAMPLE_ROWS + 2))
-    if len(beginning) >= SAMPLE_BYTES and len(records) < _SAMPLE_ROWS + 2:
-        records = records[:-1]
-    return Sample(records[0] if records else [], records[1 : _SAMPLE_ROWS + 1])

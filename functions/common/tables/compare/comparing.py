@@ -34,12 +34,12 @@ class BadKeys(msgspec.Struct, frozen=True):
 
     def refusal(self) -> KeysNotUnique:
         """Return the error, which contains numbers and no content."""
-        said = []
+        problems = []
         if self.empty_rows:
-            said.append(f"{self.empty_rows:,} rows have an empty key")
+            problems.append(f"{self.empty_rows:,} rows have an empty key")
         if self.repeated_keys:
-            said.append(f"{self.repeated_keys:,} keys occur more than once, in {self.repeated_rows:,} rows")
-        return KeysNotUnique(f"By load.changes.key, {'; '.join(said)}.")
+            problems.append(f"{self.repeated_keys:,} keys occur more than once, in {self.repeated_rows:,} rows")
+        return KeysNotUnique(f"By load.changes.key, {'; '.join(problems)}.")
 
 
 def key_in_file(key: Sequence[str], columns: Mapping[str, str]) -> list[str]:
@@ -110,5 +110,5 @@ def _warnings(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> li
     if old is None or sorted(old.columns) == sorted(new.columns):
         return []
     kind = "changed" if _has(old.header, key) else "new"
-    said = f"The columns differ from those of the last landed file, so every row counts as {kind}: "
-    return [f"{said}{', '.join(old.header)} became {', '.join(new.header)}."]
+    columns = f"{', '.join(old.header)} became {', '.join(new.header)}"
+    return [f"The columns differ from those of the last landed file, so every row counts as {kind}: {columns}."]

@@ -55,19 +55,19 @@ class RowSamples(msgspec.Struct):
     "The number of rows of each kind."
     pairs: dict[str, list[RowPlaces]] = {}
 
-    def add(self, fate: str, pairs: Iterable[RowPlaces]) -> None:
-        known = [*self.pairs.get(fate, []), *pairs]
-        self.pairs[fate] = sorted(known, key=lambda pair: pair[::-1])[: self.most]
+    def add(self, change: str, pairs: Iterable[RowPlaces]) -> None:
+        known = [*self.pairs.get(change, []), *pairs]
+        self.pairs[change] = sorted(known, key=lambda pair: pair[::-1])[: self.most]
 
-    def of(self, fate: str) -> list[RowPlaces]:
-        return self.pairs.get(fate, [])
+    def of(self, change: str) -> list[RowPlaces]:
+        return self.pairs.get(change, [])
 
 
 def diff_of(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str], samples: RowSamples) -> Diff:
     """Read the cells of the sampled rows, in the order of their files."""
-    wanted = [pair for fate in ("changed", "added", "repeated", "empty") for pair in samples.of(fate)]
+    wanted = [pair for change in ("changed", "added", "repeated", "empty") for pair in samples.of(change)]
     after = new.records_at({place for _, place in wanted})
-    wanted_before = [pair for fate in ("changed", "gone") for pair in samples.of(fate)]
+    wanted_before = [pair for change in ("changed", "gone") for pair in samples.of(change)]
     before = old.records_at({place for place, _ in wanted_before}) if old else {}
     return Diff(
         key=list(key),
@@ -75,7 +75,7 @@ def diff_of(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str], samples
         changed_rows=[_changed(old, new, key, before[was], after[now]) for was, now in samples.of("changed") if old],
         new_rows=[after[now] for _, now in samples.of("added")],
         gone_keys=[_key(old, key, before[was]) for was, _ in samples.of("gone") if old],
-        bad_keys=[_key(new, key, after[now]) for fate in ("empty", "repeated") for _, now in samples.of(fate)],
+        bad_keys=[_key(new, key, after[now]) for change in ("empty", "repeated") for _, now in samples.of(change)],
     )
 
 

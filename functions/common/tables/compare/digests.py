@@ -6,7 +6,7 @@ shares, each with a reading of the files of its own, so that memory does not gro
 A digest is the 128-bit MD5 of the cells with a NUL between them, which no checked file contains. Different cells are
 different texts, and a cell is the same with quotes and without. One changed row in 10³⁸ has the digest it had before,
 and would not be sent. Two keys with one digest are refused as a repeated key, and a new key with the digest of one that
-is gone is a changed row, which is sent. Somebody can construct rows with the same MD5; but who can write rows in Looker
+is gone is a changed row, which is sent. Rows with the same MD5 can be constructed, but anyone who can write rows in Looker
 can also leave a row unchanged.
 """
 
@@ -39,7 +39,7 @@ _MATCH = """
             -- A key may occur twice in the old file only if another key identified rows then.
             WHEN times_before = 1 AND min(row) = max(row) AND $is_comparable THEN 'unchanged'
             ELSE 'changed'
-        END AS fate
+        END AS change
     FROM digests
     WHERE key BETWEEN $first::UHUGEINT AND $last::UHUGEINT
     GROUP BY key
@@ -138,19 +138,19 @@ class Matches:
 
     def counts(self) -> dict[RowChange, tuple[int, int]]:
         """Return the numbers of keys and of new rows for each kind of change."""
-        counted = self._database.execute("SELECT fate, count(*), sum(times)::BIGINT FROM matched GROUP BY fate")
+        counted = self._database.execute("SELECT change, count(*), sum(times)::BIGINT FROM matched GROUP BY change")
         return {change: (keys, rows) for change, keys, rows in counted.fetchall()}
 
     def to_send(self) -> Iterator[int]:
         """Yield the places of the rows that are new or changed."""
-        chosen = self._database.execute("SELECT place FROM matched WHERE fate IN ('added', 'changed')")
+        chosen = self._database.execute("SELECT place FROM matched WHERE change IN ('added', 'changed')")
         while places := chosen.fetchmany(_FETCHED_AT_ONCE):
             yield from (place for (place,) in places)
 
     def samples(self, change: RowChange, most: int) -> list[tuple[int, int]]:
         """Return the first rows of one kind of change: their place before and now, or -1."""
         found = self._database.execute(
-            "SELECT coalesce(place_before, -1), coalesce(place, -1) FROM matched WHERE fate = ? "
+            "SELECT coalesce(place_before, -1), coalesce(place, -1) FROM matched WHERE change = ? "
             "ORDER BY coalesce(place, place_before) LIMIT ?",
             [change, most],
         )
