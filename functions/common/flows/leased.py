@@ -5,6 +5,7 @@
 A flow gives the work, which returns how the run ended. An error ends the run as well, and never leaves the lease taken.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -40,32 +41,32 @@ def run_leased(
         StorageBusy, StorageRefused: the lease could not be taken.
     """
     with leases.take(run.instance.bucket, key, run.instance.clock, journal) as lease:
-        if lease.journal.receipt.run != run.id:
-            try:
+        try:
+            if lease.journal.receipt.run != run.id:
                 settle(run, lease, pigment)
                 lease.note(journal)
-            except Exception as error:  # noqa: BLE001  # every run ends by a receipt
-                receipt = run.end(Failed(as_bridge_error(error)))
-                _release(lambda: lease.leave_open(lease.journal))
-                return receipt
-        try:
             ended = work(lease)
+            if isinstance(ended, Receipt) or ended is None:
+                _release(lease, lease.free)
+                return ended
+            return _conclude(run, lease, ended)
         except Exception as error:  # noqa: BLE001  # every run ends by a receipt
-            return _conclude(run, lease, _end_by_error(lease.journal, as_bridge_error(error)))
-        if isinstance(ended, Receipt) or ended is None:
-            _release(lease.free)
-            return ended
-        return _conclude(run, lease, ended)
+            return _conclude_by_error(run, lease, as_bridge_error(error))
 
 
-def _end_by_error(journal: Journal, error: BridgeError) -> End:
+def _conclude_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
+    journal = lease.journal
+    if journal.receipt.run != run.id:
+        receipt = run.end(Failed(error))
+        _release(lease, lambda: lease.leave_open(journal))
+        return receipt
     match journal.step:
         case "reading":
-            return Failed(error)
+            return _conclude(run, lease, Failed(error))
         case "importing":
-            return StillImporting(error)
+            return _conclude(run, lease, StillImporting(error))
         case "pushing" | "unknown" | "publishing":
-            return Unconfirmed(error)
+            return _conclude(run, lease, Unconfirmed(error))
 
 
 def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
@@ -86,13 +87,19 @@ def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
                 finish(run.instance.bucket, run.instance.clock, journal, end, receipt)
                 lease.free()
 
-    _release(release)
+    _release(lease, release)
     return receipt
 
 
-def _release(release: Callable[[], None]) -> None:
-    """Release a lease. If that fails, the lease expires, and the next run finishes this one."""
+def _release(lease: Lease, release: Callable[[], None]) -> None:
+    """Release a lease. If that fails, leave it open: the next run finishes this one.
+
+    If that fails as well, the lease expires.
+    """
     try:
         release()
-    except BridgeError as error:
-        log.warning("lease not released", code=error.code, cause=error.cause)
+    except Exception as error:  # noqa: BLE001  # the run has its receipt
+        failure = as_bridge_error(error)
+        log.warning("lease not released", code=failure.code, cause=failure.cause)
+        with contextlib.suppress(BridgeError):
+            lease.leave_open(lease.journal)
