@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from common.runs import cursors
 from common.storage.bucket import Bucket
 from local.sandbox.wire import Response
 from tests.support.world import EXPORTS, VIEW, World
@@ -383,6 +384,18 @@ def test_an_export_longer_than_the_budget_publishes_nothing(revenue: World) -> N
     assert (answer.status, answer.code) == (503, "out_of_time")
     assert revenue.objects("exports/") == []
     expect_nothing_left(revenue)
+
+
+def test_a_published_export_is_the_last_one_even_if_its_temporary_file_stays(revenue: World) -> None:
+    revenue.answer_exports(GUIDE)
+    revenue.storage_server.fault(r"DELETE /storage/v1/b/bucket/o/tmp", times=-1, refuse=Response(403, b"{}"))
+
+    answer = revenue.run_export("revenue")
+
+    assert answer.body["outcome"] == "published"
+    last = cursors.read(revenue.bucket, "revenue")
+    assert last is not None
+    assert last.run == answer.body["run"]
 
 
 def test_a_corrupted_temporary_object_is_not_published(revenue: World) -> None:

@@ -105,14 +105,14 @@ def finish(bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Re
 
     Repeated, it does what is left to do.
     """
-    if journal.receipt.kind == "export":
-        publication.discard(bucket, receipt.run)
     landed = landing_after(end, journal, stamp(clock.now()))
     if landed is not None:
         cursors.move(bucket, receipt.job, landed)
     place = place_after(end)
     if place is not None and journal.delivery is not None:
         inbox.close(bucket, receipt.job, journal.delivery, place, _metadata(receipt))
+    if journal.receipt.kind == "export":
+        publication.discard(bucket, receipt.run)
 
 
 def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
