@@ -1,8 +1,11 @@
 """Pigment has no idempotency key: an unconfirmed push is settled, or repeated for a repeatable target."""
 
+from typing import Literal
+
 import pytest
 
 from common.runs import settling
+from common.runs.leases import Journal
 from local.sandbox.wire import Response
 from tests.support.world import PUSH, ROWS, STATUS, World
 
@@ -39,6 +42,24 @@ def test_a_run_settled_as_landed_lets_the_next_run_land(world: World) -> None:
     assert world.receipts()[0]["outcome"] == "landed"
     assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.landed_rows()) == 2 * len(ROWS)
+
+
+@pytest.mark.parametrize("verdict", ["landed", "not landed"])
+def test_a_run_that_has_a_final_receipt_is_settled_as_that_says(
+    world: World, verdict: Literal["landed", "not landed"]
+) -> None:
+    world.pigment_server.fault(PUSH, reset_after=True)
+    run = world.run_pull("flights").receipt["run"]
+    (left,) = world.objects("leases/")
+    journal = world.bucket.read_json(left, Journal)
+    assert journal is not None
+    settling.settle_by_hand(world.bucket, world.clock, run, "not landed")
+    world.bucket.write_json(left, journal.value, over=0)
+
+    settled = settling.settle_by_hand(world.bucket, world.clock, run, verdict)
+
+    assert settled.outcome == "failed"
+    assert world.objects("cursors/") == world.objects("leases/") == []
 
 
 def test_a_run_settled_as_not_landed_lets_the_next_run_land(world: World) -> None:

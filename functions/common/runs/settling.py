@@ -95,7 +95,8 @@ def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["
         error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
         end = ToBeSentAgain(error)
     receipt = save(bucket, receipt_of(end, journal.receipt))
-    finish(bucket, clock, journal, end, receipt)
+    # A final receipt that was stored before stays as it is, and decides what follows.
+    finish(bucket, clock, journal, end_of(receipt), receipt)
     bucket.delete(path, generation=generation)
     return receipt
 
