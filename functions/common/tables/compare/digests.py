@@ -6,8 +6,8 @@ shares, each with a reading of the files of its own, so that memory does not gro
 A digest is the 128-bit MD5 of the cells with a NUL between them, which no checked file contains. Different cells are
 different texts, and a cell is the same with quotes and without. One changed row in 10³⁸ has the digest it had before,
 and would not be sent. Two keys with one digest are refused as a repeated key, and a new key with the digest of one that
-is gone is a changed row, which is sent. Rows with the same MD5 can be constructed, but anyone who can write rows in Looker
-can also leave a row unchanged.
+is gone is a changed row, which is sent. Rows with the same MD5 can be constructed, but anyone who can write rows in
+Looker can also leave a row unchanged.
 """
 
 from collections.abc import Iterator, Sequence
