@@ -39,7 +39,7 @@ locals {
   _formats = {
     text = { types = ["text", "a number"], matches = "\\S", problem = "is not text, or is empty" }
     flag = { types = ["true or false"], matches = "", problem = "is not true or false" }
-    Bucket = {
+    BucketName = {
       types   = ["text", "a number"]
       matches = "^[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]$"
       problem = "is not the name of a bucket"
