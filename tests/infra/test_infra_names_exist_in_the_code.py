@@ -214,8 +214,8 @@ def relays(here: Observed) -> None:
     with Server(downloads) as server, here.of("webhook_receive"):
         looker = LookerSide(world, server, downloads)
         assert looker.execute("sales", looker.offer([("5", "6")]), event="an-event")["success"]
-    tally = here.deliver()
-    assert (tally["dead"], tally["waiting"]) == (1, 0)
+    counts = here.deliver()
+    assert (counts["dead"], counts["waiting"]) == (1, 0)
     for name in ("sales", "strict"):
         assert here.post(name, delivery(("1", "2"))) == 200  # it came before, and lies in delivered/ or dead/ by now
     a_pull_ends_what_a_relay_began(here)

@@ -27,7 +27,7 @@ def landed(world: World, relay: str) -> list[str]:
 
 
 def converge(world: World, relay: str) -> None:
-    """What follows a kill: the hold lapses, the schedule wakes, a person looks at Pigment and settles."""
+    """Continue after a kill: the lease expires, the schedule calls again, a person looks at Pigment and settles."""
     for _ in range(4):
         world.clock.advance(LIFETIME_S + 1)
         answer = world.run_deliver()

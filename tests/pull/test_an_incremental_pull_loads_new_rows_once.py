@@ -571,11 +571,13 @@ class TestLoadingARangeAgain:
 
         assert (answer.status, answer.code) == (400, "malformed_request")
 
-    @pytest.mark.parametrize("stretch", [{"from_": "soon"}, {"to": "2026-01-01T00:00+01:00"}, {"from_": 5}, {"to": 5}])
-    def test_begins_and_ends_at_values_of_the_cursor(self, world: World, stretch: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(
+        "requested", [{"from_": "soon"}, {"to": "2026-01-01T00:00+01:00"}, {"from_": 5}, {"to": 5}]
+    )
+    def test_begins_and_ends_at_values_of_the_cursor(self, world: World, requested: dict[str, Any]) -> None:
         Trips(world, repeatable=True)
 
-        answer = world.run_pull("trips", **stretch)
+        answer = world.run_pull("trips", **requested)
 
         assert (answer.status, answer.code) == (400, "malformed_request")
 

@@ -94,14 +94,14 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     from common.flows import deliver as deliver_flow  # noqa: PLC0415
 
     with bridge.open_to_run():
-        tally = deliver_flow.deliver(instance.current, instance.current.config())
+        counts = deliver_flow.deliver(instance.current, instance.current.config())
     if as_json:
-        output.print_json(tally)
+        output.print_json(counts)
     else:
-        print(f"delivered {tally.delivered}, waiting {tally.waiting}, dead {tally.dead}")
-        if tally.error:
-            print(f"{tally.error.code}: {tally.error.message}\n→ {tally.error.next_step}")
-    raise typer.Exit(1 if tally.error else 0)
+        print(f"delivered {counts.delivered}, waiting {counts.waiting}, dead {counts.dead}")
+        if counts.error:
+            print(f"{counts.error.code}: {counts.error.message}\n→ {counts.error.next_step}")
+    raise typer.Exit(1 if counts.error else 0)
 
 
 @contextlib.contextmanager

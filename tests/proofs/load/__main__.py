@@ -74,7 +74,7 @@ def _drain(cloud: Cloud) -> bool:
     """Wait until the inbox is empty and every lease is released; return False if that stops progressing."""
     pause = threading.Event()
     moved_s, ended = time.monotonic(), cloud.ended
-    while cloud.waiting() or cloud.holds():
+    while cloud.waiting() or cloud.leases():
         if cloud.ended != ended:
             moved_s, ended = time.monotonic(), cloud.ended
         if time.monotonic() - moved_s > _LONGEST_STANDSTILL_S:

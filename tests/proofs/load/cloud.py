@@ -172,5 +172,5 @@ class Cloud:
         # Folders come and go meanwhile, which `os.walk` takes as it is.
         return sum(len(files) for _, _, files in os.walk(self.bucket_folder / "inbox"))
 
-    def holds(self) -> list[Path]:
+    def leases(self) -> list[Path]:
         return list((self.bucket_folder / "leases").glob("*.json"))

@@ -1,6 +1,6 @@
 """The functions in a process of their own, to be killed: as deployed, but for two things that take minutes there.
 
-The hold of a killed run lapses after seconds, and what the bridge waits for passes ten times as fast.
+The lease of a killed run expires after seconds, and the bridge waits a tenth of its usual times.
 """
 
 from common.platform.clock import SystemClock

@@ -139,7 +139,7 @@ class SourceMachine(RuleBasedStateMachine):
         if not hasattr(self, "trips"):
             return
         self._heal()
-        # Long enough for everything to settle, and for holds to lapse.
+        # Long enough for everything to settle, and for leases to expire.
         self.world.clock.advance(100_000)
         if self.by_number and not self.repeatable:
             # The newest numbers are held back until there are newer ones.
