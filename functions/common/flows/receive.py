@@ -71,10 +71,7 @@ def _relay_of(bridge: bridge_yaml.Bridge, path: str, configuration: str) -> brid
 
 
 def relay_named(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyRelay:
-    """
-    Raises:
-        NoSuchJob: bridge.yaml has no relay with this name.
-    """
+    """Raise NoSuchJob if bridge.yaml has no relay with this name."""
     found = bridge.relays.get(name)
     if found is None:
         raise NoSuchJob("There is no relay with this name.")

@@ -201,10 +201,7 @@ def is_shorter(step: Step, grain: Grain) -> bool:
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """
-    Raises:
-        CursorUnfit: there is no such time zone.
-    """
+    """Raise CursorUnfit if there is no such time zone."""
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):

@@ -117,10 +117,7 @@ class PigmentClient:
 
 
 def decode_json(response: requests.Response, what: str) -> Any:
-    """
-    Raises:
-        AnswerNotUnderstood: the body is not JSON.
-    """
+    """Raise AnswerNotUnderstood if the body is not JSON."""
     try:
         return response.json()
     except ValueError:
@@ -128,10 +125,7 @@ def decode_json(response: requests.Response, what: str) -> Any:
 
 
 def convert(value: Any, kind: type[T], what: str) -> T:
-    """
-    Raises:
-        AnswerNotUnderstood: the value is not what the API describes.
-    """
+    """Raise AnswerNotUnderstood if the value is not what the API describes."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

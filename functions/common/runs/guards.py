@@ -43,9 +43,6 @@ def expect_no_shrinking(rows: int, rows_before: int | None, max_shrink: float | 
 
 
 def expect_few_skips(skipped: int, max_skipped: int) -> None:
-    """
-    Raises:
-        TooManySkipped: more rows than the job allows.
-    """
+    """Raise TooManySkipped if more rows than the job allows."""
     if skipped > max_skipped:
         raise TooManySkipped(f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}.")

@@ -169,10 +169,7 @@ def forget(bucket: Bucket, configuration: str, clock: Clock) -> None:
 
 
 def expect_expired(journal: Journal, clock: Clock) -> None:
-    """
-    Raises:
-        ConfigurationOccupied: the run of this journal still has the lease.
-    """
+    """Raise ConfigurationOccupied if the run of this journal still has the lease."""
     if not _has_expired(journal, clock):
         raise ConfigurationOccupied(
             f"Run {journal.receipt.run} of {journal.receipt.job} is in progress. "

@@ -148,11 +148,7 @@ class Bucket:
                 )
 
     def read(self, path: str) -> bytes:
-        """Return an object's content.
-
-        Raises:
-            StorageRefused: there is no such object.
-        """
+        """Return an object's content. Raises StorageRefused if there is no such object."""
         with _google(f"read {path}"):
             return bytes(self._bucket.blob(path).download_as_bytes(**_CALL_OPTIONS))
 
@@ -161,11 +157,7 @@ class Bucket:
             return bool(self._bucket.blob(path).exists(**_CALL_OPTIONS))
 
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
-        """Write a new object; return False if the same object already exists.
-
-        Raises:
-            Stale: another object exists.
-        """
+        """Write a new object; return False if the same object already exists. Raises Stale if another object exists."""
         blob = self._bucket.blob(path)
         blob.metadata = metadata
         with _google(f"write {path}"):

@@ -167,10 +167,7 @@ def _in_background(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes
 
 
 def _expect_written(bucket: Bucket, path: str, written: DigestingWriter) -> None:
-    """
-    Raises:
-        StorageBusy: the object in the bucket is not what was sent.
-    """
+    """Raise StorageBusy if the object in the bucket is not what was sent."""
     there = bucket.find(path)
     if there is None or there.crc32c != written.crc32c:
         raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")

@@ -68,11 +68,7 @@ class WebhookPayload(msgspec.Struct, frozen=True):
 
 
 def decode(body: bytes) -> WebhookPayload:
-    """Decode the body of a request.
-
-    Raises:
-        MalformedRequest: it is not the body of a webhook.
-    """
+    """Decode the body of a request. Raises MalformedRequest if it is not the body of a webhook."""
     content = memoryview(body)[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body
     try:
         payload = msgspec.json.decode(content, type=WebhookPayload)
