@@ -69,11 +69,7 @@ def expect_csv(response: requests.Response, what: str) -> requests.Response:
 
 
 def json_of(response: requests.Response, what: str) -> Any:
-    """
-    Raises:
-        AnswerNotUnderstood: the answer is not JSON.
-        LookerBusy: the connection broke.
-    """
+    """Raise AnswerNotUnderstood if the answer is not JSON; LookerBusy if the connection broke."""
     try:
         return response.json()
     except ValueError:

@@ -79,11 +79,8 @@ class PigmentClient:
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send one request, without a retry; any status is returned, except a 401 to a key that was just replaced.
-
-        Raises:
-            PigmentBusy: the secret has a newer version than the key that was refused. A 401 accepts nothing, so a
-                retry is always safe.
-            Unreachable: there was no answer.
+        Raises PigmentBusy if the secret has a newer version than the key that was refused. A 401 accepts nothing, so a
+        retry is always safe; Unreachable if there was no answer.
         """
         key = self._secrets.read(self._key_name)
         response = self._send_with(key, method, path, **options)

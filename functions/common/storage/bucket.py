@@ -76,10 +76,8 @@ class Bucket:
         return Bucket(name, self._client)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
-        """Return the object at a path; None if there is none.
-
-        Raises:
-            StorageRefused: the object is not what the bridge writes there.
+        """Return the object at a path; None if there is none. Raises StorageRefused if the object is not what the
+        bridge writes there.
         """
         blob = self._bucket.blob(path)
         with _google(f"read {path}"):

@@ -76,11 +76,8 @@ def write(
     job: bridge_yaml.Export,
     progress: Callable[[str, int], None],
 ) -> ExportFile:
-    """Write an export in the job's format.
-
-    Raises:
-        StreamCut, RowsMalformed, AnswerNotUnderstood, OutOfTime: the export is not complete.
-        StorageBusy, StorageRefused: the file was not written.
+    """Write an export in the job's format. Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
+    export is not complete; StorageBusy or StorageRefused if the file was not written.
     """
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")

@@ -84,10 +84,8 @@ def decode(body: bytes) -> WebhookPayload:
 
 
 def text_of(field: msgspec.Raw) -> str | None:
-    """Return a small field as text, a number by its own digits; None if it is empty.
-
-    Raises:
-        MalformedRequest: it is too long, or neither text nor a number.
+    """Return a small field as text, a number by its own digits; None if it is empty. Raises MalformedRequest if it is
+    too long, or neither text nor a number.
     """
     content = bytes(memoryview(field)[: _LONGEST_FIELD_BYTES + 1])
     if len(content) > _LONGEST_FIELD_BYTES:

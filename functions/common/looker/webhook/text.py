@@ -53,10 +53,8 @@ def text_of_value(value: msgspec.Raw) -> Iterator[str]:
 
 
 def decode_base64(texts: Iterable[str]) -> Iterator[bytes]:
-    """Yield the bytes of base64 text. Looker puts a line end after every 60 characters.
-
-    Raises:
-        MalformedRequest: the text is not base64.
+    """Yield the bytes of base64 text. Looker puts a line end after every 60 characters. Raises MalformedRequest if the
+    text is not base64.
     """
     rest = b""
     try:
