@@ -35,10 +35,8 @@ def looker_pull(request: flask.Request) -> flask.Response:
 
 
 def act(call: PullCall, headers: Headers) -> Receipt:
-    """Pull once.
-
-    Raises:
-        NoSuchJob, MalformedRequest, BridgeFileInvalid, StorageRefused, StorageBusy, SettingMissing: no run began.
+    """Pull once. Raises NoSuchJob, MalformedRequest, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing
+    if no run began.
     """
     here = instance.current
     bridge = here.config()

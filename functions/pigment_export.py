@@ -27,10 +27,7 @@ def pigment_export(request: flask.Request) -> flask.Response:
 
 
 def act(call: ExportCall, _headers: Headers) -> Receipt:
-    """Export once.
-
-    Raises:
-        NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy, SettingMissing: no run began.
+    """Export once. Raises NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing if no run began.
     """
     here = instance.current
     bridge = here.config()

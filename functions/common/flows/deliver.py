@@ -166,10 +166,8 @@ def _deliver_one(
     oldest: WaitingDelivery,
     deadline: Deadline,
 ) -> Receipt | None:
-    """Land one delivery; return None if it had already been closed.
-
-    Raises:
-        ConfigurationOccupied: another run has the lease.
+    """Land one delivery; return None if it had already been closed. Raises ConfigurationOccupied if another run has the
+    lease.
     """
     if isinstance(relay, bridge_yaml.Relay):
         return _land_oldest(instance, bridge, relay, oldest, deadline)

@@ -124,10 +124,8 @@ def _fetch(
 
 
 def _publish(run: Run, job: bridge_yaml.Export, file: ExportFile, target: Bucket, path: str, *, over: int) -> None:
-    """
-    Raises:
-        ConfigurationOccupied: another writer replaced the object since this run began.
-        StorageRefused: the published object is not the file that was written.
+    """Raise ConfigurationOccupied if another writer replaced the object since this run began; StorageRefused if the
+    published object is not the file that was written.
     """
     bucket, name = run.instance.bucket, run.receipt.object
     try:

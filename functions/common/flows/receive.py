@@ -28,10 +28,8 @@ _ACTION_TOKEN = re.compile(r'[Tt]oken token="(.*)"')
 
 
 def expect_token(headers: Headers, secrets: Secrets, settings: bridge_yaml.WebhookSettings) -> None:
-    """
-    Raises:
-        TokenRefused: the request does not carry one of the newest versions of the webhook token.
-        SecretUnreadable: the token cannot be read.
+    """Raise TokenRefused if the request does not carry one of the newest versions of the webhook token;
+    SecretUnreadable if the token cannot be read.
     """
     given = [token.encode() for token in _tokens(headers)]
 
@@ -71,10 +69,7 @@ def _relay_of(bridge: bridge_yaml.Bridge, path: str, configuration: str) -> brid
 
 
 def relay_named(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyRelay:
-    """
-    Raises:
-        NoSuchJob: bridge.yaml has no relay with this name.
-    """
+    """Raise NoSuchJob if bridge.yaml has no relay with this name."""
     found = bridge.relays.get(name)
     if found is None:
         raise NoSuchJob("There is no relay with this name.")
@@ -97,11 +92,8 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
-    """Store the rows of an action in the inbox, and return the message for Looker.
-
-    Raises:
-        NoSuchJob, DeliveryNotUsable, LookerRefused, …: the rows cannot be had.
-        StorageBusy, StorageRefused: they are not stored.
+    """Store the rows of an action in the inbox, and return the message for Looker. Raises NoSuchJob, DeliveryNotUsable,
+    LookerRefused or … if the rows cannot be had; StorageBusy or StorageRefused if they are not stored.
     """
     execution = action.read(body)
     relay = relay_named(bridge, execution.relay or relay_name)
@@ -134,10 +126,8 @@ def _tokens(headers: Headers) -> Iterator[str]:
 
 
 def _identity(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
-    """Return a digest of the event's id or, if Looker sent none, of plan and rows.
-
-    Raises:
-        DeliveryNotUsable, MalformedRequest, …: the body contains no rows. The body of a signal may be anything.
+    """Return a digest of the event's id or, if Looker sent none, of plan and rows. Raises DeliveryNotUsable,
+    MalformedRequest or … if the body contains no rows. The body of a signal may be anything.
     """
     digest = webhook.read(body).content_digest if isinstance(relay, bridge_yaml.Relay) else None
     if event:

@@ -32,11 +32,8 @@ class ChangesLoad(Loader):
         self._looker = looker
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch | None:
-        """Stage the difference from the base. Return None if there is none.
-
-        Raises:
-            KeysNotUnique: the key does not tell rows apart.
-            StorageRefused: the base is missing, and an append would receive its rows again.
+        """Stage the difference from the base. Return None if there is none. Raises KeysNotUnique if the key does not
+        tell rows apart; StorageRefused if the base is missing, and an append would receive its rows again.
         """
         job, bucket = self._job, run.instance.bucket
         base = self._base(run, previous)

@@ -38,11 +38,8 @@ def stored_column(previous: LastLanding | None, query: LookerQuery, cursor: str)
 
 
 def read_column(looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incremental) -> CursorColumn:
-    """Ask Looker for the cursor's dimension.
-
-    Raises:
-        CursorUnfit: rows cannot be loaded in windows over this cursor.
-        LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood.
+    """Ask Looker for the cursor's dimension. Raises CursorUnfit if rows cannot be loaded in windows over this cursor;
+    LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or AnswerNotUnderstood.
     """
     fields, cursor, zone = fields_of(looker, query), load.cursor, str(query.query_timezone)
     dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)

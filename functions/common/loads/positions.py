@@ -40,10 +40,8 @@ class CursorPosition(Protocol):
         """Return the Looker filter for all values from this position up to, but not including, `end`."""
 
     def bounds(self, end: Self, values: Sequence[str]) -> bool:
-        """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`.
-
-        Raises:
-            ValueError, ArithmeticError: a value is of another kind.
+        """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`. Raises
+        ValueError or ArithmeticError if a value is of another kind.
         """
 
     def advance(self, step: Step, times: int) -> Self:
@@ -157,10 +155,8 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def position(value: bridge_yaml.Position, column: CursorColumn) -> CursorPosition | None:
-    """Return a value of bridge.yaml or of a call as a position; None if the cursor's values are of another kind.
-
-    Raises:
-        CursorUnfit: the column's time zone is unknown.
+    """Return a value of bridge.yaml or of a call as a position; None if the cursor's values are of another kind. Raises
+    CursorUnfit if the column's time zone is unknown.
     """
     if not fits(value, column.grain):
         return None
@@ -201,10 +197,7 @@ def is_shorter(step: Step, grain: Grain) -> bool:
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """
-    Raises:
-        CursorUnfit: there is no such time zone.
-    """
+    """Raise CursorUnfit if there is no such time zone."""
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):

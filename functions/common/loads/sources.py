@@ -20,11 +20,9 @@ def read_all(run: Run, looker: LookerClient, job: bridge_yaml.Pull, path: str) -
 
 
 def resolve(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> LookerQuery | str:
-    """Return a source's query with the job's filters, or the name of the Looker resource to list.
-
-    Raises:
-        LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood: Looker does not return it.
-        CannotStream: Looker cannot send all its rows.
+    """Return a source's query with the job's filters, or the name of the Looker resource to list. Raises LookNotFound,
+    LookerRefused, LookerBusy, LookerLoginRefused or AnswerNotUnderstood if Looker does not return it; CannotStream if
+    Looker cannot send all its rows.
     """
     if isinstance(source, bridge_yaml.ResourceSource):
         return resources.query_of(source.resource) or source.resource
@@ -59,11 +57,9 @@ def find_query(
 def stage(
     run: Run, looker: LookerClient, source: LookerQuery | str, contract: Contract, path: str, *, accept_cap: bool
 ) -> Staged:
-    """Read all rows and check them while they stream into a file of the bucket.
-
-    Raises:
-        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged, TruncatedAtLimit: the rows must not be sent to Pigment.
-        LookerRefused, LookNotFound, LookerBusy, LookerLoginRefused, StorageRefused, StorageBusy.
+    """Read all rows and check them while they stream into a file of the bucket. Raises QueryFailed, RowsMalformed,
+    StreamCut, ColumnsChanged or TruncatedAtLimit if the rows must not be sent to Pigment; LookerRefused, LookNotFound,
+    LookerBusy, LookerLoginRefused, StorageRefused or StorageBusy.
     """
     query = source if isinstance(source, LookerQuery) else None
     if query and (query.total or query.subtotals):

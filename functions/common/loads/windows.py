@@ -27,10 +27,8 @@ class Window(msgspec.Struct, frozen=True):
         return [str(self.begin), str(self.end)]
 
     def expect(self, values: Sequence[str]) -> None:
-        """Check the cursor values of rows, as Looker writes them.
-
-        Raises:
-            WindowIgnored: a value is outside the window, so Looker did not apply the filter.
+        """Check the cursor values of rows, as Looker writes them. Raises WindowIgnored if a value is outside the
+        window, so Looker did not apply the filter.
         """
         if not values:
             return

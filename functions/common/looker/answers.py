@@ -60,10 +60,7 @@ def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_qu
 
 
 def expect_csv(response: requests.Response, what: str) -> requests.Response:
-    """
-    Raises:
-        QueryFailed: the answer is JSON or a web page. Its text is not shown, because it may be rows.
-    """
+    """Raise QueryFailed if the answer is JSON or a web page. Its text is not shown, because it may be rows."""
     kind = response.headers.get("Content-Type", "")
     if "json" in kind or "html" in kind:
         response.close()
@@ -72,11 +69,7 @@ def expect_csv(response: requests.Response, what: str) -> requests.Response:
 
 
 def json_of(response: requests.Response, what: str) -> Any:
-    """
-    Raises:
-        AnswerNotUnderstood: the answer is not JSON.
-        LookerBusy: the connection broke.
-    """
+    """Raise AnswerNotUnderstood if the answer is not JSON; LookerBusy if the connection broke."""
     try:
         return response.json()
     except ValueError:
@@ -86,10 +79,7 @@ def json_of(response: requests.Response, what: str) -> Any:
 
 
 def convert(value: Any, kind: type[T], what: str) -> T:
-    """
-    Raises:
-        AnswerNotUnderstood: the answer does not have the shape that the API describes.
-    """
+    """Raise AnswerNotUnderstood if the answer does not have the shape that the API describes."""
     try:
         # Ids were numbers before API 4.0, and proxies of it still send a number for `limit`.
         return msgspec.convert(value, kind, strict=False)

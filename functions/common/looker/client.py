@@ -61,10 +61,8 @@ class LookerClient:
         self._session.close()
 
     def look_query(self, look_id: str) -> LookerQuery:
-        """Return the query behind a Look.
-
-        Raises:
-            LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood.
+        """Return the query behind a Look. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or
+        AnswerNotUnderstood.
         """
         look = self.get(f"/looks/{_segment(look_id)}", f"the Look {look_id}")
         query = look.get("query") if isinstance(look, dict) else None
@@ -183,11 +181,8 @@ class LookerStream:
         self._response.close()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the answer's bytes in blocks of about a megabyte.
-
-        Raises:
-            StreamCut: the connection broke or stalled.
-            OutOfTime: the time budget ended.
+        """Yield the answer's bytes in blocks of about a megabyte. Raises StreamCut if the connection broke or stalled;
+        OutOfTime if the time budget ended.
         """
         late = "Looker was still sending rows when the time budget ended. Nothing was sent to Pigment."
         try:

@@ -35,10 +35,8 @@ class _ExploreAnswer(msgspec.Struct, frozen=True):
 
 
 def fields_of(looker: LookerClient, query: LookerQuery) -> ExploreFields:
-    """Return the fields of a query's explore.
-
-    Raises:
-        LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, AnswerNotUnderstood.
+    """Return the fields of a query's explore. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or
+    AnswerNotUnderstood.
     """
     model, view = (urllib.parse.quote(name, safe="") for name in (query.model, query.view))
     path = f"/lookml_models/{model}/explores/{view}"

@@ -52,10 +52,8 @@ class LookerSession:
         self._http.close()
 
     def send(self, method: str, path: str, what: str, **options: Any) -> requests.Response:
-        """Send one request. After a 401, log in again and repeat it once.
-
-        Raises:
-            LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, SecretUnreadable.
+        """Send one request. After a 401, log in again and repeat it once. Raises LookNotFound, LookerRefused,
+        LookerBusy, LookerLoginRefused or SecretUnreadable.
         """
         response = self._send(method, path, options)
         if response.status_code == requests.codes.unauthorized:

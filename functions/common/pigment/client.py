@@ -79,11 +79,8 @@ class PigmentClient:
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send one request, without a retry; any status is returned, except a 401 to a key that was just replaced.
-
-        Raises:
-            PigmentBusy: the secret has a newer version than the key that was refused. A 401 accepts nothing, so a
-                retry is always safe.
-            Unreachable: there was no answer.
+        Raises PigmentBusy if the secret has a newer version than the key that was refused. A 401 accepts nothing, so a
+        retry is always safe; Unreachable if there was no answer.
         """
         key = self._secrets.read(self._key_name)
         response = self._send_with(key, method, path, **options)
@@ -117,10 +114,7 @@ class PigmentClient:
 
 
 def decode_json(response: requests.Response, what: str) -> Any:
-    """
-    Raises:
-        AnswerNotUnderstood: the body is not JSON.
-    """
+    """Raise AnswerNotUnderstood if the body is not JSON."""
     try:
         return response.json()
     except ValueError:
@@ -128,10 +122,7 @@ def decode_json(response: requests.Response, what: str) -> Any:
 
 
 def convert(value: Any, kind: type[T], what: str) -> T:
-    """
-    Raises:
-        AnswerNotUnderstood: the value is not what the API describes.
-    """
+    """Raise AnswerNotUnderstood if the value is not what the API describes."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

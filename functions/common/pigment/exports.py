@@ -59,11 +59,8 @@ class ExportAnswer:
         return self._is_http2 or "Content-Length" in self._response.headers
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the bytes in blocks of about a megabyte.
-
-        Raises:
-            StreamCut: the answer ended too early, or stopped.
-            OutOfTime: the time budget ended.
+        """Yield the bytes in blocks of about a megabyte. Raises StreamCut if the answer ended too early, or stopped;
+        OutOfTime if the time budget ended.
         """
         if not self.proves_its_end and "chunked" not in self._response.headers.get("Transfer-Encoding", "").lower():
             raise StreamCut(
@@ -85,12 +82,8 @@ def ask(
     deadline: Deadline,
     chance: random.Random,
 ) -> Iterator[ExportAnswer]:
-    """Start an export.
-
-    Raises:
-        PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused, AnswerNotUnderstood: Pigment
-            does not return it.
-        PigmentBusy: Pigment does not return it now.
+    """Start an export. Raises PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused or
+    AnswerNotUnderstood if Pigment does not return it; PigmentBusy if Pigment does not return it now.
     """
     timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
     headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}

@@ -140,11 +140,9 @@ def trigger(pigment: PigmentClient, configuration: str, *, repeatable: bool) -> 
 
 
 def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
-    """Wait until an import has ended and return its state; None if it is still in progress when the time is up.
-
-    Raises:
-        LandingUnconfirmed: Pigment no longer knows the import.
-        PigmentKeyRefused, PigmentRefused, AnswerNotUnderstood, PigmentBusy: the state is not available now.
+    """Wait until an import has ended and return its state; None if it is still in progress when the time is up. Raises
+    LandingUnconfirmed if Pigment no longer knows the import; PigmentKeyRefused, PigmentRefused, AnswerNotUnderstood or
+    PigmentBusy if the state is not available now.
     """
     clock = pigment.deadline.clock
     began_s = clock.monotonic_s()

@@ -4,18 +4,15 @@ from common.platform.errors import Shrunk, TooFewRows, TooManySkipped, Truncated
 
 
 def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
-    """
-    Raises:
-        TooFewRows: fewer than the job requires. An empty file would empty a list that Pigment clears before an import.
+    """Raise TooFewRows if fewer than the job requires. An empty file would empty a list that Pigment clears before an
+    import.
     """
     if rows < min_rows:
         raise TooFewRows(f"{writer} returned {rows} rows, guards.min_rows requires {min_rows}.")
 
 
 def expect_no_cap(rows: int, caps: tuple[int, ...], own_limit: int | None) -> None:
-    """
-    Raises:
-        TruncatedAtLimit: the number of rows is one at which Looker truncates, although all rows were requested.
+    """Raise TruncatedAtLimit if the number of rows is one at which Looker truncates, although all rows were requested.
     """
     if rows in caps:
         raise TruncatedAtLimit(f"Looker returned exactly {rows:,} rows, one of its limits; all rows were requested.")
@@ -43,9 +40,6 @@ def expect_no_shrinking(rows: int, rows_before: int | None, max_shrink: float | 
 
 
 def expect_few_skips(skipped: int, max_skipped: int) -> None:
-    """
-    Raises:
-        TooManySkipped: more rows than the job allows.
-    """
+    """Raise TooManySkipped if more rows than the job allows."""
     if skipped > max_skipped:
         raise TooManySkipped(f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}.")

@@ -58,11 +58,8 @@ def land(run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged:
 
 
 def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | LandedInPart | Failed | StillImporting:
-    """Wait for the end of a journal's import, as long as the time budget allows.
-
-    Raises:
-        LandingUnconfirmed: Pigment no longer knows the import.
-        BridgeError: its state is not available now.
+    """Wait for the end of a journal's import, as long as the time budget allows. Raises LandingUnconfirmed if Pigment
+    no longer knows the import; BridgeError if its state is not available now.
     """
     with run.timed("pigment"):
         state = imports.follow(pigment, journal.receipt.import_id or "")

@@ -77,20 +77,15 @@ class Lease:
         self._ended.set()
 
     def note(self, journal: Journal) -> None:
-        """Write the next step of the journal.
-
-        Raises:
-            LeaseLost: another run has taken the lease.
-            StorageBusy, StorageRefused: the step was not written.
+        """Write the next step of the journal. Raises LeaseLost if another run has taken the lease; StorageBusy or
+        StorageRefused if the step was not written.
         """
         with self._lock:
             self._write(journal, LIFETIME_S)
 
     def note_or_remember(self, journal: Journal) -> None:
-        """Write a step that has already happened. If storage is busy, the next renewal writes it.
-
-        Raises:
-            LeaseLost, StorageRefused: as `note` does.
+        """Write a step that has already happened. If storage is busy, the next renewal writes it. Raises LeaseLost or
+        StorageRefused as `note` does.
         """
         with self._lock:
             try:
@@ -169,10 +164,7 @@ def forget(bucket: Bucket, configuration: str, clock: Clock) -> None:
 
 
 def expect_expired(journal: Journal, clock: Clock) -> None:
-    """
-    Raises:
-        ConfigurationOccupied: the run of this journal still has the lease.
-    """
+    """Raise ConfigurationOccupied if the run of this journal still has the lease."""
     if not _has_expired(journal, clock):
         raise ConfigurationOccupied(
             f"Run {journal.receipt.run} of {journal.receipt.job} is in progress. "

@@ -143,10 +143,8 @@ def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:
-    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned.
-
-    Raises:
-        StorageRefused, StorageBusy: it could not be written.
+    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned. Raises
+    StorageRefused or StorageBusy if it could not be written.
     """
     path = paths.receipt(receipt.job, receipt.run)
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)

@@ -80,11 +80,8 @@ def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
 
 
 def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
-    """Settle a run by a person's decision.
-
-    Raises:
-        NoSuchJob: there is no open landing of that run.
-        ConfigurationOccupied: the run is still in progress.
+    """Settle a run by a person's decision. Raises NoSuchJob if there is no open landing of that run;
+    ConfigurationOccupied if the run is still in progress.
     """
     path, journal, generation = _open_journal(bucket, run_id)
     leases.expect_expired(journal, clock)

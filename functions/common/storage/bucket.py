@@ -76,10 +76,8 @@ class Bucket:
         return Bucket(name, self._client)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
-        """Return the object at a path; None if there is none.
-
-        Raises:
-            StorageRefused: the object is not what the bridge writes there.
+        """Return the object at a path; None if there is none. Raises StorageRefused if the object is not what the
+        bridge writes there.
         """
         blob = self._bucket.blob(path)
         with _google(f"read {path}"):
@@ -148,11 +146,7 @@ class Bucket:
                 )
 
     def read(self, path: str) -> bytes:
-        """Return an object's content.
-
-        Raises:
-            StorageRefused: there is no such object.
-        """
+        """Return an object's content. Raises StorageRefused if there is no such object."""
         with _google(f"read {path}"):
             return bytes(self._bucket.blob(path).download_as_bytes(**_CALL_OPTIONS))
 
@@ -161,11 +155,7 @@ class Bucket:
             return bool(self._bucket.blob(path).exists(**_CALL_OPTIONS))
 
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
-        """Write a new object; return False if the same object already exists.
-
-        Raises:
-            Stale: another object exists.
-        """
+        """Write a new object; return False if the same object already exists. Raises Stale if another object exists."""
         blob = self._bucket.blob(path)
         blob.metadata = metadata
         with _google(f"write {path}"):

@@ -128,10 +128,8 @@ class Checker:
         return b""
 
     def finish(self) -> Checked:
-        """Check the end of the file.
-
-        Raises:
-            QueryFailed, StreamCut: the last record is an error text, or is not complete.
+        """Check the end of the file. Raises QueryFailed or StreamCut if the last record is an error text, or is not
+        complete.
         """
         if self._splitter.rest:
             self._refuse_other_content(self._splitter.rest)
@@ -183,10 +181,8 @@ class Checker:
         return list(columns.values())
 
     def _place_watched(self) -> int | None:
-        """Find the watched column, and return its place if it is not sent on.
-
-        Raises:
-            ColumnsChanged: the header does not contain it, or contains it twice.
+        """Find the watched column, and return its place if it is not sent on. Raises ColumnsChanged if the header does
+        not contain it, or contains it twice.
         """
         watched = self._contract.watched
         if watched is None:
@@ -283,10 +279,8 @@ class _Regular(msgspec.Struct, frozen=True):
         return cls(delimiter.encode(), bytes(byte for byte in range(256) if byte not in shape), quoted_field)
 
     def without_quoted(self, records: bytes, first_row: int) -> bytes:
-        """Return records without their quoted fields.
-
-        Raises:
-            RowsMalformed: the rest has a quote, or a carriage return that is not part of a line end.
+        """Return records without their quoted fields. Raises RowsMalformed if the rest has a quote, or a carriage
+        return that is not part of a line end.
         """
         bare = self.quoted_field.sub(b"", records) if b'"' in records else records
         stray = bare.find(b'"')

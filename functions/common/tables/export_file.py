@@ -76,11 +76,8 @@ def write(
     job: bridge_yaml.Export,
     progress: Callable[[str, int], None],
 ) -> ExportFile:
-    """Write an export in the job's format.
-
-    Raises:
-        StreamCut, RowsMalformed, AnswerNotUnderstood, OutOfTime: the export is not complete.
-        StorageBusy, StorageRefused: the file was not written.
+    """Write an export in the job's format. Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
+    export is not complete; StorageBusy or StorageRefused if the file was not written.
     """
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
@@ -167,10 +164,7 @@ def _in_background(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes
 
 
 def _expect_written(bucket: Bucket, path: str, written: DigestingWriter) -> None:
-    """
-    Raises:
-        StorageBusy: the object in the bucket is not what was sent.
-    """
+    """Raise StorageBusy if the object in the bucket is not what was sent."""
     there = bucket.find(path)
     if there is None or there.crc32c != written.crc32c:
         raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")

@@ -67,10 +67,8 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
         return pc.match_substring_regex(cells, f"^(?:{self.pattern})$")
 
     def values(self, cells: Any) -> Any:
-        """Convert cells of this form to values.
-
-        Raises:
-            pyarrow.ArrowInvalid: there is no such value, such as the 30th of February.
+        """Convert cells of this form to values. Raises pyarrow.ArrowInvalid if there is no such value, such as the 30th
+        of February.
         """
         if self.iso is not None:
             cells = pc.replace_substring_regex(cells, *self.iso)
@@ -123,10 +121,8 @@ class ColumnTypes:
         self._pending_bytes = 0
 
     def feed(self, records: bytes) -> None:
-        """Take complete records without the header, any number of them.
-
-        Raises:
-            RowsMalformed: they are not CSV with the columns of the header.
+        """Take complete records without the header, any number of them. Raises RowsMalformed if they are not CSV with
+        the columns of the header.
         """
         self._pending.append(records)
         self._pending_bytes += len(records)
@@ -139,10 +135,8 @@ class ColumnTypes:
         return pa.schema([(name, column.form.type) for name, column in zip(self.names, self._columns, strict=True)])
 
     def values(self, records: bytes, *, with_header: bool = False) -> Any:
-        """Read complete records as a table with this schema.
-
-        Raises:
-            pyarrow.ArrowInvalid: they are not among the records that were fed.
+        """Read complete records as a table with this schema. Raises pyarrow.ArrowInvalid if they are not among the
+        records that were fed.
         """
         schema = self.schema()
         forms = [column.form for column in self._columns]

@@ -72,11 +72,9 @@ class StagingWriter(DigestingWriter):
 def stage(
     bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: Callable[[str, int], None]
 ) -> Staged:
-    """Check a CSV while it arrives and write it to the bucket; after an error there is no object.
-
-    Raises:
-        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged: the file must not be sent on.
-        StorageRefused, StorageBusy: it was not written.
+    """Check a CSV while it arrives and write it to the bucket; after an error there is no object. Raises QueryFailed,
+    RowsMalformed, StreamCut or ColumnsChanged if the file must not be sent on; StorageRefused or StorageBusy if it was
+    not written.
     """
     checker = Checker(contract)
     with bucket.writing(path) as file:
@@ -89,10 +87,8 @@ def stage(
 
 
 def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
-    """Yield the blocks of a staged file; the last one only if the digest of the file is as expected.
-
-    Raises:
-        StorageRefused: the file has changed.
+    """Yield the blocks of a staged file; the last one only if the digest of the file is as expected. Raises
+    StorageRefused if the file has changed.
     """
     digest = hashlib.sha256()
     file = bucket.reading(staged_path)

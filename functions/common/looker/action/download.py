@@ -32,11 +32,8 @@ class Download:
         self.warnings = stream.warnings
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the rows unchanged.
-
-        Raises:
-            StreamCut, QueryFailed, RowsMalformed: the rows are not complete.
-            OutOfTime: the time budget ended.
+        """Yield the rows unchanged. Raises StreamCut, QueryFailed or RowsMalformed if the rows are not complete;
+        OutOfTime if the time budget ended.
         """
         checker = Checker(Contract())
         for block in self._stream.blocks():

@@ -39,10 +39,7 @@ class _ExecutionBody(msgspec.Struct, frozen=True):
 
 
 def read(body: bytes) -> Execution:
-    """
-    Raises:
-        MalformedRequest: it is not an execution.
-    """
+    """Raise MalformedRequest if it is not an execution."""
     try:
         request = msgspec.json.decode(body, type=_ExecutionBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

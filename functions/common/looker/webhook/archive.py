@@ -26,11 +26,8 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 
 def only_csv(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of the only file in a zip.
-
-    Raises:
-        DeliveryNotUsable: there is not exactly one file, or it is not a CSV, or it is too big.
-        MalformedRequest: the zip cannot be read.
+    """Yield the content of the only file in a zip. Raises DeliveryNotUsable if there is not exactly one file, or it is
+    not a CSV, or it is too big; MalformedRequest if the zip cannot be read.
     """
     packed = io.BytesIO()
     for block in blocks:

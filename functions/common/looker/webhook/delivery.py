@@ -131,10 +131,8 @@ def _format_of(attachment: WebhookAttachment) -> tuple[DeliveryFormat, bool]:
 
 
 def _digest(plan: str, blocks: Iterator[bytes]) -> str:
-    """Return the digest of plan and rows, and check the beginning of the rows as staging will check all of them.
-
-    Raises:
-        QueryFailed, RowsMalformed, StreamCut: the rows are not CSV.
+    """Return the digest of plan and rows, and check the beginning of the rows as staging will check all of them. Raises
+    QueryFailed, RowsMalformed or StreamCut if the rows are not CSV.
     """
     digest = hashlib.sha256(plan.encode() + b"\0")
     checker = Checker(Contract())

@@ -68,11 +68,7 @@ class WebhookPayload(msgspec.Struct, frozen=True):
 
 
 def decode(body: bytes) -> WebhookPayload:
-    """Decode the body of a request.
-
-    Raises:
-        MalformedRequest: it is not the body of a webhook.
-    """
+    """Decode the body of a request. Raises MalformedRequest if it is not the body of a webhook."""
     content = memoryview(body)[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body
     try:
         payload = msgspec.json.decode(content, type=WebhookPayload)
@@ -88,10 +84,8 @@ def decode(body: bytes) -> WebhookPayload:
 
 
 def text_of(field: msgspec.Raw) -> str | None:
-    """Return a small field as text, a number by its own digits; None if it is empty.
-
-    Raises:
-        MalformedRequest: it is too long, or neither text nor a number.
+    """Return a small field as text, a number by its own digits; None if it is empty. Raises MalformedRequest if it is
+    too long, or neither text nor a number.
     """
     content = bytes(memoryview(field)[: _LONGEST_FIELD_BYTES + 1])
     if len(content) > _LONGEST_FIELD_BYTES:

@@ -26,11 +26,9 @@ NamedValue = tuple[str, object]
 
 
 def as_csv(texts: Iterator[str]) -> Iterator[bytes]:
-    """Yield a JSON list of rows as CSV. The header is the first row's keys, in their order.
-
-    Raises:
-        QueryFailed: Looker put an error text in place of a row.
-        DeliveryNotUsable: the text is not a list of rows, or they do not make a table.
+    """Yield a JSON list of rows as CSV. The header is the first row's keys, in their order. Raises QueryFailed if
+    Looker put an error text in place of a row; DeliveryNotUsable if the text is not a list of rows, or they do not make
+    a table.
     """
     return in_blocks(_batches(texts))
 

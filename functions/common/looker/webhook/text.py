@@ -27,11 +27,7 @@ def is_string(value: msgspec.Raw) -> bool:
 
 
 def decode_string(value: msgspec.Raw) -> Iterator[str]:
-    """Yield the text of a JSON string.
-
-    Raises:
-        MalformedRequest: an escape is not valid, or bytes are not UTF-8.
-    """
+    """Yield the text of a JSON string. Raises MalformedRequest if an escape is not valid, or bytes are not UTF-8."""
     inside = memoryview(value)[1:-1]
     start = 0
     while start < len(inside):
@@ -41,11 +37,7 @@ def decode_string(value: msgspec.Raw) -> Iterator[str]:
 
 
 def decode_bytes(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the text of UTF-8 bytes.
-
-    Raises:
-        MalformedRequest: the bytes are not UTF-8.
-    """
+    """Yield the text of UTF-8 bytes. Raises MalformedRequest if the bytes are not UTF-8."""
     try:
         yield from codecs.iterdecode(blocks, "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -61,10 +53,8 @@ def text_of_value(value: msgspec.Raw) -> Iterator[str]:
 
 
 def decode_base64(texts: Iterable[str]) -> Iterator[bytes]:
-    """Yield the bytes of base64 text. Looker puts a line end after every 60 characters.
-
-    Raises:
-        MalformedRequest: the text is not base64.
+    """Yield the bytes of base64 text. Looker puts a line end after every 60 characters. Raises MalformedRequest if the
+    text is not base64.
     """
     rest = b""
     try:

@@ -41,10 +41,8 @@ class CheckedCsv:
         return columns
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the records after the header, many complete records at a time.
-
-        Raises:
-            StorageRefused: the file does not end with a complete record.
+        """Yield the records after the header, many complete records at a time. Raises StorageRefused if the file does
+        not end with a complete record.
         """
         pieces = self._records()
         first = next(pieces, b"")
