@@ -27,7 +27,7 @@ def pigment_export(request: flask.Request) -> flask.Response:
 
 
 def act(call: ExportCall, _headers: Headers) -> Receipt:
-    """Export once. Raises NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing if no run began."""
+    """Export once. Raises NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy, SettingMissing if no run began."""
     here = instance.current
     bridge = here.config()
     return export(here, bridge, bridge.find(bridge_yaml.Export, call.job), preview=call.preview)

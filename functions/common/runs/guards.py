@@ -12,7 +12,7 @@ def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
 
 
 def expect_no_cap(rows: int, caps: tuple[int, ...], own_limit: int | None) -> None:
-    """Raise TruncatedAtLimit if the number of rows is one at which Looker truncates, although all rows were requested."""
+    """Raise TruncatedAtLimit if the number of rows is one at which Looker truncates; all rows were requested."""
     if rows in caps:
         raise TruncatedAtLimit(f"Looker returned exactly {rows:,} rows, one of its limits; all rows were requested.")
     if rows == own_limit:
