@@ -142,9 +142,7 @@ class TokenRefused(BridgeError):
     """The request does not carry the webhook token."""
 
     status = 401
-    next_step = (
-        "In Looker: Admin > Webhooks shows the token. Add it as a version of the secret that webhook.token names."
-    )
+    next_step = "Looker shows the token at Admin > Webhooks. Add it as a version of the secret named in webhook.token."
 
 
 class NoSuchJob(BridgeError):
@@ -193,19 +191,13 @@ class TruncatedAtLimit(Refused):
 class TooFewRows(Refused):
     """Fewer rows than guards.min_rows; nothing was sent or published."""
 
-    next_step = (
-        "Open the Look or the view. If so few rows are correct, lower guards.min_rows. If not, fix the source and run "
-        "again."
-    )
+    next_step = "Open the Look or view. If so few rows are correct, lower guards.min_rows. If not, fix the source."
 
 
 class Shrunk(Refused):
     """Far fewer rows than the last run landed or published; nothing was sent or published."""
 
-    next_step = (
-        "Open the Look or the view. If the decrease is correct, raise guards.max_shrink for one run. If not, fix the "
-        "source."
-    )
+    next_step = "Open the Look or view. If so few rows are right, raise guards.max_shrink once. If not, fix the source."
 
 
 class ColumnsChanged(Refused):
@@ -236,10 +228,7 @@ class WindowIgnored(Refused):
 class KeysNotUnique(Refused):
     """load.changes.key does not identify rows: some keys are empty or occur twice; nothing was sent."""
 
-    next_step = (
-        "`bridge pull JOB --preview` shows some of these keys. Fix them at their source, or add columns to "
-        "load.changes.key."
-    )
+    next_step = "`bridge pull JOB --preview` shows some of them. Fix them at the source, or extend load.changes.key."
 
 
 class TooManySkipped(Refused):
@@ -296,10 +285,7 @@ class LeaseLost(OurFault):
 class RunInterrupted(OurFault):
     """The run was killed, or did not renew its lease, before it sent anything."""
 
-    next_step = (
-        "No action needed: the next run starts from the beginning. If it happens often, raise the function's memory or "
-        "timeout."
-    )
+    next_step = "No action needed: the next run starts over. If this recurs, raise the function's memory or timeout."
 
 
 class LandingUnknown(OurFault):
@@ -387,9 +373,7 @@ class ImportConfigurationNotFound(VendorRefused):
 class BlockNotFound(VendorRefused):
     """Pigment has no such view, list, metric or table, or the key's owner may not see it."""
 
-    next_step = (
-        "`bridge views` and `bridge blocks` list the ids that the key's owner can see. Put the right one into source."
-    )
+    next_step = "`bridge views` and `bridge blocks` list the ids that the key's owner sees. Set source to one of them."
 
 
 class ViewTooBig(VendorRefused):
@@ -419,10 +403,7 @@ class PigmentRefused(VendorRefused):
     """Pigment refused a request."""
 
     concerns_content = True
-    next_step = (
-        "Read Pigment's explanation in the message. Check that header and delimiter match the import configuration's "
-        "sample."
-    )
+    next_step = "Read Pigment's explanation. Check that header and delimiter match the import configuration's sample."
 
 
 class ImportFailed(VendorRefused):
@@ -446,17 +427,13 @@ class Busy(BridgeError):
 class LookerBusy(Busy):
     """Looker is busy or cannot be reached."""
 
-    next_step = (
-        "No action needed yet; the next run retries. If it continues, check Looker's status and its IP allow list."
-    )
+    next_step = "No action needed yet; the next run retries. If it persists, check Looker's status and IP allow list."
 
 
 class PigmentBusy(Busy):
     """Pigment is busy or cannot be reached; it has not accepted the file."""
 
-    next_step = (
-        "No action needed yet; the next run retries. Pigment allows 500 requests per 5 minutes from one IP address."
-    )
+    next_step = "No action needed yet; the next run retries. Pigment allows 500 requests in 5 minutes per IP address."
 
 
 class LandingUnconfirmed(Busy):
