@@ -34,9 +34,9 @@ def client(tmp_path: pathlib.Path, clock: SteppedClock) -> Iterator[Client]:
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:
-    told = answer.json()
-    assert told["documentation_url"].startswith("https://")
-    return answer.status_code, told["message"]
+    body = answer.json()
+    assert body["documentation_url"].startswith("https://")
+    return answer.status_code, body["message"]
 
 
 def test_wrong_credentials_are_not_found(client: Client) -> None:

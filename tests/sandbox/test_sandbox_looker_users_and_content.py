@@ -29,9 +29,9 @@ def change(client: Client, method: str, path: str, body: Any = None) -> requests
 
 
 def faults(answer: requests.Response) -> list[tuple[str, str]]:
-    told = answer.json()
-    assert (answer.status_code, told["message"]) == (422, "Validation Failed")
-    return [(fault["field"], fault["code"]) for fault in told["errors"]]
+    body = answer.json()
+    assert (answer.status_code, body["message"]) == (422, "Validation Failed")
+    return [(fault["field"], fault["code"]) for fault in body["errors"]]
 
 
 def add_users(client: Client, count: int) -> None:

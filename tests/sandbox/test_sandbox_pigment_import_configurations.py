@@ -103,7 +103,7 @@ def test_cells_of_a_metric_are_overwritten_by_the_last_value(caller: Caller) -> 
 
 
 @pytest.mark.parametrize(
-    ("csv", "name", "told"),
+    ("csv", "name", "message"),
     [
         ("Id,From\n1,JFK\n", "InvalidColumns", "Origin: missing. The file's columns: Id, From."),
         ("Id;Origin\n1;JFK\n", "InvalidColumns", "Id, Origin: missing. The file's columns: Id;Origin."),
@@ -113,16 +113,16 @@ def test_cells_of_a_metric_are_overwritten_by_the_last_value(caller: Caller) -> 
         ('Id,Origin\n1,"JFK\n2,LGA\n', "InvalidFile", "Line 2: a quoted value is malformed."),
     ],
 )
-def test_an_unsuitable_file_fails_and_clears_nothing(caller: Caller, csv: str | bytes, name: str, told: str) -> None:
+def test_an_unsuitable_file_fails_and_clears_nothing(caller: Caller, csv: str | bytes, name: str, message: str) -> None:
     configuration = caller.flights(clear="all")
     caller.imported(configuration, "Id,Origin\n9,ORY\n")
     ended = caller.imported(configuration, csv)
-    assert [(one.name, one.description) for one in ended.errors] == [(name, told)]
+    assert [(one.name, one.description) for one in ended.errors] == [(name, message)]
     assert origins(caller, configuration) == {"9": "ORY"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "columns", "options", "told"),
+    ("kind", "columns", "options", "message"),
     [
         ("Table", ["A"], {}, "a Table cannot be imported into"),
         ("TransactionList", ["A", "A"], {}, "two columns share a header"),
@@ -134,9 +134,9 @@ def test_an_unsuitable_file_fails_and_clears_nothing(caller: Caller, csv: str | 
     ],
 )
 def test_an_invalid_configuration_is_not_saved(
-    caller: Caller, kind: Any, columns: list[Any], options: dict[str, Any], told: str
+    caller: Caller, kind: Any, columns: list[Any], options: dict[str, Any], message: str
 ) -> None:
     block = caller.pigment.block(caller.pigment.application("Airline"), kind, kind)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         caller.pigment.configuration(block, columns, **options)
     assert caller.pigment.configurations() == []

@@ -5,6 +5,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
 
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map, Rule
 
 from local.sandbox.wire import Request, Response
@@ -51,7 +52,12 @@ class Router:
         Raises:
             werkzeug.exceptions.HTTPException: NotFound or MethodNotAllowed.
         """
+        # werkzeug ignores further slashes at the start of a path, and the case of a method (RFC 9110, 9.1, does not).
+        if not request.raw_path.startswith("/") or request.raw_path.startswith("//"):
+            raise NotFound
         found, values = self._urls.match(request.raw_path, request.method)
+        if found.method != request.method:
+            raise MethodNotAllowed
         return found, dict(values)
 
 

@@ -31,7 +31,7 @@ class MalformedLine(ValueError):
 
 
 @dataclasses.dataclass
-class _Version:
+class _SecretVersion:
     value: bytes
     created: str
     enabled: bool = True
@@ -45,7 +45,7 @@ class SandboxSecrets:
     """A site with secrets and their versions, numbered from 1. The project's name is not checked."""
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
-        self._secrets: dict[str, list[_Version]] = {}
+        self._secrets: dict[str, list[_SecretVersion]] = {}
         self._denied: set[str] = set()
         self._lock = threading.RLock()
         self._router = Router(self)
@@ -72,7 +72,7 @@ class SandboxSecrets:
         with self._lock:
             versions = self._secrets.setdefault(name, [])
             created = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-            versions.append(_Version(value.encode(), created))
+            versions.append(_SecretVersion(value.encode(), created))
             return len(versions)
 
     def disable(self, name: str, version: int) -> None:
@@ -142,7 +142,7 @@ class SandboxSecrets:
             answer["nextPageToken"] = str(start + size)
         return Response.of_json(answer)
 
-    def _versions(self, parent: str, name: str) -> list[_Version]:
+    def _versions(self, parent: str, name: str) -> list[_SecretVersion]:
         resource = f"{parent}/secrets/{name}"
         if name in self._denied:
             message = f"Permission 'secretmanager.versions.access' denied for resource '{resource}'."

@@ -62,7 +62,7 @@ class User(msgspec.Struct, frozen=True):
         return " ".join(names) or None
 
 
-class _Changes(msgspec.Struct, frozen=True):
+class _UserChanges(msgspec.Struct, frozen=True):
     """The writable fields of a user. Looker ignores all other fields of the body (API 4.0, `WriteUser`)."""
 
     first_name: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -263,9 +263,9 @@ class People:
         }
 
 
-def _changes(body: Mapping[str, Any]) -> _Changes:
+def _changes(body: Mapping[str, Any]) -> _UserChanges:
     try:
-        return msgspec.convert(body, _Changes)
+        return msgspec.convert(body, _UserChanges)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
         raise invalid(place.rstrip("`"), "invalid", message) from None

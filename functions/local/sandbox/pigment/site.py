@@ -71,7 +71,7 @@ class _Attachment(msgspec.Struct):
     mimetype: str = "text/csv"
 
 
-class _Delivery(msgspec.Struct):
+class _LookerPush(msgspec.Struct):
     """The body of a Looker webhook, without the fields that are not used here."""
 
     attachment: _Attachment
@@ -136,7 +136,7 @@ class SandboxPigment(ExportingWorkspace):
     def _push_looker(self, request: Request) -> Response:
         configuration = self._configuration(request)
         try:
-            delivery = msgspec.json.decode(b"".join(self._body(request)), type=_Delivery)
+            delivery = msgspec.json.decode(b"".join(self._body(request)), type=_LookerPush)
         except msgspec.DecodeError as error:
             raise _PigmentRefusal(400, f"The body is not a Looker delivery: {error}.", problem=True) from None
         if delivery.attachment.mimetype != "text/csv":
