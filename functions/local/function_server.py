@@ -29,6 +29,7 @@ ENTRY_POINTS = {
 "The name of the function and of its entry file, by the path of its address."
 
 _THREADS = 32
+_SIGNAL_CHECK_S = 0.5
 _SHUTDOWN_TIMEOUT_S = 3600
 "The longest timeout of a function on Cloud Run. A running call ends earlier, by its own deadline."
 
@@ -92,4 +93,6 @@ def run_until_signal(addresses: dict[str, str]) -> None:
         signal.signal(number, lambda *_: received.set())
     # A caller may send the signal as soon as it has read the addresses.
     print_addresses(addresses)
-    received.wait()
+    # With a timeout: Python runs the handler of a signal that comes just before the wait only after the wait.
+    while not received.wait(_SIGNAL_CHECK_S):
+        pass
