@@ -35,9 +35,7 @@ def looker_pull(request: flask.Request) -> flask.Response:
 
 
 def act(call: PullCall, headers: Headers) -> Receipt:
-    """Pull once. Raises NoSuchJob, MalformedRequest, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing
-    if no run began.
-    """
+    """Pull once. Raises an error if no run could begin, such as NoSuchJob, MalformedRequest or StorageBusy."""
     here = instance.current
     bridge = here.config()
     job = bridge.find(bridge_yaml.Pull, call.job)

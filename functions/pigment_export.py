@@ -27,8 +27,7 @@ def pigment_export(request: flask.Request) -> flask.Response:
 
 
 def act(call: ExportCall, _headers: Headers) -> Receipt:
-    """Export once. Raises NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing if no run began.
-    """
+    """Export once. Raises an error if no run could begin, such as NoSuchJob, BridgeFileInvalid or StorageBusy."""
     here = instance.current
     bridge = here.config()
     return export(here, bridge, bridge.find(bridge_yaml.Export, call.job), preview=call.preview)

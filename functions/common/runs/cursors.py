@@ -62,8 +62,7 @@ def read(bucket: Bucket, job: str) -> LastLanding | None:
 
 
 def move(bucket: Bucket, job: str, landed: LastLanding) -> None:
-    """Store a landing, unless it is already stored. Raises LeaseLost if another run moved the cursor at the same time.
-    """
+    """Store a landing, unless it is already stored. Raises LeaseLost if another run moves the cursor meanwhile."""
     before = bucket.read_json(paths.cursor(job), LastLanding)
     if before is not None and before.value.run == landed.run:
         return
