@@ -35,7 +35,9 @@ def looker_pull(request: flask.Request) -> flask.Response:
 
 
 def act(call: PullCall, headers: Headers) -> Receipt:
-    """Pull once. Raises an error if no run could begin, such as NoSuchJob, MalformedRequest or StorageBusy."""
+    """Pull once. Raises NoSuchJob, MalformedRequest, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing
+    if no run began.
+    """
     here = instance.current
     bridge = here.config()
     job = bridge.find(bridge_yaml.Pull, call.job)

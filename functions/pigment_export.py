@@ -27,7 +27,7 @@ def pigment_export(request: flask.Request) -> flask.Response:
 
 
 def act(call: ExportCall, _headers: Headers) -> Receipt:
-    """Export once. Raises an error if no run could begin, such as NoSuchJob, BridgeFileInvalid or StorageBusy."""
+    """Export once. Without a run, raise NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy, SettingMissing."""
     here = instance.current
     bridge = here.config()
     return export(here, bridge, bridge.find(bridge_yaml.Export, call.job), preview=call.preview)

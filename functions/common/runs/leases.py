@@ -82,7 +82,7 @@ class Lease:
             self._write(journal, LIFETIME_S)
 
     def note_or_remember(self, journal: Journal) -> None:
-        """Write a step that has already happened. If storage is busy, the next renewal writes it."""
+        """Write a step that has already happened, as `note` does; if storage is busy, the next renewal writes it."""
         with self._lock:
             try:
                 self._write(journal, LIFETIME_S)

@@ -22,7 +22,7 @@ from common.storage.bucket import Bucket
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter
 from common.tables.records import end_of_first_record
-from common.tables.staging import FileBeginning, Progress, Sample
+from common.tables.staging import FileBeginning, ProgressCallback, Sample
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
@@ -72,7 +72,7 @@ def write(
     answer: IncomingExport,
     source: bridge_yaml.ExportSource,
     job: bridge_yaml.Export,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> ExportFile:
     """Write an export in the job's format. Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
     export is not complete; StorageBusy or StorageRefused if the file was not written.
@@ -165,7 +165,7 @@ class _Incoming:
     """The records of an export, checked while they arrive."""
 
     def __init__(
-        self, answer: IncomingExport, source: bridge_yaml.ExportSource, progress: Progress, *, with_mark: bool
+        self, answer: IncomingExport, source: bridge_yaml.ExportSource, progress: ProgressCallback, *, with_mark: bool
     ) -> None:
         self._answer = answer
         self._progress = progress

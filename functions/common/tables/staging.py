@@ -16,7 +16,7 @@ from common.tables.digest import DigestingWriter
 _SAMPLE_ROWS = 5
 _SAMPLE_BYTES = 64 * 1024
 
-Progress = Callable[[str, int], None]
+ProgressCallback = Callable[[str, int], None]
 "Called with what is counted and the count so far."
 
 
@@ -72,7 +72,7 @@ class StagingWriter(DigestingWriter):
         return Staged(path, self.sha256, self.bytes, checked, self._beginning.sample(delimiter))
 
 
-def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: Progress) -> Staged:
+def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: ProgressCallback) -> Staged:
     """Check a CSV while it arrives and write it to the bucket; after an error there is no object.
 
     Raises:
@@ -89,7 +89,7 @@ def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract
     return staging.staged(path, checked, contract.delimiter)
 
 
-def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: Progress) -> Iterator[bytes]:
+def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: ProgressCallback) -> Iterator[bytes]:
     """Yield the blocks of a staged file. Raises StorageRefused before the last one if the file has changed."""
     digest, sent_bytes, file = hashlib.sha256(), 0, bucket.reading(staged_path)
     block = file.read(CHUNK_BYTES)

@@ -11,7 +11,7 @@ from common.platform.errors import ColumnsChanged, KeysNotUnique
 from common.storage.bucket import Bucket
 from common.tables.compare.diff import ChangeCounts, Diff, RowSamples, diff_of
 from common.tables.compare.file import CheckedCsv
-from common.tables.staging import Progress
+from common.tables.staging import ProgressCallback
 
 
 class FileComparison(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def compare(
     key: Sequence[str],
     delimiter: str,
     rows: int,
-    progress: Progress,
+    progress: ProgressCallback,
     *,
     samples: int = 0,
 ) -> FileComparison | BadKeys:

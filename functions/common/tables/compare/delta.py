@@ -8,11 +8,11 @@ from common.tables.check import Checked
 from common.tables.compare.comparing import FileComparison
 from common.tables.compare.file import CheckedCsv
 from common.tables.records import split
-from common.tables.staging import Progress, Staged, StagingWriter
+from common.tables.staging import ProgressCallback, Staged, StagingWriter
 
 
 def write_delta(
-    bucket: Bucket, after: str, comparison: FileComparison, to: str, delimiter: str, progress: Progress
+    bucket: Bucket, after: str, comparison: FileComparison, to: str, delimiter: str, progress: ProgressCallback
 ) -> Staged:
     """Write the new and changed rows of the compared file, `after`, to a file of their own.
 

@@ -78,7 +78,7 @@ class Digests:
         self._database.close()
 
     def add(self, records: bytes, layout: FileLayout, place: int, *, is_new: bool) -> int:
-        """Add complete records, the first of which has the place given in its file, and return their number.
+        """Add complete records, which begin at a place of their file, and return their number.
 
         Raises ArrowInvalid if they are not CSV with this layout.
         """

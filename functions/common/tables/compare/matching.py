@@ -9,7 +9,7 @@ import pyarrow as pa
 from common.tables.compare.diff import RowSamples
 from common.tables.compare.digests import Digests, FileLayout, Matches
 from common.tables.compare.file import CheckedCsv
-from common.tables.staging import Progress
+from common.tables.staging import ProgressCallback
 
 _ROWS_AT_ONCE = 12_000_000
 "Of both files together: half a gigabyte of digests."
@@ -28,7 +28,12 @@ class MatchedRows(msgspec.Struct):
 
 
 def match(
-    old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str], rows: int, samples: RowSamples, progress: Progress
+    old: CheckedCsv | None,
+    new: CheckedCsv,
+    key: Sequence[str],
+    rows: int,
+    samples: RowSamples,
+    progress: ProgressCallback,
 ) -> MatchedRows:
     """Match the rows of two files; the new one has `rows` rows. Raises StorageRefused as `compare` does."""
     matched = MatchedRows(bytearray(rows), samples, Counter())
@@ -54,7 +59,7 @@ def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) 
     return FileLayout(width, file.delimiter, [file.header.index(name) for name in key], row or list(range(width)))
 
 
-def _add(digests: Digests, file: CheckedCsv, layout: FileLayout, progress: Progress, *, is_new: bool) -> int:
+def _add(digests: Digests, file: CheckedCsv, layout: FileLayout, progress: ProgressCallback, *, is_new: bool) -> int:
     rows = 0
     for records in file.pieces():
         try:
