@@ -55,7 +55,8 @@ def test_the_six_commands_run_one_after_the_other(newcomer: World) -> None:
 
     assert set(commands) == {*EXPECTED, "serve"}
     for command in commands:
-        process = start(newcomer, *shlex.split(command))
+        # The default port may be in use on this machine.
+        process = start(newcomer, *shlex.split(command), *(["--port", "0"] if command == "serve" else []))
         if command == "serve":
             assert process.stdout
             assert set(json.loads(process.stdout.readline())) == {"pull", "export", "receive", "deliver", "storage"}

@@ -1,9 +1,7 @@
 """The sandbox behind a bridge: Looker, Pigment, Cloud Storage and Secret Manager, each on a port of this machine."""
 
-import gc
 import json
 import time
-import warnings
 from pathlib import Path
 from typing import Self
 
@@ -56,11 +54,8 @@ class Servers:
         return server
 
     def reset(self) -> None:
-        if any(server.had_faults for server in self._servers.values()):
-            _close_sockets_of_failed_requests()
         for server in self._servers.values():
             server.heal()
-            server.had_faults = False
             server.site = NoSite()
             _disconnect(server)
             server.exchanges = []
@@ -74,13 +69,6 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _close_sockets_of_failed_requests() -> None:
-    """Google's client leaves them to the garbage collector, whose warning would fail a later test."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def _disconnect(server: Server) -> None:

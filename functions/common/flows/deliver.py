@@ -53,20 +53,12 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
         return class_of(self.error.code).status if self.error else 200
 
     def plus(self, other: "DeliveryCounts") -> "DeliveryCounts":
-        return DeliveryCounts(
-            self.delivered + other.delivered,
-            self.waiting + other.waiting,
-            self.dead + other.dead,
-            self.error or other.error,
-        )
+        delivered, waiting = self.delivered + other.delivered, self.waiting + other.waiting
+        return DeliveryCounts(delivered, waiting, self.dead + other.dead, self.error or other.error)
 
 
 def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
-    """Land the deliveries that are waiting.
-
-    Args:
-        hint: the relay whose delivery caused this call; without it, or if it is unknown, every relay is processed.
-    """
+    """Land the waiting deliveries of the relay that caused this call; of all relays if the hint is none of them."""
     deadline = instance.deadline()
     counts = DeliveryCounts()
     for relays in _by_configuration(bridge, hint):
@@ -75,14 +67,9 @@ def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = N
 
 
 def log_counts(instance: Instance, counts: DeliveryCounts, *, is_sweep: bool) -> None:
-    log.info(
-        "inbox processed",
-        delivered=counts.delivered,
-        waiting=counts.waiting,
-        dead=counts.dead,
-        oldest_waiting_s=_oldest_waiting_s(instance) if counts.waiting else 0,
-        sweep=is_sweep,
-    )
+    numbers = {"delivered": counts.delivered, "waiting": counts.waiting, "dead": counts.dead}
+    oldest_waiting_s = _oldest_waiting_s(instance) if counts.waiting else 0
+    log.info("inbox processed", **numbers, oldest_waiting_s=oldest_waiting_s, sweep=is_sweep)
 
 
 def _oldest_waiting_s(instance: Instance) -> int | None:
@@ -166,9 +153,7 @@ def _deliver_one(
     oldest: WaitingDelivery,
     deadline: Deadline,
 ) -> Receipt | None:
-    """Land one delivery; return None if it had already been closed. Raises ConfigurationOccupied if another run has the
-    lease.
-    """
+    """Land one delivery; return None if it had already been closed. Raises ConfigurationOccupied."""
     if isinstance(relay, bridge_yaml.Relay):
         return _land_oldest(instance, bridge, relay, oldest, deadline)
     if inbox.is_closed(instance.bucket, relay.name, oldest.name):
@@ -217,10 +202,10 @@ def _land_oldest(
 
 
 def _is_closed(bucket: Bucket, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
-    """Whether the delivery has been closed before; if it is still in the inbox, it is deleted there.
+    """Whether the delivery has been closed before; a copy that is still in the inbox is deleted.
 
-    It can be in both places after a kill, or when a receiver without an answer to its first write wrote it again. This
-    is only known with the lease: while another run lands the delivery, the answer would be no.
+    There is a copy after a kill, or if a receiver got no answer and wrote the delivery again. Only the run with the
+    lease can tell, because no other run is landing the delivery.
     """
     if not bucket.exists(oldest.path):
         return True
@@ -240,7 +225,6 @@ def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: Waiting
 
 
 def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> Staged:
-    """Write a delivery's rows to a staged file, and check them against the guards."""
     bucket = run.instance.bucket
     blocks, warnings = _open(bucket, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)

@@ -15,14 +15,7 @@ from common import bridge_yaml
 from common.flows.leased import run_leased
 from common.pigment import exports
 from common.platform.clock import stamp
-from common.platform.errors import (
-    BridgeError,
-    Busy,
-    ConfigurationOccupied,
-    StorageRefused,
-    ViewTooBig,
-    as_bridge_error,
-)
+from common.platform.errors import BridgeError, Busy, ConfigurationOccupied, StorageRefused, ViewTooBig, as_bridge_error
 from common.runs import cursors, guards, publication
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, Previewed, Published, Unconfirmed
@@ -52,7 +45,7 @@ def export(
 
 
 def lease_key(job: str) -> str:
-    """Return the key of an export's lease, which it takes instead of an import configuration's."""
+    """Return the key of an export's lease."""
     return f"export-{job}"
 
 
@@ -65,10 +58,8 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
         target, path = publication.locate(bucket, run.receipt)
         replaced = target.find(path)
         file = _read(run, bridge, job)
-        publishing = msgspec.structs.replace(
-            lease.journal, step="publishing", receipt=run.receipt, landed=_landed(run, file)
-        )
-        lease.note(publishing)
+        landed = _landed(run, file)
+        lease.note(msgspec.structs.replace(lease.journal, step="publishing", receipt=run.receipt, landed=landed))
         try:
             # After a kill from here on, the object itself tells the next run whether it was published.
             _publish(run, job, file, target, path, over=replaced.generation if replaced else 0)
@@ -93,7 +84,6 @@ def _preview(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> R
 
 
 def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> ExportFile:
-    """Read Pigment's export into a complete file, and check it against the guards."""
     previous = cursors.read(run.instance.bucket, job.name)
     with run.timed("pigment"):
         try:
@@ -124,7 +114,9 @@ def _fetch(
 
 
 def _publish(run: Run, job: bridge_yaml.Export, file: ExportFile, target: Bucket, path: str, *, over: int) -> None:
-    """Raise ConfigurationOccupied if another writer replaced the object since this run began; StorageRefused if the
+    """Publish the file.
+
+    Raises ConfigurationOccupied if another writer replaced the object since this run began, StorageRefused if the
     published object is not the file that was written.
     """
     bucket, name = run.instance.bucket, run.receipt.object

@@ -33,12 +33,10 @@ def run_leased(
         key: the import configuration, or the export, that one run at a time may use.
         journal: the journal at the beginning of this run.
         pigment: to ask how an earlier run's import ended.
-        work: returns how the run ended. If an earlier run has already done the work, it returns something else, which
-            is returned as it is; this run then has no receipt.
+        work: returns how the run ended. If an earlier run has already done the work, it returns that run's receipt, or
+            None; this run then has no receipt.
 
-    Raises:
-        ConfigurationOccupied: another run has the lease.
-        StorageBusy, StorageRefused: the lease could not be taken.
+    Raises ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused if it cannot be taken.
     """
     with leases.take(run.instance.bucket, key, run.instance.clock, journal) as lease:
         try:
@@ -70,10 +68,7 @@ def _conclude_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
 
 
 def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
-    """Write the receipt, do what follows from the end, and release the lease.
-
-    After a kill behind the receipt, the next run finds the receipt and the journal and does the rest.
-    """
+    """Write the receipt, do what follows from the end, and release the lease. After a kill, the next run does it."""
     receipt = run.end(end)
     journal = msgspec.structs.replace(lease.journal, receipt=receipt)
 
@@ -92,10 +87,7 @@ def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
 
 
 def _release(lease: Lease, release: Callable[[], None]) -> None:
-    """Release a lease. If that fails, leave it open: the next run finishes this one.
-
-    If that fails as well, the lease expires.
-    """
+    """Release a lease. If that fails, leave it open, so that the next run finishes this one; or it expires."""
     try:
         release()
     except Exception as error:  # noqa: BLE001  # the run has its receipt

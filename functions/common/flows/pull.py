@@ -43,7 +43,7 @@ def pull(
     requested: RequestedRange | None = None,
     deadline: Deadline | None = None,
 ) -> Receipt:
-    """Run a pull and return its receipt; there is a receipt whether it succeeds or fails.
+    """Run a pull and return its receipt, whether it succeeds or fails; for a load in windows, the last window's.
 
     Args:
         preview: read and check, but send nothing.
@@ -51,9 +51,6 @@ def pull(
             with the same id land once.
         requested: for an incremental load, the range to load again, or the limit for this call.
         deadline: the end of the time budget, if it is not that of a call that begins now.
-
-    Returns:
-        the receipt; for a load in windows, the last window's.
     """
     run = _begin(instance, job, deadline or instance.deadline())
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
@@ -88,7 +85,7 @@ def _pull_windows(
     """Pull until nothing is left, a window does not land, or the next window might not end in time."""
     receipt = _pull_once(run, job, load, pigment, call_id)
     windows, sums, longest_s = 0, Rows(), 0.0
-    while _has_landed(receipt) and (progress := load.progress()) is not None:
+    while receipt.error is None and receipt.outcome != "importing" and (progress := load.progress()) is not None:
         windows, sums, longest_s = windows + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
         progress = msgspec.structs.replace(progress, windows=windows, rows=sums)
         receipt = msgspec.structs.replace(receipt, progress=progress)
@@ -106,12 +103,7 @@ def _pull_windows(
     return receipt
 
 
-def _has_landed(receipt: Receipt) -> bool:
-    return receipt.error is None and receipt.outcome != "importing"
-
-
 def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None) -> Receipt:
-    """Load and land what one run takes."""
     bucket, target = run.instance.bucket, job.target
 
     def work(lease: Lease) -> End | Receipt:

@@ -22,15 +22,13 @@ from common.storage import inbox
 from common.storage.inbox import IncomingRows
 
 _DROP_IN_PATHS = ("/api/import/push/looker", "/api/v1/import/push/looker")
-"Pigment's own paths: a user replaces the host in Looker's webhook and removes the key."
+"Pigment's own paths: only the host in Looker's webhook changes, and the key is removed."
 
 _ACTION_TOKEN = re.compile(r'[Tt]oken token="(.*)"')
 
 
 def expect_token(headers: Headers, secrets: Secrets, settings: bridge_yaml.WebhookSettings) -> None:
-    """Raise TokenRefused if the request does not carry one of the newest versions of the webhook token;
-    SecretUnreadable if the token cannot be read.
-    """
+    """Raise TokenRefused if the request has none of the newest versions of the webhook token, or SecretUnreadable."""
     given = [token.encode() for token in _tokens(headers)]
 
     def matches(token: bytes) -> bool:
@@ -43,15 +41,12 @@ def expect_token(headers: Headers, secrets: Secrets, settings: bridge_yaml.Webho
 
 
 def find_relay(instance: Instance, recent: bridge_yaml.Bridge, path: str, configuration: str) -> bridge_yaml.AnyRelay:
-    """Find the relay of a webhook delivery.
+    """Find the relay of a webhook delivery. Raises NoSuchJob if bridge.yaml does not have it.
 
     Args:
         recent: bridge.yaml as it was read a moment ago; it is read again only if it has no such relay.
         path: the request's path, `/RELAY` or one of Pigment's own.
         configuration: the parameter `configurationId`, which Pigment's own paths have.
-
-    Raises:
-        NoSuchJob: bridge.yaml has no such relay.
     """
     try:
         return _relay_of(recent, path, configuration)
@@ -77,14 +72,10 @@ def relay_named(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyRelay:
 
 
 def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
-    """Store a delivery in the inbox, and return the message for Looker.
+    """Store a delivery, whose id Looker gave as `event` if it did, and return the message for Looker.
 
-    Args:
-        event: Looker's id of the delivery, if it sent one.
-
-    Raises:
-        DeliveryNotUsable, MalformedRequest, …: the delivery contains no rows that can be landed.
-        StorageBusy, StorageRefused: it is not stored.
+    Raises DeliveryNotUsable, MalformedRequest or another error of the content if the delivery contains no rows that can
+    be landed, StorageBusy or StorageRefused if it is not stored.
     """
     identity = _identity(relay, body, event)
     is_new = inbox.put(instance.bucket, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
@@ -92,8 +83,8 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
-    """Store the rows of an action in the inbox, and return the message for Looker. Raises NoSuchJob, DeliveryNotUsable,
-    LookerRefused or … if the rows cannot be had; StorageBusy or StorageRefused if they are not stored.
+    """Fetch and store the rows of an action, and return the message for Looker. Raises as `receive` does, NoSuchJob, or
+    LookerRefused, LookerBusy, StreamCut and the like if the rows cannot be fetched.
     """
     execution = action.read(body)
     relay = relay_named(bridge, execution.relay or relay_name)
@@ -126,9 +117,7 @@ def _tokens(headers: Headers) -> Iterator[str]:
 
 
 def _identity(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
-    """Return a digest of the event's id or, if Looker sent none, of plan and rows. Raises DeliveryNotUsable,
-    MalformedRequest or … if the body contains no rows. The body of a signal may be anything.
-    """
+    """Return a digest of the event's id or, if Looker sent none, of plan and rows; of a signal, any body is valid."""
     digest = webhook.read(body).content_digest if isinstance(relay, bridge_yaml.Relay) else None
     if event:
         return _digest(f"id {event}")

@@ -73,23 +73,14 @@ def watch(instance: Instance, bridge: bridge_yaml.Bridge) -> None:
 
 
 def expiries(secrets: Mapping[str, bridge_yaml.SecretSettings], today: date) -> Iterator[SecretExpiry]:
-    """Yield the expiry of each secret for which bridge.yaml gives one.
-
-    Args:
-        today: in UTC; Pigment does not say in which time zone its days end.
-    """
+    """Yield the expiry of each secret that has one. Today is in UTC: Pigment does not say the zone of its days."""
     for name, care in secrets.items():
         yield SecretExpiry(name, care.expires, (care.expires - today).days)
 
 
 def _log_expiry(expiry: SecretExpiry) -> None:
-    write = log.warning if expiry.days_left > 0 else log.error
-    write(
-        "secret expires soon",
-        secret=expiry.secret,
-        expires=expiry.expires.isoformat(),
-        days_left=expiry.days_left,
-    )
+    write, day = log.warning if expiry.days_left > 0 else log.error, expiry.expires.isoformat()
+    write("secret expires soon", secret=expiry.secret, expires=day, days_left=expiry.days_left)
 
 
 def _check_jobs(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
@@ -116,10 +107,7 @@ def _log_failure(error: BridgeError, **fields: str) -> None:
 
 
 def _in_force(bucket: Bucket, jobs: list[WatchedJob], now: datetime) -> dict[str, Schedule]:
-    """Return the schedule of each job: a new or changed schedule applies from now on.
-
-    They are stored in the bucket, because receipts do not show since when a schedule applies.
-    """
+    """Return each job's schedule, and store in the bucket since when it applies: a new or changed one, from now on."""
     stored = bucket.read_json(paths.SCHEDULES, dict[str, Schedule])
     before = stored.value if stored else {}
     schedules = {job.name: _schedule_of(job, before.get(job.name), now) for job in jobs}
@@ -132,9 +120,7 @@ def _in_force(bucket: Bucket, jobs: list[WatchedJob], now: datetime) -> dict[str
 
 def _schedule_of(job: WatchedJob, before: Schedule | None, now: datetime) -> Schedule:
     fresh = Schedule(job.schedule or "", job.time_zone, stamp(now))
-    if before is None or msgspec.structs.replace(before, since=fresh.since) != fresh:
-        return fresh
-    return before
+    return before if before and msgspec.structs.replace(before, since=fresh.since) == fresh else fresh
 
 
 def _due(schedule: Schedule, now: datetime) -> datetime | None:
@@ -154,10 +140,8 @@ def _check_job(bucket: Bucket, job: WatchedJob, due: datetime, now: datetime) ->
 def _receipts_since(
     bucket: Bucket, job: str, landed: LastLanding | None, begin: datetime, now: datetime
 ) -> Iterator[Receipt]:
-    """Yield receipts of runs that began since a moment.
-
-    The first is that of the last landing, which costs one read. A few others follow, because a run that had nothing to
-    land does not move the cursor.
+    """Yield receipts of runs since a moment: the last landing's, which costs one read, and then a few others,
+    because a run that had nothing to land does not move the cursor.
     """
     latest = [landed.run] if landed and landed.run >= _first_run(begin) else []
     for run in chain(latest, islice(_runs_since(bucket, job, begin, now), _FEW_RUNS)):

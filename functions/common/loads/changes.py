@@ -24,16 +24,14 @@ _SAMPLES = 5
 
 
 class ChangesLoad(Loader):
-    """New and changed rows, found by a key."""
-
     def __init__(self, job: bridge_yaml.Pull, load: bridge_yaml.Changes, looker: LookerClient) -> None:
-        self._job = job
-        self._load = load
-        self._looker = looker
+        self._job, self._load, self._looker = job, load, looker
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch | None:
-        """Stage the difference from the base. Return None if there is none. Raises KeysNotUnique if the key does not
-        tell rows apart; StorageRefused if the base is missing, and an append would receive its rows again.
+        """Stage the difference from the base, if there is any.
+
+        Raises KeysNotUnique if the key does not identify rows, StorageRefused if the base is missing and an append
+        would receive its rows again.
         """
         job, bucket = self._job, run.instance.bucket
         base = self._base(run, previous)

@@ -1,7 +1,7 @@
 """The cursor of an incremental load: a dimension of the query's explore.
 
-An explore is described by one more call, so what was learnt of it is stored (`CursorColumn`) and used while the query
-stays the same.
+Looker describes an explore in one more call, so the result is stored (`CursorColumn`) and used while the query is the
+same.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ GRAINS: dict[str, Grain] = {
 
 
 def stored_column(previous: LastLanding | None, query: LookerQuery, cursor: str) -> CursorColumn | None:
-    """Return what an earlier run learnt, or None if the query or the cursor has changed since."""
+    """Return the column that an earlier run stored, or None if the query or the cursor has changed since."""
     column = previous.column if previous else None
     if column is None or column.asked != _digest(query) or column.field != cursor:
         return None
@@ -38,9 +38,7 @@ def stored_column(previous: LastLanding | None, query: LookerQuery, cursor: str)
 
 
 def read_column(looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incremental) -> CursorColumn:
-    """Ask Looker for the cursor's dimension. Raises CursorUnfit if rows cannot be loaded in windows over this cursor;
-    LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or AnswerNotUnderstood.
-    """
+    """Ask Looker for the cursor's dimension. Raises CursorUnfit if it cannot be used, and the errors of `fields_of`."""
     fields, cursor, zone = fields_of(looker, query), load.cursor, str(query.query_timezone)
     dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)
     if dimension is None or not dimension.label:
@@ -56,15 +54,13 @@ def read_column(looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incr
 
 
 def _expect_no_partial_sums(query: LookerQuery, fields: ExploreFields, cursor: str) -> None:
-    """Refuse measures if the cursor is not a column: each row would hold the sum of one moment."""
+    """Refuse measures if the query does not select the cursor: each row would contain the sum of one moment."""
     measures = {field.name for field in fields.measures or []}
     summed = [name for name in query.fields or [] if name in measures]
     if summed and cursor not in (query.fields or []):
-        raise CursorUnfit(
-            f"The query has measures ({', '.join(summed)}) and does not select its cursor {cursor}.",
-            next_step="Select the cursor in the Look as well, so that each row shows what it sums, or remove the "
-            "measures.",
-        )
+        next_step = "Select the cursor in the Look, so that each row shows what it sums, or remove the measures."
+        cause = f"The query has measures ({', '.join(summed)}) and does not select its cursor {cursor}."
+        raise CursorUnfit(cause, next_step=next_step)
 
 
 def _digest(query: LookerQuery) -> str:

@@ -11,11 +11,8 @@ from common.storage import paths
 
 
 class FullLoad(Loader):
-    """All rows, every time."""
-
     def __init__(self, job: bridge_yaml.Pull, looker: LookerClient) -> None:
-        self._job = job
-        self._looker = looker
+        self._job, self._looker = job, looker
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch:  # noqa: ARG002  # it reads the same
         job = self._job

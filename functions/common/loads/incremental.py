@@ -55,9 +55,7 @@ class IncrementalLoad(Loader):
         looker: LookerClient,
         requested: RequestedRange | None = None,
     ) -> None:
-        self._job = job
-        self._load = load
-        self._looker = looker
+        self._job, self._load, self._looker = job, load, looker
         self._requested = requested or RequestedRange()
         self._query: LookerQuery | None = None
         self._horizon: CursorPosition | None = None
@@ -71,7 +69,7 @@ class IncrementalLoad(Loader):
         return self._progress is not None and not self._progress.done and not self._is_last_window()
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch | None:
-        """Stage the window after what has landed.
+        """Stage the window after the one that landed last.
 
         Raises:
             CursorUnfit: rows cannot be loaded in windows over this cursor.
@@ -151,21 +149,19 @@ class IncrementalLoad(Loader):
         if self._job.target.repeatable:
             run.warn(f"The load begins again from its start: {why}.")
             return
-        raise CursorUnfit(
-            f"This load has reached {previous.value}, and {why}: an append cannot continue from there.",
-            next_step="Restore the earlier bridge.yaml, or make a new job with another name that starts where these "
-            "rows end.",
+        next_step = (
+            "Restore the earlier bridge.yaml, or create a job with another name that starts where these rows end."
         )
+        reached = f"This load has reached {previous.value}, and {why}"
+        raise CursorUnfit(f"{reached}: an append cannot continue from there.", next_step=next_step)
 
     def _reached_again(
         self, previous: LastLanding | None, column: CursorColumn, begin: bridge_yaml.Position, *, preview: bool
     ) -> CursorPosition:
         """Return how far loading the requested range again has come."""
         if not (self._job.target.repeatable or preview):
-            raise MalformedRequest(
-                f"`from` loads rows again, and the target of {self._job.name} is not repeatable.",
-                next_step="Leave `from` out: the load then continues from its cursor.",
-            )
+            again = f"`from` loads rows again, and the target of {self._job.name} is not repeatable."
+            raise MalformedRequest(again, next_step="Leave `from` out: the load then continues from its cursor.")
         first = self._requested_position("from", begin, column)
         backfill = previous.backfill if previous and not preview else None
         if backfill is not None and backfill.begin == str(first):

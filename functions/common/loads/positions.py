@@ -40,8 +40,9 @@ class CursorPosition(Protocol):
         """Return the Looker filter for all values from this position up to, but not including, `end`."""
 
     def bounds(self, end: Self, values: Sequence[str]) -> bool:
-        """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`. Raises
-        ValueError or ArithmeticError if a value is of another kind.
+        """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`.
+
+        Raises ValueError or ArithmeticError if a value is of another kind.
         """
 
     def advance(self, step: Step, times: int) -> Self:
@@ -155,8 +156,9 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def position(value: bridge_yaml.Position, column: CursorColumn) -> CursorPosition | None:
-    """Return a value of bridge.yaml or of a call as a position; None if the cursor's values are of another kind. Raises
-    CursorUnfit if the column's time zone is unknown.
+    """Return a value of bridge.yaml or of a call as a position; None if it is of another kind than the cursor's values.
+
+    Raises CursorUnfit if the column's time zone is unknown.
     """
     if not fits(value, column.grain):
         return None
@@ -166,7 +168,7 @@ def position(value: bridge_yaml.Position, column: CursorColumn) -> CursorPositio
 
 
 def parse(text: str, column: CursorColumn) -> CursorPosition | None:
-    """Return a position from its text. As `position`."""
+    """Return a position from its text, as `position` does."""
     return position(parse_value(text), column)
 
 
@@ -201,10 +203,8 @@ def zone_named(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise CursorUnfit(
-            f"The time zone {name} of the query is unknown.",
-            next_step="Set source.query_timezone to an IANA name such as Europe/Paris.",
-        ) from None
+        next_step = "Set source.query_timezone to an IANA name such as Europe/Paris."
+        raise CursorUnfit(f"The time zone {name} of the query is unknown.", next_step=next_step) from None
 
 
 def _advance(time: datetime, step: Step, times: int) -> datetime:

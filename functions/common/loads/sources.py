@@ -20,9 +20,9 @@ def read_all(run: Run, looker: LookerClient, job: bridge_yaml.Pull, path: str) -
 
 
 def resolve(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> LookerQuery | str:
-    """Return a source's query with the job's filters, or the name of the Looker resource to list. Raises LookNotFound,
-    LookerRefused, LookerBusy, LookerLoginRefused or AnswerNotUnderstood if Looker does not return it; CannotStream if
-    Looker cannot send all its rows.
+    """Return a source's query with the job's filters, or the name of the Looker resource to list.
+
+    Raises CannotStream if Looker cannot send all rows of the query, and the errors of `find_query`.
     """
     if isinstance(source, bridge_yaml.ResourceSource):
         return resources.query_of(source.resource) or source.resource
@@ -44,22 +44,17 @@ def find_query(
         case bridge_yaml.QuerySource():
             query = looker.slug_query(source.query)
         case bridge_yaml.ExploreSource(explore=inline):
-            query = LookerQuery(
-                model=inline.model,
-                view=inline.view,
-                fields=list(inline.fields),
-                filters=dict(inline.filters),
-                sorts=list(inline.sorts) or None,
-            )
+            fields, filters, sorts = list(inline.fields), dict(inline.filters), list(inline.sorts) or None
+            query = LookerQuery(model=inline.model, view=inline.view, fields=fields, filters=filters, sorts=sorts)
     return query.narrowed(source.filters, source.query_timezone)
 
 
 def stage(
     run: Run, looker: LookerClient, source: LookerQuery | str, contract: Contract, path: str, *, accept_cap: bool
 ) -> Staged:
-    """Read all rows and check them while they stream into a file of the bucket. Raises QueryFailed, RowsMalformed,
-    StreamCut, ColumnsChanged or TruncatedAtLimit if the rows must not be sent to Pigment; LookerRefused, LookNotFound,
-    LookerBusy, LookerLoginRefused, StorageRefused or StorageBusy.
+    """Read all rows and check them while they stream into a file of the bucket.
+
+    Raises TruncatedAtLimit, and the errors of `LookerClient.run` and `staging.stage`.
     """
     query = source if isinstance(source, LookerQuery) else None
     if query and (query.total or query.subtotals):

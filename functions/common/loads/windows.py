@@ -27,9 +27,7 @@ class Window(msgspec.Struct, frozen=True):
         return [str(self.begin), str(self.end)]
 
     def expect(self, values: Sequence[str]) -> None:
-        """Check the cursor values of rows, as Looker writes them. Raises WindowIgnored if a value is outside the
-        window, so Looker did not apply the filter.
-        """
+        """Raise WindowIgnored if a cursor value is outside the window, because Looker did not apply the filter."""
         if not values:
             return
         try:

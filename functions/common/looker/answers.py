@@ -35,17 +35,11 @@ class _ValidationError(msgspec.Struct, frozen=True):
 
 
 def unreachable(error: requests.RequestException) -> LookerBusy:
-    """Return the error for a request that got no answer."""
     return LookerBusy(f"Looker cannot be reached: {http.kind_of(error)}.")
 
 
 def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True) -> BridgeError:
-    """Return the error for an answer that is not a 2xx.
-
-    Args:
-        what: what Looker was asked for, as the message names it.
-        is_quoted: whether the message repeats Looker's explanation.
-    """
+    """Return the error for an answer to a request for `what` that is not a 2xx, with Looker's explanation if wanted."""
     status = response.status_code
     # Read whole: after `words_of` has read a stream, it cannot be read again.
     faults = _faults_in(response) if is_quoted and status == requests.codes.unprocessable_entity else ""
@@ -84,13 +78,12 @@ def convert(value: Any, kind: type[T], what: str) -> T:
         # Ids were numbers before API 4.0, and proxies of it still send a number for `limit`.
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise AnswerNotUnderstood(
-            f"Looker's answer about {what} does not match its API description: {error}."
-        ) from None
+        mismatch = f"Looker's answer about {what} does not match its API description: {error}."
+        raise AnswerNotUnderstood(mismatch) from None
 
 
 def _faults_in(response: requests.Response) -> str:
-    """Return what Looker says about each field, if it does."""
+    """Return Looker's message for each field of a body that is not valid."""
     try:
         faults = msgspec.json.decode(response.content, type=_ValidationError).errors or []
     except (msgspec.DecodeError, requests.RequestException):

@@ -86,17 +86,11 @@ class LookerClient:
         return answers.convert(self.get(path, what, **parameters), kind, what)
 
     def send(self, method: str, path: str, what: str, body: bytes | None = None, **parameters: str) -> LookerAnswer:
-        """Send any request of the API and return its whole answer.
+        """Send any request of the API, with a body of JSON or none, and return its whole answer.
 
         A GET is repeated while Looker is busy. Everything else is sent once: Looker may have acted on it although the
-        answer was lost, and acting twice can do harm.
-
-        Args:
-            path: below `/api/4.0`; a query string in it is sent unchanged.
-            body: JSON.
-
-        Raises:
-            LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused, OutOfTime.
+        answer was lost, and acting twice can do harm. The path is below `/api/4.0`; a query string in it is sent
+        unchanged. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or OutOfTime.
         """
         content_type = None if body is None else {"Content-Type": "application/json"}
         options = {"params": parameters, "data": body, "headers": content_type}
@@ -114,19 +108,15 @@ class LookerClient:
         try:
             return ask()
         except LookerBusy as busy:
-            raise LookerBusy(
-                f"{busy.cause} The request was sent once; Looker may have acted on it.",
-                retry_after_s=busy.retry_after_s,
-                next_step="Check in Looker if it was done before you send it again.",
-            ) from busy
+            cause = f"{busy.cause} The request was sent once; Looker may have acted on it."
+            next_step = "Check in Looker if it was done before you send it again."
+            raise LookerBusy(cause, retry_after_s=busy.retry_after_s, next_step=next_step) from busy
 
     def run(self, query: LookerQuery) -> "LookerStream":
         """Run a query and return all its rows as a stream of CSV.
 
-        Raises:
-            LookerRefused, LookNotFound: Looker does not accept the query.
-            QueryFailed: the answer is not CSV.
-            LookerBusy, LookerLoginRefused.
+        Raises LookerRefused or LookNotFound if Looker does not accept the query, QueryFailed if the answer is not CSV,
+        LookerBusy or LookerLoginRefused.
         """
         what, options = query.explore, {"params": _ALL_RAW_ROWS, "json": query.body(), "stream": True}
 
@@ -137,10 +127,7 @@ class LookerClient:
         return LookerStream(answers.expect_csv(response, what), self._deadline)
 
     def greatest(self, query: LookerQuery, field: str) -> int | None:
-        """Return the greatest number of a field in a query's rows, rounded down; None if there are no rows.
-
-        Raises as `run` does.
-        """
+        """Return the greatest number of a field, rounded down; None if there are no rows. Raises as `run` does."""
         # Some databases sort nulls first.
         filters = {**(query.filters or {}), field: "NOT NULL"}
         only = {"fields": [field], "sorts": [f"{field} desc"], "limit": "1", "filters": filters}
@@ -170,9 +157,8 @@ class LookerStream:
         self.warnings: list[str] = []
         is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
         if "Content-Length" not in response.headers and not is_chunked:
-            self.warnings.append(
-                "Looker's answer did not announce its length: a cut after a complete row would not be detected."
-            )
+            unknown = "Looker's answer did not announce its length"
+            self.warnings.append(f"{unknown}: a cut after a complete row would not be detected.")
 
     def __enter__(self) -> Self:
         return self
@@ -181,9 +167,7 @@ class LookerStream:
         self._response.close()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the answer's bytes in blocks of about a megabyte. Raises StreamCut if the connection broke or stalled;
-        OutOfTime if the time budget ended.
-        """
+        """Yield blocks of about a megabyte. Raises StreamCut if the connection broke or stalled, OutOfTime if late."""
         late = "Looker was still sending rows when the time budget ended. Nothing was sent to Pigment."
         try:
             yield from http.blocks_of(self._response.iter_content(http.BLOCK_BYTES), self._deadline, late)
@@ -192,5 +176,4 @@ class LookerStream:
 
 
 def _segment(text: str) -> str:
-    """Quote an id as one segment of a path."""
     return urllib.parse.quote(text, safe="")

@@ -9,8 +9,6 @@ from common.looker.query import LookerQuery
 
 
 class ExploreField(msgspec.Struct, frozen=True):
-    """The properties of a field that the bridge uses."""
-
     name: str
     type: str | None = None
     label: str | None = None
@@ -18,8 +16,6 @@ class ExploreField(msgspec.Struct, frozen=True):
 
 
 class ExploreFields(msgspec.Struct, frozen=True):
-    """The fields of an explore by kind."""
-
     dimensions: list[ExploreField] | None = None
     measures: list[ExploreField] | None = None
     filters: list[ExploreField] | None = None
@@ -35,9 +31,7 @@ class _ExploreAnswer(msgspec.Struct, frozen=True):
 
 
 def fields_of(looker: LookerClient, query: LookerQuery) -> ExploreFields:
-    """Return the fields of a query's explore. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or
-    AnswerNotUnderstood.
-    """
+    """Return the fields of a query's explore. Raises as `LookerClient.look_query` does."""
     model, view = (urllib.parse.quote(name, safe="") for name in (query.model, query.view))
     path = f"/lookml_models/{model}/explores/{view}"
     return looker.get_as(_ExploreAnswer, path, query.explore, fields="fields").fields

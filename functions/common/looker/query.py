@@ -34,11 +34,8 @@ class LookerQuery(msgspec.Struct, frozen=True):
 
     def narrowed(self, filters: Mapping[str, str], query_timezone: str | None) -> Self:
         """Return the query with a job's filters merged over its own, and the job's time zone if it has one."""
-        return msgspec.structs.replace(
-            self,
-            filters={**(self.filters or {}), **filters},
-            query_timezone=query_timezone or self.query_timezone,
-        )
+        merged = {**(self.filters or {}), **filters}
+        return msgspec.structs.replace(self, filters=merged, query_timezone=query_timezone or self.query_timezone)
 
     def own_limit(self) -> int | None:
         """Return the limit saved with the query, if there is one."""
@@ -62,14 +59,9 @@ class LookerQuery(msgspec.Struct, frozen=True):
 
     def body(self) -> dict[str, Any]:
         """Return the request that runs it in full, without totals and subtotals, which are not data rows."""
-        body: dict[str, Any] = {
-            name: value
-            for name in (
-                *("model", "view", "fields", "fill_fields", "filters", "filter_expression", "sorts"),
-                *("column_limit", "dynamic_fields", "query_timezone"),
-            )
-            if (value := getattr(self, name)) is not None
-        }
+        left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations"}
+        fields = msgspec.structs.asdict(self).items()
+        body = {name: value for name, value in fields if value is not None and name not in left_out}
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
         return {**body, "filter_config": None, "limit": "-1"}
 

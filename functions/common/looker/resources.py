@@ -8,6 +8,7 @@ the fields that become columns, a hundred thousand Looks are some 40 MB.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Self
 
 import msgspec
@@ -147,13 +148,9 @@ class ResourceListing:
             AnswerNotUnderstood: the answer is not a list of objects with ids.
             LookerBusy, LookerLoginRefused, OutOfTime.
         """
-        yield from in_blocks(self._records())
+        header = write_records([self._resource.columns])
+        yield from in_blocks(chain([header], chain.from_iterable(map(self._rows, self._pages()))))
         self._warn()
-
-    def _records(self) -> Iterator[bytes]:
-        yield write_records([self._resource.columns])
-        for page in self._pages():
-            yield from self._rows(page)
 
     def _pages(self) -> Iterator[list[msgspec.Raw]]:
         if not self._resource.is_paged:
@@ -165,7 +162,7 @@ class ResourceListing:
             page = self._objects(answer)
             # A page begins with the last row of the page before. If it does not, rows before it were deleted, and as
             # many rows have moved into the part already read: go back to a row that has been seen.
-            if offset and not (page and self._identity(page[0]) in self._seen):
+            if offset and not (page and _text(self._decoded(page[0])["id"]) in self._seen):
                 self._has_changed = True
                 steps_back += 1
                 if steps_back > _MOST_STEPS_BACK:
@@ -208,9 +205,6 @@ class ResourceListing:
             self._rows_with_restricted += row.get(self._resource.restricted_column) is not None
             yield write_records([[_text(_within(row, column)) for column in self._resource.columns]])
 
-    def _identity(self, raw: msgspec.Raw) -> str:
-        return _text(self._decoded(raw)["id"])
-
     def _decoded(self, raw: msgspec.Raw) -> dict[str, Any]:
         try:
             row = msgspec.json.decode(raw, type=dict[str, Any])
@@ -224,23 +218,17 @@ class ResourceListing:
         name, seen, restricted = self._name, len(self._seen), self._resource.restricted_column
         if self._has_changed:
             self.warnings.append(f"The list of {name} changed while it was read. Repeated rows count once.")
+        needed = f"it needs {self._resource.permission}."
         if self._announced_rows > seen:
-            self.warnings.append(
-                f"Looker counts {self._announced_rows:,} {name} and showed {seen:,}. Its user may not see all of them; "
-                f"it needs {self._resource.permission}."
-            )
+            counted = f"Looker counts {self._announced_rows:,} {name} and showed {seen:,}"
+            self.warnings.append(f"{counted}. Its user may not see all of them; {needed}")
         if restricted and self._rows_with_restricted <= 1 < seen:
-            self.warnings.append(
-                f"Of {seen:,} {name}, {self._rows_with_restricted} came with {restricted}. The bridge's Looker user "
-                f"may not see all fields of the others; it needs {self._resource.permission}."
-            )
+            counted = f"Of {seen:,} {name}, {self._rows_with_restricted} came with {restricted}"
+            self.warnings.append(f"{counted}. The bridge's user may not see all fields of the others; {needed}")
 
 
 def _announced_rows(answer: LookerAnswer) -> int:
-    """Return Looker's own count of the rows, or 0. Looker sends it only if it is cheap.
-
-    Source: sdk-codegen, `docs/paging.md`.
-    """
+    """Return Looker's own count of the rows, or 0: it is sent only if it is cheap (sdk-codegen, `docs/paging.md`)."""
     count = answer.headers.get("X-Total-Count", "")
     return int(count[:18]) if count.isdecimal() else 0
 
@@ -248,9 +236,7 @@ def _announced_rows(answer: LookerAnswer) -> int:
 def _within(row: Mapping[str, Any], column: str) -> Any:
     outer, _, name = column.partition(".")
     value = row.get(outer)
-    if not name:
-        return value
-    return value.get(name) if isinstance(value, dict) else None
+    return value if not name else value.get(name) if isinstance(value, dict) else None
 
 
 def _text(value: Any) -> str:

@@ -52,8 +52,9 @@ class LookerSession:
         self._http.close()
 
     def send(self, method: str, path: str, what: str, **options: Any) -> requests.Response:
-        """Send one request. After a 401, log in again and repeat it once. Raises LookNotFound, LookerRefused,
-        LookerBusy, LookerLoginRefused or SecretUnreadable.
+        """Send one request. After a 401, log in again and repeat it once.
+
+        Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or SecretUnreadable.
         """
         response = self._send(method, path, options)
         if response.status_code == requests.codes.unauthorized:
@@ -72,20 +73,17 @@ class LookerSession:
 
     def _send(self, method: str, path: str, options: dict[str, Any]) -> requests.Response:
         self.log_in()
-        timeout = (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline))
+        options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline)), "allow_redirects": False}
         try:
-            return self._http.request(
-                method, self._api + path, auth=self._bearer, timeout=timeout, allow_redirects=False, **options
-            )
+            return self._http.request(method, self._api + path, auth=self._bearer, **options)
         except requests.RequestException as error:
             raise answers.unreachable(error) from error
 
     def _log_in(self) -> None:
         with self._login_answer() as response:
             if _is_login_refused(response):
-                raise LookerLoginRefused(
-                    f"Looker answered {response.status_code} to the login with the secret {self._secret_name}."
-                )
+                login = f"the login with the secret {self._secret_name}"
+                raise LookerLoginRefused(f"Looker answered {response.status_code} to {login}.")
             if not http.accepted(response):
                 raise answers.refusal(response, "the login", self._deadline)
             token = answers.convert(answers.json_of(response, "the login"), _Token, "the login")
@@ -115,12 +113,9 @@ class LookerSession:
             ) from None
         try:
             # In the body, never in the URL: query parameters end up in logs (and are deprecated, API 4.0 `login`).
-            return self._http.post(
-                f"{self._api}/login",
-                data=msgspec.structs.asdict(credentials),
-                timeout=(http.CONNECT_TIMEOUT_S, min(_LONGEST_LOGIN_S, http.patience_s(self._deadline))),
-                allow_redirects=False,
-            )
+            timeout = (http.CONNECT_TIMEOUT_S, min(_LONGEST_LOGIN_S, http.patience_s(self._deadline)))
+            form = msgspec.structs.asdict(credentials)
+            return self._http.post(f"{self._api}/login", data=form, timeout=timeout, allow_redirects=False)
         except requests.RequestException as error:
             raise answers.unreachable(error) from error
 

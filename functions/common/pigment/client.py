@@ -51,15 +51,11 @@ class PigmentClient:
         self._session.close()
 
     def get(self, path: str, what: str, **parameters: str) -> Any:
-        """Request any JSON object of the API.
-
-        Args:
-            what: the object in words, for messages: `the views of an application`.
+        """Request any JSON object of the API; `what` names it in messages, such as `the views of an application`.
 
         Raises:
-            PigmentKeyRefused, ImportConfigurationNotFound, PigmentRefused, AnswerNotUnderstood: Pigment does not
-                return it.
-            PigmentBusy: it does not now.
+            PigmentKeyRefused, ImportConfigurationNotFound, PigmentRefused, AnswerNotUnderstood: it is not returned.
+            PigmentBusy: it is not returned now.
         """
 
         def request() -> Any:
@@ -78,9 +74,8 @@ class PigmentClient:
         return convert(self.get(path, what, **parameters), kind, what)
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send one request, without a retry; any status is returned, except a 401 to a key that was just replaced.
-        Raises PigmentBusy if the secret has a newer version than the key that was refused. A 401 accepts nothing, so a
-        retry is always safe; Unreachable if there was no answer.
+        """Send one request, without a retry, and return its answer, whatever the status. Raises Unreachable if there is
+        none, and PigmentBusy after a 401 if the secret has a newer key: a 401 accepts nothing, so a retry is safe.
         """
         key = self._secrets.read(self._key_name)
         response = self._send_with(key, method, path, **options)
@@ -99,14 +94,8 @@ class PigmentClient:
 
     def _send_with(self, key: Secret, method: str, path: str, **options: Any) -> requests.Response:
         try:
-            return self._session.request(
-                method,
-                self._api + path,
-                auth=http.Bearer(key.reveal()),
-                timeout=(http.CONNECT_TIMEOUT_S, http.patience_s(self.deadline)),
-                allow_redirects=False,
-                **options,
-            )
+            options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self.deadline)), "allow_redirects": False}
+            return self._session.request(method, self._api + path, auth=http.Bearer(key.reveal()), **options)
         except requests.ConnectTimeout as error:
             raise Unreachable(http.kind_of(error), was_never_sent=True) from error
         except requests.RequestException as error:
@@ -126,6 +115,5 @@ def convert(value: Any, kind: type[T], what: str) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise AnswerNotUnderstood(
-            f"Pigment's answer about {what} does not match its API description: {error}."
-        ) from None
+        mismatch = f"Pigment's answer about {what} does not match its API description: {error}."
+        raise AnswerNotUnderstood(mismatch) from None

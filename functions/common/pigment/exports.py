@@ -59,9 +59,7 @@ class ExportAnswer:
         return self._is_http2 or "Content-Length" in self._response.headers
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the bytes in blocks of about a megabyte. Raises StreamCut if the answer ended too early, or stopped;
-        OutOfTime if the time budget ended.
-        """
+        """Yield blocks of about a megabyte. Raises StreamCut if the answer ends too early or stops, or OutOfTime."""
         if not self.proves_its_end and "chunked" not in self._response.headers.get("Transfer-Encoding", "").lower():
             raise StreamCut(
                 "Pigment's answer has no length and no chunks, so a truncated answer could not be detected.",
@@ -83,7 +81,7 @@ def ask(
     chance: random.Random,
 ) -> Iterator[ExportAnswer]:
     """Start an export. Raises PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused or
-    AnswerNotUnderstood if Pigment does not return it; PigmentBusy if Pigment does not return it now.
+    AnswerNotUnderstood if Pigment does not return it, PigmentBusy if it does not now.
     """
     timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
     headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -145,10 +143,8 @@ def _begin(
     if response.status_code == httpx.codes.OK:
         return _expect_csv(response)
     with contextlib.closing(response):
-        if (
-            response.status_code == httpx.codes.UNAUTHORIZED
-            and secrets.read_again(settings.export_key, key) is not None
-        ):
+        is_refused = response.status_code == httpx.codes.UNAUTHORIZED
+        if is_refused and secrets.read_again(settings.export_key, key) is not None:
             raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
         refused = PigmentRequest("export", request.what, settings.export_key)
         words, now = _words_of(response, key.reveal()), deadline.clock.now()

@@ -68,9 +68,8 @@ class ImportState(msgspec.Struct, frozen=True, rename="camel"):
 
     def reasons(self) -> str:
         """Pigment's explanation of a failure."""
-        words = [
-            f"{detail.name or 'Error'}: {detail.description or ''}".strip() for detail in self.errors_details or []
-        ]
+        details = self.errors_details or []
+        words = [f"{detail.name or 'Error'}: {detail.description or ''}".strip() for detail in details]
         return http.redacted("; ".join(words)) or "Pigment gave no reason."
 
 
@@ -80,8 +79,7 @@ class UploadBody:
     def __init__(self, blocks: Iterable[bytes], size_bytes: int) -> None:
         self._blocks = iter(blocks)
         self._rest = memoryview(b"")
-        self._left = size_bytes
-        self._size_bytes = size_bytes
+        self._left = self._size_bytes = size_bytes
 
     def __len__(self) -> int:
         return self._size_bytes
@@ -109,12 +107,9 @@ class _Started(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def push(pigment: PigmentClient, configuration: str, open_body: Callable[[], UploadBody], *, repeatable: bool) -> str:
-    """Push a file to an import configuration and return the id of the import that it started.
+    """Push a file to an import configuration, by its id, and return the id of the import that it started.
 
-    Args:
-        configuration: the import configuration's id.
-        open_body: opens the file from its beginning, once per attempt.
-        repeatable: whether to retry a push that Pigment may have accepted.
+    The file is opened once per attempt. A push that Pigment may have accepted is retried only if that is `repeatable`.
 
     Raises:
         LandingUnconfirmed: Pigment may have accepted it.
@@ -140,9 +135,10 @@ def trigger(pigment: PigmentClient, configuration: str, *, repeatable: bool) -> 
 
 
 def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
-    """Wait until an import has ended and return its state; None if it is still in progress when the time is up. Raises
-    LandingUnconfirmed if Pigment no longer knows the import; PigmentKeyRefused, PigmentRefused, AnswerNotUnderstood or
-    PigmentBusy if the state is not available now.
+    """Wait until an import has ended and return its state; None if it is still in progress when the time is up.
+
+    Raises LandingUnconfirmed if Pigment no longer knows the import, PigmentKeyRefused, PigmentRefused,
+    AnswerNotUnderstood or PigmentBusy if the state is not available now.
     """
     clock = pigment.deadline.clock
     began_s = clock.monotonic_s()
@@ -199,9 +195,8 @@ def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Calla
             if response.status_code < requests.codes.server_error:
                 raise pigment.refusal(response, what)
             wait_s = retry_after_s(response.headers.get("Retry-After"), pigment.deadline.clock.now())
-            raise LandingUnconfirmed(
-                f"Pigment answered {response.status_code} when asked for {what}.", retry_after_s=wait_s
-            )
+            cause = f"Pigment answered {response.status_code} when asked for {what}."
+            raise LandingUnconfirmed(cause, retry_after_s=wait_s)
     except Unreachable as error:
         if error.was_never_sent or not is_sent():
             raise error.as_busy() from error

@@ -29,8 +29,6 @@ _OLD_KEY = (
 
 
 class PigmentRequest(msgspec.Struct, frozen=True):
-    """The request that Pigment refused."""
-
     purpose: Literal["import", "export"]
     what: str
     "In words: `the view 9b2c…`."
@@ -44,10 +42,9 @@ def error_of(  # noqa: PLR0911  # one return for each kind of refusal
     """Return the error for a status that is not 2xx.
 
     Args:
-        headers: of the answer, case-insensitive.
+        headers: of the answer, case-insensitive; a date in `Retry-After` is compared with `now`.
         words: Pigment's explanation, without secrets.
-        key: the key that was used; only its format is looked at.
-        now: to interpret a date in `Retry-After`.
+        key: the key that was used; only its format matters.
     """
     said = f"Pigment answered {status} when asked for {request.what}. {words}".strip()
     match status, request.purpose:

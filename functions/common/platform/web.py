@@ -20,15 +20,13 @@ C = TypeVar("C", bound=msgspec.Struct)
 
 
 class Result(Protocol):
-    """The result of a call, such as a receipt."""
+    """The result of a call, such as a receipt, with the HTTP status of its answer."""
 
     @property
     def error(self) -> ErrorReport | None: ...
 
     @property
-    def status(self) -> int:
-        """The HTTP status of the answer."""
-        ...
+    def status(self) -> int: ...
 
 
 def answer(request: flask.Request, kind: type[C], act: Callable[[C, Headers], Result]) -> flask.Response:

@@ -4,9 +4,7 @@ from common.platform.errors import Shrunk, TooFewRows, TooManySkipped, Truncated
 
 
 def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
-    """Raise TooFewRows if fewer than the job requires. An empty file would empty a list that Pigment clears before an
-    import.
-    """
+    """Raise TooFewRows if needed: an empty file would empty a list that Pigment clears before an import."""
     if rows < min_rows:
         raise TooFewRows(f"{writer} returned {rows} rows, guards.min_rows requires {min_rows}.")
 
@@ -20,25 +18,16 @@ def expect_no_cap(rows: int, caps: tuple[int, ...], own_limit: int | None) -> No
 
 
 def expect_no_shrinking(rows: int, rows_before: int | None, max_shrink: float | None, writer: str = "Looker") -> None:
-    """
-    Args:
-        rows_before: the rows of the last landing or publication.
-        max_shrink: the share of them that may be missing, 0 to 1.
-
-    Raises:
-        Shrunk: a larger share is missing.
-    """
+    """Raise Shrunk if more than a share, 0 to 1, of the rows of the last landing or publication is missing."""
     if max_shrink is None or not rows_before:
         return
     shrink = 1 - rows / rows_before
     if shrink > max_shrink:
-        raise Shrunk(
-            f"{writer} returned {rows:,} rows, {shrink:.0%} fewer than the {rows_before:,} of the last good run; "
-            f"guards.max_shrink allows {max_shrink:.0%}."
-        )
+        decrease = f"{shrink:.0%} fewer than the {rows_before:,} of the last good run"
+        raise Shrunk(f"{writer} returned {rows:,} rows, {decrease}; guards.max_shrink allows {max_shrink:.0%}.")
 
 
 def expect_few_skips(skipped: int, max_skipped: int) -> None:
-    """Raise TooManySkipped if more rows than the job allows."""
+    """Raise TooManySkipped if Pigment skipped more rows than the job allows."""
     if skipped > max_skipped:
         raise TooManySkipped(f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}.")

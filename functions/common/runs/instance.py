@@ -34,7 +34,6 @@ class Instance:
 
     @cached_property
     def bucket(self) -> Bucket:
-        """The bridge's bucket."""
         return Bucket(_setting("BRIDGE_BUCKET"))
 
     @cached_property
@@ -42,14 +41,9 @@ class Instance:
         return Secrets(_setting("GOOGLE_CLOUD_PROJECT"), secrets.open_client)
 
     def config(self, at_most_old_s: float = 0) -> bridge_yaml.Bridge:
-        """Return bridge.yaml from the bucket: a changed job needs no new deployment.
+        """Return bridge.yaml from the bucket, or a copy in memory that is not too old: a change needs no deployment.
 
-        Args:
-            at_most_old_s: the maximum age of a copy in memory; 0 reads the bucket.
-
-        Raises:
-            StorageRefused: the bucket does not contain it.
-            BridgeFileInvalid: it is not valid.
+        Raises StorageRefused if the bucket does not contain it, BridgeFileInvalid if it is not valid.
         """
         read_at_s, known = self._config
         if known is not None and self.clock.monotonic_s() - read_at_s < at_most_old_s:

@@ -27,13 +27,9 @@ from common.tables.staging import Staged, read_back
 
 
 def land(run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged: Staged, landed: LastLanding) -> End:
-    """Push a staged file and follow its import, step by step in the journal.
+    """Push a staged file and follow its import, step by step in the journal. If it ends well, `landed` is stored.
 
-    Args:
-        landed: the job's last landing, to be stored once the import has ended well.
-
-    Raises:
-        BridgeError: Pigment accepted nothing, and the journal says so.
+    Raises BridgeError if Pigment accepted nothing; the journal says so.
     """
     run.note_sent(staged.checked.rows)
     reading = lease.journal
@@ -58,8 +54,9 @@ def land(run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged:
 
 
 def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | LandedInPart | Failed | StillImporting:
-    """Wait for the end of a journal's import, as long as the time budget allows. Raises LandingUnconfirmed if Pigment
-    no longer knows the import; BridgeError if its state is not available now.
+    """Wait for the end of a journal's import, as long as the time budget allows.
+
+    Raises LandingUnconfirmed if Pigment no longer knows the import, BridgeError if its state is not available now.
     """
     with run.timed("pigment"):
         state = imports.follow(pigment, journal.receipt.import_id or "")
@@ -74,11 +71,10 @@ def judge(state: ImportState, max_skipped: int) -> Landed | LandedInPart | Faile
     if report is None or report.summary is None:
         return Landed(warnings=("Pigment sent no detailed report: it is not known whether it skipped rows.",))
     counts, skipped = report.summary, max(report.summary.skipped_count, 0)
-    rows = Rows(
-        inserted=counts.inserted_count, updated=counts.updated_count, deleted=counts.deleted_count, skipped=skipped
-    )
+    inserted, updated, deleted = counts.inserted_count, counts.updated_count, counts.deleted_count
+    rows = Rows(inserted=inserted, updated=updated, deleted=deleted, skipped=skipped)
     skips = tuple(Skip(skip.reason, skip.source_column_name, skip.count) for skip in report.skips())
-    is_empty = not (counts.inserted_count or counts.updated_count or counts.deleted_count or skipped)
+    is_empty = not (inserted or updated or deleted or skipped)
     warnings = ("Pigment counted no row as inserted, updated, deleted or skipped.",) if is_empty else ()
     try:
         guards.expect_few_skips(skipped, max_skipped)
@@ -98,7 +94,7 @@ def unknown(cause: str, run_id: str) -> LandingUnknown:
 
 
 def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged) -> str:
-    """Hand the file to Pigment and return the import's id."""
+    """Push the file, or copy it and trigger its import. Return the import's id."""
     bucket, progress = run.instance.bucket, run.instance.progress
 
     def open_body() -> UploadBody:

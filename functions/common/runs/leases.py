@@ -77,16 +77,12 @@ class Lease:
         self._ended.set()
 
     def note(self, journal: Journal) -> None:
-        """Write the next step of the journal. Raises LeaseLost if another run has taken the lease; StorageBusy or
-        StorageRefused if the step was not written.
-        """
+        """Write the next step. Raises LeaseLost if another run has the lease, StorageBusy or StorageRefused."""
         with self._lock:
             self._write(journal, LIFETIME_S)
 
     def note_or_remember(self, journal: Journal) -> None:
-        """Write a step that has already happened. If storage is busy, the next renewal writes it. Raises LeaseLost or
-        StorageRefused as `note` does.
-        """
+        """Write a step that has already happened, as `note` does; if storage is busy, the next renewal writes it."""
         with self._lock:
             try:
                 self._write(journal, LIFETIME_S)
@@ -133,12 +129,9 @@ class Lease:
 
 
 def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> Lease:
-    """Take the lease on a configuration.
+    """Take the lease on a configuration. Raises ConfigurationOccupied if another run has it.
 
     If an earlier run left its journal there, the lease still has that one: it has to be settled first.
-
-    Raises:
-        ConfigurationOccupied: another run has the lease.
     """
     stored = bucket.read_json(paths.lease(configuration), Journal)
     if stored is not None:

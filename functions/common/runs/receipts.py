@@ -12,20 +12,12 @@ import msgspec
 from common.platform.clock import stamp
 from common.platform.errors import ErrorReport, class_of
 from common.storage import paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
 from common.tables.staging import Sample
 
 Outcome = Literal[
-    "landed",
-    "landed_with_skips",
-    "nothing_new",
-    "previewed",
-    "published",
-    "importing",
-    "refused",
-    "failed",
-    "unknown",
+    "landed", "landed_with_skips", "nothing_new", "previewed", "published", "importing", "refused", "failed", "unknown"
 ]
 
 
@@ -47,10 +39,8 @@ class Rows(msgspec.Struct, frozen=True):
     def plus(self, other: "Rows") -> "Rows":
         """Return the sums of the numbers that are known on either side."""
         mine, theirs = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
-        known = {name: (mine[name], theirs[name]) for name in mine}
-        return Rows(
-            **{name: sum(n or 0 for n in pair) if pair != (None, None) else None for name, pair in known.items()}
-        )
+        pairs = {name: (mine[name], theirs[name]) for name in mine}
+        return Rows(**{name: sum(n or 0 for n in pair) for name, pair in pairs.items() if pair != (None, None)})
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -143,19 +133,10 @@ def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:
-    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned. Raises
-    StorageRefused or StorageBusy if it could not be written.
+    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned.
+
+    Raises StorageRefused or StorageBusy if it could not be written.
     """
-    path = paths.receipt(receipt.job, receipt.run)
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
-    over = 0
-    while True:
-        try:
-            bucket.write_json(path, stored, over=over)
-        except Stale:
-            there = bucket.read_json(path, Receipt)
-            if there is not None and there.value.is_final:
-                return there.value
-            over = there.generation if there else 0
-        else:
-            return receipt
+    there = bucket.write_json_unless(paths.receipt(receipt.job, receipt.run), stored, lambda earlier: earlier.is_final)
+    return receipt if there is stored else there

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,23 +15,11 @@ from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
 from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
 from common.storage.bucket import Bucket
-from common.tables.check import Checked
 from common.tables.compare import ChangeCounts, Diff
+from common.tables.export_file import ExportFile
+from common.tables.staging import Staged
 
 _NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
-
-
-class CheckedFile(Protocol):
-    """A file that was read from a vendor and checked."""
-
-    @property
-    def bytes(self) -> int: ...
-
-    @property
-    def sha256(self) -> str: ...
-
-    @property
-    def checked(self) -> Checked: ...
 
 
 class Run:
@@ -79,13 +67,13 @@ class Run:
     def note_object(self, name: str) -> None:
         self._replace(object=name)
 
-    def note_read(self, file: CheckedFile, warnings: Sequence[str] = ()) -> None:
+    def note_read(self, file: Staged | ExportFile, warnings: Sequence[str] = ()) -> None:
         """Note a file that was read completely, and the warnings about it."""
         self._replace(rows=self.receipt.rows.joined(Rows(read=file.checked.rows)))
         self.note_file(file)
         self.warn(*warnings, *file.checked.warnings)
 
-    def note_file(self, file: CheckedFile) -> None:
+    def note_file(self, file: Staged | ExportFile) -> None:
         """Note the size and the digest of the file that will be sent."""
         self._replace(bytes=file.bytes, sha256=file.sha256)
 

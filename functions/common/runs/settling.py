@@ -49,39 +49,32 @@ from common.storage.bucket import Bucket
 
 
 def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
-    """Settle the run whose journal this run found with its lease.
+    """Settle the run whose journal this run found with its lease. Only exports need no `pigment`.
 
-    Args:
-        pigment: to ask how an import ended; not needed for exports.
-
-    Raises:
-        LandingUnknown: a person has to decide.
-        ConfigurationOccupied: Pigment is still importing.
+    Raises LandingUnknown if a person has to decide, ConfigurationOccupied if Pigment is still importing.
     """
-    journal, bucket = lease.journal, run.instance.bucket
-    stored = receipts.read(bucket, journal.receipt.job, journal.receipt.run)
+    journal, earlier, bucket = lease.journal, lease.journal.receipt, run.instance.bucket
+    stored = receipts.read(bucket, earlier.job, earlier.run)
     if stored is not None and stored.is_final:
         # The run was killed after it wrote its receipt, or a person settled it while another run had the lease.
         finish(bucket, run.instance.clock, journal, end_of(stored), stored)
         return
     end = _end_of_journal(run, journal, pigment)
     if isinstance(end, StillImporting):
-        raise ConfigurationOccupied(
-            f"Pigment is still importing {journal.receipt.import_id}, run {journal.receipt.run} of "
-            f"{journal.receipt.job}."
-        )
-    receipt = receipt_of(end, journal.receipt)
+        still = f"Pigment is still importing {earlier.import_id}, run {earlier.run} of {earlier.job}."
+        raise ConfigurationOccupied(still)
+    receipt = receipt_of(end, earlier)
     if isinstance(end, Unconfirmed):
         if journal.step != "unknown":
             lease.note(msgspec.structs.replace(journal, step="unknown", receipt=save(bucket, receipt)))
-        earlier = journal.receipt
         raise landing.unknown(f"Run {earlier.run} of {earlier.job} is not settled. {end.error.cause}", earlier.run)
     finish(bucket, run.instance.clock, journal, end, save(bucket, receipt))
 
 
 def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
-    """Settle a run by a person's decision. Raises NoSuchJob if there is no open landing of that run;
-    ConfigurationOccupied if the run is still in progress.
+    """Settle a run by a person's decision.
+
+    Raises NoSuchJob if the run is not open, ConfigurationOccupied if it is still in progress.
     """
     path, journal, generation = _open_journal(bucket, run_id)
     leases.expect_expired(journal, clock)

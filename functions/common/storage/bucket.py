@@ -8,7 +8,7 @@ import base64
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -76,9 +76,7 @@ class Bucket:
         return Bucket(name, self._client)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
-        """Return the object at a path; None if there is none. Raises StorageRefused if the object is not what the
-        bridge writes there.
-        """
+        """Return the object at a path, if there is one. Raises StorageRefused if the bridge did not write it."""
         blob = self._bucket.blob(path)
         with _google(f"read {path}"):
             try:
@@ -90,18 +88,14 @@ class Bucket:
         try:
             return Stored(msgspec.json.decode(content, type=kind), int(blob.generation))
         except msgspec.DecodeError as error:
-            raise StorageRefused(
-                f"The object {path} in {self.name} is not in the format that the bridge writes: {error}."
-            ) from None
+            message = f"The object {path} in {self.name} is not in the format that the bridge writes: {error}."
+            raise StorageRefused(message) from None
 
     def write_json(self, path: str, value: object, *, over: int | None) -> int:
-        """Write an object and return its generation.
+        """Write an object and return its generation. Raises Stale if another writer was first.
 
         Args:
             over: the generation that it replaces; 0 if there must be no object; None to replace any.
-
-        Raises:
-            Stale: another writer was first.
         """
         content = msgspec.json.format(msgspec.json.encode(value), indent=1)
         blob = self._bucket.blob(path)
@@ -114,6 +108,20 @@ class Bucket:
                 return self._own_generation(path, content)
         return int(blob.generation)
 
+    def write_json_unless(self, path: str, value: T, is_kept: Callable[[T], bool]) -> T:
+        """Write an object, unless there is one that `is_kept` accepts; return the object that is there now."""
+        over = 0
+        while True:
+            try:
+                self.write_json(path, value, over=over)
+            except Stale:
+                there = self.read_json(path, type(value))
+                if there is not None and is_kept(there.value):
+                    return there.value
+                over = there.generation if there else 0
+            else:
+                return value
+
     def _own_generation(self, path: str, content: bytes) -> int:
         blob = self._bucket.blob(path)
         try:
@@ -125,10 +133,8 @@ class Bucket:
 
     def delete(self, path: str, *, generation: int | None = None) -> None:
         """Delete an object, unless it no longer exists or has another generation."""
-        with (
-            _google(f"delete {path}"),
-            contextlib.suppress(google_errors.NotFound, google_errors.PreconditionFailed),
-        ):
+        is_gone = contextlib.suppress(google_errors.NotFound, google_errors.PreconditionFailed)
+        with _google(f"delete {path}"), is_gone:
             self._bucket.blob(path).delete(if_generation_match=generation, **_CALL_OPTIONS)
 
     def names(self, prefix: str) -> Iterator[str]:
@@ -169,17 +175,15 @@ class Bucket:
         return True
 
     def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
-        """Copy an object to a new name, with additional metadata; an existing copy is not changed.
+        """Copy an object to a new name, with additional metadata, and return False if it does not exist.
 
-        Returns:
-            whether the copy exists; False if the object itself does not.
+        An existing copy is not changed.
         """
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:
                 source.reload(**_CALL_OPTIONS)
-                target.metadata = {**(source.metadata or {}), **metadata}
-                target.content_type = source.content_type
+                target.metadata, target.content_type = {**(source.metadata or {}), **metadata}, source.content_type
                 _rewrite(source, target, over=0)
             except google_errors.PreconditionFailed:
                 return True
@@ -194,15 +198,9 @@ class Bucket:
         """Open a stream into a new object, which is created at the end; after an exception it is not created."""
         blob = self._bucket.blob(path)
         blob.metadata = metadata
+        options = {"chunk_size": CHUNK_BYTES, "ignore_flush": True, "content_type": content_type, **_CALL_OPTIONS}
         with _google(f"write {path}"):
-            writer = blob.open(
-                "wb",
-                chunk_size=CHUNK_BYTES,
-                ignore_flush=True,
-                if_generation_match=0,
-                content_type=content_type,
-                **_CALL_OPTIONS,
-            )
+            writer = blob.open("wb", if_generation_match=0, **options)
         try:
             yield ObjectStream(writer, path)
         except BaseException:
@@ -227,18 +225,14 @@ class Bucket:
     def publish(
         self, path: str, to: "Bucket", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
     ) -> StoredObject:
-        """Copy an object to its public name. A reader finds either the object before or the complete new one.
+        """Copy an object to its public name. A reader finds either the earlier object or the complete new one.
 
         Args:
             metadata: of the new object; that of the old one is not kept.
-            over: the generation that it may replace; 0 if there must be no object.
-
-        Raises:
-            Stale: the name has another generation.
+            over: the generation that it may replace, or 0 for no object; Stale is raised if the name has another.
         """
         source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-        target.metadata = metadata
-        target.content_type = content_type
+        target.metadata, target.content_type = metadata, content_type
         with _google(f"publish {to.name}/{to_path}"):
             try:
                 _rewrite(source, target, over=over)
@@ -266,9 +260,8 @@ def open_client() -> Any:
         if os.environ.get("STORAGE_EMULATOR_HOST"):
             from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  # only on a developer's machine
 
-            return storage.Client(
-                project=os.environ.get("GOOGLE_CLOUD_PROJECT", "local"), credentials=AnonymousCredentials()
-            )
+            project = os.environ.get("GOOGLE_CLOUD_PROJECT", "local")
+            return storage.Client(project=project, credentials=AnonymousCredentials())
         return storage.Client()
 
 
@@ -276,8 +269,7 @@ class ObjectStream:
     """A blob's reader or writer that raises the bridge's errors."""
 
     def __init__(self, stream: Any, path: str) -> None:
-        self._stream = stream
-        self._path = path
+        self._stream, self._path = stream, path
 
     def write(self, content: bytes) -> int:
         with _google(f"write {self._path}"):
@@ -298,11 +290,9 @@ class ObjectStream:
 
 def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
     """Copy an object; a large one, or one in another location, needs several calls."""
-    token = None
-    while True:
+    token, _, _ = target.rewrite(source, if_generation_match=over, **_CALL_OPTIONS)
+    while token is not None:
         token, _, _ = target.rewrite(source, token=token, if_generation_match=over, **_CALL_OPTIONS)
-        if token is None:
-            return
 
 
 def _object(blob: Any) -> StoredObject:

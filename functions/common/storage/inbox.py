@@ -60,8 +60,6 @@ class WaitingDelivery(msgspec.Struct, frozen=True):
 
 
 class IncomingRows(Protocol):
-    """Rows that are being received."""
-
     warnings: list[str]
 
     def blocks(self) -> Iterator[bytes]:
@@ -70,13 +68,10 @@ class IncomingRows(Protocol):
 
 
 def put(bucket: Bucket, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:
-    """Store a delivery, and return whether it is new.
+    """Store a delivery, and return whether it is new. Raises StorageBusy or StorageRefused if it is not stored.
 
     Args:
-        identity: identifies the delivery: a digest of the webhook's id, or of plan and content.
-
-    Raises:
-        StorageBusy, StorageRefused: it is not stored.
+        identity: a digest of the webhook's id, or of plan and content.
     """
     mark = _claim(bucket, relay, identity, now, by_id=by_id)
     if mark is None:
@@ -85,20 +80,17 @@ def put(bucket: Bucket, relay: str, identity: str, body: bytes, now: datetime, *
     try:
         return bucket.create(paths.delivery("inbox", relay, mark.name), body, metadata, content_type="application/json")
     except Stale:
-        # The same event with other content at the same moment: the first is kept.
+        # The same event with other content at the same moment: the first one stays.
         return False
 
 
 def put_rows(
     bucket: Bucket, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[IncomingRows]], now: datetime
 ) -> bool:
-    """Fetch rows and store them completely, unless they are stored already; return whether they are new.
+    """Fetch rows and store them, unless they are stored already, and return whether they are new.
 
-    Args:
-        identity: of the event, because the content is not known before it is fetched.
-
-    Raises:
-        BridgeError: they are not complete, or are not stored.
+    The identity is that of the event: the content is not known before it is fetched. Raises BridgeError if the rows are
+    not complete, or are not stored.
     """
     mark = _claim(bucket, relay, identity, now, by_id=True)
     if mark is None:
@@ -122,22 +114,13 @@ def _claim(bucket: Bucket, relay: str, identity: str, now: datetime, *, by_id: b
 
 def _mark(bucket: Bucket, path: str, mark: DeliveryMark) -> DeliveryMark | None:
     """Mark a delivery's identity as seen, and return the earlier mark if there is a valid one."""
-    over = 0
-    while True:
-        try:
-            bucket.write_json(path, mark, over=over)
-        except Stale:
-            there = bucket.read_json(path, DeliveryMark)
-            if there is not None and _is_valid(there.value, mark):
-                return there.value
-            over = there.generation if there else 0
-        else:
-            return None
 
+    def is_valid(earlier: DeliveryMark) -> bool:
+        age = datetime.fromisoformat(mark.received_at) - datetime.fromisoformat(earlier.received_at)
+        return earlier.by_id or age <= _SAME_CONTENT_FOR
 
-def _is_valid(earlier: DeliveryMark, mark: DeliveryMark) -> bool:
-    age = datetime.fromisoformat(mark.received_at) - datetime.fromisoformat(earlier.received_at)
-    return earlier.by_id or age <= _SAME_CONTENT_FOR
+    there = bucket.write_json_unless(path, mark, is_valid)
+    return None if there is mark else there
 
 
 def waiting(bucket: Bucket, relay: str) -> Iterator[WaitingDelivery]:
@@ -180,17 +163,11 @@ def is_closed(bucket: Bucket, relay: str, name: str) -> bool:
 
 
 def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> str | None:
-    """Copy a closed delivery into the inbox, to land it again.
-
-    Returns:
-        its new name; None if there is no such delivery.
-    """
-    again = f"{now:{_ARRIVAL}}-{name.rpartition('-')[2]}"
+    """Copy a closed delivery into the inbox, to land it again; return its new name, or None if there is no delivery."""
     # It gets a new name, because the name of a closed delivery counts as closed.
-    copied = bucket.copy_with(
-        paths.delivery(place, relay, name), paths.delivery("inbox", relay, again), {"replay-of": name}
-    )
-    return again if copied else None
+    again = f"{now:{_ARRIVAL}}-{name.rpartition('-')[2]}"
+    closed, waiting_again = paths.delivery(place, relay, name), paths.delivery("inbox", relay, again)
+    return again if bucket.copy_with(closed, waiting_again, {"replay-of": name}) else None
 
 
 def every(bucket: Bucket, place: str, relay: str = "") -> Iterator[ListedObject]:

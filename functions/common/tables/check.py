@@ -93,7 +93,8 @@ class Checker:
         self._splitter = RecordSplitter()
         self._begun = False
         self._source_header: list[str] = []
-        self._header: list[str] = []
+        self.header: list[str] = []
+        "As it is sent on; empty until it has arrived."
         self._record_shape = b""
         self._rewriter: Rewriter | None = None
         self._watched_place = 0
@@ -102,13 +103,8 @@ class Checker:
         self._warnings: list[str] = []
         self.rows = 0
 
-    @property
-    def header(self) -> list[str]:
-        """As it is sent on; empty until it has arrived."""
-        return self._header
-
     def feed(self, block: bytes) -> bytes:
-        """Take a block, and return the records that are complete and checked, which may be none yet.
+        """Take a block, and return the records that are complete and checked, if any.
 
         Raises:
             QueryFailed, AnswerNotUnderstood: a record is an error text, or the answer is not CSV.
@@ -121,16 +117,12 @@ class Checker:
         if records:
             return self._check(records) if self._begun else self._begin(records)
         if len(self._splitter.rest) > LONGEST_RECORD_BYTES:
-            raise RowsMalformed(
-                f"The record after row {self.rows} does not end within {LONGEST_RECORD_BYTES} bytes: "
-                "a quote is not closed, or this is not CSV."
-            )
+            too_long = f"The record after row {self.rows} does not end within {LONGEST_RECORD_BYTES} bytes"
+            raise RowsMalformed(f"{too_long}: a quote is not closed, or this is not CSV.")
         return b""
 
     def finish(self) -> Checked:
-        """Check the end of the file. Raises QueryFailed or StreamCut if the last record is an error text, or is not
-        complete.
-        """
+        """Check the end of the file. Raises QueryFailed if it is an error text, StreamCut if it is not complete."""
         if self._splitter.rest:
             self._refuse_other_content(self._splitter.rest)
             raise StreamCut(f"{self._origin.writer}'s answer ends in the middle of the record after row {self.rows}.")
@@ -139,11 +131,10 @@ class Checker:
         if self.rows:
             self._refuse_error_text(self._last_record, after=self.rows - 1)
         if self._guarded_cells:
-            self._warnings.append(
-                f"{self._guarded_cells} cells begin with an apostrophe before =, +, - or @: Looker's protection "
-                "against formulas is on and turns negative numbers into text."
-            )
-        return Checked(self._header, self.rows, self._warnings)
+            guarded = f"{self._guarded_cells} cells begin with an apostrophe before =, +, - or @"
+            because = "Looker's protection against formulas is on and turns negative numbers into text"
+            self._warnings.append(f"{guarded}: {because}.")
+        return Checked(self.header, self.rows, self._warnings)
 
     def _begin(self, records: bytes) -> bytes:
         end = end_of_first_record(records)
@@ -156,9 +147,9 @@ class Checker:
             raise RowsMalformed("The header is an empty line.")
         self._record_shape = self._regular.delimiter * (len(self._source_header) - 1) + b"\n"
         self._begun = True
-        self._header = self._agree_on_header()
-        if self._rewriter or self._header != self._source_header:
-            line = write_records([self._header], self._contract.delimiter)
+        self.header = self._agree_on_header()
+        if self._rewriter or self.header != self._source_header:
+            line = write_records([self.header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
 
     def _agree_on_header(self) -> list[str]:
@@ -181,26 +172,21 @@ class Checker:
         return list(columns.values())
 
     def _place_watched(self) -> int | None:
-        """Find the watched column, and return its place if it is not sent on. Raises ColumnsChanged if the header does
-        not contain it, or contains it twice.
-        """
-        watched = self._contract.watched
+        """Find the watched column, and return its place if it is not sent on."""
+        watched, header = self._contract.watched, self._source_header
         if watched is None:
             return None
-        if self._source_header.count(watched.header) != 1:
-            there = ", ".join(self._source_header)
-            raise ColumnsChanged(
-                f"{self._origin.writer}'s header does not contain {watched.header} exactly once: {there}."
-            )
-        self._watched_place = self._source_header.index(watched.header)
+        if header.count(watched.header) != 1:
+            there = ", ".join(header)
+            raise ColumnsChanged(f"{self._origin.writer} did not send {watched.header} exactly once: {there}.")
+        self._watched_place = header.index(watched.header)
         return self._watched_place if watched.is_left_out else None
 
     def _rewrite_in(self, order: list[int]) -> None:
-        chosen = self._contract.columns is not None and self._is_rewritten
-        if chosen or order != list(range(len(self._source_header))):
-            self._rewriter = Rewriter(order, self._origin.delimiter, self._contract.delimiter)
-        elif self._is_rewritten:
-            self._rewriter = Rewriter(None, self._origin.delimiter, self._contract.delimiter)
+        is_same = order == list(range(len(self._source_header)))
+        if self._is_rewritten or not is_same:
+            every = is_same and self._contract.columns is None
+            self._rewriter = Rewriter(None if every else order, self._origin.delimiter, self._contract.delimiter)
 
     def _check(self, records: bytes) -> bytes:
         bare = self._regular.without_quoted(records, first_row=self.rows + 1)
@@ -229,10 +215,8 @@ class Checker:
         # An error text may begin with an empty line, and need not end with a line end.
         for line in [*bare.split(b"\n")[odd : odd + _LINES_OF_AN_ERROR], self._splitter.rest]:
             self._refuse_error_text(line, after=self.rows + odd)
-        fields = next(itertools.islice(self._records(records), odd, None))
-        raise RowsMalformed(
-            f"Row {self.rows + odd + 1} has {len(fields)} fields, the header has {len(self._source_header)}."
-        )
+        fields, expected = next(itertools.islice(self._records(records), odd, None)), len(self._source_header)
+        raise RowsMalformed(f"Row {self.rows + odd + 1} has {len(fields)} fields, the header has {expected}.")
 
     def _refuse_other_content(self, record: bytes) -> None:
         record = record.removeprefix(codecs.BOM_UTF8)
@@ -244,9 +228,8 @@ class Checker:
 
     def _refuse_error_text(self, record: bytes, after: int) -> None:
         if self._origin.puts_errors_into_files and _ERROR_TEXT.match(record):
-            raise QueryFailed(
-                f"{self._origin.writer} put an error text after row {after}: its database failed during the answer."
-            )
+            text = f"{self._origin.writer} put an error text after row {after}"
+            raise QueryFailed(f"{text}: its database failed during the answer.")
 
     def _records(self, records: bytes) -> Iterator[list[str]]:
         return csv.reader(io.StringIO(records.decode(), newline=""), delimiter=self._origin.delimiter)
@@ -279,17 +262,14 @@ class _Regular(msgspec.Struct, frozen=True):
         return cls(delimiter.encode(), bytes(byte for byte in range(256) if byte not in shape), quoted_field)
 
     def without_quoted(self, records: bytes, first_row: int) -> bytes:
-        """Return records without their quoted fields. Raises RowsMalformed if the rest has a quote, or a carriage
-        return that is not part of a line end.
-        """
+        """Return records without quoted fields. Raises RowsMalformed if the rest has a quote or a lone CR."""
         bare = self.quoted_field.sub(b"", records) if b'"' in records else records
         stray = bare.find(b'"')
         if stray >= 0:
             raise RowsMalformed(f"{_place(bare, stray, first_row)} has a quote in the middle of a field.")
         if b"\r" in bare and (lone := _LONE_CR.search(bare)):
-            raise RowsMalformed(
-                f"{_place(bare, lone.start(), first_row)} has a carriage return in the middle of a record."
-            )
+            row = _place(bare, lone.start(), first_row)
+            raise RowsMalformed(f"{row} has a carriage return in the middle of a record.")
         return bare
 
 
@@ -300,10 +280,7 @@ def _place(bare: bytes, position: int, first_row: int) -> str:
 
 def _differences(writer: str, wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]) -> str:
     if repeated:
-        names = ", ".join(repeated)
-        return f"{writer}'s header contains {names} more than once, so target.columns is ambiguous."
+        return f"{writer}'s header contains {', '.join(repeated)} more than once, so target.columns is ambiguous."
     missing = ", ".join(name for name in wanted if name not in found)
-    return (
-        f"{writer}'s header does not contain {missing}. target.columns: {', '.join(wanted)}. "
-        f"{writer} sent: {', '.join(found)}."
-    )
+    both = f"target.columns: {', '.join(wanted)}. {writer} sent: {', '.join(found)}."
+    return f"{writer}'s header does not contain {missing}. {both}"

@@ -8,8 +8,6 @@ import google_crc32c
 
 
 class Sink(Protocol):
-    """A file to write to."""
-
     def write(self, content: bytes) -> object: ...
 
 

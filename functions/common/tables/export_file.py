@@ -1,7 +1,7 @@
-"""Write an export to an object under `tmp/`: it is checked while it arrives, and its digests are known.
+"""Write an export to an object under `tmp/`, check it while it arrives, and compute its digests.
 
-An incomplete file never has a public name. After an error there is no object, and what a killed process left under
-`tmp/` is deleted by a later run, or by the bucket's lifecycle, within a day.
+An incomplete file never has a public name. After an error there is no object. Files that a killed process left under
+`tmp/` are deleted by a later run, or by the bucket's lifecycle, within a day.
 """
 
 import codecs
@@ -22,7 +22,7 @@ from common.storage.bucket import Bucket
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter
 from common.tables.records import end_of_first_record
-from common.tables.staging import FileBeginning, Sample
+from common.tables.staging import FileBeginning, ProgressCallback, Sample
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
@@ -51,8 +51,6 @@ class ExportFile(msgspec.Struct, frozen=True):
 
 
 class IncomingExport(Protocol):
-    """An export that is being received."""
-
     @property
     def proves_its_end(self) -> bool:
         """Whether a truncation would be noticed."""
@@ -74,7 +72,7 @@ def write(
     answer: IncomingExport,
     source: bridge_yaml.ExportSource,
     job: bridge_yaml.Export,
-    progress: Callable[[str, int], None],
+    progress: ProgressCallback,
 ) -> ExportFile:
     """Write an export in the job's format. Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
     export is not complete; StorageBusy or StorageRefused if the file was not written.
@@ -82,38 +80,29 @@ def write(
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
     if job.format == "parquet":
-        content_type = _PARQUET
-        digested = _write_parquet(bucket, path, incoming)
-    elif job.compress:
-        content_type = _GZIP
-        digested = _write_gzip(bucket, path, incoming)
+        content_type, digested = _PARQUET, _write_parquet(bucket, path, incoming)
     else:
-        content_type = _CSV
-        digested = _write_csv(bucket, path, incoming)
-    _expect_written(bucket, path, digested)
+        # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
+        content_type = _GZIP if job.compress else _CSV
+        digested = _write_blocks(bucket, path, incoming.blocks(), content_type)
     return ExportFile(
         source, path, content_type, digested.bytes, digested.sha256, digested.crc32c, incoming.checked, incoming.sample
     )
 
 
-def _write_csv(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
-    with bucket.writing(path) as file:
+def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> DigestingWriter:
+    """Write CSV, compressed if the content type says so."""
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
+    with bucket.writing(path, content_type=content_type) as file:
         digested = DigestingWriter(file)
-        with _in_background(digested.write) as enqueue:
-            for block in incoming.blocks():
+        with _in_background(
+            lambda block: digested.write(compressor.compress(block) if compressor else block)
+        ) as enqueue:
+            for block in blocks:
                 enqueue(block)
-    return digested
-
-
-def _write_gzip(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
-    # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
-    with bucket.writing(path, content_type=_GZIP) as file:
-        digested = DigestingWriter(file)
-        compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
-        with _in_background(lambda block: digested.write(compressor.compress(block))) as enqueue:
-            for block in incoming.blocks():
-                enqueue(block)
-        digested.write(compressor.flush())
+        if compressor:
+            digested.write(compressor.flush())
+    _expect_written(bucket, path, digested)
     return digested
 
 
@@ -123,24 +112,26 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> Digestin
     from common.tables import parquet  # noqa: PLC0415
 
     types = parquet.ColumnTypes([])
+
+    def typed_blocks() -> Iterator[bytes]:
+        nonlocal types
+        for block in incoming.blocks():
+            yield block
+            records = block
+            if not types.names:
+                types = parquet.ColumnTypes(incoming.header, incoming.delimiter, incoming.decimal_sign)
+                records = block[end_of_first_record(block) :]
+            types.feed(records)
+
     csv_path = f"{path}.csv"
-    with bucket.writing(csv_path) as file:
-        as_csv = DigestingWriter(file)
-        with _in_background(as_csv.write) as enqueue:
-            for block in incoming.blocks():
-                enqueue(block)
-                records = block
-                if not types.names:
-                    types = parquet.ColumnTypes(incoming.header, incoming.delimiter, incoming.decimal_sign)
-                    records = block[end_of_first_record(block) :]
-                types.feed(records)
-    _expect_written(bucket, csv_path, as_csv)
+    _write_blocks(bucket, csv_path, typed_blocks(), _CSV)
     incoming.warn(types.warnings)
     with bucket.writing(path, content_type=_PARQUET) as file:
         digested = DigestingWriter(file)
         rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
+    _expect_written(bucket, path, digested)
     return digested
 
 
@@ -174,12 +165,7 @@ class _Incoming:
     """The records of an export, checked while they arrive."""
 
     def __init__(
-        self,
-        answer: IncomingExport,
-        source: bridge_yaml.ExportSource,
-        progress: Callable[[str, int], None],
-        *,
-        with_mark: bool,
+        self, answer: IncomingExport, source: bridge_yaml.ExportSource, progress: ProgressCallback, *, with_mark: bool
     ) -> None:
         self._answer = answer
         self._progress = progress
@@ -187,9 +173,8 @@ class _Incoming:
         decimals = "Dot" if isinstance(source, bridge_yaml.ViewSource) else source.decimal_separator
         self.decimal_sign = "," if decimals == "Comma" else "."
         self._checker = Checker(Contract(delimiter=source.delimiter), Origin("Pigment", source.delimiter))
-        self._with_mark = (
-            with_mark and not isinstance(source, bridge_yaml.ViewSource) and source.encoding == "Utf8WithBom"
-        )
+        is_marked = not isinstance(source, bridge_yaml.ViewSource) and source.encoding == "Utf8WithBom"
+        self._with_mark = with_mark and is_marked
         self._beginning = FileBeginning()
         self.checked: Checked
 

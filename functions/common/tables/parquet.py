@@ -67,9 +67,7 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
         return pc.match_substring_regex(cells, f"^(?:{self.pattern})$")
 
     def values(self, cells: Any) -> Any:
-        """Convert cells of this form to values. Raises pyarrow.ArrowInvalid if there is no such value, such as the 30th
-        of February.
-        """
+        """Convert cells of this form to values. Raises ArrowInvalid for a day that does not exist."""
         if self.iso is not None:
             cells = pc.replace_substring_regex(cells, *self.iso)
         return cells.cast(self.type)
@@ -121,9 +119,7 @@ class ColumnTypes:
         self._pending_bytes = 0
 
     def feed(self, records: bytes) -> None:
-        """Take complete records without the header, any number of them. Raises RowsMalformed if they are not CSV with
-        the columns of the header.
-        """
+        """Take complete records without the header. Raises RowsMalformed if they do not have the header's columns."""
         self._pending.append(records)
         self._pending_bytes += len(records)
         if self._pending_bytes >= _PIECE_BYTES:
@@ -135,9 +131,7 @@ class ColumnTypes:
         return pa.schema([(name, column.form.type) for name, column in zip(self.names, self._columns, strict=True)])
 
     def values(self, records: bytes, *, with_header: bool = False) -> Any:
-        """Read complete records as a table with this schema. Raises pyarrow.ArrowInvalid if they are not among the
-        records that were fed.
-        """
+        """Read complete records as a table with this schema. Raises ArrowInvalid if they do not fit it."""
         schema = self.schema()
         forms = [column.form for column in self._columns]
         readable = [form.type if form.iso is None else pa.string() for form in forms]
@@ -161,34 +155,16 @@ class ColumnTypes:
             self._columns[place].feed(column.combine_chunks())
 
     def _cells(self, records: bytes, types: Sequence[Any], **options: Any) -> Any:
-        return read_records(
-            records,
-            types,
-            self.delimiter,
-            null_values=[""],
-            true_values=_TRUE,
-            false_values=_FALSE,
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-            decimal_point=self.decimal_separator,
-            **options,
-        )
+        options |= {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
+        options |= {"true_values": _TRUE, "false_values": _FALSE, "decimal_point": self.decimal_separator}
+        return read_records(records, types, self.delimiter, **options)
 
 
 class _Column:
     def __init__(self, decimal_separator: str) -> None:
         # An integer is also a decimal, and midnight is also a time: the narrower form comes first.
-        self._forms = [
-            _INTEGER,
-            _DECIMAL[decimal_separator],
-            _ISO_DATE,
-            _LEGACY_DATE,
-            _LEGACY_MIDNIGHT,
-            _LEGACY_TIME,
-            _ISO_TIME,
-            _ISO_LOCAL_TIME,
-            _BOOLEAN,
-        ]
+        numbers, dates = [_INTEGER, _DECIMAL[decimal_separator]], [_ISO_DATE, _LEGACY_DATE, _LEGACY_MIDNIGHT]
+        self._forms = [*numbers, *dates, _LEGACY_TIME, _ISO_TIME, _ISO_LOCAL_TIME, _BOOLEAN]
         self._seen: set[_Form] = set()
         self._is_exact_in_float64 = True
 
@@ -225,23 +201,18 @@ class _Column:
 
 
 def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes, *, metadata: Mapping[str, str] | None = None) -> int:
-    """Write a CSV file as Parquet, and return the number of rows.
+    """Write a CSV file with its header as Parquet, and return the number of rows.
 
-    Args:
-        blocks: the file with its header, in blocks of any size.
-        metadata: additional metadata of the Parquet file.
-
-    Raises:
-        Internal: it is not the file whose types were found.
+    The metadata is added to that of the Parquet file. Raises Internal if it is not the file whose types were found.
     """
     schema = types.schema().with_metadata(metadata)
     sink = _ArrowFile(to)
-    writer = pq.ParquetWriter(
-        pa.PythonFile(sink, mode="w"), schema, compression="zstd", dictionary_pagesize_limit=_DICTIONARY_BYTES
-    )
+    options = {"compression": "zstd", "dictionary_pagesize_limit": _DICTIONARY_BYTES}
+    writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, **options)
+    group_bytes = min(max(_LEAST_ROW_GROUP_BYTES, len(schema) * _ROW_GROUP_BYTES_PER_COLUMN), _MOST_ROW_GROUP_BYTES)
     rows = 0
     try:
-        for group in _row_groups(_tables(blocks, types), _row_group_bytes(columns=len(schema))):
+        for group in _row_groups(_tables(blocks, types), group_bytes):
             writer.write_table(group, row_group_size=len(group))
             rows += len(group)
         writer.close()
@@ -295,10 +266,6 @@ def _tables(blocks: Iterable[bytes], types: ColumnTypes) -> Iterator[Any]:
         with_header = False
         if len(table):
             yield table
-
-
-def _row_group_bytes(columns: int) -> int:
-    return min(max(_LEAST_ROW_GROUP_BYTES, columns * _ROW_GROUP_BYTES_PER_COLUMN), _MOST_ROW_GROUP_BYTES)
 
 
 def _row_groups(tables: Iterable[Any], group_bytes: int) -> Iterator[Any]:

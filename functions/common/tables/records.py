@@ -84,7 +84,13 @@ def split(records: bytes) -> list[bytes]:
         return lines
     # A line with an odd number of quotes begins or ends a record of several lines.
     unpaired = [number for number, line in enumerate(lines) if line.count(b'"') % 2]
-    return _joined(lines, unpaired) if unpaired else lines
+    found: list[bytes] = []
+    begin = 0
+    for first, last in zip(unpaired[::2], unpaired[1::2], strict=True):
+        found += lines[begin:first]
+        found.append(b"\n".join(lines[first : last + 1]))
+        begin = last + 1
+    return found + lines[begin:]
 
 
 def write_records(records: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
@@ -100,13 +106,3 @@ class _Lines(list[str]):
 
     def write(self, record: str) -> None:
         self.append(record[:-2] + "\n")
-
-
-def _joined(lines: list[bytes], unpaired: list[int]) -> list[bytes]:
-    records: list[bytes] = []
-    begin = 0
-    for first, last in zip(unpaired[::2], unpaired[1::2], strict=True):
-        records += lines[begin:first]
-        records.append(b"\n".join(lines[first : last + 1]))
-        begin = last + 1
-    return records + lines[begin:]

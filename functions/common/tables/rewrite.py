@@ -9,18 +9,15 @@ from common.tables.records import write_records
 
 
 class Rewriter:
-    """Rewrites records; only this path takes a step in Python for each record."""
+    """Rewrites records; only this path takes a step in Python for each record.
+
+    Args:
+        order: the columns to write, by their number in the source; None writes all of them as they are.
+        before, after: the delimiters of the source and of the result.
+    """
 
     def __init__(self, order: Sequence[int] | None, before: str, after: str) -> None:
-        """
-        Args:
-            order: the columns to write, by their number in the source; None writes all of them as they are.
-            before: the delimiter of the source.
-            after: the delimiter to write.
-        """
-        self._order = order
-        self._before = before
-        self._after = after
+        self._order, self._before, self._after = order, before, after
 
     def rewrite(self, records: bytes) -> bytes:
         after = self._after.encode()

@@ -16,6 +16,9 @@ from common.tables.digest import DigestingWriter
 _SAMPLE_ROWS = 5
 _SAMPLE_BYTES = 64 * 1024
 
+ProgressCallback = Callable[[str, int], None]
+"Called with what is counted and the count so far."
+
 
 class Sample(msgspec.Struct, frozen=True):
     """The first rows of a file. It is part of a preview's answer, and is never stored or logged."""
@@ -69,12 +72,12 @@ class StagingWriter(DigestingWriter):
         return Staged(path, self.sha256, self.bytes, checked, self._beginning.sample(delimiter))
 
 
-def stage(
-    bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: Callable[[str, int], None]
-) -> Staged:
-    """Check a CSV while it arrives and write it to the bucket; after an error there is no object. Raises QueryFailed,
-    RowsMalformed, StreamCut or ColumnsChanged if the file must not be sent on; StorageRefused or StorageBusy if it was
-    not written.
+def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: ProgressCallback) -> Staged:
+    """Check a CSV while it arrives and write it to the bucket; after an error there is no object.
+
+    Raises:
+        QueryFailed, RowsMalformed, StreamCut, ColumnsChanged: the file must not be sent on.
+        StorageRefused, StorageBusy: it was not written.
     """
     checker = Checker(contract)
     with bucket.writing(path) as file:
@@ -86,13 +89,9 @@ def stage(
     return staging.staged(path, checked, contract.delimiter)
 
 
-def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: Callable[[str, int], None]) -> Iterator[bytes]:
-    """Yield the blocks of a staged file; the last one only if the digest of the file is as expected. Raises
-    StorageRefused if the file has changed.
-    """
-    digest = hashlib.sha256()
-    file = bucket.reading(staged_path)
-    sent_bytes = 0
+def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: ProgressCallback) -> Iterator[bytes]:
+    """Yield the blocks of a staged file. Raises StorageRefused before the last one if the file has changed."""
+    digest, sent_bytes, file = hashlib.sha256(), 0, bucket.reading(staged_path)
     block = file.read(CHUNK_BYTES)
     while block:
         following = file.read(CHUNK_BYTES)

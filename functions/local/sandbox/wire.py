@@ -268,7 +268,6 @@ class Server:
     def __init__(self, site: Site, *, port: int = 0, host: str = "127.0.0.1", keep_bytes: int = 0) -> None:
         self.site = site
         self.faults: list[Fault] = []
-        self.had_faults = False
         self.exchanges: list[Exchange] = []
         self.keep_bytes = keep_bytes
         "The number of bytes of each body to store in `exchanges`; 0 stores no exchanges."
@@ -286,7 +285,6 @@ class Server:
         fault = Fault(on, **how)
         with self._lock:
             self.faults.append(fault)
-        self.had_faults = True
         return fault
 
     def heal(self) -> None:

@@ -32,9 +32,7 @@ class Download:
         self.warnings = stream.warnings
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the rows unchanged. Raises StreamCut, QueryFailed or RowsMalformed if the rows are not complete;
-        OutOfTime if the time budget ended.
-        """
+        """Yield the rows unchanged. Raises StreamCut, QueryFailed, RowsMalformed or OutOfTime if some are missing."""
         checker = Checker(Contract())
         for block in self._stream.blocks():
             yield checker.feed(block)

@@ -26,12 +26,11 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 
 def only_csv(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of the only file in a zip. Raises DeliveryNotUsable if there is not exactly one file, or it is
-    not a CSV, or it is too big; MalformedRequest if the zip cannot be read.
+    """Yield the content of the only file in a zip. Raises DeliveryNotUsable if it is not one CSV of a reasonable size,
+    MalformedRequest if the zip cannot be read.
     """
     packed = io.BytesIO()
-    for block in blocks:
-        packed.write(block)
+    packed.writelines(blocks)
     # Counted before zipfile makes an object of each one.
     if packed.getvalue().count(_DIRECTORY_ENTRY) > _MOST_FILES:
         raise DeliveryNotUsable(f"The delivery is a zip of more than {_MOST_FILES} files.")
@@ -67,6 +66,5 @@ def _expect_reasonable_size(member: zipfile.ZipInfo) -> None:
     if size > _MOST_CSV_BYTES:
         raise DeliveryNotUsable(f"The CSV in the zip has {size} bytes; the maximum is {_MOST_CSV_BYTES}.")
     if size > max(_ALWAYS_ALLOWED_BYTES, member.compress_size * _MOST_COMPRESSION):
-        raise DeliveryNotUsable(
-            f"The CSV in the zip is more than {_MOST_COMPRESSION} times as big as the zip: too much for rows."
-        )
+        factor = f"more than {_MOST_COMPRESSION} times"
+        raise DeliveryNotUsable(f"The CSV in the zip is {factor} as big as the zip: too much for rows.")

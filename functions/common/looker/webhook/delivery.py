@@ -16,6 +16,11 @@ DeliveryFormat = Literal["csv", "csv_zip", "json", "inline_json"]
 _CHECKED_BYTES = 1024 * 1024
 "The part that is checked on receipt. 5,000 rows are rarely more, and staging checks all of it again."
 
+# Seen in a real delivery: "17,769,563" and "$" in cells, a totals row without a label, a column of row numbers.
+_DASHBOARD_WARNING = (
+    "A dashboard's CSV has formatted values, row numbers and totals among its rows. Deliver the Look instead."
+)
+
 _BY_EXTENSION: dict[str, DeliveryFormat] = {"csv": "csv", "json": "json", "zip": "csv_zip"}
 _BY_MIMETYPE: dict[str, DeliveryFormat] = {
     "text/csv": "csv",
@@ -59,21 +64,14 @@ def read(body: bytes) -> Delivery:
 
     Raises:
         MalformedRequest: it is not the body of a webhook.
-        DeliveryNotUsable: it holds no rows that can land; the error says what to choose in Looker.
+        DeliveryNotUsable: it contains no rows that can land; the error names the right settings in Looker.
         QueryFailed, RowsMalformed, StreamCut: the rows are not complete.
     """
     posted = payload.decode(body)
     content_format, blocks = _content(posted)
     plan = posted.plan_id or posted.plan_title or ""
-    return Delivery(
-        posted.plan_id,
-        posted.plan_title,
-        posted.kind,
-        content_format,
-        _digest(plan, blocks()),
-        _warnings(posted.kind),
-        blocks,
-    )
+    digest, warnings = _digest(plan, blocks()), [_DASHBOARD_WARNING] if posted.kind == "dashboard" else []
+    return Delivery(posted.plan_id, posted.plan_title, posted.kind, content_format, digest, warnings, blocks)
 
 
 def _content(posted: WebhookPayload) -> tuple[DeliveryFormat, Callable[[], Iterator[bytes]]]:
@@ -102,11 +100,9 @@ def _json_rows(value: msgspec.Raw) -> Callable[[], Iterator[bytes]]:
 
 def _from_bytes(content_format: DeliveryFormat, value: msgspec.Raw) -> Iterator[bytes]:
     content = text.decode_base64(text.decode_string(value))
-    if content_format == "csv_zip":
-        return _as_csv(text.decode_bytes(archive.only_csv(content)))
     if content_format == "json":
         return rows.as_csv(text.decode_bytes(content))
-    return _as_csv(text.decode_bytes(content))
+    return _as_csv(text.decode_bytes(archive.only_csv(content) if content_format == "csv_zip" else content))
 
 
 def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
@@ -131,8 +127,9 @@ def _format_of(attachment: WebhookAttachment) -> tuple[DeliveryFormat, bool]:
 
 
 def _digest(plan: str, blocks: Iterator[bytes]) -> str:
-    """Return the digest of plan and rows, and check the beginning of the rows as staging will check all of them. Raises
-    QueryFailed, RowsMalformed or StreamCut if the rows are not CSV.
+    """Return the digest of plan and rows, and check the first rows as staging will check all of them.
+
+    Raises QueryFailed, RowsMalformed or StreamCut if they are not CSV.
     """
     digest = hashlib.sha256(plan.encode() + b"\0")
     checker = Checker(Contract())
@@ -149,9 +146,3 @@ def _digest(plan: str, blocks: Iterator[bytes]) -> str:
     if not skipped_bytes:
         checker.finish()
     return digest.hexdigest()
-
-
-def _warnings(kind: DeliveryKind | None) -> list[str]:
-    # Seen in a real delivery: "17,769,563" and "$" in cells, a totals row without a label, a column of row numbers.
-    warning = "A dashboard's CSV has formatted values, row numbers and totals among its rows. Deliver the Look instead."
-    return [warning] if kind == "dashboard" else []

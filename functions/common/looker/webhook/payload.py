@@ -77,21 +77,17 @@ def decode(body: bytes) -> WebhookPayload:
     except RecursionError:
         raise MalformedRequest("The JSON of the body is nested too deeply.", next_step=EXPECTED_BODY) from None
     if payload.scheduled_plan is None and payload.attachment is None and not payload.data:
-        raise MalformedRequest(
-            "The body has neither scheduled_plan, nor attachment, nor data.", next_step=EXPECTED_BODY
-        )
+        nothing = "The body has neither scheduled_plan, nor attachment, nor data."
+        raise MalformedRequest(nothing, next_step=EXPECTED_BODY)
     return payload
 
 
 def text_of(field: msgspec.Raw) -> str | None:
-    """Return a small field as text, a number by its own digits; None if it is empty. Raises MalformedRequest if it is
-    too long, or neither text nor a number.
-    """
+    """Return a small field as text, a number as its digits; None if it is empty. Raises MalformedRequest."""
     content = bytes(memoryview(field)[: _LONGEST_FIELD_BYTES + 1])
     if len(content) > _LONGEST_FIELD_BYTES:
-        raise MalformedRequest(
-            f"A field of the delivery is longer than {_LONGEST_FIELD_BYTES} bytes.", next_step=EXPECTED_BODY
-        )
+        too_long = f"A field of the delivery is longer than {_LONGEST_FIELD_BYTES} bytes."
+        raise MalformedRequest(too_long, next_step=EXPECTED_BODY)
     if not content.startswith(b'"'):
         return content.decode("ascii", "replace") if content[:1].isdigit() else None
     try:

@@ -26,9 +26,9 @@ NamedValue = tuple[str, object]
 
 
 def as_csv(texts: Iterator[str]) -> Iterator[bytes]:
-    """Yield a JSON list of rows as CSV. The header is the first row's keys, in their order. Raises QueryFailed if
-    Looker put an error text in place of a row; DeliveryNotUsable if the text is not a list of rows, or they do not make
-    a table.
+    """Yield a JSON list of rows as CSV. The header is the first row's keys, in their order.
+
+    Raises QueryFailed if Looker put an error text in place of a row, DeliveryNotUsable if the rows are not a table.
     """
     return in_blocks(_batches(texts))
 
@@ -64,7 +64,7 @@ def _encode(batch: list[list[str]]) -> bytes:
 
 
 class _JsonReader:
-    """The part of the text that contains the whole next row."""
+    """Reads values from a text that arrives in pieces, and always has the whole next row in memory."""
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts = texts
@@ -95,9 +95,8 @@ class _JsonReader:
         except RecursionError:
             raise DeliveryNotUsable(f"Row {row} is nested too deeply.") from None
         except ValueError:
-            raise DeliveryNotUsable(
-                f"Row {row} is cut, is not JSON, or is longer than {_LONGEST_ROW} characters."
-            ) from None
+            fault = f"Row {row} is cut, is not JSON, or is longer than {_LONGEST_ROW} characters."
+            raise DeliveryNotUsable(fault) from None
         return value
 
     def begins_with(self, pattern: re.Pattern[str]) -> bool:
@@ -150,9 +149,8 @@ def _expect_columns(names: Sequence[str]) -> None:
         raise DeliveryNotUsable("The first row is empty, so it has no column names.")
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
-        raise DeliveryNotUsable(
-            f"The first row has {_listed(repeated)} more than once. CSV keeps repeated columns, JSON does not."
-        )
+        twice = f"The first row has {_listed(repeated)} more than once"
+        raise DeliveryNotUsable(f"{twice}. CSV keeps repeated columns, JSON does not.")
 
 
 def _in_order(header: Sequence[str], row: Sequence[NamedValue], number: int) -> list[NamedValue]:
@@ -163,9 +161,8 @@ def _in_order(header: Sequence[str], row: Sequence[NamedValue], number: int) -> 
     missing, added = [name for name in header if name not in cells], [name for name in cells if name not in expected]
     differences = [f"lacks {_listed(missing)}"] if missing else []
     differences += [f"adds {_listed(added)}"] if added else []
-    raise DeliveryNotUsable(
-        f"Row {number} {' and '.join(differences) or 'has a column twice'}, compared with the first row."
-    )
+    difference = " and ".join(differences) or "has a column twice"
+    raise DeliveryNotUsable(f"Row {number} {difference}, compared with the first row.")
 
 
 def _cell(name: str, value: object, row: int) -> str:

@@ -41,9 +41,8 @@ def decode_bytes(blocks: Iterable[bytes]) -> Iterator[str]:
     try:
         yield from codecs.iterdecode(blocks, "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MalformedRequest(
-            f"The content of the delivery is not UTF-8: {error.reason}.", next_step=EXPECTED_BODY
-        ) from None
+        fault = f"The content of the delivery is not UTF-8: {error.reason}."
+        raise MalformedRequest(fault, next_step=EXPECTED_BODY) from None
 
 
 def text_of_value(value: msgspec.Raw) -> Iterator[str]:
@@ -53,9 +52,7 @@ def text_of_value(value: msgspec.Raw) -> Iterator[str]:
 
 
 def decode_base64(texts: Iterable[str]) -> Iterator[bytes]:
-    """Yield the bytes of base64 text. Looker puts a line end after every 60 characters. Raises MalformedRequest if the
-    text is not base64.
-    """
+    """Yield the bytes of base64 text, where Looker ends a line after 60 characters. Raises MalformedRequest."""
     rest = b""
     try:
         for text in texts:
@@ -72,10 +69,7 @@ def decode_base64(texts: Iterable[str]) -> Iterator[bytes]:
 
 
 def _characters(piece: memoryview) -> tuple[str, int]:
-    """Return the whole characters at the beginning of a piece, and their size in bytes.
-
-    A piece may end within a character. The rest can only be decoded without it.
-    """
+    """Return the whole characters at the beginning of a piece, which may end within one, and their size in bytes."""
     for left_out in range(min(_LONGEST_CHARACTER, len(piece))):
         size = len(piece) - left_out
         try:

@@ -3,7 +3,7 @@
 Columns are compared by name. Another order of columns is no change, because every file has its own header.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,11 +11,10 @@ from common.platform.errors import ColumnsChanged, KeysNotUnique
 from common.storage.bucket import Bucket
 from common.tables.compare.diff import ChangeCounts, Diff, RowSamples, diff_of
 from common.tables.compare.file import CheckedCsv
+from common.tables.staging import ProgressCallback
 
 
 class FileComparison(msgspec.Struct, frozen=True):
-    """How a file differs from the one before it, row by row."""
-
     counts: ChangeCounts
     is_sent: bytearray
     "One byte for each row of the file: 1 if it is new or changed."
@@ -43,12 +42,7 @@ class BadKeys(msgspec.Struct, frozen=True):
 
 
 def key_in_file(key: Sequence[str], columns: Mapping[str, str]) -> list[str]:
-    """Return the names of the key's columns in the staged file.
-
-    Args:
-        key: their names in Looker's header.
-        columns: `target.columns`, which contains all of them or is empty.
-    """
+    """Return the key's columns in the staged file: renamed by `target.columns`, which has all of them or is empty."""
     return [columns[name] for name in key] if columns else list(key)
 
 
@@ -59,23 +53,20 @@ def compare(
     key: Sequence[str],
     delimiter: str,
     rows: int,
-    progress: Callable[[str, int], None],
+    progress: ProgressCallback,
     *,
     samples: int = 0,
 ) -> FileComparison | BadKeys:
     """Find the rows of a file that are new or changed.
 
-    A key is bad if any of its columns is empty: as with the primary key of a database, all of them are needed.
+    A key is bad if any of its columns is empty, as with the primary key of a database. Raises ColumnsChanged if the
+    file does not have all columns of the key, StorageRefused if a file is missing or is not the one that was checked.
 
     Args:
         before: the last landed file; None if there is none and every row is new.
         key: the names of its columns in both files.
         rows: the number of rows of `after`.
         samples: how many rows of each kind of change the `Diff` contains; 0 for no `Diff`.
-
-    Raises:
-        ColumnsChanged: the file does not have all columns of the key.
-        StorageRefused: a file is missing, or is not the one that was checked.
     """
     from common.tables.compare import matching  # noqa: PLC0415  # DuckDB and Arrow take a third of a second to import
 

@@ -1,6 +1,6 @@
 """Copy the header and the rows to send out of the complete file, byte for byte and in its order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import compress
 
 from common.storage.bucket import Bucket
@@ -8,24 +8,15 @@ from common.tables.check import Checked
 from common.tables.compare.comparing import FileComparison
 from common.tables.compare.file import CheckedCsv
 from common.tables.records import split
-from common.tables.staging import Staged, StagingWriter
+from common.tables.staging import ProgressCallback, Staged, StagingWriter
 
 
 def write_delta(
-    bucket: Bucket,
-    after: str,
-    comparison: FileComparison,
-    to: str,
-    delimiter: str,
-    progress: Callable[[str, int], None],
+    bucket: Bucket, after: str, comparison: FileComparison, to: str, delimiter: str, progress: ProgressCallback
 ) -> Staged:
-    """Write the new and changed rows of a file to a file of their own.
+    """Write the new and changed rows of the compared file, `after`, to a file of their own.
 
-    Args:
-        after: the file that was compared.
-
-    Raises:
-        StorageRefused, StorageBusy: a file was not read or not written.
+    Raises StorageRefused or StorageBusy if a file was not read or not written.
     """
     file = CheckedCsv(bucket, after, delimiter)
     with bucket.writing(to) as delta:

@@ -21,16 +21,12 @@ class ChangeCounts(msgspec.Struct, frozen=True):
 
 
 class ChangedCell(msgspec.Struct, frozen=True):
-    """A cell that has changed."""
-
     column: str
     before: str
     after: str
 
 
 class ChangedRow(msgspec.Struct, frozen=True):
-    """A row that has changed."""
-
     key: list[str]
     cells: list[ChangedCell]
 

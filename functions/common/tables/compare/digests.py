@@ -78,18 +78,15 @@ class Digests:
         self._database.close()
 
     def add(self, records: bytes, layout: FileLayout, place: int, *, is_new: bool) -> int:
-        """Add complete records, and return their number.
+        """Add complete records, which begin at a place of their file, and return their number.
 
-        Args:
-            place: of the first of them in its file.
-
-        Raises:
-            pyarrow.ArrowInvalid: they are not CSV with this layout.
+        Raises ArrowInvalid if they are not CSV with this layout.
         """
         cells = read_records(records, [pa.string()] * layout.width, layout.delimiter)
         places = pa.arange(place, place + len(cells)).cast(pa.uint32())
         self._database.register("records", cells.append_column("place", places))
-        self._database.execute(self._insertion(layout), {"is_new": is_new, **({} if self._is_all else self._range())})
+        bounds = {} if self._is_all else {"first": str(self._bounds[0]), "last": str(self._bounds[1] - 1)}
+        self._database.execute(self._insertion(layout), {"is_new": is_new, **bounds})
         self._database.unregister("records")
         return len(cells)
 
@@ -100,11 +97,7 @@ class Digests:
         return count, [place for (place,) in self._ask(f"SELECT place {rows} ORDER BY place LIMIT {samples}")]
 
     def matches(self, *, is_comparable: bool) -> Iterator["Matches"]:
-        """Yield matched keys, some at a time.
-
-        Args:
-            is_comparable: both files have the same columns; otherwise every row has changed.
-        """
+        """Yield matched keys, some at a time. If the files do not have the same columns, every row has changed."""
         (rows,) = self._ask("SELECT count(*) FROM digests")[0]
         parts = rows // _MATCHED_AT_ONCE + 1
         for part in range(parts):
@@ -121,10 +114,6 @@ class Digests:
             FROM (SELECT *, CASE WHEN {is_whole} THEN md5_number(concat_ws(chr(0), {key})) END AS key FROM records)
             {"" if self._is_all else "WHERE coalesce(key, 0) BETWEEN $first::UHUGEINT AND $last::UHUGEINT"}
         """  # noqa: S608  # of numbers alone
-
-    def _range(self) -> dict[str, str]:
-        first, end = self._bounds
-        return {"first": str(first), "last": str(end - 1)}
 
     def _ask(self, question: str) -> list[tuple[int, ...]]:
         return self._database.execute(question).fetchall()

@@ -41,9 +41,7 @@ class CheckedCsv:
         return columns
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the records after the header, many complete records at a time. Raises StorageRefused if the file does
-        not end with a complete record.
-        """
+        """Yield the records after the header, many at a time. Raises StorageRefused if the last one is not complete."""
         pieces = self._records()
         first = next(pieces, b"")
         if rest := first[end_of_first_record(first) :]:

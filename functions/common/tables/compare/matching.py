@@ -1,7 +1,7 @@
 """Read both files, match their rows by key, and count the changes."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pyarrow as pa
@@ -9,6 +9,7 @@ import pyarrow as pa
 from common.tables.compare.diff import RowSamples
 from common.tables.compare.digests import Digests, FileLayout, Matches
 from common.tables.compare.file import CheckedCsv
+from common.tables.staging import ProgressCallback
 
 _ROWS_AT_ONCE = 12_000_000
 "Of both files together: half a gigabyte of digests."
@@ -32,15 +33,9 @@ def match(
     key: Sequence[str],
     rows: int,
     samples: RowSamples,
-    progress: Callable[[str, int], None],
+    progress: ProgressCallback,
 ) -> MatchedRows:
-    """
-    Args:
-        rows: the number of rows of the new file.
-
-    Raises:
-        StorageRefused: a file is missing, or is not the one that was checked.
-    """
+    """Match the rows of two files; the new one has `rows` rows. Raises StorageRefused as `compare` does."""
     matched = MatchedRows(bytearray(rows), samples, Counter())
     is_comparable = old is not None and sorted(old.columns) == sorted(new.columns)
     shares = 2 * rows // _ROWS_AT_ONCE + 1
@@ -51,7 +46,9 @@ def match(
                 _add(digests, old, _layout(old, key, row), progress, is_new=False)
             if _add(digests, new, _layout(new, key), progress, is_new=True) != rows:
                 raise new.refusal()
-            _count_empty(matched, digests)
+            empty, places = digests.empty_keys(samples.most)
+            matched.empty_rows += empty
+            samples.add("empty", [(-1, place) for place in places])
             for matches in digests.matches(is_comparable=is_comparable):
                 _count(matched, matches)
     return matched
@@ -62,9 +59,7 @@ def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) 
     return FileLayout(width, file.delimiter, [file.header.index(name) for name in key], row or list(range(width)))
 
 
-def _add(
-    digests: Digests, file: CheckedCsv, layout: FileLayout, progress: Callable[[str, int], None], *, is_new: bool
-) -> int:
+def _add(digests: Digests, file: CheckedCsv, layout: FileLayout, progress: ProgressCallback, *, is_new: bool) -> int:
     rows = 0
     for records in file.pieces():
         try:
@@ -74,12 +69,6 @@ def _add(
             raise file.refusal() from None
         progress("rows compared", rows)
     return rows
-
-
-def _count_empty(matched: MatchedRows, digests: Digests) -> None:
-    rows, places = digests.empty_keys(matched.samples.most)
-    matched.empty_rows += rows
-    matched.samples.add("empty", [(-1, place) for place in places])
 
 
 def _count(matched: MatchedRows, matches: Matches) -> None:
