@@ -44,16 +44,12 @@ WatchedJob = bridge_yaml.Pull | bridge_yaml.Export
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """The schedule of a job, and since when it applies."""
-
     schedule: str
     time_zone: str
     since: str
 
 
 class SecretExpiry(msgspec.Struct, frozen=True):
-    """The remaining lifetime of a secret."""
-
     secret: str
     expires: date
     "The first day on which it no longer works."
@@ -73,7 +69,7 @@ def watch(instance: Instance, bridge: bridge_yaml.Bridge) -> None:
 
 
 def expiries(secrets: Mapping[str, bridge_yaml.SecretSettings], today: date) -> Iterator[SecretExpiry]:
-    """Yield the expiry of each secret that has one. Today is in UTC: Pigment does not say in which zone its days end."""
+    """Yield the expiry of each secret that has one. Today is in UTC: Pigment does not say in which zone days end."""
     for name, care in secrets.items():
         yield SecretExpiry(name, care.expires, (care.expires - today).days)
 
@@ -140,8 +136,8 @@ def _check_job(bucket: Bucket, job: WatchedJob, due: datetime, now: datetime) ->
 def _receipts_since(
     bucket: Bucket, job: str, landed: LastLanding | None, begin: datetime, now: datetime
 ) -> Iterator[Receipt]:
-    """Yield receipts of runs that began since a moment: the last landing's, which costs one read, and then a few others,
-    because a run that had nothing to land does not move the cursor.
+    """Yield receipts of runs that began since a moment: the last landing's, which costs one read, and then a few
+    others, because a run that had nothing to land does not move the cursor.
     """
     latest = [landed.run] if landed and landed.run >= _first_run(begin) else []
     for run in chain(latest, islice(_runs_since(bucket, job, begin, now), _FEW_RUNS)):
