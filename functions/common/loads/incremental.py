@@ -145,7 +145,7 @@ class IncrementalLoad(Loader):
         if self._job.target.repeatable:
             run.warn(f"The load begins again from its start: {why}.")
             return
-        next_step = "Restore the earlier bridge.yaml, or create another job that starts where these rows end."
+        next_step = "Restore the earlier bridge.yaml, or make a new job that starts where these rows end."
         reached = f"This load has reached {previous.value}, and {why}"
         raise CursorUnfit(f"{reached}: an append cannot continue from there.", next_step=next_step)
 
