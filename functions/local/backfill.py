@@ -38,7 +38,7 @@ class BackfillStep(msgspec.Struct, frozen=True):
 def load(
     function: PullFunction, call: PullCall, wait: Callable[[float], None] = time.sleep
 ) -> Iterator[BackfillStep | Receipt]:
-    """PullCall the function until everything has landed.
+    """Call the function until everything has landed.
 
     Args:
         call: the job, and `from` and `to` to load a range again.

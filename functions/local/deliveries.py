@@ -47,7 +47,7 @@ def summaries(bucket: Bucket, relay: str, states: Iterable[str]) -> list[Deliver
 
 
 def find(bucket: Bucket, identifier: str) -> tuple[str, ListedObject]:
-    """Return a delivery and the folder that holds it.
+    """Return a delivery and the folder that contains it.
 
     Args:
         identifier: the id of a delivery or a unique part of it.

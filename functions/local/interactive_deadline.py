@@ -11,7 +11,7 @@ _MAX_WAIT_S = 5.0
 class InteractiveDeadline(Deadline):
     """A limit per request. A run instead has one budget for all of its requests.
 
-    A command such as `bridge check` sends as many requests as there are things to look at, so a total would be wrong
+    A command such as `bridge check` sends as many requests as there are objects to check, so a total would be wrong
     for large workspaces.
     """
 

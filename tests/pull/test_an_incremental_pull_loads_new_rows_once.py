@@ -442,7 +442,7 @@ def test_another_cursor_is_refused_for_an_append(world: World, change: dict[str,
     answer = world.run_pull("trips")
 
     assert answer.code == "cursor_unfit"
-    assert "create a job with another name" in answer.error["next_step"]
+    assert "make a new job" in answer.error["next_step"]
     assert trips.landed() == told(JANUARY)
 
 

@@ -49,7 +49,6 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
         return class_of(self.error.code).status if self.error else 200
 
     def plus(self, other: "DeliveryCounts") -> "DeliveryCounts":

@@ -123,15 +123,12 @@ def _publish(run: Run, job: bridge_yaml.Export, file: ExportFile, target: Bucket
     try:
         published = bucket.publish(file.path, target, path, _metadata(run, job, file), file.content_type, over=over)
     except Stale:
-        raise ConfigurationOccupied(
-            f"Another writer replaced {name} during this run; its object was not changed.",
-            next_step="Only one job may write this name: give each export in bridge.yaml a path of its own.",
-        ) from None
+        next_step = "Only one job may write this name: give each export in bridge.yaml a path of its own."
+        cause = f"Another writer replaced {name} during this run; its object was not changed."
+        raise ConfigurationOccupied(cause, next_step=next_step) from None
     if published.crc32c != file.crc32c:
-        raise StorageRefused(
-            f"The object {name} does not have the checksum of the file that was written.",
-            next_step="Do not use the object. Run again, which replaces it.",
-        )
+        cause = f"The object {name} does not have the checksum of the file that was written."
+        raise StorageRefused(cause, next_step="Do not use the object. Run again, which replaces it.")
 
 
 def _metadata(run: Run, job: bridge_yaml.Export, file: ExportFile) -> dict[str, str]:

@@ -32,14 +32,11 @@ class RequestedRange(msgspec.Struct, frozen=True):
     begin: bridge_yaml.Position | None = None
     "Load again from here and leave the cursor alone. None: continue from the cursor."
     end: bridge_yaml.Position | None = None
-    "Read no further than this."
     most_windows: int | None = None
-    "Read no more windows than this in one call."
+    "In one call."
 
 
 class _CursorQuery(msgspec.Struct, frozen=True):
-    """A query, the column of its cursor, and where the first window of all begins."""
-
     query: LookerQuery
     column: CursorColumn
     start: CursorPosition
@@ -117,9 +114,8 @@ class IncrementalLoad(Loader):
         if start is None:
             raise CursorUnfit(f"load.incremental.start does not have the type of the cursor {column.field}.")
         if positions.is_shorter(length, column.grain):
-            raise CursorUnfit(
-                f"The window of {length.amount} {length.unit} is shorter than the {column.grain}s of the cursor."
-            )
+            window = f"The window of {length.amount} {length.unit}"
+            raise CursorUnfit(f"{window} is shorter than the {column.grain}s of the cursor.")
         return start
 
     def _reached(
@@ -149,9 +145,7 @@ class IncrementalLoad(Loader):
         if self._job.target.repeatable:
             run.warn(f"The load begins again from its start: {why}.")
             return
-        next_step = (
-            "Restore the earlier bridge.yaml, or create a job with another name that starts where these rows end."
-        )
+        next_step = "Restore the earlier bridge.yaml, or make a new job that starts where these rows end."
         reached = f"This load has reached {previous.value}, and {why}"
         raise CursorUnfit(f"{reached}: an append cannot continue from there.", next_step=next_step)
 
@@ -225,11 +219,9 @@ class IncrementalLoad(Loader):
         query, column, job = reading.query, reading.column, self._job
         fields = query.fields or []
         is_added = column.field not in fields
-        windowed = msgspec.structs.replace(
-            query,
-            fields=[*fields, column.field] if is_added else fields,
-            filters={**(query.filters or {}), column.field: window.filter()},
-        )
+        filters = {**(query.filters or {}), column.field: window.filter()}
+        selected = [*fields, column.field] if is_added else fields
+        windowed = msgspec.structs.replace(query, fields=selected, filters=filters)
         watched = Watched(column.header, window.expect, is_left_out=is_added)
         contract = Contract(job.target.columns or None, job.target.delimiter, watched)
         path = paths.staged(job.name, run.receipt.run)
@@ -243,7 +235,6 @@ class IncrementalLoad(Loader):
         window: Window,
         end: CursorPosition,
     ) -> LastLanding:
-        """Return what the cursor stores once the window has landed."""
         # Landing sets the time. A window without rows leaves the earlier one.
         landed = msgspec.structs.replace(landed, landed_at=previous.landed_at if previous else "", column=column)
         if self._requested.begin is None:

@@ -15,8 +15,6 @@ FOR_LANDING_S = 30.0
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A staged file for Pigment."""
-
     staged: Staged
     landed: LastLanding
     "What the job's cursor stores once the file has landed."
@@ -30,11 +28,7 @@ class Loader(Protocol):
     """A load: which rows of its source a job sends to Pigment."""
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch | None:
-        """Read, check and stage the next batch. Return None if there is nothing to send.
-
-        Args:
-            preview: nothing will land, and the run has no lease.
-        """
+        """Stage the next batch, checked; None if there is nothing to send. A preview lands nothing and has no lease."""
 
     def progress(self) -> Progress | None:
         """Return how far a load of several batches has come."""

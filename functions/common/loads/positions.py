@@ -40,9 +40,8 @@ class CursorPosition(Protocol):
         """Return the Looker filter for all values from this position up to, but not including, `end`."""
 
     def bounds(self, end: Self, values: Sequence[str]) -> bool:
-        """Tell if all values, as Looker writes them, lie from this position up to, but not including, `end`.
-
-        Raises ValueError or ArithmeticError if a value is of another kind.
+        """Tell if all values, as Looker writes them, lie from here up to, but not including, `end`. Raises ValueError
+        or ArithmeticError for a value of another kind.
         """
 
     def advance(self, step: Step, times: int) -> Self:
@@ -62,8 +61,6 @@ class CursorPosition(Protocol):
 
 
 class Number(msgspec.Struct, frozen=True):
-    """A position along a cursor of numbers."""
-
     value: int
 
     def __str__(self) -> str:
@@ -156,10 +153,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def position(value: bridge_yaml.Position, column: CursorColumn) -> CursorPosition | None:
-    """Return a value of bridge.yaml or of a call as a position; None if it is of another kind than the cursor's values.
-
-    Raises CursorUnfit if the column's time zone is unknown.
-    """
+    """Return a value of bridge.yaml or of a call as a position; None if it is of another kind than the cursor."""
     if not fits(value, column.grain):
         return None
     if isinstance(value, int):

@@ -20,9 +20,8 @@ def read_all(run: Run, looker: LookerClient, job: bridge_yaml.Pull, path: str) -
 
 
 def resolve(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> LookerQuery | str:
-    """Return a source's query with the job's filters, or the name of the Looker resource to list.
-
-    Raises CannotStream if Looker cannot send all rows of the query, and the errors of `find_query`.
+    """Return a source's query with the job's filters, or the name of the Looker resource to list. Raises CannotStream
+    if Looker cannot send all rows of the query, and the errors of `find_query`.
     """
     if isinstance(source, bridge_yaml.ResourceSource):
         return resources.query_of(source.resource) or source.resource
@@ -52,9 +51,8 @@ def find_query(
 def stage(
     run: Run, looker: LookerClient, source: LookerQuery | str, contract: Contract, path: str, *, accept_cap: bool
 ) -> Staged:
-    """Read all rows and check them while they stream into a file of the bucket.
-
-    Raises TruncatedAtLimit, and the errors of `LookerClient.run` and `staging.stage`.
+    """Read all rows and check them while they stream into a file of the bucket. Raises TruncatedAtLimit, and the errors
+    of `LookerClient.run` and `staging.stage`.
     """
     query = source if isinstance(source, LookerQuery) else None
     if query and (query.total or query.subtotals):

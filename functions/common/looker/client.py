@@ -74,12 +74,7 @@ class LookerClient:
 
     def get(self, path: str, what: str, **parameters: str) -> Any:
         """Return any JSON value of the API."""
-
-        def ask() -> Any:
-            with self._session.send("GET", path, what, params=parameters) as response:
-                return answers.json_of(response, what)
-
-        return retry(ask, self._deadline, self._chance)
+        return self._json("GET", path, what, params=parameters)
 
     def get_as(self, kind: type[T], path: str, what: str, **parameters: str) -> T:
         """Return a JSON value in the shape that the API describes."""
@@ -118,12 +113,9 @@ class LookerClient:
         Raises LookerRefused or LookNotFound if Looker does not accept the query, QueryFailed if the answer is not CSV,
         LookerBusy or LookerLoginRefused.
         """
-        what, options = query.explore, {"params": _ALL_RAW_ROWS, "json": query.body(), "stream": True}
-
-        def ask() -> requests.Response:
-            return self._session.send("POST", "/queries/run/csv", what, **options)
-
-        response = retry(ask, self._deadline, self._chance)
+        what, path, send = query.explore, "/queries/run/csv", self._session.send
+        options = {"params": _ALL_RAW_ROWS, "json": query.body(), "stream": True}
+        response = retry(lambda: send("POST", path, what, **options), self._deadline, self._chance)
         return LookerStream(answers.expect_csv(response, what), self._deadline)
 
     def greatest(self, query: LookerQuery, field: str) -> int | None:
@@ -131,13 +123,8 @@ class LookerClient:
         # Some databases sort nulls first.
         filters = {**(query.filters or {}), field: "NOT NULL"}
         only = {"fields": [field], "sorts": [f"{field} desc"], "limit": "1", "filters": filters}
-        options = {"params": _ONE_RAW_ROW, "json": {**query.body(), **only}}
-
-        def ask() -> Any:
-            with self._session.send("POST", "/queries/run/json", query.explore, **options) as response:
-                return answers.json_of(response, query.explore)
-
-        rows = retry(ask, self._deadline, self._chance)
+        body = {**query.body(), **only}
+        rows = self._json("POST", "/queries/run/json", query.explore, params=_ONE_RAW_ROW, json=body)
         if rows == []:
             return None
         try:
@@ -147,10 +134,15 @@ class LookerClient:
             # Looker puts an error of the database into a 200, as JSON of another shape.
             raise QueryFailed(f"Looker's answer does not contain the greatest {field}.") from None
 
+    def _json(self, method: str, path: str, what: str, **options: Any) -> Any:
+        def ask() -> Any:
+            with self._session.send(method, path, what, **options) as response:
+                return answers.json_of(response, what)
+
+        return retry(ask, self._deadline, self._chance)
+
 
 class LookerStream:
-    """A streamed CSV answer."""
-
     def __init__(self, response: requests.Response, deadline: Deadline) -> None:
         self._response = response
         self._deadline = deadline

@@ -43,9 +43,8 @@ class LookerQuery(msgspec.Struct, frozen=True):
         return int(limit) if limit.isdecimal() else None
 
     def obstacles(self) -> list[str]:
-        """Return why Looker cannot stream all its rows, or would add rows that are not data.
-
-        Source: Looker docs, "Downloading content" and "What are all the row limits".
+        """Return why Looker cannot stream all its rows, or would add rows that are not data (Looker docs, "Downloading
+        content" and "What are all the row limits").
         """
         found = []
         calculations = _table_calculations(self.dynamic_fields)

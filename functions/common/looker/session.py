@@ -1,5 +1,6 @@
 """A login at Looker's API 4.0, renewed before it expires."""
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -44,17 +45,13 @@ class LookerSession:
         self._renew_at_s = 0.0
 
     def close(self) -> None:
-        try:
+        with self._http, contextlib.suppress(requests.RequestException):  # the token expires within the hour
             if self._bearer:
                 self._http.delete(f"{self._api}/logout", auth=self._bearer, timeout=http.CONNECT_TIMEOUT_S).close()
-        except requests.RequestException:
-            pass  # the token expires within the hour
-        self._http.close()
 
     def send(self, method: str, path: str, what: str, **options: Any) -> requests.Response:
-        """Send one request. After a 401, log in again and repeat it once.
-
-        Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or SecretUnreadable.
+        """Send one request; after a 401, log in again and repeat it once. Raises LookNotFound, LookerRefused,
+        LookerBusy, LookerLoginRefused or SecretUnreadable.
         """
         response = self._send(method, path, options)
         if response.status_code == requests.codes.unauthorized:
@@ -107,10 +104,9 @@ class LookerSession:
             credentials = msgspec.json.decode(secret.reveal(), type=Credentials)
         except msgspec.DecodeError:
             self._secrets.forget(self._secret_name)
-            raise SecretUnreadable(
-                f"The secret {self._secret_name} does not contain Looker credentials.",
-                next_step='Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.',
-            ) from None
+            cause = f"The secret {self._secret_name} does not contain Looker credentials."
+            next_step = 'Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.'
+            raise SecretUnreadable(cause, next_step=next_step) from None
         try:
             # In the body, never in the URL: query parameters end up in logs (and are deprecated, API 4.0 `login`).
             timeout = (http.CONNECT_TIMEOUT_S, min(_LONGEST_LOGIN_S, http.patience_s(self._deadline)))

@@ -52,10 +52,7 @@ class PigmentClient:
 
     def get(self, path: str, what: str, **parameters: str) -> Any:
         """Request any JSON object of the API; `what` names it in messages, such as `the views of an application`.
-
-        Raises:
-            PigmentKeyRefused, ImportConfigurationNotFound, PigmentRefused, AnswerNotUnderstood: it is not returned.
-            PigmentBusy: it is not returned now.
+        Raises PigmentKeyRefused, ImportConfigurationNotFound, PigmentRefused, AnswerNotUnderstood or PigmentBusy.
         """
 
         def request() -> Any:
@@ -63,7 +60,7 @@ class PigmentClient:
                 with self.send("GET", path, params=parameters) as response:
                     if not http.accepted(response):
                         raise self.refusal(response, what)
-                    return decode_json(response, what)
+                    return _decode_json(response, what)
             except Unreachable as error:
                 raise error.as_busy() from error
 
@@ -71,7 +68,11 @@ class PigmentClient:
 
     def get_as(self, kind: type[T], path: str, what: str, **parameters: str) -> T:
         """Request an object and convert it to the type that the API describes. Raises as `get` does."""
-        return convert(self.get(path, what, **parameters), kind, what)
+        try:
+            return msgspec.convert(self.get(path, what, **parameters), kind)
+        except msgspec.ValidationError as error:
+            mismatch = f"Pigment's answer about {what} does not match its API description: {error}."
+            raise AnswerNotUnderstood(mismatch) from None
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send one request, without a retry, and return its answer, whatever the status. Raises Unreachable if there is
@@ -96,24 +97,13 @@ class PigmentClient:
         try:
             options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self.deadline)), "allow_redirects": False}
             return self._session.request(method, self._api + path, auth=http.Bearer(key.reveal()), **options)
-        except requests.ConnectTimeout as error:
-            raise Unreachable(http.kind_of(error), was_never_sent=True) from error
         except requests.RequestException as error:
-            raise Unreachable(http.kind_of(error)) from error
+            never_sent = isinstance(error, requests.ConnectTimeout)
+            raise Unreachable(http.kind_of(error), was_never_sent=never_sent) from error
 
 
-def decode_json(response: requests.Response, what: str) -> Any:
-    """Raise AnswerNotUnderstood if the body is not JSON."""
+def _decode_json(response: requests.Response, what: str) -> Any:
     try:
         return response.json()
     except ValueError:
         raise AnswerNotUnderstood(f"Pigment's answer about {what} is not JSON.") from None
-
-
-def convert(value: Any, kind: type[T], what: str) -> T:
-    """Raise AnswerNotUnderstood if the value is not what the API describes."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        mismatch = f"Pigment's answer about {what} does not match its API description: {error}."
-        raise AnswerNotUnderstood(mismatch) from None

@@ -29,8 +29,6 @@ _DELIMITERS = {",": "Comma", ";": "Semicolon"}
 
 
 class ExportRequest(msgspec.Struct, frozen=True):
-    """A request to the export API."""
-
     method: str
     path: str
     what: str
@@ -40,18 +38,16 @@ class ExportRequest(msgspec.Struct, frozen=True):
 
 
 class ExportAnswer:
-    """An export that is being received."""
-
     def __init__(self, response: httpx.Response, deadline: Deadline) -> None:
         self._response = response
         self._deadline = deadline
         self._is_http2 = response.http_version == "HTTP/2"
         self.warnings: list[str] = []
         if not self._is_http2:
-            self.warnings.append(
-                f"Pigment answered over {response.http_version}, where it truncates a failed export without an "
-                "error. Only guards.max_shrink detects a truncation at the end of a record."
+            silent = (
+                f"Pigment answered over {response.http_version}, where it truncates a failed export without an error"
             )
+            self.warnings.append(f"{silent}. Only guards.max_shrink detects a truncation at the end of a record.")
 
     @property
     def proves_its_end(self) -> bool:
@@ -61,10 +57,9 @@ class ExportAnswer:
     def blocks(self) -> Iterator[bytes]:
         """Yield blocks of about a megabyte. Raises StreamCut if the answer ends too early or stops, or OutOfTime."""
         if not self.proves_its_end and "chunked" not in self._response.headers.get("Transfer-Encoding", "").lower():
-            raise StreamCut(
-                "Pigment's answer has no length and no chunks, so a truncated answer could not be detected.",
-                next_step="Connect the function to Pigment without the proxy that removes the answer's framing.",
-            )
+            next_step = "Connect the function to Pigment without the proxy that removes the answer's framing."
+            cause = "Pigment's answer has no length and no chunks, so a truncated answer could not be detected."
+            raise StreamCut(cause, next_step=next_step)
         try:
             # In the pieces that arrive: httpx would build blocks of a fixed size by copying twice.
             yield from http.blocks_of(self._response.iter_bytes(), self._deadline, _LATE)
@@ -87,11 +82,7 @@ def ask(
     headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
     trust = _trust(os.environ.get("SSL_CERT_FILE"), os.environ.get("REQUESTS_CA_BUNDLE"))
     with httpx.Client(http2=True, verify=trust, timeout=timeout, headers=headers) as client:
-
-        def begin() -> httpx.Response:
-            return _begin(client, request, settings, secrets, deadline)
-
-        response = retry(begin, deadline, chance)
+        response = retry(lambda: _begin(client, request, settings, secrets, deadline), deadline, chance)
         with contextlib.closing(response):
             yield ExportAnswer(response, deadline)
 
@@ -114,10 +105,7 @@ def request_for(source: bridge_yaml.ExportSource, date_format: str) -> ExportReq
 
 @functools.cache
 def _trust(_cert_file: str | None, bundle: str | None) -> ssl.SSLContext:
-    """Load the certificate authorities once per process and file, which takes about 40 ms.
-
-    The context of `requests` is not used: httpx would offer HTTP/2 in it, which `requests` does not support.
-    """
+    """Load the authorities once per process and file, which takes about 40 ms; without HTTP/2, for `requests` alone."""
     trust = ssl.create_default_context()
     if bundle:
         trust.load_verify_locations(bundle)

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import msgspec
 import requests
 
-from common.pigment.client import PigmentClient, Unreachable, convert, decode_json
+from common.pigment.client import PigmentClient, Unreachable
 from common.platform import http
-from common.platform.errors import LandingUnconfirmed
+from common.platform.errors import ImportConfigurationNotFound, LandingUnconfirmed
 from common.platform.retry import retry, retry_after_s
 
 _SHORTEST_WAIT_S = 0.1
@@ -41,8 +41,6 @@ class ImportSummary(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ImportReport(msgspec.Struct, frozen=True, rename="camel"):
-    """The numbers of an import."""
-
     summary: ImportSummary | None = None
     impacted_blocks: list[ImpactedBlock] | None = None
 
@@ -122,16 +120,12 @@ def push(pigment: PigmentClient, configuration: str, open_body: Callable[[], Upl
         headers = {"Content-Type": "text/csv"}
         return _start(pigment, "/import/push/csv", configuration, lambda: body.is_sent, data=body, headers=headers)
 
-    return retry(push_once, pigment.deadline, pigment.chance, but_not=_harmful(repeatable=repeatable))
+    return _retry(pigment, repeatable, push_once)
 
 
 def trigger(pigment: PigmentClient, configuration: str, *, repeatable: bool) -> str:
     """Start the import of a configuration that reads its own source. Returns and raises as `push` does."""
-
-    def trigger_once() -> str:
-        return _start(pigment, "/import/trigger", configuration, lambda: True)
-
-    return retry(trigger_once, pigment.deadline, pigment.chance, but_not=_harmful(repeatable=repeatable))
+    return _retry(pigment, repeatable, lambda: _start(pigment, "/import/trigger", configuration, lambda: True))
 
 
 def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
@@ -158,27 +152,18 @@ def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
 
 def _state(pigment: PigmentClient, import_id: str) -> ImportState | None:
     """Return an import's state; None if Pigment does not know it (yet)."""
-    what = f"the import {import_id}"
     # The spelling of this parameter is Pigment's (external API, GET /api/v1/import/{importId}/status).
     parameters = {"includedDetailedReport": "true"}
-
-    def request() -> ImportState | None:
-        try:
-            with pigment.send("GET", f"/import/{import_id}/status", params=parameters) as response:
-                if response.status_code == requests.codes.not_found:
-                    return None
-                if not http.accepted(response):
-                    raise pigment.refusal(response, what)
-                return convert(decode_json(response, what), ImportState, what)
-        except Unreachable as error:
-            raise error.as_busy() from error
-
-    return retry(request, pigment.deadline, pigment.chance)
+    try:
+        return pigment.get_as(ImportState, f"/import/{import_id}/status", f"the import {import_id}", **parameters)
+    except ImportConfigurationNotFound:  # the error of any 404
+        return None
 
 
-def _harmful(*, repeatable: bool) -> type[LandingUnconfirmed]:
-    """Return the error after which a push must not be retried."""
-    return _NoImportId if repeatable else LandingUnconfirmed
+def _retry(pigment: PigmentClient, repeatable: bool, start: Callable[[], str]) -> str:
+    """Retry a start, but not after an error that may mean that Pigment has the file, if a second import does harm."""
+    harmful = _NoImportId if repeatable else LandingUnconfirmed
+    return retry(start, pigment.deadline, pigment.chance, but_not=harmful)
 
 
 def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Callable[[], bool], **options: Any) -> str:

@@ -33,7 +33,6 @@ class PigmentRequest(msgspec.Struct, frozen=True):
     what: str
     "In words: `the view 9b2c…`."
     key_name: str
-    "The secret that holds the key."
 
 
 def error_of(  # noqa: PLR0911  # one return for each kind of refusal

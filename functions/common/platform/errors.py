@@ -234,10 +234,7 @@ class KeysNotUnique(Refused):
 class TooManySkipped(Refused):
     """Pigment skipped more rows than guards.max_skipped allows; the other rows have landed."""
 
-    next_step = (
-        "The receipt's skips list reasons and columns. Add the missing items to their dimension in Pigment or fix the "
-        "values, then run again."
-    )
+    next_step = "The receipt lists reasons and columns. Add the missing items in Pigment or fix the values; run again."
 
 
 class DeliveryNotUsable(Refused):

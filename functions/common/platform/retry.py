@@ -1,7 +1,7 @@
 """The one retry policy: retry temporary errors within the time budget, and never earlier than the vendor asked.
 
-If a wait does not fit into the remaining budget, the error is raised at once. It carries the time after which a new
-attempt makes sense, and becomes a 503 with `Retry-After`.
+If a wait does not fit into the remaining budget, the error is raised immediately. It contains the time after which a
+new attempt makes sense, and becomes a 503 with `Retry-After`.
 """
 
 import email.utils
@@ -26,11 +26,8 @@ def retry(
 ) -> T:
     """Call `act` until it does not raise `Busy`, and return its result.
 
-    Args:
-        but_not: temporary errors after which a second attempt could do harm; they are raised at once.
-
-    Raises:
-        Busy: the last one, when the attempts or the time are used up.
+    The last `Busy` is raised when the attempts or the time are used up, and one of `but_not` immediately, because a
+    second attempt after it could do harm.
     """
     attempt = 1
     while True:

@@ -47,7 +47,6 @@ class LastLanding(msgspec.Struct, frozen=True):
     tick: str | None = None
     "The call that the run answered: a time of Cloud Scheduler, or a delivery."
     configuration: str | None = None
-    "The import configuration through which it landed."
 
 
 def of(staged: Staged, run: str, tick: str | None = None) -> LastLanding:

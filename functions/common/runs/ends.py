@@ -88,11 +88,7 @@ End = Landed | LandedInPart | Published | NothingNew | Previewed | Failed | Stil
 
 
 def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one return for each end
-    """Return the receipt of a run that ended so.
-
-    Args:
-        begun: the run's receipt as it stood before its end.
-    """
+    """Return the receipt of a run from its receipt before the end, and its end."""
     match end:
         case Landed():
             outcome: Outcome = "landed_with_skips" if end.counts.skipped else "landed"

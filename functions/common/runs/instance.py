@@ -50,10 +50,8 @@ class Instance:
             return known
         stored = self.bucket.read_json(paths.CONFIG, object)
         if stored is None:
-            raise StorageRefused(
-                f"The bucket {self.bucket.name} does not contain {paths.CONFIG}.",
-                next_step="Run Terraform, which writes bridge.yaml there.",
-            )
+            cause = f"The bucket {self.bucket.name} does not contain {paths.CONFIG}."
+            raise StorageRefused(cause, next_step="Run Terraform, which writes bridge.yaml there.")
         bridge = bridge_yaml.decode(stored.value)
         self._config = (self.clock.monotonic_s(), bridge)
         return bridge

@@ -40,7 +40,6 @@ class Journal(msgspec.Struct, frozen=True):
     receipt: Receipt
     "The receipt so far: a later run completes it if this run cannot."
     repeatable: bool
-    "Whether the same file may be sent twice."
     max_skipped: int
     expires_at: str = ""
     delivery: str | None = None
@@ -159,10 +158,8 @@ def forget(bucket: Bucket, configuration: str, clock: Clock) -> None:
 def expect_expired(journal: Journal, clock: Clock) -> None:
     """Raise ConfigurationOccupied if the run of this journal still has the lease."""
     if not _has_expired(journal, clock):
-        raise ConfigurationOccupied(
-            f"Run {journal.receipt.run} of {journal.receipt.job} is in progress. "
-            f"Its lease expires at {journal.expires_at} unless the run renews it."
-        )
+        expiry = f"Its lease expires at {journal.expires_at} unless the run renews it."
+        raise ConfigurationOccupied(f"Run {journal.receipt.run} of {journal.receipt.job} is in progress. {expiry}")
 
 
 def _has_expired(journal: Journal, clock: Clock) -> bool:

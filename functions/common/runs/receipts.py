@@ -52,8 +52,6 @@ class Skip(msgspec.Struct, frozen=True):
 
 
 class CursorMove(msgspec.Struct, frozen=True):
-    """The job's cursor before the run and after it."""
-
     before: str | None = None
     after: str | None = None
 
@@ -81,8 +79,6 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
-    """The record of one run."""
-
     run: str
     job: str
     kind: str
@@ -112,7 +108,6 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
         if self.error is not None:
             return class_of(self.error.code).status
         return 202 if self.outcome == "importing" else 200
@@ -133,10 +128,7 @@ def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:
-    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned.
-
-    Raises StorageRefused or StorageBusy if it could not be written.
-    """
+    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned."""
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
     there = bucket.write_json_unless(paths.receipt(receipt.job, receipt.run), stored, lambda earlier: earlier.is_final)
     return receipt if there is stored else there

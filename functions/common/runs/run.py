@@ -23,8 +23,6 @@ _NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "ch
 
 
 class Run:
-    """A run that is in progress."""
-
     def __init__(
         self, instance: Instance, job: str, kind: str, time_zone: str = "UTC", deadline: Deadline | None = None
     ) -> None:
@@ -104,10 +102,7 @@ class Run:
 
 
 def save(bucket: Bucket, receipt: Receipt) -> Receipt:
-    """Write a receipt and log it.
-
-    If the bucket cannot store it, the run has not failed: the receipt is answered all the same, with a warning.
-    """
+    """Write a receipt and log it. If it cannot be stored, the run has not failed: its receipt has a warning."""
     try:
         receipt = receipts.file(bucket, receipt)
     except BridgeError as error:

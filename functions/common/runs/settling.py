@@ -72,10 +72,7 @@ def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
 
 
 def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
-    """Settle a run by a person's decision.
-
-    Raises NoSuchJob if the run is not open, ConfigurationOccupied if it is still in progress.
-    """
+    """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress."""
     path, journal, generation = _open_journal(bucket, run_id)
     leases.expect_expired(journal, clock)
     end: Landed | ToBeSentAgain
@@ -92,7 +89,7 @@ def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["
 
 
 def finish(bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Receipt) -> None:
-    """Do what follows from a final end, after its receipt: move the cursor, close the delivery, delete files in `tmp/`.
+    """Move the cursor, close the delivery and delete the run's files in `tmp/`, as its final end requires.
 
     Repeated, it does what is left to do.
     """
@@ -159,7 +156,6 @@ def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -
 
 
 def _cause(earlier: Receipt) -> str:
-    """Return why it is not known whether a run's file has landed."""
     if earlier.error is not None and issubclass(class_of(earlier.error.code), LandingUnknown | LandingUnconfirmed):
         return earlier.error.message
     return "The run was interrupted while it sent its file."
@@ -179,10 +175,8 @@ def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Journal, int]:
         if stored is None or stored.value.receipt.run != run_id:
             continue
         if stored.value.receipt.kind == "export":
-            raise NoSuchJob(
-                f"Run {run_id} is an export, whose object shows how it ended.",
-                next_step=f"Run `bridge export {stored.value.receipt.job}`: that run settles this one.",
-            )
+            next_step = f"Run `bridge export {stored.value.receipt.job}`: that run settles this one."
+            raise NoSuchJob(f"Run {run_id} is an export, whose object shows how it ended.", next_step=next_step)
         return path, stored.value, stored.generation
     raise NoSuchJob(f"Run {run_id} is not open.", next_step="`bridge runs` shows which runs are open.")
 

@@ -44,8 +44,6 @@ class Stored(msgspec.Struct, Generic[T], frozen=True):
 
 
 class ListedObject(msgspec.Struct, frozen=True):
-    """An object in a listing."""
-
     name: str
     size_bytes: int
     metadata: dict[str, str]
@@ -124,11 +122,9 @@ class Bucket:
 
     def _own_generation(self, path: str, content: bytes) -> int:
         blob = self._bucket.blob(path)
-        try:
+        with contextlib.suppress(google_errors.NotFound):
             if blob.download_as_bytes(**_CALL_OPTIONS) == content:
                 return int(blob.generation)
-        except google_errors.NotFound:
-            pass
         raise Stale(path)
 
     def delete(self, path: str, *, generation: int | None = None) -> None:
@@ -175,10 +171,7 @@ class Bucket:
         return True
 
     def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
-        """Copy an object to a new name, with additional metadata, and return False if it does not exist.
-
-        An existing copy is not changed.
-        """
+        """Copy an object to a new name, with more metadata, unless there is a copy; return False if it is missing."""
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:

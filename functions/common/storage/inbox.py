@@ -35,8 +35,6 @@ _ARRIVAL = "%Y%m%dT%H%M%S%f"
 
 
 class DeliveryMark(msgspec.Struct, frozen=True):
-    """The name of a delivery, and when it got it."""
-
     name: str
     received_at: str
     by_id: bool
@@ -44,8 +42,6 @@ class DeliveryMark(msgspec.Struct, frozen=True):
 
 
 class WaitingDelivery(msgspec.Struct, frozen=True):
-    """A delivery in the inbox."""
-
     relay: str
     name: str
     "Without the folder: `<time>-<identity>`."
@@ -64,7 +60,6 @@ class IncomingRows(Protocol):
 
     def blocks(self) -> Iterator[bytes]:
         """Yield CSV; raise an error if it is not complete."""
-        ...
 
 
 def put(bucket: Bucket, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:

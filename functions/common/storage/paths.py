@@ -20,10 +20,7 @@ def receipt(job: str, run: str) -> str:
 
 
 def lease(key: str) -> str:
-    """
-    Args:
-        key: an import configuration, or `export-JOB`.
-    """
+    """The lease on an import configuration, or on `export-JOB`."""
     return f"{LEASES}{key}.json"
 
 
@@ -56,11 +53,7 @@ def export(path: str) -> str:
 
 
 def deliveries(place: str, relay: str = "") -> str:
-    """The folder of a relay's deliveries, or of all deliveries.
-
-    Args:
-        place: `inbox`, `delivered` or `dead`.
-    """
+    """The folder of a relay's deliveries, or of all, in the place `inbox`, `delivered` or `dead`."""
     return f"{place}/{relay}/" if relay else f"{place}/"
 
 
@@ -74,11 +67,7 @@ def seen(relay: str, identity: str) -> str:
 
 
 def filled(template: str, moment: datetime, run: str) -> str:
-    """Fill the placeholders of a name such as `flights/flights-{date}.csv`.
-
-    Args:
-        moment: the run's start, in the time zone that decides the date.
-    """
+    """Fill the placeholders of a name such as `flights/flights-{date}.csv`; the moment's time zone decides the date."""
     values = {"{date}": f"{moment:%Y-%m-%d}", "{time}": f"{moment:%H%M%S}", "{run}": run}
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)

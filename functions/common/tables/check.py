@@ -43,8 +43,6 @@ _NOT_CSV = re.compile(rb'(?i)\s*(?:<(?:!doctype|html|\?xml)|\[\s*\{|\{\s*")')
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """The writer of a file, and its format."""
-
     writer: str
     delimiter: str = ","
     puts_errors_into_files: bool = False
@@ -54,8 +52,6 @@ LOOKER = Origin("Looker", puts_errors_into_files=True)
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """A complete file that was checked."""
-
     header: list[str]
     "As it is sent on."
     rows: int
@@ -108,8 +104,7 @@ class Checker:
 
         Raises:
             QueryFailed, AnswerNotUnderstood: a record is an error text, or the answer is not CSV.
-            RowsMalformed: a record with another number of fields, a stray quote, a lone CR, a NUL, or bytes that are
-                not UTF-8.
+            RowsMalformed: another number of fields, a stray quote, a lone CR, a NUL, or bytes that are not UTF-8.
             ColumnsChanged: the header does not match the contract.
         """
         self._expect_text(block)

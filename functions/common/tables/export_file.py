@@ -54,7 +54,6 @@ class IncomingExport(Protocol):
     @property
     def proves_its_end(self) -> bool:
         """Whether a truncation would be noticed."""
-        ...
 
     def blocks(self) -> Iterator[bytes]: ...
 
@@ -162,8 +161,6 @@ def _expect_written(bucket: Bucket, path: str, written: DigestingWriter) -> None
 
 
 class _Incoming:
-    """The records of an export, checked while they arrive."""
-
     def __init__(
         self, answer: IncomingExport, source: bridge_yaml.ExportSource, progress: ProgressCallback, *, with_mark: bool
     ) -> None:

@@ -52,8 +52,6 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 
 
 class _Form(msgspec.Struct, frozen=True, eq=False):
-    """One form in which values are written."""
-
     pattern: str
     "Valid for both Python's `re` and Arrow's RE2."
     type: Any
@@ -201,9 +199,8 @@ class _Column:
 
 
 def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes, *, metadata: Mapping[str, str] | None = None) -> int:
-    """Write a CSV file with its header as Parquet, and return the number of rows.
-
-    The metadata is added to that of the Parquet file. Raises Internal if it is not the file whose types were found.
+    """Write a CSV file with its header as Parquet, and return the number of rows. Raises Internal if it is another file
+    than the one whose types were found.
     """
     schema = types.schema().with_metadata(metadata)
     sink = _ArrowFile(to)

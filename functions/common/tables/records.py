@@ -40,10 +40,8 @@ def _chunks(blocks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
 
 
 def end_of_complete_records(pending: bytes, known: int = 0) -> int:
-    """Return the position after the last line feed outside quotes: before it, the number of quotes is even.
-
-    Args:
-        known: how many bytes at the beginning are known to contain no such line feed.
+    """Return the position after the last line feed outside quotes: before it, the number of quotes is even. The first
+    `known` bytes are known to contain no such line feed.
     """
     end = pending.rfind(b"\n", known) + 1
     if b'"' not in pending:

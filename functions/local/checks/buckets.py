@@ -76,7 +76,7 @@ _TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")
 
 
 def _normalize(value: object) -> object:
-    """Undo what Terraform changes in the copy: it writes keys as text, and a date as its first moment."""
+    """Undo the changes that Terraform makes in the copy: it writes keys as text, and a date as its first moment."""
     match value:
         case dict():
             return {str(key): _normalize(one) for key, one in value.items()}

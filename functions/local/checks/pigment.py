@@ -74,7 +74,7 @@ def _try_key(
 
 
 def _requires_key(settings: bridge_yaml.PigmentSettings, unknown_path: str) -> bool:
-    """Return whether the server answers 401 without a key. If it does not, its 404 tells nothing about the key."""
+    """Return whether the server answers 401 without a key. If it does not, its 404 says nothing about the key."""
     with http.open_session() as session:
         try:
             answer = session.get(

@@ -23,7 +23,7 @@ def list_deliveries(
 ) -> None:
     """List the webhook deliveries that are waiting or dead, oldest first, with their age and the reason.
 
-    A waiting delivery is stored and has not landed yet. A dead one was refused for good; `bridge deliveries replay`
+    A waiting delivery is stored and has not landed yet. A dead one was refused permanently; `bridge deliveries replay`
     lands it once the cause is fixed.
     """
     if context.invoked_subcommand:

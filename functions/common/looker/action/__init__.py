@@ -6,19 +6,8 @@ handle the third, `succeeded` and `failed` are its answers.
 Source: looker-open-source/actions, docs/action_api.md; for the shapes of the answers, src/hub/*.ts.
 """
 
-from common.looker.action.destinations import ActionCall, form, listing, parse_path
+from common.looker.action.destinations import form, listing, parse_path
 from common.looker.action.download import fetch
-from common.looker.action.execution import ActionOutcome, Execution, failed, read, succeeded
+from common.looker.action.execution import ActionOutcome, failed, read, succeeded
 
-__all__ = [
-    "ActionCall",
-    "ActionOutcome",
-    "Execution",
-    "failed",
-    "fetch",
-    "form",
-    "listing",
-    "parse_path",
-    "read",
-    "succeeded",
-]
+__all__ = ["ActionOutcome", "failed", "fetch", "form", "listing", "parse_path", "read", "succeeded"]

@@ -59,8 +59,6 @@ class FormOption(msgspec.Struct, frozen=True):
 
 
 class ActionFormField(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One input of the form."""
-
     name: str
     label: str
     description: str
@@ -85,11 +83,7 @@ def parse_path(path: str) -> ActionCall | None:
 
 
 def listing(bridge: bridge_yaml.Bridge, base_url: str) -> ActionListing:
-    """Return every relay as a destination.
-
-    Args:
-        base_url: the address of this list; the addresses in it must be absolute.
-    """
+    """Return every relay as a destination. The addresses in the list are absolute, from its own address on."""
     return ActionListing("Pigment", [_integration(relay, bridge, base_url) for relay in bridge.relays.values()])
 
 

@@ -1,4 +1,4 @@
-"""An action's rows, downloaded from the address that Looker made for them: good for one use within 3,600 seconds.
+"""An action's rows, downloaded from the address that Looker created for them, for one use within 3,600 seconds.
 
 The address is `<the instance's own host>/downloads/<40 characters>` (Looker docs, "Sharing data through an action hub",
 requests to the instance). It must have the host that bridge.yaml gives for Looker, so that a caller with the token
@@ -25,8 +25,6 @@ _SUBJECT = "the rows at the download address"
 
 
 class Download:
-    """A streamed download that is checked as it comes."""
-
     def __init__(self, stream: LookerStream) -> None:
         self._stream = stream
         self.warnings = stream.warnings
@@ -43,22 +41,14 @@ class Download:
 def fetch(
     url: str, looker: bridge_yaml.LookerSettings, deadline: Deadline, chance: random.Random
 ) -> Iterator[Download]:
-    """Begin a download.
-
-    Raises:
-        DeliveryNotUsable: the address is not Looker's.
-        LookerRefused: the address was used before, or has expired.
-        QueryFailed: the answer is not CSV.
-        LookerBusy: Looker cannot answer now.
+    """Begin a download. Raises DeliveryNotUsable if the address is not Looker's, LookerRefused if it was used before or
+    has expired, QueryFailed if the answer is not CSV, LookerBusy if Looker cannot answer now.
     """
     _expect_looker_address(url, looker)
     with http.open_session() as session:
-
-        def ask() -> requests.Response:
-            return _ask(session, url, deadline)
-
         # If a lost answer has used up the address, the next request is refused.
-        with LookerStream(retry(ask, deadline, chance), deadline) as stream:
+        response = retry(lambda: _ask(session, url, deadline), deadline, chance)
+        with LookerStream(response, deadline) as stream:
             yield Download(stream)
 
 
@@ -72,10 +62,11 @@ def _expect_looker_address(url: str, looker: bridge_yaml.LookerSettings) -> None
     # The API of older instances has a host of its own: acme.api.us-west.looker.com.
     hosts = {own.hostname, (own.hostname or "").replace(".api.", ".", 1)}
     if not host or host not in hosts:
-        raise DeliveryNotUsable(
-            f"The download address is on {host or 'no host'}; bridge.yaml has Looker on {own.hostname or 'no host'}.",
-            next_step="If that is your Looker, set looker.url in bridge.yaml to the address that people open it by.",
+        next_step = "If that is your Looker, set looker.url in bridge.yaml to the address at which people open it."
+        cause = (
+            f"The download address is on {host or 'no host'}; bridge.yaml has Looker on {own.hostname or 'no host'}."
         )
+        raise DeliveryNotUsable(cause, next_step=next_step)
     # bridge.yaml accepts http only for an address of this machine.
     if given.scheme not in ("https", own.scheme) or given.username is not None:
         raise DeliveryNotUsable("The download address is not https, or contains a user name.")
@@ -94,10 +85,8 @@ def _ask(session: requests.Session, url: str, deadline: Deadline) -> requests.Re
         refusal = answers.refusal(response, _SUBJECT, deadline, is_quoted=False)
     if isinstance(refusal, LookerBusy):
         raise refusal
-    raise LookerRefused(
-        f"Looker's download address answered {response.status_code}. It is good for one use within an hour.",
-        next_step="Send it again in Looker: each time it makes a new address.",
-    )
+    cause = f"Looker's download address answered {response.status_code}. It can be used once, within an hour."
+    raise LookerRefused(cause, next_step="Send it again in Looker, which creates a new address each time.")
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

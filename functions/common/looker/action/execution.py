@@ -11,8 +11,6 @@ _EXPECTED_BODY = "Send a JSON object with scheduled_plan and form_params, as Loo
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """One execution of an action."""
-
     relay: str
     "The relay chosen in the form; empty if the request has no form."
     download_url: str

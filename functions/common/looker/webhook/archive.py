@@ -47,10 +47,9 @@ def only_csv(blocks: Iterable[bytes]) -> Iterator[bytes]:
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     if len(members) != 1:
-        raise DeliveryNotUsable(
-            f"The delivery is a zip of {len(members)} files: one for each tile of a dashboard.",
-            next_step="In Looker, save the tile as a Look, and schedule that Look to the webhook, as CSV.",
-        )
+        next_step = "In Looker, save the tile as a Look, and schedule that Look to the webhook, as CSV."
+        cause = f"The delivery is a zip of {len(members)} files: one for each tile of a dashboard."
+        raise DeliveryNotUsable(cause, next_step=next_step)
     (member,) = members
     if not member.filename.lower().endswith(".csv"):
         raise DeliveryNotUsable("The only file in the zip is not a CSV.")

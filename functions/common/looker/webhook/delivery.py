@@ -43,8 +43,6 @@ _OTHER_FORMATS = {
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """The rows of one webhook call."""
-
     plan_id: str | None
     plan_title: str | None
     kind: DeliveryKind | None
@@ -127,10 +125,7 @@ def _format_of(attachment: WebhookAttachment) -> tuple[DeliveryFormat, bool]:
 
 
 def _digest(plan: str, blocks: Iterator[bytes]) -> str:
-    """Return the digest of plan and rows, and check the first rows as staging will check all of them.
-
-    Raises QueryFailed, RowsMalformed or StreamCut if they are not CSV.
-    """
+    """Return the digest of plan and rows, and check the first rows as staging will check all of them."""
     digest = hashlib.sha256(plan.encode() + b"\0")
     checker = Checker(Contract())
     checked_bytes = skipped_bytes = 0

@@ -5,7 +5,7 @@ versions leave out `type`, and ids are numbers or text. So every small field is 
 """
 
 import codecs
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -18,18 +18,10 @@ EXPECTED_BODY = "Send a JSON object with scheduled_plan and attachment, as Looke
 _LONGEST_FIELD_BYTES = 4096
 
 # "LookMLDashboard" is not among the types, but seen in practice.
-_KINDS: dict[str, DeliveryKind] = {
-    "look": "look",
-    "dashboard": "dashboard",
-    "lookmldashboard": "dashboard",
-    "query": "query",
-    "cell": "cell",
-}
+_KINDS: dict[str, DeliveryKind] = {**{kind: kind for kind in get_args(DeliveryKind)}, "lookmldashboard": "dashboard"}
 
 
 class ScheduledPlan(msgspec.Struct, frozen=True):
-    """The schedule of a delivery."""
-
     scheduled_plan_id: msgspec.Raw = msgspec.Raw()
     title: msgspec.Raw = msgspec.Raw()
     type: msgspec.Raw = msgspec.Raw()

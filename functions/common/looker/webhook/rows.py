@@ -116,10 +116,9 @@ def _rows(texts: Iterator[str]) -> Iterator[tuple[NamedValue, ...]]:
     if reader.begins_with(_ERROR_OBJECT):
         _refuse_error_text(["looker_error"], 1)
     if opening == "{":
-        raise DeliveryNotUsable(
-            "The delivery is one JSON object, as in json_detail, not a list of rows.",
-            next_step="In Looker, edit the schedule: choose CSV or plain JSON as its format.",
-        )
+        next_step = "In Looker, edit the schedule: choose CSV or plain JSON as its format."
+        cause = "The delivery is one JSON object, as in json_detail, not a list of rows."
+        raise DeliveryNotUsable(cause, next_step=next_step)
     if opening != "[":
         raise DeliveryNotUsable("The delivery is not a list of JSON rows.")
     reader.skip()

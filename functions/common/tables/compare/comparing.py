@@ -86,11 +86,9 @@ def compare(
 
 def _expect_columns(key: Sequence[str], header: Sequence[str]) -> None:
     if not _has(header, key):
-        raise ColumnsChanged(
-            f"load.changes.key is {', '.join(key)}, but the header does not contain each of them exactly once: "
-            f"{', '.join(header)}.",
-            next_step="Write load.changes.key with the column names of Looker's header, then run again.",
-        )
+        next_step = "Write load.changes.key with the column names of Looker's header, then run again."
+        cause = f"load.changes.key is {', '.join(key)}, but the header does not contain each of them exactly once"
+        raise ColumnsChanged(f"{cause}: {', '.join(header)}.", next_step=next_step)
 
 
 def _has(header: Sequence[str], key: Sequence[str]) -> bool:

@@ -14,10 +14,7 @@ from common.tables.staging import ProgressCallback, Staged, StagingWriter
 def write_delta(
     bucket: Bucket, after: str, comparison: FileComparison, to: str, delimiter: str, progress: ProgressCallback
 ) -> Staged:
-    """Write the new and changed rows of the compared file, `after`, to a file of their own.
-
-    Raises StorageRefused or StorageBusy if a file was not read or not written.
-    """
+    """Write the new and changed rows of the compared file, `after`, to a file of their own."""
     file = CheckedCsv(bucket, after, delimiter)
     with bucket.writing(to) as delta:
         staging = StagingWriter(delta)

@@ -35,7 +35,6 @@ class Diff(msgspec.Struct, frozen=True):
     """Examples of the differences. It is part of a preview's answer, and is never stored or logged."""
 
     key: list[str]
-    "The columns that identify rows."
     header: list[str] = []
     changed_rows: list[ChangedRow] = []
     new_rows: list[list[str]] = []
@@ -48,7 +47,6 @@ class RowSamples(msgspec.Struct):
     """The places of the first rows of each kind of change."""
 
     most: int
-    "The number of rows of each kind."
     pairs: dict[str, list[RowPlaces]] = {}
 
     def add(self, change: str, pairs: Iterable[RowPlaces]) -> None:

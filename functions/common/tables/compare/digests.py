@@ -58,11 +58,7 @@ class FileLayout(msgspec.Struct, frozen=True):
 
 
 class Digests:
-    """The digests of one share of the keys.
-
-    Args:
-        share, of_shares: the number of the share; the first also has the empty keys.
-    """
+    """The digests of one share of the keys; the first share, 0, also has the empty keys."""
 
     def __init__(self, share: int, of_shares: int) -> None:
         self._bounds = _bounds(share, of_shares, 0, _MOST)
@@ -78,10 +74,7 @@ class Digests:
         self._database.close()
 
     def add(self, records: bytes, layout: FileLayout, place: int, *, is_new: bool) -> int:
-        """Add complete records, which begin at a place of their file, and return their number.
-
-        Raises ArrowInvalid if they are not CSV with this layout.
-        """
+        """Add complete records, and return their number. Raises ArrowInvalid if they are not CSV with this layout."""
         cells = read_records(records, [pa.string()] * layout.width, layout.delimiter)
         places = pa.arange(place, place + len(cells)).cast(pa.uint32())
         self._database.register("records", cells.append_column("place", places))
@@ -138,12 +131,11 @@ class Matches:
 
     def samples(self, change: RowChange, most: int) -> list[tuple[int, int]]:
         """Return the first rows of one kind of change: their place before and now, or -1."""
-        found = self._database.execute(
+        question = (
             "SELECT coalesce(place_before, -1), coalesce(place, -1) FROM matched WHERE change = ? "
-            "ORDER BY coalesce(place, place_before) LIMIT ?",
-            [change, most],
+            "ORDER BY coalesce(place, place_before) LIMIT ?"
         )
-        return found.fetchall()
+        return self._database.execute(question, [change, most]).fetchall()
 
 
 def _bounds(part: int, parts: int, first: int, end: int) -> tuple[int, int]:

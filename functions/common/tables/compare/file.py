@@ -67,9 +67,9 @@ class CheckedCsv:
         return next(csv.reader(io.StringIO(record.decode(), newline=""), delimiter=self.delimiter), None) or [""]
 
     def refusal(self) -> StorageRefused:
+        next_step = "Delete the job's object under cursors/ and run again: every row then counts as new."
         return StorageRefused(
-            f"The file {self.path} in the bucket is not the one that was checked.",
-            next_step="Delete the job's object under cursors/ and run again: every row then counts as new.",
+            f"The file {self.path} in the bucket is not the one that was checked.", next_step=next_step
         )
 
     def _records(self) -> Iterator[bytes]:

@@ -16,8 +16,6 @@ _ROWS_AT_ONCE = 12_000_000
 
 
 class MatchedRows(msgspec.Struct):
-    """The changes found so far."""
-
     is_sent: bytearray
     "One byte for each row of the new file."
     samples: RowSamples
