@@ -57,7 +57,7 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
 
 
 def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
-    """Land the waiting deliveries of the relay that caused this call; of all relays if the hint is none of them."""
+    """Land the waiting deliveries: for the configuration of the hinted relay, or all without a valid hint."""
     deadline = instance.deadline()
     counts = DeliveryCounts()
     for relays in _by_configuration(bridge, hint):

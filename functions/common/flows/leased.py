@@ -68,7 +68,7 @@ def _conclude_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
 
 
 def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
-    """Write the receipt, do what follows from the end, and release the lease. After a kill, the next run does it."""
+    """Write the receipt, do what follows from the end, and release the lease. After a kill, the next run continues."""
     receipt = run.end(end)
     journal = msgspec.structs.replace(lease.journal, receipt=receipt)
 
@@ -87,7 +87,7 @@ def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
 
 
 def _release(lease: Lease, release: Callable[[], None]) -> None:
-    """Release a lease. If that fails, leave it open, so that the next run finishes this one; or it expires."""
+    """Release a lease. If that fails, leave it open for the next run to finish this one; if that fails, it expires."""
     try:
         release()
     except Exception as error:  # noqa: BLE001  # the run has its receipt

@@ -72,10 +72,10 @@ def relay_named(bridge: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyRelay:
 
 
 def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
-    """Store a delivery, whose id Looker gave as `event` if it did, and return the message for Looker.
+    """Store a delivery and return the message for Looker; `event` is Looker's id of the delivery, if it sent one.
 
-    Raises DeliveryNotUsable, MalformedRequest or another error of the content if the delivery contains no rows that can
-    be landed, StorageBusy or StorageRefused if it is not stored.
+    Raises DeliveryNotUsable, MalformedRequest or another error if the delivery contains no rows that can be landed,
+    StorageBusy or StorageRefused if it is not stored.
     """
     identity = _identity(relay, body, event)
     is_new = inbox.put(instance.bucket, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
@@ -83,8 +83,8 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
-    """Fetch and store the rows of an action, and return the message for Looker. Raises as `receive` does, NoSuchJob, or
-    LookerRefused, LookerBusy, StreamCut and the like if the rows cannot be fetched.
+    """Fetch and store the rows of an action, and return the message for Looker. Raises what `receive` and
+    `action.fetch` raise, and NoSuchJob.
     """
     execution = action.read(body)
     relay = relay_named(bridge, execution.relay or relay_name)

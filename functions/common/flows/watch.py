@@ -107,7 +107,9 @@ def _log_failure(error: BridgeError, **fields: str) -> None:
 
 
 def _in_force(bucket: Bucket, jobs: list[WatchedJob], now: datetime) -> dict[str, Schedule]:
-    """Return each job's schedule, and store in the bucket since when it applies: a new or changed one, from now on."""
+    """Return each job's schedule; a new or changed one applies from now on. The bucket stores since when a schedule
+    applies, because receipts do not show it.
+    """
     stored = bucket.read_json(paths.SCHEDULES, dict[str, Schedule])
     before = stored.value if stored else {}
     schedules = {job.name: _schedule_of(job, before.get(job.name), now) for job in jobs}

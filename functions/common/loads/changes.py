@@ -73,11 +73,10 @@ class ChangesLoad(Loader):
         if self._job.target.repeatable:
             run.warn(f"{obstacle}. Every row is sent, because there is no file to compare with.")
             return None
-        raise StorageRefused(
-            f"{obstacle}. Without it, nothing shows which rows the append already has.",
-            next_step="Restore the file (the bucket keeps older versions of its objects), or empty the list in Pigment "
-            "and give the job a new name.",
+        next_step = (
+            "Restore an older version of the file in the bucket, or empty the list in Pigment and rename the job."
         )
+        raise StorageRefused(f"{obstacle}, so the rows that the append has are not known.", next_step=next_step)
 
     def _obstacle(self, bucket: Bucket, previous: LastLanding) -> str | None:
         """Return why the last landing cannot be compared with, if it cannot."""

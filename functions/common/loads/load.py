@@ -28,7 +28,7 @@ class Loader(Protocol):
     """A load: which rows of its source a job sends to Pigment."""
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch | None:
-        """Stage the next batch, checked; None if there is nothing to send. A preview lands nothing and has no lease."""
+        """Read, check and stage the next batch; None if there is nothing to send. A preview has no lease."""
 
     def progress(self) -> Progress | None:
         """Return how far a load of several batches has come."""

@@ -153,7 +153,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def position(value: bridge_yaml.Position, column: CursorColumn) -> CursorPosition | None:
-    """Return a value of bridge.yaml or of a call as a position; None if it is of another kind than the cursor."""
+    """Return a value as a position; None if its kind is not the cursor's. Raises CursorUnfit for an unknown zone."""
     if not fits(value, column.grain):
         return None
     if isinstance(value, int):

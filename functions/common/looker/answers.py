@@ -39,7 +39,7 @@ def unreachable(error: requests.RequestException) -> LookerBusy:
 
 
 def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True) -> BridgeError:
-    """Return the error for an answer to a request for `what` that is not a 2xx, with Looker's explanation if wanted."""
+    """Return the error for an answer that is not a 2xx. Its message names `what` was requested and may quote Looker."""
     status = response.status_code
     # Read whole: after `words_of` has read a stream, it cannot be read again.
     faults = _faults_in(response) if is_quoted and status == requests.codes.unprocessable_entity else ""

@@ -105,7 +105,9 @@ def request_for(source: bridge_yaml.ExportSource, date_format: str) -> ExportReq
 
 @functools.cache
 def _trust(_cert_file: str | None, bundle: str | None) -> ssl.SSLContext:
-    """Load the authorities once per process and file, which takes about 40 ms; without HTTP/2, for `requests` alone."""
+    """Load the certificate authorities once per process and file, which takes about 40 ms. The context of `requests` is
+    not used: httpx would offer HTTP/2 in it, which `requests` does not support.
+    """
     trust = ssl.create_default_context()
     if bundle:
         trust.load_verify_locations(bundle)

@@ -161,7 +161,7 @@ def _state(pigment: PigmentClient, import_id: str) -> ImportState | None:
 
 
 def _retry(pigment: PigmentClient, repeatable: bool, start: Callable[[], str]) -> str:
-    """Retry a start, but not after an error that may mean that Pigment has the file, if a second import does harm."""
+    """Retry a start. After an error that leaves open whether Pigment has the file, retry only if it is repeatable."""
     harmful = _NoImportId if repeatable else LandingUnconfirmed
     return retry(start, pigment.deadline, pigment.chance, but_not=harmful)
 

@@ -31,7 +31,6 @@ _OLD_KEY = (
 class PigmentRequest(msgspec.Struct, frozen=True):
     purpose: Literal["import", "export"]
     what: str
-    "In words: `the view 9b2c…`."
     key_name: str
 
 

@@ -197,7 +197,7 @@ class TooFewRows(Refused):
 class Shrunk(Refused):
     """Far fewer rows than the last run landed or published; nothing was sent or published."""
 
-    next_step = "Open the Look or view. If so few rows are right, raise guards.max_shrink once. If not, fix the source."
+    next_step = "Open the Look or view. If that is right, raise guards.max_shrink for one run. If not, fix the source."
 
 
 class ColumnsChanged(Refused):
@@ -219,9 +219,8 @@ class WindowIgnored(Refused):
     """Looker returned rows outside the requested window; nothing was sent."""
 
     next_step = (
-        "Run the Look in Looker with a filter on the cursor. If Looker ignores the filter there too, set "
-        "load.incremental.cursor to another field. If dates are hours off, set source.query_timezone to the zone in "
-        "which they are shown."
+        "Run the Look in Looker with a filter on the cursor. If Looker ignores it too, set load.incremental.cursor to "
+        "another field. If dates are hours off, set source.query_timezone to the zone in which they are shown."
     )
 
 

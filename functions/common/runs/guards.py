@@ -4,7 +4,7 @@ from common.platform.errors import Shrunk, TooFewRows, TooManySkipped, Truncated
 
 
 def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
-    """Raise TooFewRows if needed: an empty file would empty a list that Pigment clears before an import."""
+    """Raise TooFewRows below the minimum: an empty file would empty a list that Pigment clears before an import."""
     if rows < min_rows:
         raise TooFewRows(f"{writer} returned {rows} rows, guards.min_rows requires {min_rows}.")
 

@@ -128,7 +128,7 @@ def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:
-    """Write a receipt and return it; a final receipt that is already stored is not replaced, but returned."""
+    """Write a receipt and return it, or the stored one if it is final. Raises StorageBusy or StorageRefused."""
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
     there = bucket.write_json_unless(paths.receipt(receipt.job, receipt.run), stored, lambda earlier: earlier.is_final)
     return receipt if there is stored else there

@@ -171,7 +171,7 @@ class Bucket:
         return True
 
     def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
-        """Copy an object to a new name, with more metadata, unless there is a copy; return False if it is missing."""
+        """Copy an object to a new name with more metadata, unless there is a copy. Return False if it is missing."""
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:

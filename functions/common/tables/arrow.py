@@ -14,7 +14,7 @@ def read_records(
 ) -> pa.Table:
     """Read complete records as a table whose columns are named by their numbers, because a header may repeat a name.
 
-    The first record is skipped if it is a header; `conversion` are further options of `pyarrow.csv.ConvertOptions`.
+    The first record is skipped if it is a header; `conversion` has further options of `pyarrow.csv.ConvertOptions`.
     Raises ArrowInvalid, whose message quotes the record, if they are not CSV with these columns.
     """
     numbers = [str(place) for place in range(len(types))]

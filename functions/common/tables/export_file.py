@@ -45,7 +45,6 @@ class ExportFile(msgspec.Struct, frozen=True):
     sha256: str
     "Of the object as it is stored; for a compressed file, of the compressed bytes."
     crc32c: str
-    "In the form that Cloud Storage uses."
     checked: Checked
     sample: Sample
 

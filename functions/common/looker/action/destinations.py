@@ -83,7 +83,7 @@ def parse_path(path: str) -> ActionCall | None:
 
 
 def listing(bridge: bridge_yaml.Bridge, base_url: str) -> ActionListing:
-    """Return every relay as a destination. The addresses in the list are absolute, from its own address on."""
+    """Return every relay as a destination. `base_url` is the address of the list; those in it must be absolute."""
     return ActionListing("Pigment", [_integration(relay, bridge, base_url) for relay in bridge.relays.values()])
 
 

@@ -17,9 +17,7 @@ _CHECKED_BYTES = 1024 * 1024
 "The part that is checked on receipt. 5,000 rows are rarely more, and staging checks all of it again."
 
 # Seen in a real delivery: "17,769,563" and "$" in cells, a totals row without a label, a column of row numbers.
-_DASHBOARD_WARNING = (
-    "A dashboard's CSV has formatted values, row numbers and totals among its rows. Deliver the Look instead."
-)
+_DASHBOARD_WARNING = "A dashboard's CSV has formatted values, row numbers and totals. Deliver the Look instead."
 
 _BY_EXTENSION: dict[str, DeliveryFormat] = {"csv": "csv", "json": "json", "zip": "csv_zip"}
 _BY_MIMETYPE: dict[str, DeliveryFormat] = {

@@ -48,11 +48,8 @@ def _batches(texts: Iterator[str]) -> Iterator[bytes]:
             yield _encode(batch)
             batch = []
     if not header:
-        raise DeliveryNotUsable(
-            "The delivery has no rows, so it has no column names.",
-            next_step="In Looker, edit the schedule: choose CSV, which has a header even without rows, or deliver only "
-            "if there are results.",
-        )
+        next_step = "In Looker, choose CSV, which has a header even without rows, or send only if there are results."
+        raise DeliveryNotUsable("The delivery has no rows, so it has no column names.", next_step=next_step)
     yield _encode(batch)
 
 

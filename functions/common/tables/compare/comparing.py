@@ -28,7 +28,6 @@ class BadKeys(msgspec.Struct, frozen=True):
     empty_rows: int
     repeated_keys: int
     repeated_rows: int
-    "The number of rows with these keys."
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
 
     def refusal(self) -> KeysNotUnique:

@@ -52,7 +52,6 @@ class FileLayout(msgspec.Struct, frozen=True):
     width: int
     delimiter: str
     key: list[int]
-    "The places of the key's columns."
     row: list[int]
     "The places of all columns, in the same order for both files."
 

@@ -17,7 +17,6 @@ _ROWS_AT_ONCE = 12_000_000
 
 class MatchedRows(msgspec.Struct):
     is_sent: bytearray
-    "One byte for each row of the new file."
     samples: RowSamples
     keys: Counter[str]
     "The number of keys of each kind of change."
