@@ -16,8 +16,7 @@ from common.runs.instance import Instance
 from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
-from common.tables.export_file import ExportFile
-from common.tables.staging import Staged
+from common.tables.staging import CheckedFile
 
 _NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
 
@@ -65,13 +64,13 @@ class Run:
     def note_object(self, name: str) -> None:
         self._replace(object=name)
 
-    def note_read(self, file: Staged | ExportFile, warnings: Sequence[str] = ()) -> None:
+    def note_read(self, file: CheckedFile, warnings: Sequence[str] = ()) -> None:
         """Note a file that was read completely, and the warnings about it."""
         self._replace(rows=self.receipt.rows.joined(Rows(read=file.checked.rows)))
         self.note_file(file)
         self.warn(*warnings, *file.checked.warnings)
 
-    def note_file(self, file: Staged | ExportFile) -> None:
+    def note_file(self, file: CheckedFile) -> None:
         """Note the size and the digest of the file that will be sent."""
         self._replace(bytes=file.bytes, sha256=file.sha256)
 

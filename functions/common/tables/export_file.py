@@ -4,6 +4,7 @@ An incomplete file never has a public name. After an error there is no object. F
 `tmp/` are deleted by a later run, or by the bucket's lifecycle, within a day.
 """
 
+import base64
 import codecs
 import contextlib
 import zlib
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import google_crc32c
 import msgspec
 
 from common import bridge_yaml
@@ -20,9 +22,9 @@ from common.platform.errors import Internal, StorageBusy
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.check import Checked, Checker, Contract, Origin
-from common.tables.digest import DigestingWriter
+from common.tables.digest import DigestingWriter, Sink
 from common.tables.records import end_of_first_record
-from common.tables.staging import FileBeginning, ProgressCallback, Sample
+from common.tables.staging import CheckedFile, FileBeginning, ProgressCallback, Sample
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
@@ -34,19 +36,30 @@ _GZIP_LEVEL = 6
 _MOST_PENDING_BLOCKS = 4
 
 
-class ExportFile(msgspec.Struct, frozen=True):
-    """A complete file under `tmp/`, ready to be published."""
+class ExportFile(CheckedFile, frozen=True):
+    """A file under `tmp/`, ready to be published."""
 
     source: bridge_yaml.ExportSource
     "The job's source, or its fallback if the view was too big."
-    path: str
     content_type: str
-    bytes: int
-    sha256: str
-    "Of the object as it is stored; for a compressed file, of the compressed bytes."
     crc32c: str
-    checked: Checked
-    sample: Sample
+
+
+class ChecksumWriter(DigestingWriter):
+    """A digesting writer that also computes the checksum that Cloud Storage has of every object."""
+
+    def __init__(self, to: Sink) -> None:
+        super().__init__(to)
+        self._crc32c = google_crc32c.Checksum()
+
+    def write(self, content: bytes) -> int:
+        self._crc32c.update(content)
+        return super().write(content)
+
+    @property
+    def crc32c(self) -> str:
+        """In the form that Cloud Storage uses: base64 of the big-endian bytes."""
+        return base64.b64encode(self._crc32c.digest()).decode()
 
 
 class IncomingExport(Protocol):
@@ -83,16 +96,15 @@ def write(
         # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
         content_type = _GZIP if job.compress else _CSV
         digested = _write_blocks(bucket, path, incoming.blocks(), content_type)
-    return ExportFile(
-        source, path, content_type, digested.bytes, digested.sha256, digested.crc32c, incoming.checked, incoming.sample
-    )
+    checked, sample = incoming.checked, incoming.sample
+    return ExportFile(path, digested.sha256, digested.bytes, checked, sample, source, content_type, digested.crc32c)
 
 
-def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> DigestingWriter:
+def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> ChecksumWriter:
     """Write CSV, compressed if the content type says so."""
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
     with bucket.writing(path, content_type=content_type) as file:
-        digested = DigestingWriter(file)
+        digested = ChecksumWriter(file)
         with _in_background(
             lambda block: digested.write(compressor.compress(block) if compressor else block)
         ) as enqueue:
@@ -104,7 +116,7 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
     return digested
 
 
-def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> DigestingWriter:
+def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> ChecksumWriter:
     """Write the export as CSV first, to find the types of its columns, and then convert that file."""
     # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import parquet  # noqa: PLC0415
@@ -125,7 +137,7 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> Digestin
     _write_blocks(bucket, csv_path, typed_blocks(), _CSV)
     incoming.warn(types.warnings)
     with bucket.writing(path, content_type=_PARQUET) as file:
-        digested = DigestingWriter(file)
+        digested = ChecksumWriter(file)
         rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
@@ -152,7 +164,7 @@ def _in_background(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes
             pool.shutdown(cancel_futures=True)
 
 
-def _expect_written(bucket: Bucket, path: str, written: DigestingWriter) -> None:
+def _expect_written(bucket: Bucket, path: str, written: ChecksumWriter) -> None:
     """Raise StorageBusy if the object in the bucket is not what was sent."""
     there = bucket.find(path)
     if there is None or there.crc32c != written.crc32c:

@@ -27,14 +27,19 @@ class Sample(msgspec.Struct, frozen=True):
     first_rows: list[list[str]]
 
 
-class Staged(msgspec.Struct, frozen=True):
-    """A complete, checked CSV in the bucket."""
+class CheckedFile(msgspec.Struct, frozen=True):
+    """A complete file in the bucket, and what its check found."""
 
     path: str
     sha256: str
+    "Of the object as it is stored; for a compressed file, of the compressed bytes."
     bytes: int
     checked: Checked
     sample: Sample
+
+
+class Staged(CheckedFile, frozen=True):
+    """A CSV on its way into Pigment."""
 
 
 class FileBeginning:
