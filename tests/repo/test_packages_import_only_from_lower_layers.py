@@ -1,13 +1,12 @@
 """The folders of functions/common are layers: a package imports only from the layers below it."""
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
-COMMON = FUNCTIONS / "common"
+from tests.support.imported_modules import imported
+
+COMMON = Path(__file__).parents[2] / "functions" / "common"
 
 LAYERS = [
     {"flows"},
@@ -20,19 +19,6 @@ LAYERS = [
     {"platform"},
 ]
 "The highest first. The packages of one layer do not import from each other."
-
-ENTRY_FILES = sorted(FUNCTIONS.glob("*.py"))
-MODULES = sorted(COMMON.rglob("*.py"))
-
-
-def imported(file: Path) -> Iterator[str]:
-    """Yield the modules that a file imports, with the names that it imports from a package."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def packages_of_common(file: Path) -> set[str]:
@@ -61,13 +47,6 @@ def test_a_package_imports_only_from_the_layers_below(package: str) -> None:
 
     assert modules
     assert {module: packages for module, packages in wrong.items() if packages} == {}
-
-
-@pytest.mark.parametrize("file", [*ENTRY_FILES, *MODULES], ids=lambda file: str(file.relative_to(FUNCTIONS)))
-def test_nothing_that_is_deployed_imports_what_is_not(file: Path) -> None:
-    undeployed = {name for name in imported(file) if name.split(".")[0] in {"local", "tests"}}
-
-    assert undeployed == set()
 
 
 def test_an_import_from_a_higher_layer_is_found(tmp_path: Path) -> None:
