@@ -12,10 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from common.pigment.client import PigmentClient
-from common.platform.errors import BridgeError, LandingUnknown, as_bridge_error
+from common.platform.errors import BridgeError, LandingUnconfirmed, LandingUnknown, as_bridge_error
 from common.platform.log import log
 from common.runs import leases
 from common.runs.ends import End, Failed, StillImporting, Unconfirmed
+from common.runs.landing import unknown
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
@@ -58,13 +59,21 @@ def _conclude_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
         receipt = run.end(Failed(error))
         _release(lease, lambda: lease.leave_open(journal))
         return receipt
+    return _conclude(run, lease, _end_by_error(journal, error))
+
+
+def _end_by_error(journal: Journal, error: BridgeError) -> End:
     match journal.step:
         case "reading":
-            return _conclude(run, lease, Failed(error))
+            return Failed(error)
+        case _ if isinstance(error, LandingUnconfirmed):
+            # A person settles the run, unless sending its file again is safe.
+            return Unconfirmed(error if journal.repeatable else unknown(error.cause, journal.receipt.run))
         case "importing":
-            return _conclude(run, lease, StillImporting(error))
+            # Pigment accepted the file, so the next run asks again.
+            return StillImporting(error)
         case "pushing" | "unknown" | "publishing":
-            return _conclude(run, lease, Unconfirmed(error))
+            return Unconfirmed(error)
 
 
 def _conclude(run: Run, lease: Lease, end: End) -> Receipt:

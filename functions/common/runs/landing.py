@@ -18,7 +18,7 @@ from common.pigment.imports import ImportState, UploadBody
 from common.platform.errors import BridgeError, ImportFailed, LandingUnconfirmed, LandingUnknown, TooManySkipped
 from common.runs import guards
 from common.runs.cursors import LastLanding
-from common.runs.ends import End, Failed, Landed, LandedInPart, StillImporting, Unconfirmed
+from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Rows, Skip
 from common.runs.run import Run
@@ -26,10 +26,12 @@ from common.storage import paths
 from common.tables.staging import Staged, read_back
 
 
-def land(run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged: Staged, landed: LastLanding) -> End:
+def land(
+    run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged: Staged, landed: LastLanding
+) -> Landed | LandedInPart | Failed | StillImporting:
     """Push a staged file and follow its import, step by step in the journal. If it ends well, `landed` is stored.
 
-    Raises BridgeError if Pigment accepted nothing; the journal says so.
+    Raises BridgeError; the step of the journal says what Pigment may have accepted.
     """
     run.note_sent(staged.checked.rows)
     reading = lease.journal
@@ -37,20 +39,15 @@ def land(run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged:
     lease.note(pushing)
     try:
         import_id = _send(run, pigment, target, staged)
-    except LandingUnconfirmed as error:
-        return unconfirmed(error, run.id, repeatable=target.repeatable)
+    except LandingUnconfirmed:
+        raise
     except BridgeError:
+        # Pigment accepted nothing.
         lease.note(reading)
         raise
     run.note_import(import_id)
     lease.note_or_remember(msgspec.structs.replace(pushing, step="importing", receipt=run.receipt))
-    try:
-        return follow(run, lease.journal, pigment)
-    except LandingUnconfirmed as error:
-        return unconfirmed(error, run.id, repeatable=target.repeatable)
-    except BridgeError as error:
-        # Pigment accepted the file, so the next run asks again.
-        return StillImporting(error)
+    return follow(run, lease.journal, pigment)
 
 
 def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | LandedInPart | Failed | StillImporting:
@@ -81,11 +78,6 @@ def judge(state: ImportState, max_skipped: int) -> Landed | LandedInPart | Faile
     except TooManySkipped as error:
         return LandedInPart(error, rows, skips, warnings)
     return Landed(rows, skips, warnings)
-
-
-def unconfirmed(error: LandingUnconfirmed, run_id: str, *, repeatable: bool) -> Unconfirmed:
-    """Return the end of a run whose file may have landed: a person settles it, unless sending it again is safe."""
-    return Unconfirmed(error if repeatable else unknown(error.cause, run_id))
 
 
 def unknown(cause: str, run_id: str) -> LandingUnknown:
