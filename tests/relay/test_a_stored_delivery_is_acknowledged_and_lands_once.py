@@ -43,6 +43,19 @@ def test_a_delivery_is_stored_before_the_200_and_landed_by_deliver(sales: World)
     assert (receipt["outcome"], receipt["kind"], receipt["rows"]["sent"]) == ("landed", "relay", 2)
 
 
+def test_the_log_has_each_delivery_with_its_size(sales: World, caplog: pytest.LogCaptureFixture) -> None:
+    body = delivery(("1", "10"))
+    caplog.set_level("INFO")
+
+    sales.post_delivery("sales", body, X_Looker_Webhook_Id="first")
+    sales.post_delivery("sales", body, X_Looker_Webhook_Id="first")
+
+    logged = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    lines = [line for line in logged if line["event"].startswith("delivery ")]
+    assert [line["event"] for line in lines] == ["delivery stored", "delivery already received"]
+    assert [(line["job"], line["bytes"]) for line in lines] == [("sales", len(body))] * 2
+
+
 def test_a_chunked_body_is_accepted(sales: World) -> None:
     body = delivery(("1", "10"))
 

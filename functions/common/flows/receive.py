@@ -79,7 +79,7 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
     """
     identity = _identity(relay, body, event)
     is_new = inbox.put(instance.bucket, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
-    return _acknowledge(relay, identity, is_new=is_new)
+    return _acknowledge(relay, identity, is_new=is_new, bytes=len(body))
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
@@ -102,8 +102,9 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
     return _acknowledge(relay, identity, is_new=is_new)
 
 
-def _acknowledge(relay: bridge_yaml.AnyRelay, identity: str, *, is_new: bool) -> str:
-    log.log.info("delivery stored" if is_new else "delivery already received", job=relay.name, delivery=identity)
+def _acknowledge(relay: bridge_yaml.AnyRelay, identity: str, *, is_new: bool, **fields: int) -> str:
+    event = "delivery stored" if is_new else "delivery already received"
+    log.log.info(event, job=relay.name, delivery=identity, **fields)
     return "Received." if is_new else "Already received."
 
 
