@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from common.loads import positions
-from common.platform.errors import ConfigurationOccupied, class_of
+from common.platform.errors import ConfigurationOccupied
 from common.runs.receipts import Progress, Receipt
 from local.deployed_function import PullFunction
 from looker_pull import PullCall
@@ -99,7 +99,7 @@ def _wait_s(receipt: Receipt) -> float | None:
         return _IMPORTING_WAIT_S
     if receipt.error is None:
         return 0.0
-    if issubclass(class_of(receipt.error.code), ConfigurationOccupied):
+    if issubclass(receipt.error.kind, ConfigurationOccupied):
         return _OCCUPIED_WAIT_S
     return receipt.error.retry_after_s
 

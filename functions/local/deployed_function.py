@@ -7,7 +7,7 @@ import msgspec
 import requests
 
 from common.platform import http
-from common.platform.errors import ErrorReport, Internal, MalformedRequest, SettingMissing, code_of, every_error
+from common.platform.errors import ErrorReport, MalformedRequest, SettingMissing
 from common.runs.receipts import Receipt
 from looker_pull import PullCall
 
@@ -65,8 +65,7 @@ def _parse(response: requests.Response) -> Receipt:
             f"The address answered {response.status_code}, but not in the format of the function."
         ) from None
     if answer.receipt is None:
-        kind = next((kind for kind in every_error() if code_of(kind) == answer.error.code), Internal)
-        raise kind(answer.error.message, next_step=answer.error.next_step)
+        raise answer.error.kind(answer.error.message, next_step=answer.error.next_step)
     return msgspec.structs.replace(answer.receipt, error=answer.error)
 
 

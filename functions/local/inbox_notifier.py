@@ -24,14 +24,14 @@ class InboxNotifier:
 
     def on_finalize(self, notice: Notice) -> None:
         """Queue the notification if the new object is in the inbox."""
-        if notice.name.startswith(paths.INBOX):
+        if notice.name.startswith(paths.deliveries("inbox")):
             self._notices.put(notice)
 
     def start(self, address: str) -> Self:
         """Start to post to an address. The first notification covers deliveries that an earlier process left."""
         self._address = address
         self._thread.start()
-        self._notices.put(Notice("", paths.INBOX, 0, 0, {}))
+        self._notices.put(Notice("", paths.deliveries("inbox"), 0, 0, {}))
         return self
 
     def close(self) -> None:

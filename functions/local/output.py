@@ -36,10 +36,6 @@ def print_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def has_ended_well(receipt: Receipt) -> bool:
-    return not receipt.error and receipt.is_final
-
-
 def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
     """Print a receipt, and the rows that a preview shows.
 

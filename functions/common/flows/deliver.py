@@ -17,7 +17,7 @@ from common.looker import webhook
 from common.looker.client import CAPS
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy, class_of
+from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy
 from common.platform.log import log
 from common.runs import cursors, guards, leases
 from common.runs.ends import End
@@ -49,7 +49,7 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        return class_of(self.error.code).status if self.error else 200
+        return self.error.kind.status if self.error else 200
 
     def plus(self, other: "DeliveryCounts") -> "DeliveryCounts":
         delivered, waiting = self.delivered + other.delivered, self.waiting + other.waiting
@@ -169,7 +169,7 @@ def _start_pull(
     call_id = f"delivery {signals[-1].name}" if signals else None
     receipt = pull(instance, bridge, bridge.pulls[relay.start], call_id=call_id, deadline=deadline)
     is_complete = receipt.progress is msgspec.UNSET or receipt.progress.done
-    if receipt.error is None and receipt.outcome != "importing" and is_complete:
+    if receipt.has_ended_well and is_complete:
         for signal in signals:
             metadata = {"outcome": receipt.outcome, "run": receipt.run}
             inbox.close(instance.bucket, relay.name, signal.name, "delivered", metadata)

@@ -94,10 +94,8 @@ def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> Expo
             run.warn(f"{too_big.cause} The fallback was exported instead; it contains more than the view.")
             file = _fetch(run, bridge, job, job.fallback)
     run.note_read(file)
-    rows, header = file.checked.rows, file.checked.header
-    if previous is not None and previous.header != header:
-        before, after = ", ".join(previous.header), ", ".join(header)
-        run.warn(f"The header changed since run {previous.run}: {before} became {after}.")
+    rows = file.checked.rows
+    run.warn_of_changed_header(previous, file.checked.header)
     guards.expect_rows(rows, job.guards.min_rows, "Pigment")
     guards.expect_no_shrinking(rows, previous.rows if previous else None, job.guards.max_shrink, "Pigment")
     return file

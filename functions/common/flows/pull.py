@@ -85,7 +85,7 @@ def _pull_windows(
     """Pull until nothing is left, a window does not land, or the next window might not end in time."""
     receipt = _pull_once(run, job, load, pigment, call_id)
     windows, sums, longest_s = 0, Rows(), 0.0
-    while receipt.error is None and receipt.outcome != "importing" and (progress := load.progress()) is not None:
+    while receipt.has_ended_well and (progress := load.progress()) is not None:
         windows, sums, longest_s = windows + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
         progress = msgspec.structs.replace(progress, windows=windows, rows=sums)
         receipt = msgspec.structs.replace(receipt, progress=progress)

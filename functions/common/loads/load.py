@@ -41,6 +41,5 @@ class Loader(Protocol):
 
 def note_header(run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, header: list[str]) -> None:
     """Warn of a changed header. With `target.columns`, the contract refuses it instead."""
-    if previous is not None and not job.target.columns and previous.header and previous.header != header:
-        before, after = ", ".join(previous.header), ", ".join(header)
-        run.warn(f"The header changed since run {previous.run}: {before} became {after}.")
+    if not job.target.columns:
+        run.warn_of_changed_header(previous, header)

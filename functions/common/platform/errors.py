@@ -93,6 +93,10 @@ class ErrorReport(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     "After how many seconds a new attempt makes sense; only for temporary errors."
 
+    @property
+    def kind(self) -> type[BridgeError]:
+        return class_of(self.code)
+
     @classmethod
     def of(cls, error: BridgeError) -> "ErrorReport":
         wait_s = (error.retry_after_s or _DEFAULT_RETRY_AFTER_S) if isinstance(error, Busy) else None

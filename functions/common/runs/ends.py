@@ -25,7 +25,6 @@ from common.platform.errors import (
     LandingUnknown,
     Refused,
     TooManySkipped,
-    class_of,
 )
 from common.runs.cursors import LastLanding
 from common.runs.receipts import Outcome, Receipt, Rows, Skip
@@ -118,7 +117,7 @@ def end_of(receipt: Receipt) -> End:
     if receipt.error is None:
         ends: dict[str, End] = {"published": Published(), "nothing_new": NothingNew()}
         return ends.get(receipt.outcome, Landed())
-    error = class_of(receipt.error.code)(receipt.error.message)
+    error = receipt.error.kind(receipt.error.message)
     match error:
         case TooManySkipped():
             return LandedInPart(error)

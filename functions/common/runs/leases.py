@@ -52,7 +52,7 @@ class Lease:
     """The lease of one run on a configuration. A thread renews it until it is released."""
 
     def __init__(self, bucket: Bucket, configuration: str, clock: Clock, journal: Journal, generation: int) -> None:
-        self._store = bucket
+        self._bucket = bucket
         self._path = paths.lease(configuration)
         self._clock = clock
         self._journal = journal
@@ -100,14 +100,14 @@ class Lease:
         """Delete the lease of a run that has ended."""
         self._ended.set()
         with self._lock:
-            self._store.delete(self._path, generation=self._generation)
+            self._bucket.delete(self._path, generation=self._generation)
 
     def _write(self, journal: Journal, lifetime_s: float) -> None:
         if self._is_lost:
             raise LeaseLost(f"The lease of run {journal.receipt.run} had expired.")
         journal = msgspec.structs.replace(journal, expires_at=_after(self._clock, lifetime_s))
         try:
-            self._generation = self._store.write_json(self._path, journal, over=self._generation)
+            self._generation = self._bucket.write_json(self._path, journal, over=self._generation)
         except Stale:
             self._is_lost = True
             raise LeaseLost(f"Another run took the lease of run {journal.receipt.run}.") from None

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from common.platform.clock import stamp
-from common.platform.errors import ErrorReport, class_of
+from common.platform.errors import ErrorReport
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
@@ -107,9 +107,13 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
         return self.outcome not in ("importing", "unknown")
 
     @property
+    def has_ended_well(self) -> bool:
+        return self.error is None and self.is_final
+
+    @property
     def status(self) -> int:
         if self.error is not None:
-            return class_of(self.error.code).status
+            return self.error.kind.status
         return 202 if self.outcome == "importing" else 200
 
 

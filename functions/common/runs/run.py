@@ -11,6 +11,7 @@ from common.platform.clock import Deadline
 from common.platform.errors import BridgeError
 from common.platform.log import bind, log
 from common.runs import receipts
+from common.runs.cursors import LastLanding
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
 from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
@@ -57,6 +58,11 @@ class Run:
         """Add warnings to the receipt, each of them once."""
         known = self.receipt.warnings
         self._replace(warnings=[*known, *(warning for warning in dict.fromkeys(warnings) if warning not in known)])
+
+    def warn_of_changed_header(self, previous: LastLanding | None, header: list[str]) -> None:
+        if previous is not None and previous.header and previous.header != header:
+            before, after = ", ".join(previous.header), ", ".join(header)
+            self.warn(f"The header changed since run {previous.run}: {before} became {after}.")
 
     def note_configuration(self, configuration: str) -> None:
         self._replace(configuration=configuration)

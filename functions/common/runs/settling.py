@@ -23,7 +23,6 @@ from common.platform.errors import (
     LandingUnknown,
     NoSuchJob,
     RunInterrupted,
-    class_of,
 )
 from common.runs import cursors, landing, leases, publication, receipts
 from common.runs.cursors import LastLanding
@@ -156,7 +155,7 @@ def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -
 
 
 def _cause(earlier: Receipt) -> str:
-    if earlier.error is not None and issubclass(class_of(earlier.error.code), LandingUnknown | LandingUnconfirmed):
+    if earlier.error is not None and issubclass(earlier.error.kind, LandingUnknown | LandingUnconfirmed):
         return earlier.error.message
     return "The run was interrupted while it sent its file."
 

@@ -127,13 +127,13 @@ def waiting(bucket: Bucket, relay: str) -> Iterator[WaitingDelivery]:
 
 def relays(bucket: Bucket) -> Iterator[str]:
     """Yield the relay of each waiting delivery."""
-    for name in bucket.names(paths.INBOX):
+    for name in bucket.names(paths.deliveries("inbox")):
         yield name.split("/")[1]
 
 
 def oldest(bucket: Bucket) -> datetime | None:
     """Return when the oldest waiting delivery arrived; None if no delivery is waiting."""
-    return min(filter(None, map(_arrival, bucket.names(paths.INBOX))), default=None)
+    return min(filter(None, map(_arrival, bucket.names(paths.deliveries("inbox")))), default=None)
 
 
 def _arrival(path: str) -> datetime | None:

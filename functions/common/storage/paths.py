@@ -6,7 +6,6 @@ CONFIG = "config/bridge.json"
 SCHEDULES = "watch/schedules.json"
 LEASES = "leases/"
 TEMPORARY = "tmp/"
-INBOX = "inbox/"
 
 
 def receipts(job: str = "") -> str:

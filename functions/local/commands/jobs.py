@@ -30,7 +30,7 @@ def pull(
     with bridge.open_to_run() as files, _progress(job, "waiting for Looker"):
         receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
-    raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
+    raise typer.Exit(0 if receipt.has_ended_well else 1)
 
 
 @with_bridge
@@ -85,7 +85,7 @@ def export(
     with bridge.open_to_run() as files, _progress(job, "waiting for Pigment"):
         receipt = pigment_export.act(pigment_export.ExportCall(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
-    raise typer.Exit(0 if output.has_ended_well(receipt) else 1)
+    raise typer.Exit(0 if receipt.has_ended_well else 1)
 
 
 @with_bridge

@@ -15,7 +15,7 @@ class CheckedCsv:
     """It can be read several times; the bucket returns the same bytes each time."""
 
     def __init__(self, bucket: Bucket, path: str, delimiter: str) -> None:
-        self._store = bucket
+        self._bucket = bucket
         self.path = path
         self.delimiter = delimiter
 
@@ -74,7 +74,7 @@ class CheckedCsv:
 
     def _records(self) -> Iterator[bytes]:
         splitter = RecordSplitter()
-        for block in self._store.reading(self.path).blocks():
+        for block in self._bucket.reading(self.path).blocks():
             if records := splitter.feed(block):
                 yield records
         if splitter.rest:
