@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from common import bridge_yaml
-from common.flows.leased import run_leased
+from common.flows.leased import open_pigment, run_leased
 from common.flows.pull import pull
 from common.looker import webhook
 from common.looker.client import CAPS
-from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy
 from common.platform.log import log
@@ -33,7 +32,6 @@ from common.tables import staging
 from common.tables.check import Contract
 from common.tables.staging import Staged
 
-_FOR_ENDING_S = 5.0
 _LEAST_SHARE_FOR_A_LANDING = 0.1
 _RESTORE_RELAYS = "Put the relays back into bridge.yaml until `bridge deliveries` lists no more deliveries for them."
 
@@ -185,7 +183,7 @@ def _land_oldest(
 ) -> Receipt | None:
     run = Run(instance, relay.name, relay.kind, deadline=deadline)
     run.note_configuration(relay.target.configuration)
-    pigment = PigmentClient(bridge.pigment, instance.secrets, run.keep_back(0.1, _FOR_ENDING_S), instance.chance)
+    pigment = open_pigment(run, bridge)
 
     def work(lease: Lease) -> End | None:
         if _is_closed(instance.bucket, relay, oldest):

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.errors import BridgeError, LandingUnconfirmed, LandingUnknown, as_bridge_error
 from common.platform.log import log
@@ -22,7 +23,15 @@ from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.runs.settling import finish, settle
 
+_FOR_ENDING_S = 5.0
+
 Earlier = TypeVar("Earlier", Receipt, None)
+
+
+def open_pigment(run: Run, bridge: bridge_yaml.Bridge) -> PigmentClient:
+    """Return a session with Pigment that leaves time to end the run."""
+    deadline = run.keep_back(0.1, _FOR_ENDING_S)
+    return PigmentClient(bridge.pigment, run.instance.secrets, deadline, run.instance.chance)
 
 
 def run_leased(

@@ -10,7 +10,7 @@ new or changed. A load in windows is a series of runs, each with a receipt of it
 import msgspec
 
 from common import bridge_yaml
-from common.flows.leased import run_leased
+from common.flows.leased import open_pigment, run_leased
 from common.loads.changes import ChangesLoad
 from common.loads.full import FullLoad
 from common.loads.incremental import IncrementalLoad, RequestedRange
@@ -28,7 +28,6 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
 
-_FOR_ENDING_S = 5.0
 _SPARE = 1.5
 "How much longer than the longest window so far the next one may take."
 
@@ -54,9 +53,8 @@ def pull(
     """
     run = _begin(instance, job, deadline or instance.deadline())
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
-    pigment = PigmentClient(bridge.pigment, instance.secrets, run.keep_back(0.1, _FOR_ENDING_S), instance.chance)
     try:
-        with looker, pigment:
+        with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
             return _preview(run, load) if preview else _pull_windows(run, job, load, pigment, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
