@@ -1,6 +1,7 @@
 """Dispatch of requests to the methods of a site, by HTTP method and path."""
 
 import dataclasses
+import functools
 import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
@@ -41,10 +42,8 @@ class Router:
     """The operations of a site, or of the parts that it consists of."""
 
     def __init__(self, *parts: object) -> None:
-        rules = [_rule(found) for part in parts for found in _operations(part)]
-        # A path is matched exactly as it was sent, without a redirect to a normalized path.
-        site = Map(rules, converters={"default": _Segment}, merge_slashes=False, redirect_defaults=False)
-        self._urls = site.bind("sandbox")
+        self._parts = parts
+        self._urls = _map(*map(type, parts)).bind("sandbox")
 
     def find(self, request: Request) -> tuple[Operation, dict[str, str]]:
         """Return the operation that answers a request, and the values in its path.
@@ -55,10 +54,18 @@ class Router:
         # werkzeug ignores further slashes at the start of a path, and the case of a method (RFC 9110, 9.1, does not).
         if not request.raw_path.startswith("/") or request.raw_path.startswith("//"):
             raise NotFound
-        found, values = self._urls.match(request.raw_path, request.method)
+        (part, found), values = self._urls.match(request.raw_path, request.method)
         if found.method != request.method:
             raise MethodNotAllowed
-        return found, dict(values)
+        return dataclasses.replace(found, answer=functools.partial(found.answer, self._parts[part])), dict(values)
+
+
+@functools.cache
+def _map(*parts: type) -> Map:
+    """Compile the paths of these classes: it takes longer than to start a site, and a test starts four."""
+    rules = [_rule(number, found) for number, part in enumerate(parts) for found in _operations(part)]
+    # A path is matched exactly as it was sent, without a redirect to a normalized path.
+    return Map(rules, converters={"default": _Segment}, merge_slashes=False, redirect_defaults=False)
 
 
 class _Segment(BaseConverter):
@@ -68,15 +75,11 @@ class _Segment(BaseConverter):
         return urllib.parse.unquote(value)
 
 
-def _operations(part: object) -> list[Operation]:
-    return [
-        dataclasses.replace(found, answer=getattr(part, name))
-        for name, handler in vars(type(part)).items()
-        for found in getattr(handler, _ATTRIBUTE, [])
-    ]
+def _operations(part: type) -> list[Operation]:
+    return [found for handler in vars(part).values() for found in getattr(handler, _ATTRIBUTE, [])]
 
 
-def _rule(found: Operation) -> Rule:
-    rule = Rule(found.path, endpoint=found, methods=[found.method])
+def _rule(part: int, found: Operation) -> Rule:
+    rule = Rule(found.path, endpoint=(part, found), methods=[found.method])
     rule.methods = {found.method}  # werkzeug adds HEAD to GET; no vendor describes it
     return rule
