@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import threading
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,45 @@ def test_an_import_longer_than_the_budget_is_answered_202_and_settled_by_the_nex
     settled = world.receipts()[0]
     assert (settled["run"], settled["outcome"]) == (first.body["run"], "landed")
     assert settled["rows"]["inserted"] == len(ROWS)
-    assert len(world.landed_rows()) == 2 * len(ROWS)
+    assert second.body["run"] == first.body["run"]
+    assert "nothing was sent again" in second.body["warnings"][-1].lower()
+    assert len(world.landed_rows()) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("how", "sent_again"),
+    [
+        pytest.param({"headers": {"X-CloudScheduler-ScheduleTime": "2026-03-02T06:15:00Z"}}, True, id="a new tick"),
+        pytest.param({}, False, id="by hand"),
+    ],
+)
+def test_a_call_that_settles_a_landed_append_sends_it_again_only_for_a_new_tick(
+    world: World, how: dict[str, Any], sent_again: bool
+) -> None:
+    world.pause_imports()
+    world.run_pull("flights", headers={"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"})
+    world.resume_imports()
+    world.pigment.finished(world.imports[0].id)
+
+    answer = world.run_pull("flights", **how)
+
+    assert answer.body["outcome"] == "landed"
+    assert len(world.landed_rows()) == (2 if sent_again else 1) * len(ROWS)
+    assert world.objects("leases/") == []
+    world.run_pull("flights")
+    assert len(world.landed_rows()) == (3 if sent_again else 2) * len(ROWS)
+
+
+def test_the_same_tick_is_answered_even_if_the_receipt_is_missing(world: World) -> None:
+    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    first = world.run_pull("flights", headers=tick).body
+    world.bucket.delete(world.objects("receipts/")[0])
+
+    again = world.run_pull("flights", headers=tick).body
+
+    assert (again["run"], again["outcome"]) == (first["run"], "landed")
+    assert "is not stored" in again["warnings"][0]
+    assert len(world.landed_rows()) == len(ROWS)
 
 
 def test_a_202_whose_import_fails_later_is_recorded_as_failed(world: World) -> None:
