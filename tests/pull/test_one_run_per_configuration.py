@@ -225,9 +225,14 @@ def test_an_instance_with_a_wrong_clock_waits_as_long_as_every_other_one(world: 
 def test_a_renewal_whose_answer_was_lost_costs_no_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEWAL_S", 0.01)
     lost = threading.Event()
+
+    def renew_no_more() -> None:
+        monkeypatch.setattr(leases, "RENEWAL_S", 30)
+        lost.set()
+
     # It is applied, its answer is lost, and so is the answer that the repeated request would have got.
     applied = world.storage_server.fault(LEASE_WRITE, after=1, answer_instead=Response(503))
-    world.storage_server.fault(LEASE_WRITE, after=1, refuse=Response(403, b"{}"), then=lost.set)
+    world.storage_server.fault(LEASE_WRITE, after=1, refuse=Response(403, b"{}"), then=renew_no_more)
     world.looker_server.fault(PULL_RUN, act=lambda: lost.wait(30) or None)
 
     assert world.run_pull("flights").body["outcome"] == "landed"
@@ -237,12 +242,14 @@ def test_a_renewal_whose_answer_was_lost_costs_no_lease(world: World, monkeypatc
 
 
 def test_a_step_whose_answer_was_lost_leaves_no_lease(world: World) -> None:
-    world.storage_server.fault(LEASE_WRITE, after=1, answer_instead=Response(503))
-    world.storage_server.fault(LEASE_WRITE, after=1, refuse=Response(403, b"{}"))
+    # After the lease and the staged file.
+    applied = world.storage_server.fault(LEASE_WRITE, after=2, answer_instead=Response(503))
+    world.storage_server.fault(LEASE_WRITE, after=2, refuse=Response(403, b"{}"))
 
     first = world.run_pull("flights")
 
-    assert (first.code, first.receipt["outcome"]) == ("storage_refused", "failed")
+    assert applied.hits == 1
+    assert (first.code, first.receipt["outcome"], first.receipt["rows"]["sent"]) == ("storage_refused", "failed", 5)
     assert world.objects("leases/") == []
     assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.imports) == 1
