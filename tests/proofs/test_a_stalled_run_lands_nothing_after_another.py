@@ -14,6 +14,7 @@ from tests.support.world import CONFIGURATION, HEADER, PUSH, STORAGE_WRITES, Wor
 
 TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 PULL = ProcessCall.of_job("pull", "flights", TICK)
+LATER_PULL = ProcessCall.of_job("pull", "flights", {"X-CloudScheduler-ScheduleTime": "2026-03-01T07:15:00Z"})
 OLD, NEW = ["2013-01-01", "UA", "EWR", "1"], ["2013-01-02", "AA", "JFK", "2"]
 
 
@@ -55,6 +56,35 @@ def test_a_pull_stopped_at_any_write(world: World, processes: Processes, when: W
         assert world.objects("leases/") == [], steps
         steps += 1
     assert steps > 7
+
+
+@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+def test_a_pull_through_a_bucket_stopped_at_any_write(world: World, processes: Processes, when: When) -> None:
+    """The file of the later run stays in the bucket that Pigment reads."""
+    world.storage.create_bucket("connector")
+    file = world.folder / "state" / "connector" / "flights.csv"
+    steps, is_hit = 0, True
+    while is_hit:
+        fresh_flights(world, repeatable=False)
+        block = world.pigment.block(world.pigment.application("Planning"), f"Connector {os.urandom(4).hex()}")
+        configuration = world.pigment.configuration(block, HEADER, source=lambda: file)
+        way = {"via": "storage", "bucket": "connector", "path": "flights.csv"}
+        world.add_pull("flights", target={"configuration": configuration, **way})
+
+        def new_rows_land(configuration: str = configuration) -> None:
+            world.put_flights([NEW])
+            take_over(world, LATER_PULL, configuration)
+
+        moment = Moment(world.storage_server, STORAGE_WRITES, steps, when)
+        is_hit = processes.stalls(world, PULL, moment, new_rows_land)
+        new_rows_land()
+        landed = [list(row.values()) for row in world.pigment.rows(configuration)]
+        assert NEW in landed, steps
+        assert OLD not in landed[1:], steps
+        assert ",".join(NEW) in file.read_text(), steps
+        assert world.objects("leases/") == [], steps
+        steps += 1
+    assert steps > 8
 
 
 def test_a_pull_stopped_in_the_middle_of_its_push(world: World, processes: Processes) -> None:

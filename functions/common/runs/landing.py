@@ -18,7 +18,7 @@ from common.bridge_yaml import Target
 from common.pigment import imports
 from common.pigment.client import PigmentClient
 from common.pigment.imports import ImportState, UploadBody
-from common.platform.errors import ImportFailed, LandingUnknown, TooManySkipped
+from common.platform.errors import ConfigurationOccupied, ImportFailed, LandingUnknown, TooManySkipped
 from common.runs import guards
 from common.runs.cursors import LastLanding
 from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
@@ -26,6 +26,7 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt, Rows, Skip
 from common.runs.run import Run
 from common.storage import paths
+from common.storage.bucket import Stale
 from common.tables.staging import Staged, read_back
 
 
@@ -110,9 +111,21 @@ def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged, hand
     with run.timed("pigment"):
         if target.via == "push":
             return imports.push(pigment, target.configuration, open_body, handover, repeatable=target.repeatable)
-        path = paths.filled(target.path, run.started_at, run.id)
-        # A run that has lost its lease must not replace the file of a later one.
-        handover.renew()
+        _copy(run, target, staged, handover)
         # After a kill between these two lines, the next run copies the file again; Pigment has not read it.
-        bucket.copy(staged.path, bucket.beside(target.bucket), path)
         return imports.trigger(pigment, target.configuration, handover, repeatable=target.repeatable)
+
+
+def _copy(run: Run, target: Target, staged: Staged, handover: _JournaledHandover) -> None:
+    """Copy the file to where Pigment reads it. Raises ConfigurationOccupied if a later run's file is there."""
+    path = paths.filled(target.path, run.started_at, run.id)
+    connector = run.instance.bucket.beside(target.bucket)
+    found = connector.find(path)
+    # In this order: once another run has the lease, either the renewal fails, or its file has another generation.
+    handover.renew()
+    try:
+        run.instance.bucket.copy(staged.path, connector, path, over=found.generation if found else 0)
+    except Stale:
+        next_step = "Only one job may write this name: give each target.path in bridge.yaml a name of its own."
+        cause = f"Another writer replaced gs://{target.bucket}/{path} during this run; nothing was sent."
+        raise ConfigurationOccupied(cause, next_step=next_step) from None

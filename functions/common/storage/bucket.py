@@ -263,11 +263,20 @@ class Bucket:
                 raise Stale(to_path) from None
         return _object(target)
 
-    def copy(self, path: str, to: "Bucket", to_path: str) -> None:
-        """Copy an object to a name in another bucket, within Cloud Storage."""
+    def copy(self, path: str, to: "Bucket", to_path: str, *, over: int) -> None:
+        """Copy an object to a name in another bucket, within Cloud Storage. Raises Stale if another writer was first.
+
+        Args:
+            over: the generation that it replaces; 0 if there must be no object.
+        """
+        source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
         with _google(f"copy {path} to {to.name}/{to_path}"):
-            source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-            _rewrite(source, target, over=None)
+            try:
+                _rewrite(source, target, over=over)
+            except google_errors.PreconditionFailed:
+                copied, there = self.find(path), to.find(to_path)
+                if copied is None or there is None or copied.crc32c != there.crc32c:
+                    raise Stale(to_path) from None
 
     def _expect_bucket(self) -> None:
         # A listing needs only the permission on objects that the functions have.
