@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import AT_EVERY_WRITE, DELIVER, Moment, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, DELIVER, StopPoint, ProcessCall, Processes, When
 from tests.support.settling import settle
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import CONFIGURATION, HEADER, PUSH, STORAGE_WRITES, World, delivery
@@ -49,8 +49,8 @@ def test_a_pull_stopped_at_any_write(world: World, processes: Processes, when: W
             world.put_flights([NEW])
             take_over(world, PULL, configuration)
 
-        moment = Moment(world.storage_server, STORAGE_WRITES, steps, when)
-        is_hit = processes.stalls(world, PULL, moment, new_rows_land)
+        point = StopPoint(world.storage_server, STORAGE_WRITES, steps, when)
+        is_hit = processes.stalls(world, PULL, point, new_rows_land)
         take_over(world, PULL, configuration)
         assert len(world.pigment.rows(configuration)) == 1, steps
         assert world.objects("leases/") == [], steps
@@ -75,8 +75,8 @@ def test_a_pull_through_a_bucket_stopped_at_any_write(world: World, processes: P
             world.put_flights([NEW])
             take_over(world, LATER_PULL, configuration)
 
-        moment = Moment(world.storage_server, STORAGE_WRITES, steps, when)
-        is_hit = processes.stalls(world, PULL, moment, new_rows_land)
+        point = StopPoint(world.storage_server, STORAGE_WRITES, steps, when)
+        is_hit = processes.stalls(world, PULL, point, new_rows_land)
         new_rows_land()
         landed = [list(row.values()) for row in world.pigment.rows(configuration)]
         # Stopped before it had the lease, the run begins after the other one: each of the three calls lands its rows.
@@ -96,8 +96,8 @@ def test_a_pull_stopped_in_the_middle_of_its_push(world: World, processes: Proce
         world.put_flights([NEW])
         take_over(world, PULL, CONFIGURATION)
 
-    moment = Moment(world.pigment_server, PUSH, 0, "before")
-    assert processes.stalls(world, PULL, moment, another_run_lands)
+    point = StopPoint(world.pigment_server, PUSH, 0, "before")
+    assert processes.stalls(world, PULL, point, another_run_lands)
 
     assert world.landed_rows() == [NEW]
     assert len(world.imports) == 1
@@ -120,7 +120,7 @@ def test_an_incremental_append_stopped_at_any_write(world: World, processes: Pro
             take_over(world, call, trips.configuration)
 
         is_hit = processes.stalls(
-            world, call, Moment(world.storage_server, STORAGE_WRITES, steps, when), later_rows_land
+            world, call, StopPoint(world.storage_server, STORAGE_WRITES, steps, when), later_rows_land
         )
         trips.put(rows)
         take_over(world, call, trips.configuration)
@@ -144,8 +144,8 @@ def test_a_deliverer_stopped_at_any_write(world: World, processes: Processes, wh
         def another_deliverer_lands(configuration: str = configuration) -> None:
             take_over(world, DELIVER, configuration)
 
-        moment = Moment(world.storage_server, STORAGE_WRITES, steps, when)
-        is_hit = processes.stalls(world, DELIVER, moment, another_deliverer_lands)
+        point = StopPoint(world.storage_server, STORAGE_WRITES, steps, when)
+        is_hit = processes.stalls(world, DELIVER, point, another_deliverer_lands)
         take_over(world, DELIVER, configuration)
         assert [row["Id"] for row in world.pigment.rows(configuration)] == ["0", "1"], steps
         assert world.objects(f"inbox/{relay}/") == world.objects("leases/") == [], steps

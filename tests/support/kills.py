@@ -75,20 +75,20 @@ class Processes:
         )
         self._child: Future[int] = Future()
 
-    def dies(self, world: World, call: ProcessCall, moment: Moment) -> bool:
+    def dies(self, world: World, call: ProcessCall, point: Moment) -> bool:
         """Make a call that is killed at a request; False where it ended well without such a request."""
         how: dict[str, Any] = (
             {"then": self._kill, "reset_after": True}
-            if moment.when == "after"
+            if point.when == "after"
             else {"act": self._kill, "reset_before": True}
         )
-        fault = moment.server.fault(moment.on, after=moment.nth, **how)
+        fault = point.server.fault(point.on, after=point.nth, **how)
         code = self._run(world, call)
-        moment.server.faults.remove(fault)
+        point.server.faults.remove(fault)
         assert code == (-signal.SIGKILL if fault.hits else 0)
         return bool(fault.hits)
 
-    def stalls(self, world: World, call: ProcessCall, moment: Moment, meanwhile: Callable[[], object]) -> bool:
+    def stalls(self, world: World, call: ProcessCall, point: Moment, meanwhile: Callable[[], object]) -> bool:
         """Make a call whose process is stopped at a request while something else happens, and then continues; False
         where it ended without such a request.
         """
@@ -101,10 +101,10 @@ class Processes:
             os.kill(self._child.result(10), signal.SIGCONT)
 
         self._stopped_s.write_text("0")
-        how = {"then" if moment.when == "after" else "act": stop}
-        fault = moment.server.fault(moment.on, after=moment.nth, **how)
+        how = {"then" if point.when == "after" else "act": stop}
+        fault = point.server.fault(point.on, after=point.nth, **how)
         code = self._run(world, call)
-        moment.server.faults.remove(fault)
+        point.server.faults.remove(fault)
         assert code >= 0, code
         return bool(fault.hits)
 
