@@ -8,14 +8,12 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from google.api_core.exceptions import Conflict
 
 from common.bridge_yaml import Bridge, Pull, Relay, decode
-from common.platform.clock import stamp
 from common.platform.errors import OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
@@ -157,5 +155,5 @@ def _expire_leases(bucket: Bucket) -> None:
     for path in bucket.names(paths.LEASES):
         stored = bucket.read_json(path, Journal)
         if stored is not None:
-            expired = msgspec.structs.replace(stored.value, expires_at=stamp(datetime.now(UTC)))
+            expired = msgspec.structs.replace(stored.value, lifetime_s=0)
             bucket.write_json(path, expired, over=stored.generation)

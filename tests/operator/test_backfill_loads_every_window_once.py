@@ -59,7 +59,7 @@ def test_after_a_kill_it_continues_with_the_first_window_that_has_not_landed(wor
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    world.pigment_server.fault(PUSH, after=3, act=kill, reset_before=True)
+    world.pigment_server.fault(PUSH, after=3, then=kill, reset_after=True)
     process.wait()
     some = trips.landed()
     assert 0 < sum(some.values()) < len(ROWS)
@@ -70,7 +70,7 @@ def test_after_a_kill_it_continues_with_the_first_window_that_has_not_landed(wor
     # Whether Pigment accepted the interrupted push is not known, so a person has to settle it.
     assert (done.status, "landing_unknown" in done.output) == (1, True)
     run = next(receipt["run"] for receipt in world.receipts("trips") if receipt["outcome"] == "unknown")
-    assert run_deployed("settle", run, "--not-landed").status == 0
+    assert run_deployed("settle", run, "--landed").status == 0
     assert run_deployed("backfill", "trips").status == 0
     assert trips.landed() == told(ROWS)
 

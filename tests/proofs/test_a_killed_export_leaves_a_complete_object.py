@@ -8,7 +8,7 @@ from common.platform.errors import NoSuchJob
 from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
 from common.storage import bucket
-from tests.support.kills import AT_EVERY_WRITE, Kill, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, StopPoint, ProcessCall, Processes, When
 from tests.support.world import STORAGE_WRITES, World
 
 EXPORT = ProcessCall.of_job("export", "revenue")
@@ -28,7 +28,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
     while True:
         world.clock.advance(LIFETIME_S + 1)
         world.answer_exports(rows(2 * steps + 2))
-        if not processes.dies(world, EXPORT, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
+        if not processes.dies(world, EXPORT, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         there = world.bucket.find("exports/revenue.csv")
         assert there is not None
@@ -70,7 +70,7 @@ def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(
 def test_an_export_cannot_be_settled_by_hand(world: World, processes: Processes) -> None:
     world.add_export("revenue")
     world.answer_exports(rows(1))
-    assert processes.dies(world, EXPORT, Kill(world.storage_server, r"POST .*rewriteTo", 0, "after"))
+    assert processes.dies(world, EXPORT, StopPoint(world.storage_server, r"POST .*rewriteTo", 0, "after"))
     world.clock.advance(LIFETIME_S + 1)
     (path,) = world.objects("leases/")
     flight = world.bucket.read_json(path, Journal)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import AT_EVERY_WRITE, Kill, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, StopPoint, ProcessCall, Processes, When
 from tests.support.settling import settle
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
@@ -35,7 +35,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
     steps = 0
     while True:
         fresh(world, repeatable)
-        if not processes.dies(world, PULL, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
+        if not processes.dies(world, PULL, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         statuses = converge(world)
         assert landed(world) == len(ROWS), (steps, statuses)
@@ -50,11 +50,12 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
 @pytest.mark.parametrize("when", ["after", "before"])
 def test_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     fresh(world, repeatable)
-    assert processes.dies(world, PULL, Kill(world.pigment_server, PUSH, 0, when))
+    assert processes.dies(world, PULL, StopPoint(world.pigment_server, PUSH, 0, when))
 
     statuses = converge(world)
 
-    assert statuses == ([200] if repeatable else [500, 200])
+    # Killed before Pigment has read the file, the run may not have sent its last block yet.
+    assert statuses == [200] if repeatable else statuses in ([500, 200], [200] if when == "before" else None)
     assert landed(world) == len(ROWS)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import Kill, ProcessCall, Processes, When
+from tests.support.kills import StopPoint, ProcessCall, Processes, When
 from tests.support.settling import settle
 from tests.support.world import PUSH, STORAGE_WRITES, World
 
@@ -80,7 +80,7 @@ def test_it_does_so_after_many_kills(world: World, processes: Processes, until: 
     """Each run dies a few writes into it, before or after one of them; the next one goes on."""
     lists = offer(world, every=4000)
     for turn in range(40):
-        kill = Kill(world.storage_server, STORAGE_WRITES, 10 + turn % 9, "before" if turn % 2 else "after")
+        kill = StopPoint(world.storage_server, STORAGE_WRITES, 10 + turn % 9, "before" if turn % 2 else "after")
         if not processes.dies(world, pull(until), kill):
             break
         clear_up(world, lists[WINDOWS])
@@ -103,7 +103,7 @@ def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes,
         for name in world.objects(""):
             world.bucket.delete(name)
         lists = offer(world, every=4000)
-        if not processes.dies(world, pull("2013-04-01"), Kill(server, on, step, when)):
+        if not processes.dies(world, pull("2013-04-01"), StopPoint(server, on, step, when)):
             break
         clear_up(world, lists[WINDOWS])
         assert world.run_pull(WINDOWS, to="2014-01-01").status == 200

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import AT_EVERY_WRITE, DELIVER, Kill, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, DELIVER, StopPoint, ProcessCall, Processes, When
 from tests.support.settling import settle
 from tests.support.world import PUSH, STORAGE_WRITES, World, delivery
 
@@ -58,7 +58,7 @@ def test_deliver_killed_at_any_write_to_the_bucket(
         for body in DELIVERIES:
             assert world.post_delivery(relay, body).status == 200
             world.clock.advance(1)
-        if not processes.dies(world, DELIVER, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
+        if not processes.dies(world, DELIVER, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         expect_converged(world, relay, steps)
         steps += 1
@@ -74,7 +74,7 @@ def test_deliver_killed_at_the_push(world: World, processes: Processes, when: Wh
         assert world.post_delivery(relay, body).status == 200
         world.clock.advance(1)
 
-    assert processes.dies(world, DELIVER, Kill(world.pigment_server, PUSH, 0, when))
+    assert processes.dies(world, DELIVER, StopPoint(world.pigment_server, PUSH, 0, when))
 
     expect_converged(world, relay, when)
 
@@ -88,7 +88,7 @@ def test_receive_killed_at_any_write_loses_no_acknowledged_delivery(
         relay = fresh(world)
         first, second = DELIVERIES
         post = ProcessCall.of_delivery(relay, first)
-        killed = processes.dies(world, post, Kill(world.storage_server, STORAGE_WRITES, steps, when))
+        killed = processes.dies(world, post, StopPoint(world.storage_server, STORAGE_WRITES, steps, when))
         world.clock.advance(1)
         if killed:
             # Nothing was acknowledged: it is sent again.

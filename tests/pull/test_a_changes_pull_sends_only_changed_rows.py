@@ -15,7 +15,7 @@ from common.runs.receipts import Receipt
 from common.storage import paths
 from local import output
 from local.sandbox.wire import Response
-from tests.support.kills import Kill, ProcessCall, Processes, When
+from tests.support.kills import StopPoint, ProcessCall, Processes, When
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
 KEY = ["Flights Day", "Flights Carrier"]
@@ -332,7 +332,7 @@ def test_every_change_lands_after_a_kill_at_any_write_to_the_bucket(
         keyed(world)
         assert world.run_pull("flights").body["outcome"] == "landed"
         world.put_flights(LATER)
-        if not processes.dies(world, run, Kill(world.storage_server, STORAGE_WRITES, steps, when)):
+        if not processes.dies(world, run, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         world.clock.advance(LIFETIME_S + 1)
         assert world.run_pull("flights").body["outcome"] in {"landed", "nothing_new"}, steps

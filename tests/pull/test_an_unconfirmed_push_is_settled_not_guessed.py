@@ -29,6 +29,7 @@ def test_an_append_is_not_sent_again_but_left_to_a_person(world: World, how: dic
     assert "bridge settle" in first.error["next_step"]
     assert (second.status, second.code, second.receipt["outcome"]) == (500, "landing_unknown", "failed")
     assert first.receipt["run"] in second.error["message"]
+    assert first.error["message"] in second.error["message"]
     assert len(world.imports) == 1
 
 

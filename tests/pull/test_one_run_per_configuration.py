@@ -1,13 +1,23 @@
 """Two runs of one configuration never overlap, and a run that exceeds its time is completed by the next."""
 
 import concurrent.futures
+import contextlib
+import gc
+import random
 import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from common.runs import leases
+from common.runs import instance, leases
+from common.runs.instance import Instance
 from common.runs.leases import LIFETIME_S
-from tests.support.world import CONFIGURATION, PULL_RUN, PUSH, ROWS, World
+from local.sandbox.wire import Response
+from tests.support.world import CONFIGURATION, PULL_RUN, PUSH, ROWS, FakeClock, FunctionAnswer, World
+
+LEASE_WRITE = r"POST /upload/storage/v1/b/bucket/o"
 
 
 def test_of_two_concurrent_runs_one_lands_and_one_is_answered_409(world: World) -> None:
@@ -56,7 +66,45 @@ def test_an_import_longer_than_the_budget_is_answered_202_and_settled_by_the_nex
     settled = world.receipts()[0]
     assert (settled["run"], settled["outcome"]) == (first.body["run"], "landed")
     assert settled["rows"]["inserted"] == len(ROWS)
-    assert len(world.landed_rows()) == 2 * len(ROWS)
+    assert second.body["run"] == first.body["run"]
+    assert "nothing was sent again" in second.body["warnings"][-1].lower()
+    assert len(world.landed_rows()) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("how", "sent_again"),
+    [
+        pytest.param({"headers": {"X-CloudScheduler-ScheduleTime": "2026-03-02T06:15:00Z"}}, True, id="a new tick"),
+        pytest.param({}, False, id="by hand"),
+    ],
+)
+def test_a_call_that_settles_a_landed_append_sends_it_again_only_for_a_new_tick(
+    world: World, how: dict[str, Any], sent_again: bool
+) -> None:
+    world.pause_imports()
+    world.run_pull("flights", headers={"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"})
+    world.resume_imports()
+    world.pigment.finished(world.imports[0].id)
+
+    answer = world.run_pull("flights", **how)
+
+    assert answer.body["outcome"] == "landed"
+    assert len(world.landed_rows()) == (2 if sent_again else 1) * len(ROWS)
+    assert world.objects("leases/") == []
+    world.run_pull("flights")
+    assert len(world.landed_rows()) == (3 if sent_again else 2) * len(ROWS)
+
+
+def test_the_same_tick_is_answered_even_if_the_receipt_is_missing(world: World) -> None:
+    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    first = world.run_pull("flights", headers=tick).body
+    world.bucket.delete(world.objects("receipts/")[0])
+
+    again = world.run_pull("flights", headers=tick).body
+
+    assert (again["run"], again["outcome"]) == (first["run"], "landed")
+    assert "is not stored" in again["warnings"][0]
+    assert len(world.landed_rows()) == len(ROWS)
 
 
 def test_a_202_whose_import_fails_later_is_recorded_as_failed(world: World) -> None:
@@ -116,3 +164,111 @@ def test_jobs_of_different_configurations_do_not_wait_for_each_other(world: Worl
 
     assert world.run_pull("flights").status == 200
     assert statuses == [200]
+
+
+class ClockOff(FakeClock):
+    """The clock of another instance, which differs from the bucket's."""
+
+    def __init__(self, clock: FakeClock, off_s: float) -> None:
+        super().__init__()
+        self._clock, self._off = clock, timedelta(seconds=off_s)
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._off
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+@contextlib.contextmanager
+def on_another_instance(world: World, off_s: float) -> Iterator[None]:
+    instance.current = Instance(ClockOff(world.clock, off_s), random.Random(2))
+    yield
+    instance.current = world.instance
+
+
+@pytest.mark.parametrize("off_s", [-3600, -300, 300, 3600])
+def test_an_instance_with_a_wrong_clock_takes_no_lease_of_a_healthy_run(world: World, off_s: float) -> None:
+    answers: list[FunctionAnswer] = []
+
+    def run_elsewhere() -> None:
+        with on_another_instance(world, off_s):
+            answers.append(world.run_pull("flights"))
+
+    world.pigment_server.fault(PUSH, then=run_elsewhere)
+
+    assert world.run_pull("flights").body["outcome"] == "landed"
+    assert [answer.code for answer in answers] == ["configuration_occupied"]
+    assert len(world.imports) == 1
+
+
+@pytest.mark.parametrize("off_s", [-3600, 0, 3600])
+def test_an_instance_with_a_wrong_clock_waits_as_long_as_every_other_one(world: World, off_s: float) -> None:
+    world.pigment_server.fault(PUSH, reset_before=True, times=-1)
+    world.storage_server.fault("(POST|PUT|DELETE) /.*", after=2, times=-1, refuse=Response(403, b"{}"))
+    world.run_pull("flights")
+    world.heal()
+    (left,) = world.objects("leases/")
+
+    with on_another_instance(world, off_s):
+        early = world.run_pull("flights")
+        world.clock.advance(LIFETIME_S + 1)
+        late = world.run_pull("flights")
+
+    assert (early.code, late.body["outcome"]) == ("configuration_occupied", "landed"), left
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_renewal_whose_answer_was_lost_costs_no_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEWAL_S", 0.01)
+    lost = threading.Event()
+
+    def renew_no_more() -> None:
+        monkeypatch.setattr(leases, "RENEWAL_S", 30)
+        lost.set()
+
+    # It is applied, its answer is lost, and so is the answer that the repeated request would have got.
+    applied = world.storage_server.fault(LEASE_WRITE, after=1, answer_instead=Response(503))
+    world.storage_server.fault(LEASE_WRITE, after=1, refuse=Response(403, b"{}"), then=renew_no_more)
+    world.looker_server.fault(PULL_RUN, act=lambda: lost.wait(30) or None)
+
+    assert world.run_pull("flights").body["outcome"] == "landed"
+    assert applied.hits == 1
+    assert world.objects("leases/") == []
+    gc.collect()
+
+
+def test_a_step_whose_answer_was_lost_leaves_no_lease(world: World) -> None:
+    # After the lease and the staged file.
+    applied = world.storage_server.fault(LEASE_WRITE, after=2, answer_instead=Response(503))
+    world.storage_server.fault(LEASE_WRITE, after=2, refuse=Response(403, b"{}"))
+
+    first = world.run_pull("flights")
+
+    assert applied.hits == 1
+    assert (first.code, first.receipt["outcome"], first.receipt["rows"]["sent"]) == ("storage_refused", "failed", 5)
+    assert world.objects("leases/") == []
+    assert world.run_pull("flights").body["outcome"] == "landed"
+    assert len(world.imports) == 1
+
+
+def test_an_import_id_on_a_receipt_settles_a_run_whose_lease_was_taken(world: World) -> None:
+    answers: list[FunctionAnswer] = []
+
+    def another_run_takes_over() -> None:
+        world.clock.advance(LIFETIME_S + 1)
+        answers.append(world.run_pull("flights"))
+
+    world.pigment_server.fault(PUSH, then=another_run_takes_over)
+
+    first = world.run_pull("flights")
+    second = world.run_pull("flights")
+
+    assert answers[0].code == "landing_unknown"
+    assert (first.code, first.receipt["import_id"]) == ("lease_lost", world.imports[0].id)
+    assert (second.body["outcome"], second.body["run"]) == ("landed", first.receipt["run"])
+    assert len(world.imports) == 1
+    assert world.objects("leases/") == []

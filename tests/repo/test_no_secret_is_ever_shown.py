@@ -277,11 +277,11 @@ def put(path: str, content: bytes) -> Callable[[Scene], None]:
     return arrange
 
 
-def lapse_strangely(theatre: Scene) -> None:
-    """A hold whose end is no time: nothing that the bridge ever wrote, so nothing it foresees."""
+def fail_unexpectedly(theatre: Scene) -> None:
+    """A journal that the bridge never wrote: a pull that was publishing an object without a name."""
     receipt = {"run": "20260301T061500-00000000", "job": "flights", "kind": "pull", "started_at": ""}
-    flight = {"step": "reading", "receipt": receipt, "repeatable": False, "max_skipped": 0, "expires_at": "soon"}
-    put(f"leases/{CONFIGURATION}.json", json.dumps(flight).encode())(theatre)
+    journal = {"step": "publishing", "receipt": receipt, "repeatable": False, "max_skipped": 0, "lifetime_s": 0}
+    put(f"leases/{CONFIGURATION}.json", json.dumps(journal).encode())(theatre)
 
 
 def break_the_secret(theatre: Scene) -> None:
@@ -317,7 +317,7 @@ FAILURES: dict[str, tuple[int, Callable[[Scene], None]]] = {
     "a redirect of the Look": (502, redirect("looker", LOOK)),
     "a redirect of the run": (502, redirect("looker", PULL_RUN)),
     "a redirect of the push": (502, redirect("pigment", PUSH)),
-    "an internal error": (500, lapse_strangely),
+    "an internal error": (500, fail_unexpectedly),
     "a broken cursor": (500, put("cursors/flights.json", b"{")),
     "a broken lease": (500, put(f"leases/{CONFIGURATION}.json", b"[]")),
     "a broken bridge.yaml": (500, put("config/bridge.json", b'{"pulls": 5}')),

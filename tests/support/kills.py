@@ -1,4 +1,4 @@
-"""Calls in processes of their own that die at a chosen request: the one way in which tests kill a function."""
+"""Calls in processes of their own that die or stop at a chosen request: the one way in which tests do that."""
 
 import dataclasses
 import json
@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import pytest
@@ -48,8 +50,8 @@ DELIVER = ProcessCall("deliver", "{}", headers=_JSON)
 
 
 @dataclasses.dataclass(frozen=True)
-class Kill:
-    """At the nth request of a kind (from 0), before the server has acted on it or after."""
+class Moment:
+    """The nth request of a kind (from 0), before the server has acted on it or after."""
 
     server: Server
     on: str
@@ -61,6 +63,8 @@ class Processes:
     """Runs calls through `tests.support.zygote`."""
 
     def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._stopped_s = Path(self._folder.name) / "stopped_s"
         self._zygote = subprocess.Popen(
             [sys.executable, "-m", "tests.support.zygote"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -71,28 +75,54 @@ class Processes:
         )
         self._child: Future[int] = Future()
 
-    def dies(self, world: World, call: ProcessCall, kill: Kill) -> bool:
+    def dies(self, world: World, call: ProcessCall, point: Moment) -> bool:
         """Make a call that is killed at a request; False where it ended well without such a request."""
         how: dict[str, Any] = (
             {"then": self._kill, "reset_after": True}
-            if kill.when == "after"
+            if point.when == "after"
             else {"act": self._kill, "reset_before": True}
         )
-        fault = kill.server.fault(kill.on, after=kill.nth, **how)
+        fault = point.server.fault(point.on, after=point.nth, **how)
         code = self._run(world, call)
-        kill.server.faults.remove(fault)
+        point.server.faults.remove(fault)
         assert code == (-signal.SIGKILL if fault.hits else 0)
+        return bool(fault.hits)
+
+    def stalls(self, world: World, call: ProcessCall, point: Moment, meanwhile: Callable[[], object]) -> bool:
+        """Make a call whose process is stopped at a request while something else happens, and then continues; False
+        where it ended without such a request.
+        """
+
+        def stop() -> None:
+            began_s = world.clock.monotonic_s()
+            os.kill(self._child.result(10), signal.SIGSTOP)
+            meanwhile()
+            self._stopped_s.write_text(str(world.clock.monotonic_s() - began_s))
+            os.kill(self._child.result(10), signal.SIGCONT)
+
+        self._stopped_s.write_text("0")
+        how = {"then" if point.when == "after" else "act": stop}
+        fault = point.server.fault(point.on, after=point.nth, **how)
+        code = self._run(world, call)
+        point.server.faults.remove(fault)
+        assert code >= 0, code
         return bool(fault.hits)
 
     def close(self) -> None:
         self._zygote.communicate()
+        self._folder.cleanup()
 
     def _run(self, world: World, call: ProcessCall) -> int:
         """The exit code of a call, or the signal that ended it."""
         assert self._zygote.stdin
         assert self._zygote.stdout
         self._child = Future()
-        asked = {**dataclasses.asdict(call), "environment": world.environment(), "now": world.clock.now().isoformat()}
+        asked = {
+            **dataclasses.asdict(call),
+            "environment": world.environment(),
+            "now": world.clock.now().isoformat(),
+            "stopped_s": str(self._stopped_s),
+        }
         self._zygote.stdin.write(json.dumps(asked) + "\n")
         self._zygote.stdin.flush()
         self._child.set_result(int(self._zygote.stdout.readline()))

@@ -61,5 +61,5 @@ def expire_leases(world: World) -> None:
     for path in world.objects("leases/"):
         stored = world.bucket.read_json(path, dict)
         assert stored is not None
-        expired = {**stored.value, "expires_at": "2020-01-01T00:00:00.000Z"}
+        expired = {**stored.value, "lifetime_s": 0}
         world.bucket.write_json(path, expired, over=stored.generation)

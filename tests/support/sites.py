@@ -99,7 +99,7 @@ class Sites:
                 "looker-webhook-token": WEBHOOK_TOKEN,
             }
         )
-        self.storage = SandboxStorage(folder / "state")
+        self.storage = SandboxStorage(folder / "state", self._seconds)
         self.storage.create_bucket("bucket")
         self._servers = servers
         self.looker_server = servers.serve("looker", self.looker, keep_bytes=_KEEP_BYTES)

@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import functions_framework
@@ -19,18 +20,22 @@ from local.function_server import ENTRY_POINTS, FUNCTIONS
 
 
 class FixedClock(SystemClock):
-    """The time at which the test's clock stands; sleeping takes real time."""
+    """The time at which the test's clock stands; sleeping takes real time, and being stopped as long as a file says."""
 
-    def __init__(self, now: str) -> None:
+    def __init__(self, now: str, stopped_s: Path) -> None:
         self._now = dt.datetime.fromisoformat(now)
+        self._stopped_s = stopped_s
 
     def now(self) -> dt.datetime:
         return self._now
 
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + float(self._stopped_s.read_text() if self._stopped_s.exists() else 0)
+
 
 def call(app: Any, asked: dict[str, Any]) -> int:
     os.environ.update(asked["environment"])
-    instance.current = instance.Instance(FixedClock(asked["now"]))
+    instance.current = instance.Instance(FixedClock(asked["now"], Path(asked["stopped_s"])))
     answer = app.test_client().post(asked["path"], data=asked["body"].encode(), headers=asked["headers"])
     return 0 if answer.status_code == 200 else 3
 

@@ -19,6 +19,7 @@ from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy
 from common.platform.log import log
 from common.runs import cursors, guards, leases
+from common.runs.cursors import LastLanding
 from common.runs.ends import End
 from common.runs.instance import Instance
 from common.runs.landing import land
@@ -122,7 +123,7 @@ def _deliver_all(
         if instance.bucket.exists(oldest.path):
             return counts.plus(_waiting(instance, relays, receipt.error or ErrorReport.of(_incomplete(receipt))))
         counts = counts.plus(DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1))
-    leases.forget(instance.bucket, _configuration(bridge, relays[0]), instance.clock)
+    leases.forget(instance.bucket, _configuration(bridge, relays[0]))
     return counts
 
 
@@ -185,13 +186,15 @@ def _land_oldest(
     run.note_configuration(relay.target.configuration)
     pigment = open_pigment(run, bridge)
 
-    def work(lease: Lease) -> End | None:
+    def work(lease: Lease, _: Receipt | None) -> End | None:
         if _is_closed(instance.bucket, relay, oldest):
             return None
         if relay.keep == "latest" and _replace_older(instance, relay, oldest):
             return None
-        staged = _stage(run, relay, oldest)
-        return land(run, lease, pigment, relay.target, staged, cursors.of(staged, run.id, oldest.name))
+        previous = cursors.read(instance.bucket, relay.name)
+        staged = _stage(run, relay, oldest, previous)
+        landed = cursors.of(staged, run.id, previous, tick=oldest.name)
+        return land(run, lease, pigment, relay.target, staged, landed)
 
     journal = Journal("reading", run.receipt, relay.target.repeatable, relay.guards.max_skipped, delivery=oldest.name)
     with pigment:
@@ -221,14 +224,14 @@ def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: Waiting
     return newest.name != oldest.name
 
 
-def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> Staged:
+def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
     blocks, warnings = _open(bucket, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = paths.staged(relay.name, run.id)
     staged = staging.stage(bucket, path, blocks, contract, run.instance.progress)
     run.note_read(staged, warnings)
-    rows, previous = staged.checked.rows, cursors.read(bucket, relay.name)
+    rows = staged.checked.rows
     guards.expect_rows(rows, max(1, relay.guards.min_rows))
     if not relay.guards.accept_cap:
         guards.expect_no_cap(rows, CAPS, None)

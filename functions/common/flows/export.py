@@ -53,12 +53,13 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
     bucket = run.instance.bucket
     run.note_object(_public_name(run, job))
 
-    def work(lease: Lease) -> End | Receipt:
+    def work(lease: Lease, _: Receipt | None) -> End | Receipt:
         export_file.sweep(bucket, run.instance.clock.now())
         target, path = publication.locate(bucket, run.receipt)
         replaced = target.find(path)
-        file = _read(run, bridge, job)
-        landed = _landed(run, file)
+        previous = cursors.read(bucket, job.name)
+        file = _read(run, bridge, job, previous)
+        landed = _landed(run, file, previous)
         lease.note(msgspec.structs.replace(lease.journal, step="publishing", receipt=run.receipt, landed=landed))
         try:
             # After a kill from here on, the object itself tells the next run whether it was published.
@@ -77,14 +78,13 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
 def _preview(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> Receipt:
     """Do everything up to the publication, and delete the file."""
     try:
-        file = _read(run, bridge, job)
+        file = _read(run, bridge, job, cursors.read(run.instance.bucket, job.name))
     finally:
         publication.discard(run.instance.bucket, run.id)
     return msgspec.structs.replace(run.end(Previewed()), preview=file.sample)
 
 
-def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> ExportFile:
-    previous = cursors.read(run.instance.bucket, job.name)
+def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export, previous: LastLanding | None) -> ExportFile:
     with run.timed("pigment"):
         try:
             file = _fetch(run, bridge, job, job.source)
@@ -142,10 +142,10 @@ def _metadata(run: Run, job: bridge_yaml.Export, file: ExportFile) -> dict[str, 
     }
 
 
-def _landed(run: Run, file: ExportFile) -> LastLanding:
+def _landed(run: Run, file: ExportFile, previous: LastLanding | None) -> LastLanding:
     """Return what the next run compares itself with, once this one is published."""
-    checked, now = file.checked, run.instance.clock.now()
-    return LastLanding(run.id, stamp(now), checked.rows, file.sha256, checked.header, run.receipt.object or "")
+    landed, now = cursors.of(file, run.id, previous), run.instance.clock.now()
+    return msgspec.structs.replace(landed, landed_at=stamp(now), staged=run.receipt.object or "")
 
 
 def _public_name(run: Run, job: bridge_yaml.Export) -> str:

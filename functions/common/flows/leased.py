@@ -35,7 +35,11 @@ def open_pigment(run: Run, bridge: bridge_yaml.Bridge) -> PigmentClient:
 
 
 def run_leased(
-    run: Run, key: str, journal: Journal, pigment: PigmentClient | None, work: Callable[[Lease], End | Earlier]
+    run: Run,
+    key: str,
+    journal: Journal,
+    pigment: PigmentClient | None,
+    work: Callable[[Lease, Receipt | None], End | Earlier],
 ) -> Receipt | Earlier:
     """Work with the lease on a configuration, and return the receipt of how it ended.
 
@@ -43,17 +47,19 @@ def run_leased(
         key: the import configuration, or the export, that one run at a time may use.
         journal: the journal at the beginning of this run.
         pigment: to ask how an earlier run's import ended.
-        work: returns how the run ended. If an earlier run has already done the work, it returns that run's receipt, or
-            None; this run then has no receipt.
+        work: receives the lease, and the receipt of an earlier run that this one had to settle. It returns how the run
+            ended. If an earlier run has already done the work, it returns that run's receipt, or None; this run then
+            has no receipt.
 
     Raises ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused if it cannot be taken.
     """
     with leases.take(run.instance.bucket, key, run.instance.clock, journal) as lease:
         try:
+            settled = None
             if lease.journal.receipt.run != run.id:
-                settle(run, lease, pigment)
+                settled = settle(run, lease, pigment)
                 lease.note(journal)
-            ended = work(lease)
+            ended = work(lease, settled)
             if isinstance(ended, Receipt) or ended is None:
                 _release(lease, lease.free)
                 return ended

@@ -28,6 +28,11 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
 
+_SETTLED = (
+    "This is the receipt of an interrupted run, which this call settled: its rows had landed. Nothing was sent again, "
+    "because the target is not repeatable. To send all rows once more, run the job again."
+)
+
 _SPARE = 1.5
 "How much longer than the longest window so far the next one may take."
 
@@ -104,9 +109,9 @@ def _pull_windows(
 def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None) -> Receipt:
     bucket, target = run.instance.bucket, job.target
 
-    def work(lease: Lease) -> End | Receipt:
+    def work(lease: Lease, settled: Receipt | None) -> End | Receipt:
         previous = cursors.read(bucket, job.name)
-        answered = _answered_before(run, job, previous, call_id)
+        answered = _answered_before(run, job, previous, call_id, settled)
         if answered is not None:
             return answered
         batch = load.stage(run, previous, preview=False)
@@ -122,16 +127,30 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
 
 
 def _answered_before(
-    run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None
+    run: Run, job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None, settled: Receipt | None
 ) -> Receipt | None:
     """Return the receipt of the run that already answered this call, if landing again would double the rows.
 
-    Cloud Scheduler and Pub/Sub call at least once, and again when an answer is lost. An incremental load continues from
-    its cursor, and a changes load compares with what has landed, so that neither sends rows twice.
+    Cloud Scheduler and Pub/Sub call at least once, and again when an answer is lost. A person who calls after a run was
+    interrupted wants its rows, and does not know that they have landed. An incremental load continues from its cursor,
+    and a changes load compares with what has landed, so that neither sends rows twice.
     """
-    if job.load != "full" or job.target.repeatable or not call_id or previous is None or previous.tick != call_id:
+    if job.load != "full" or job.target.repeatable or previous is None:
         return None
-    return receipts.read(run.instance.bucket, job.name, previous.run)
+    if call_id is None:
+        if settled is None or settled.run != previous.run:
+            return None
+        return msgspec.structs.replace(settled, warnings=[*settled.warnings, _SETTLED])
+    if previous.tick != call_id:
+        return None
+    return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
+
+
+def _receipt_of(previous: LastLanding, job: bridge_yaml.Pull) -> Receipt:
+    """Return what the cursor says of a landing whose receipt could not be stored."""
+    begun = Receipt(previous.run, job.name, job.kind, previous.landed_at, "landed")
+    warnings = [f"The receipt of run {previous.run} is not stored. Its rows had landed, and nothing was sent again."]
+    return msgspec.structs.replace(begun, rows=Rows(sent=previous.rows), sha256=previous.sha256, warnings=warnings)
 
 
 def _preview(run: Run, load: Loader) -> Receipt:

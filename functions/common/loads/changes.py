@@ -36,7 +36,7 @@ class ChangesLoad(Loader):
         job, bucket = self._job, run.instance.bucket
         base = self._base(run, previous)
         if not preview:
-            _sweep(bucket, job.name, base)
+            _sweep(bucket, job.name, base, run.id)
         path = paths.staged(job.name, run.receipt.run)
         whole_path = f"{path}.whole" if preview else paths.base(job.name, run.receipt.run)
         whole = sources.read_all(run, self._looker, job, whole_path)
@@ -48,7 +48,7 @@ class ChangesLoad(Loader):
             return None
         delta = compare.write_delta(bucket, whole.path, comparison, path, job.target.delimiter, run.instance.progress)
         run.note_file(delta)
-        return Batch(delta, cursors.of(whole, run.receipt.run), scratch=(whole.path,))
+        return Batch(delta, cursors.of(whole, run.id, previous), scratch=(whole.path,))
 
     def _compare(self, run: Run, base: str | None, whole: Staged, *, samples: int) -> FileComparison:
         bucket, target = run.instance.bucket, self._job.target
@@ -89,8 +89,9 @@ class ChangesLoad(Loader):
         return None
 
 
-def _sweep(bucket: Bucket, job: str, base: str | None) -> None:
+def _sweep(bucket: Bucket, job: str, base: str | None, run: str) -> None:
     """Delete what earlier runs have left: files that did not land, and earlier bases."""
     for path in bucket.names(paths.bases(job)):
-        if path != base:
+        # The file of a later run, which took over while this one was stopped, is that run's base.
+        if path != base and path < paths.base(job, run):
             bucket.delete(path)

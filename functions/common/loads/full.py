@@ -20,4 +20,4 @@ class FullLoad(Loader):
         note_header(run, job, previous, staged.checked.header)
         guards.expect_rows(staged.checked.rows, job.guards.min_rows)
         guards.expect_no_shrinking(staged.checked.rows, previous.rows if previous else None, job.guards.max_shrink)
-        return Batch(staged, cursors.of(staged, run.receipt.run))
+        return Batch(staged, cursors.of(staged, run.id, previous))

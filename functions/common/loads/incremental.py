@@ -88,7 +88,7 @@ class IncrementalLoad(Loader):
         if staged.checked.rows:
             guards.expect_rows(staged.checked.rows, self._job.guards.min_rows)
         self._set_progress(window.end, end)
-        landed = self._landed(previous, reading.column, cursors.of(staged, run.receipt.run), window, end)
+        landed = self._landed(previous, reading.column, cursors.of(staged, run.id, previous), window, end)
         run.note_window(window.texts(), CursorMove(previous.value if previous else None, landed.value))
         return Batch(staged, landed, moves_without_rows=True)
 

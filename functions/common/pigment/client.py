@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 import requests
+from urllib3.util import Timeout
 
 from common import bridge_yaml
 from common.pigment.refusals import PigmentRequest, error_of
@@ -95,7 +96,10 @@ class PigmentClient:
 
     def _send_with(self, key: Secret, method: str, path: str, **options: Any) -> requests.Response:
         try:
-            options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self.deadline)), "allow_redirects": False}
+            # The total counts from the connection on: an upload takes from the time that is left for the answer.
+            patience_s = http.patience_s(self.deadline)
+            timeout = Timeout(connect=min(http.CONNECT_TIMEOUT_S, patience_s), total=patience_s)
+            options |= {"timeout": timeout, "allow_redirects": False}
             return self._session.request(method, self._api + path, auth=http.Bearer(key.reveal()), **options)
         except requests.RequestException as error:
             never_sent = isinstance(error, requests.ConnectTimeout)

@@ -5,14 +5,15 @@ has no idempotency key, so a push without an answer is `LandingUnconfirmed`, and
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 import requests
 
 from common.pigment.client import PigmentClient, Unreachable
 from common.platform import http
-from common.platform.errors import ImportConfigurationNotFound, LandingUnconfirmed
+from common.platform.clock import Deadline
+from common.platform.errors import BridgeError, ImportConfigurationNotFound, LandingUnconfirmed, OutOfTime
 from common.platform.retry import retry, retry_after_s
 
 _SHORTEST_WAIT_S = 0.1
@@ -71,13 +72,28 @@ class ImportState(msgspec.Struct, frozen=True, rename="camel"):
         return http.redacted("; ".join(words)) or "Pigment gave no reason."
 
 
-class UploadBody:
-    """A file to upload, read block by block. Its length is known, because Pigment documents no chunked uploads."""
+class Handover(Protocol):
+    """What a run does at the moments at which an attempt may change what Pigment has."""
 
-    def __init__(self, blocks: Iterable[bytes], size_bytes: int) -> None:
+    def begin(self) -> None:
+        """Called before an attempt's last byte. If it raises an error, the request is broken off: nothing was sent."""
+
+    def undo(self) -> None:
+        """Called after Pigment accepted nothing of all attempts so far."""
+
+
+class UploadBody:
+    """A file to upload, read block by block. Its length is known, because Pigment documents no chunked uploads.
+
+    `before_last` is called before the last block is handed out. Without it, Pigment has no complete request to accept.
+    """
+
+    def __init__(self, blocks: Iterable[bytes], size_bytes: int, deadline: Deadline) -> None:
         self._blocks = iter(blocks)
         self._rest = memoryview(b"")
         self._left = self._size_bytes = size_bytes
+        self._deadline = deadline
+        self.before_last: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
         return self._size_bytes
@@ -87,8 +103,16 @@ class UploadBody:
             self._rest = memoryview(next(self._blocks, b""))
         piece = self._rest if size < 0 else self._rest[:size]
         self._rest = self._rest[len(piece) :]
-        self._left -= len(piece)
+        if piece:
+            self._expect_permission(len(piece))
+            self._left -= len(piece)
         return bytes(piece)
+
+    def _expect_permission(self, piece_bytes: int) -> None:
+        if piece_bytes >= self._left:
+            self.before_last()
+        if not self._deadline.allows(0):
+            raise OutOfTime("Pigment was still reading the file when the time budget ended; it has not accepted it.")
 
     @property
     def is_sent(self) -> bool:
@@ -104,7 +128,14 @@ class _Started(msgspec.Struct, frozen=True, rename="camel"):
     import_id: str
 
 
-def push(pigment: PigmentClient, configuration: str, open_body: Callable[[], UploadBody], *, repeatable: bool) -> str:
+def push(
+    pigment: PigmentClient,
+    configuration: str,
+    open_body: Callable[[], UploadBody],
+    handover: Handover,
+    *,
+    repeatable: bool,
+) -> str:
     """Push a file to an import configuration, by its id, and return the id of the import that it started.
 
     The file is opened once per attempt. A push that Pigment may have accepted is retried only if that is `repeatable`.
@@ -117,15 +148,21 @@ def push(pigment: PigmentClient, configuration: str, open_body: Callable[[], Upl
 
     def push_once() -> str:
         body = open_body()
+        body.before_last = handover.begin
         headers = {"Content-Type": "text/csv"}
         return _start(pigment, "/import/push/csv", configuration, lambda: body.is_sent, data=body, headers=headers)
 
-    return _retry(pigment, repeatable, push_once)
+    return _retry(pigment, repeatable, handover, push_once)
 
 
-def trigger(pigment: PigmentClient, configuration: str, *, repeatable: bool) -> str:
+def trigger(pigment: PigmentClient, configuration: str, handover: Handover, *, repeatable: bool) -> str:
     """Start the import of a configuration that reads its own source. Returns and raises as `push` does."""
-    return _retry(pigment, repeatable, lambda: _start(pigment, "/import/trigger", configuration, lambda: True))
+
+    def trigger_once() -> str:
+        handover.begin()
+        return _start(pigment, "/import/trigger", configuration, lambda: True)
+
+    return _retry(pigment, repeatable, handover, trigger_once)
 
 
 def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
@@ -160,10 +197,24 @@ def _state(pigment: PigmentClient, import_id: str) -> ImportState | None:
         return None
 
 
-def _retry(pigment: PigmentClient, repeatable: bool, start: Callable[[], str]) -> str:
+def _retry(pigment: PigmentClient, repeatable: bool, handover: Handover, start: Callable[[], str]) -> str:
     """Retry a start. After an error that leaves open whether Pigment has the file, retry only if it is repeatable."""
+    is_open = False
+
+    def attempt() -> str:
+        nonlocal is_open
+        try:
+            return start()
+        except LandingUnconfirmed:
+            is_open = True
+            raise
+        except BridgeError:
+            if not is_open:
+                handover.undo()
+            raise
+
     harmful = _NoImportId if repeatable else LandingUnconfirmed
-    return retry(start, pigment.deadline, pigment.chance, but_not=harmful)
+    return retry(attempt, pigment.deadline, pigment.chance, but_not=harmful)
 
 
 def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Callable[[], bool], **options: Any) -> str:

@@ -160,7 +160,7 @@ class ConfigurationOccupied(BridgeError):
     """Another run uses this import configuration, or this export."""
 
     status = 409
-    next_step = "Wait for that run to end. If it was killed, its lease expires at the time given."
+    next_step = "Wait for that run to end. If it was killed, its lease expires after the time given."
 
 
 class BodyTooLong(BridgeError):

@@ -6,7 +6,7 @@ from common.bridge_yaml import Grain
 from common.platform.errors import LeaseLost
 from common.storage import paths
 from common.storage.bucket import Bucket, Stale
-from common.tables.staging import Staged
+from common.tables.staging import CheckedFile
 
 
 class CursorColumn(msgspec.Struct, frozen=True):
@@ -47,12 +47,14 @@ class LastLanding(msgspec.Struct, frozen=True):
     tick: str | None = None
     "The call that the run answered: a time of Cloud Scheduler, or a delivery."
     configuration: str | None = None
+    previous: str | msgspec.UnsetType | None = msgspec.UNSET
+    "The run of the landing that this one follows; unset in an object of an earlier version."
 
 
-def of(staged: Staged, run: str, tick: str | None = None) -> LastLanding:
-    """Return the cursor as it will be once a staged file has landed."""
-    checked = staged.checked
-    return LastLanding(run, "", checked.rows, staged.sha256, checked.header, staged.path, tick=tick)
+def of(file: CheckedFile, run: str, previous: LastLanding | None, *, tick: str | None = None) -> LastLanding:
+    """Return the cursor as it will be once a checked file has landed."""
+    checked, before = file.checked, previous.run if previous else None
+    return LastLanding(run, "", checked.rows, file.sha256, checked.header, file.path, tick=tick, previous=before)
 
 
 def read(bucket: Bucket, job: str) -> LastLanding | None:
@@ -61,11 +63,18 @@ def read(bucket: Bucket, job: str) -> LastLanding | None:
 
 
 def move(bucket: Bucket, job: str, landed: LastLanding) -> None:
-    """Store a landing, unless it is stored. Raises LeaseLost if another run moved the cursor at the same time."""
+    """Store a landing, unless it or a later one is stored. Raises LeaseLost if another run moved the cursor at the
+    same time.
+    """
     before = bucket.read_json(paths.cursor(job), LastLanding)
-    if before is not None and before.value.run == landed.run:
+    if before is not None and not _follows(landed, before.value):
+        # It is this landing; or another run settled this one and has landed since, and the cursor never moves back.
         return
     try:
         bucket.write_json(paths.cursor(job), landed, over=before.generation if before else 0)
     except Stale:
         raise LeaseLost(f"Another run moved the cursor of {job} at the same moment.") from None
+
+
+def _follows(landed: LastLanding, before: LastLanding) -> bool:
+    return before.run != landed.run if landed.previous is msgspec.UNSET else before.run == landed.previous

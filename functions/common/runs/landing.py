@@ -1,12 +1,15 @@
 """Landing: push a staged file to Pigment and follow the import until Pigment says how it ended.
 
-The journal (`common.runs.leases`) is written before and after the push, so that after a kill between any two lines here
-the next run knows what may have happened:
+The journal (`common.runs.leases`) is written before the last block of the file goes out and after Pigment's answer, so
+that after a kill between any two lines here the next run knows what may have happened:
 
-    step `pushing` written    Pigment may have the file: send it again if that is safe, otherwise a person decides
-    step `importing` written  Pigment says how the import ended
+    step `reading`    Pigment does not have the whole file, or has refused it: the next run starts over
+    step `pushing`    Pigment may have the file: send it again if that is safe, otherwise a person decides
+    step `importing`  Pigment says how the import ended
 
-Nothing is undone: every step can be repeated, or is not repeated at all.
+Writing the step `pushing` also renews the lease. A run that was stopped while it pushed, and has lost its lease, cannot
+write it, and breaks the request off. Only a process that is stopped between that write and the last block, for longer
+than the lease lasts, can still send its file; the next run finds the step `pushing`.
 """
 
 import msgspec
@@ -15,14 +18,15 @@ from common.bridge_yaml import Target
 from common.pigment import imports
 from common.pigment.client import PigmentClient
 from common.pigment.imports import ImportState, UploadBody
-from common.platform.errors import BridgeError, ImportFailed, LandingUnconfirmed, LandingUnknown, TooManySkipped
+from common.platform.errors import ConfigurationOccupied, ImportFailed, LandingUnknown, TooManySkipped
 from common.runs import guards
 from common.runs.cursors import LastLanding
 from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
 from common.runs.leases import Journal, Lease
-from common.runs.receipts import Rows, Skip
+from common.runs.receipts import Receipt, Rows, Skip
 from common.runs.run import Run
 from common.storage import paths
+from common.storage.bucket import Stale
 from common.tables.staging import Staged, read_back
 
 
@@ -34,19 +38,10 @@ def land(
     Raises BridgeError; the step of the journal says what Pigment may have accepted.
     """
     run.note_sent(staged.checked.rows)
-    reading = lease.journal
-    pushing = msgspec.structs.replace(reading, step="pushing", receipt=run.receipt, landed=landed)
-    lease.note(pushing)
-    try:
-        import_id = _send(run, pigment, target, staged)
-    except LandingUnconfirmed:
-        raise
-    except BridgeError:
-        # Pigment accepted nothing.
-        lease.note(reading)
-        raise
+    handover = _JournaledHandover(lease, run.receipt, landed)
+    import_id = _send(run, pigment, target, staged, handover)
     run.note_import(import_id)
-    lease.note_or_remember(msgspec.structs.replace(pushing, step="importing", receipt=run.receipt))
+    lease.note_fact(msgspec.structs.replace(lease.journal, step="importing", receipt=run.receipt))
     return follow(run, lease.journal, pigment)
 
 
@@ -85,17 +80,52 @@ def unknown(cause: str, run_id: str) -> LandingUnknown:
     return LandingUnknown(cause, next_step=LandingUnknown.next_step.replace("RUN", run_id))
 
 
-def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged) -> str:
+class _JournaledHandover:
+    """Writes the journal before Pigment may have the file, and after it refused it."""
+
+    def __init__(self, lease: Lease, receipt: Receipt, landed: LastLanding) -> None:
+        self._lease = lease
+        self._reading = lease.journal
+        self._pushing = msgspec.structs.replace(self._reading, step="pushing", receipt=receipt, landed=landed)
+        self._has_begun = False
+
+    def renew(self) -> None:
+        self._lease.note(self._lease.journal)
+
+    def begin(self) -> None:
+        self._has_begun = True
+        self._lease.note(self._pushing)
+
+    def undo(self) -> None:
+        if self._has_begun:
+            self._lease.note_fact(self._reading)
+
+
+def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged, handover: _JournaledHandover) -> str:
     """Push the file, or copy it and trigger its import. Return the import's id."""
     bucket, progress = run.instance.bucket, run.instance.progress
 
     def open_body() -> UploadBody:
-        return UploadBody(read_back(bucket, staged.path, staged.sha256, progress), staged.bytes)
+        return UploadBody(read_back(bucket, staged.path, staged.sha256, progress), staged.bytes, pigment.deadline)
 
     with run.timed("pigment"):
         if target.via == "push":
-            return imports.push(pigment, target.configuration, open_body, repeatable=target.repeatable)
-        path = paths.filled(target.path, run.started_at, run.id)
-        # After a kill between these two lines, the file is copied again under the same name; nobody has read it.
-        bucket.copy(staged.path, bucket.beside(target.bucket), path)
-        return imports.trigger(pigment, target.configuration, repeatable=target.repeatable)
+            return imports.push(pigment, target.configuration, open_body, handover, repeatable=target.repeatable)
+        _copy(run, target, staged, handover)
+        # After a kill between these two lines, the next run copies the file again; Pigment has not read it.
+        return imports.trigger(pigment, target.configuration, handover, repeatable=target.repeatable)
+
+
+def _copy(run: Run, target: Target, staged: Staged, handover: _JournaledHandover) -> None:
+    """Copy the file to where Pigment reads it. Raises ConfigurationOccupied if a later run's file is there."""
+    path = paths.filled(target.path, run.started_at, run.id)
+    connector = run.instance.bucket.beside(target.bucket)
+    found = connector.find(path)
+    # In this order: once another run has the lease, either the renewal fails, or its file has another generation.
+    handover.renew()
+    try:
+        run.instance.bucket.copy(staged.path, connector, path, over=found.generation if found else 0)
+    except Stale:
+        next_step = "Only one job may write this name: give each target.path in bridge.yaml a name of its own."
+        cause = f"Another writer replaced gs://{target.bucket}/{path} during this run; nothing was sent."
+        raise ConfigurationOccupied(cause, next_step=next_step) from None

@@ -3,7 +3,9 @@
 The lease and the journal are the same object on purpose. A run can write the next step only while it has the lease,
 because both depend on the same generation precondition: a run that lost its lease cannot begin to push.
 
-A lease expires shortly after its run stopped renewing it. The journal then says what the run was doing:
+A lease expires if its run has not renewed it for `LIFETIME_S`. Cloud Storage's clock alone decides that: the age of the
+object when it is read. The clocks of two instances can differ by minutes, and a stopped process does not notice the
+time. The journal then says what the run was doing:
 
     reading     nothing was sent; the next run starts from the beginning
     pushing     Pigment may have accepted the file; there is no import id
@@ -14,18 +16,17 @@ A lease expires shortly after its run stopped renewing it. The journal then says
 
 import contextvars
 import threading
-from datetime import datetime, timedelta
 from typing import Literal, Self
 
 import msgspec
 
-from common.platform.clock import Clock, stamp
+from common.platform.clock import Clock
 from common.platform.errors import BridgeError, Busy, ConfigurationOccupied, LeaseLost
 from common.platform.log import log
 from common.runs.cursors import LastLanding
 from common.runs.receipts import Receipt
 from common.storage import inbox, paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket, Dated, Stale
 
 LIFETIME_S = 90
 RENEWAL_S = 30
@@ -41,11 +42,14 @@ class Journal(msgspec.Struct, frozen=True):
     "The receipt so far: a later run completes it if this run cannot."
     repeatable: bool
     max_skipped: int
-    expires_at: str = ""
     delivery: str | None = None
     "The name in the inbox of the webhook delivery that is being landed."
     landed: LastLanding | None = None
     "The job's last landing, to be stored once the import has ended well."
+    holder: str = ""
+    "The run that has the lease; while it settles an earlier run, the receipt is still that run's."
+    lifetime_s: float = LIFETIME_S
+    "How long the lease lasts after this was written. The run renews it before."
 
 
 class Lease:
@@ -76,19 +80,30 @@ class Lease:
         self._ended.set()
 
     def note(self, journal: Journal) -> None:
-        """Write the next step. Raises LeaseLost if another run has the lease, StorageBusy or StorageRefused."""
-        with self._lock:
-            self._write(journal, LIFETIME_S)
+        """Write the next step before it is taken. Raises LeaseLost if another run has the lease, StorageBusy or
+        StorageRefused.
 
-    def note_or_remember(self, journal: Journal) -> None:
-        """Write a step that has already happened, as `note` does; if storage is busy, the next renewal writes it."""
+        The lease lasts at least half of `LIFETIME_S` from the return: a process that was stopped while it waited for
+        the answer writes again.
+        """
         with self._lock:
+            while True:
+                began_s = self._clock.monotonic_s()
+                self._write(journal, LIFETIME_S)
+                if self._clock.monotonic_s() - began_s < LIFETIME_S / 2:
+                    return
+
+    def note_fact(self, journal: Journal) -> None:
+        """Write what has already happened. If storage is busy, the next renewal writes it. Raises LeaseLost if another
+        run has the lease, StorageRefused.
+        """
+        with self._lock:
+            self._journal = journal
             try:
                 self._write(journal, LIFETIME_S)
             except Busy as busy:
-                # This run continues. The step is lost only if the process is killed before the next renewal.
-                self._journal = journal
-                log.warning("import id not recorded", cause=busy.cause)
+                # This run continues. The fact is lost only if the process is killed before the next renewal.
+                log.warning("step not recorded", step=journal.step, cause=busy.cause)
 
     def leave_open(self, journal: Journal) -> None:
         """Give up the lease of a run that has not ended: the next run may take it immediately, and settles this one."""
@@ -100,18 +115,29 @@ class Lease:
         """Delete the lease of a run that has ended."""
         self._ended.set()
         with self._lock:
-            self._bucket.delete(self._path, generation=self._generation)
+            while not self._bucket.delete(self._path, generation=self._generation):
+                self._find_own_write()
 
     def _write(self, journal: Journal, lifetime_s: float) -> None:
         if self._is_lost:
-            raise LeaseLost(f"The lease of run {journal.receipt.run} had expired.")
-        journal = msgspec.structs.replace(journal, expires_at=_after(self._clock, lifetime_s))
-        try:
-            self._generation = self._bucket.write_json(self._path, journal, over=self._generation)
-        except Stale:
+            raise LeaseLost(f"The lease of run {self._journal.holder} had expired.")
+        journal = msgspec.structs.replace(journal, holder=self._journal.holder, lifetime_s=lifetime_s)
+        while True:
+            try:
+                self._generation = self._bucket.write_json(self._path, journal, over=self._generation)
+            except Stale:
+                self._find_own_write()
+            else:
+                self._journal = journal
+                return
+
+    def _find_own_write(self) -> None:
+        """Continue from an earlier write of this run whose answer was lost. Raises LeaseLost if it is another run's."""
+        there = self._bucket.read_json(self._path, Journal)
+        if there is None or there.value.holder != self._journal.holder:
             self._is_lost = True
-            raise LeaseLost(f"Another run took the lease of run {journal.receipt.run}.") from None
-        self._journal = journal
+            raise LeaseLost(f"Another run took the lease of run {self._journal.holder}.")
+        self._generation = there.generation
 
     def _renew_until_ended(self) -> None:
         # In real time, not the run's clock: the lease must expire when the process no longer exists.
@@ -132,39 +158,40 @@ def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> 
 
     If an earlier run left its journal there, the lease still has that one: it has to be settled first.
     """
-    stored = bucket.read_json(paths.lease(configuration), Journal)
+    path, holder = paths.lease(configuration), journal.receipt.run
+    stored = bucket.read_dated(path, Journal)
     if stored is not None:
-        expect_expired(stored.value, clock)
+        expect_expired(stored)
         # If this run dies while it settles the earlier journal, the next run finds that journal again.
         journal = stored.value
-    journal = msgspec.structs.replace(journal, expires_at=_after(clock, LIFETIME_S))
+    journal = msgspec.structs.replace(journal, holder=holder, lifetime_s=LIFETIME_S)
     try:
-        generation = bucket.write_json(paths.lease(configuration), journal, over=stored.generation if stored else 0)
+        generation = bucket.write_json(path, journal, over=stored.generation if stored else 0)
     except Stale:
-        raise ConfigurationOccupied(f"Another run took {paths.lease(configuration)} at the same moment.") from None
+        raise ConfigurationOccupied(f"Another run took {path} at the same moment.") from None
     return Lease(bucket, configuration, clock, journal, generation)
 
 
-def forget(bucket: Bucket, configuration: str, clock: Clock) -> None:
+def forget(bucket: Bucket, configuration: str) -> None:
     """Delete the lease of a run that was killed after its last step, when its delivery had left the inbox."""
-    stored = bucket.read_json(paths.lease(configuration), Journal)
-    if stored is None or not _has_expired(stored.value, clock):
+    stored = bucket.read_dated(paths.lease(configuration), Journal)
+    if stored is None or _expires_in_s(stored) > 0:
         return
     job, delivery = stored.value.receipt.job, stored.value.delivery
     if delivery and inbox.is_closed(bucket, job, delivery):
         bucket.delete(paths.lease(configuration), generation=stored.generation)
 
 
-def expect_expired(journal: Journal, clock: Clock) -> None:
+def expect_expired(stored: Dated[Journal]) -> None:
     """Raise ConfigurationOccupied if the run of this journal still has the lease."""
-    if not _has_expired(journal, clock):
-        expiry = f"Its lease expires at {journal.expires_at} unless the run renews it."
-        raise ConfigurationOccupied(f"Run {journal.receipt.run} of {journal.receipt.job} is in progress. {expiry}")
+    left_s = _expires_in_s(stored)
+    if left_s > 0:
+        receipt = stored.value.receipt
+        expiry = f"Its lease expires in {left_s:.0f} seconds unless the run renews it."
+        raise ConfigurationOccupied(f"Run {receipt.run} of {receipt.job} is in progress. {expiry}")
 
 
-def _has_expired(journal: Journal, clock: Clock) -> bool:
-    return datetime.fromisoformat(journal.expires_at) <= clock.now()
-
-
-def _after(clock: Clock, seconds: float) -> str:
-    return stamp(clock.now() + timedelta(seconds=seconds))
+def _expires_in_s(stored: Dated[Journal]) -> float:
+    """Return the seconds until a lease expires; 0 if it has."""
+    left_s = stored.value.lifetime_s - stored.age_s
+    return left_s if stored.value.lifetime_s and left_s > 0 else 0.0

@@ -44,21 +44,23 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.storage import inbox, paths
-from common.storage.bucket import Bucket
+from common.storage.bucket import Bucket, Dated
 
 
-def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
-    """Settle the run whose journal this run found with its lease. Only exports need no `pigment`.
+def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> Receipt:
+    """Settle the run whose journal this run found with its lease, and return that run's final receipt. Only exports
+    need no `pigment`.
 
     Raises LandingUnknown if a person has to decide, ConfigurationOccupied if Pigment is still importing.
     """
-    journal, earlier, bucket = lease.journal, lease.journal.receipt, run.instance.bucket
-    stored = receipts.read(bucket, earlier.job, earlier.run)
+    bucket = run.instance.bucket
+    stored = receipts.read(bucket, lease.journal.receipt.job, lease.journal.receipt.run)
     if stored is not None and stored.is_final:
         # The run was killed after it wrote its receipt, or a person settled it while another run had the lease.
-        finish(bucket, run.instance.clock, journal, end_of(stored), stored)
-        return
-    end = _end_of_journal(run, journal, pigment)
+        finish(bucket, run.instance.clock, lease.journal, end_of(stored), stored)
+        return stored
+    journal = _completed(lease.journal, stored)
+    earlier, end = journal.receipt, _end_of_journal(run, journal, pigment)
     if isinstance(end, StillImporting):
         still = f"Pigment is still importing {earlier.import_id}, run {earlier.run} of {earlier.job}."
         raise ConfigurationOccupied(still)
@@ -67,13 +69,16 @@ def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> None:
         if journal.step != "unknown":
             lease.note(msgspec.structs.replace(journal, step="unknown", receipt=save(bucket, receipt)))
         raise landing.unknown(f"Run {earlier.run} of {earlier.job} is not settled. {end.error.cause}", earlier.run)
-    finish(bucket, run.instance.clock, journal, end, save(bucket, receipt))
+    receipt = save(bucket, receipt)
+    finish(bucket, run.instance.clock, journal, end, receipt)
+    return receipt
 
 
 def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
     """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress."""
-    path, journal, generation = _open_journal(bucket, run_id)
-    leases.expect_expired(journal, clock)
+    path, stored = _open_journal(bucket, run_id)
+    leases.expect_expired(stored)
+    journal = stored.value
     end: Landed | ToBeSentAgain
     if verdict == "landed":
         end = Landed(warnings=("Settled by hand: a person found in Pigment that the rows had landed.",))
@@ -83,7 +88,7 @@ def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["
     receipt = save(bucket, receipt_of(end, journal.receipt))
     # A final receipt that was stored before stays as it is, and decides what follows.
     finish(bucket, clock, journal, end_of(receipt), receipt)
-    bucket.delete(path, generation=generation)
+    bucket.delete(path, generation=stored.generation)
     return receipt
 
 
@@ -154,10 +159,16 @@ def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -
             return _unconfirmed(run, journal, _cause(earlier))
 
 
+def _completed(journal: Journal, stored: Receipt | None) -> Journal:
+    """Add what the run wrote in its receipt after it had lost its lease: the import ID, or its error."""
+    if stored is None:
+        return journal
+    is_found = stored.import_id is not None and journal.receipt.import_id is None
+    return msgspec.structs.replace(journal, receipt=stored, step="importing" if is_found else journal.step)
+
+
 def _cause(earlier: Receipt) -> str:
-    if earlier.error is not None and issubclass(earlier.error.kind, LandingUnknown | LandingUnconfirmed):
-        return earlier.error.message
-    return "The run was interrupted while it sent its file."
+    return earlier.error.message if earlier.error else "The run was interrupted while it sent its file."
 
 
 def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSentAgain:
@@ -167,16 +178,16 @@ def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSe
     return Unconfirmed(landing.unknown(cause, journal.receipt.run))
 
 
-def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Journal, int]:
-    """Find the lease that a run left open: its path, its journal and its generation."""
+def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Dated[Journal]]:
+    """Find the lease that a run left open: its path and its journal."""
     for path in bucket.names(paths.LEASES):
-        stored = bucket.read_json(path, Journal)
+        stored = bucket.read_dated(path, Journal)
         if stored is None or stored.value.receipt.run != run_id:
             continue
         if stored.value.receipt.kind == "export":
             next_step = f"Run `bridge export {stored.value.receipt.job}`: that run settles this one."
             raise NoSuchJob(f"Run {run_id} is an export, whose object shows how it ended.", next_step=next_step)
-        return path, stored.value, stored.generation
+        return path, stored
     raise NoSuchJob(f"Run {run_id} is not open.", next_step="`bridge runs` shows which runs are open.")
 
 

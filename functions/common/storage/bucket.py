@@ -6,8 +6,10 @@ as a conflict, the stored object is compared with what was to be written.
 
 import base64
 import contextlib
+import email.utils
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -43,6 +45,12 @@ class Stored(msgspec.Struct, Generic[T], frozen=True):
     generation: int
 
 
+class Dated(Stored[T], frozen=True):
+    """A value, and how long it had been stored when it was read, by the clock of Cloud Storage alone."""
+
+    age_s: float
+
+
 class ListedObject(msgspec.Struct, frozen=True):
     name: str
     size_bytes: int
@@ -68,6 +76,9 @@ class Bucket:
         self.name = name
         self._client = client or open_client()
         self._bucket = self._client.bucket(name)
+        hooks = self._client._http.hooks["response"]  # noqa: SLF001  # no public way leads to an answer's headers
+        if _note_date not in hooks:
+            hooks.append(_note_date)
 
     def beside(self, name: str) -> "Bucket":
         """Return another bucket, with the same client."""
@@ -88,6 +99,19 @@ class Bucket:
         except msgspec.DecodeError as error:
             message = f"The object {path} in {self.name} is not in the format that the bridge writes: {error}."
             raise StorageRefused(message) from None
+
+    def read_dated(self, path: str, kind: type[T]) -> Dated[T] | None:
+        """Return the object at a path and its age, if there is one. Raises as `read_json` does."""
+        with _google(f"look up {path}"):
+            blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
+        if blob is None:
+            return None
+        age_s = (_answered_at() - blob.updated).total_seconds()
+        stored = self.read_json(path, kind)
+        if stored is None:
+            return None
+        # An object that was replaced between the two requests is new.
+        return Dated(stored.value, stored.generation, age_s if stored.generation == blob.generation else 0.0)
 
     def write_json(self, path: str, value: object, *, over: int | None) -> int:
         """Write an object and return its generation. Raises Stale if another writer was first.
@@ -127,11 +151,14 @@ class Bucket:
                 return int(blob.generation)
         raise Stale(path)
 
-    def delete(self, path: str, *, generation: int | None = None) -> None:
-        """Delete an object, unless it no longer exists or has another generation."""
-        is_gone = contextlib.suppress(google_errors.NotFound, google_errors.PreconditionFailed)
-        with _google(f"delete {path}"), is_gone:
-            self._bucket.blob(path).delete(if_generation_match=generation, **_CALL_OPTIONS)
+    def delete(self, path: str, *, generation: int | None = None) -> bool:
+        """Delete an object if it still exists; return False if it has another generation and stays."""
+        with _google(f"delete {path}"), contextlib.suppress(google_errors.NotFound):
+            try:
+                self._bucket.blob(path).delete(if_generation_match=generation, **_CALL_OPTIONS)
+            except google_errors.PreconditionFailed:
+                return False
+        return True
 
     def names(self, prefix: str) -> Iterator[str]:
         """Yield the names with a prefix, in order."""
@@ -236,15 +263,39 @@ class Bucket:
                 raise Stale(to_path) from None
         return _object(target)
 
-    def copy(self, path: str, to: "Bucket", to_path: str) -> None:
-        """Copy an object to a name in another bucket, within Cloud Storage."""
+    def copy(self, path: str, to: "Bucket", to_path: str, *, over: int) -> None:
+        """Copy an object to a name in another bucket, within Cloud Storage. Raises Stale if another writer was first.
+
+        Args:
+            over: the generation that it replaces; 0 if there must be no object.
+        """
+        source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
         with _google(f"copy {path} to {to.name}/{to_path}"):
-            source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-            _rewrite(source, target, over=None)
+            try:
+                _rewrite(source, target, over=over)
+            except google_errors.PreconditionFailed:
+                copied, there = self.find(path), to.find(to_path)
+                if copied is None or there is None or copied.crc32c != there.crc32c:
+                    raise Stale(to_path) from None
 
     def _expect_bucket(self) -> None:
         # A listing needs only the permission on objects that the functions have.
         next(iter(self._client.list_blobs(self._bucket, max_results=1, **_CALL_OPTIONS)), None)
+
+
+_answers = threading.local()
+
+
+def _note_date(response: requests.Response, **_: Any) -> None:
+    _answers.date = response.headers.get("Date")
+
+
+def _answered_at() -> datetime:
+    """Return when Cloud Storage sent its last answer to this thread, by its own clock and in whole seconds."""
+    try:
+        return email.utils.parsedate_to_datetime(_answers.date)
+    except (AttributeError, TypeError, ValueError):
+        raise StorageRefused("Cloud Storage's answer does not say when it was sent.") from None
 
 
 def open_client() -> Any:

@@ -133,6 +133,8 @@ class Fault:
     "Called before the site acts, for example to kill a process, to count or to move a clock."
     then: Callable[[], None] | None = None
     "Called after the site has acted, before its answer is sent."
+    before_block: Callable[[], None] | None = None
+    "Called before each block of the request's body is read, for example to move a clock: a site that reads slowly."
 
     hits: int = dataclasses.field(default=0, init=False)
     seen: int = dataclasses.field(default=0, init=False)
@@ -171,6 +173,7 @@ class Body(abc.ABC):
 
     def __init__(self, keep_bytes: int) -> None:
         self._keep_bytes = keep_bytes
+        self.before_block: Callable[[], None] = lambda: None
         self.kept = b""
         self.received_bytes = 0
 
@@ -182,7 +185,11 @@ class Body(abc.ABC):
         """
         parts: list[bytes] = []
         wanted = size
-        while wanted != 0 and (block := self._next(BLOCK_BYTES if wanted < 0 else min(wanted, BLOCK_BYTES))):
+        while wanted != 0:
+            self.before_block()
+            block = self._next(BLOCK_BYTES if wanted < 0 else min(wanted, BLOCK_BYTES))
+            if not block:
+                break
             wanted -= len(block) if wanted > 0 else 0
             self.received_bytes += len(block)
             self.kept += block[: max(self._keep_bytes - len(self.kept), 0)]
@@ -348,6 +355,8 @@ class Server:
         fault = self._find_fault(request.method, request.path)
         if fault is None:
             return self._ask_site(request), None
+        if fault.before_block:
+            request.body.before_block = fault.before_block
         if fault.act:
             fault.act()
         response = None if fault.reset_before else self._ask_site(request, fault.refuse)
@@ -442,8 +451,8 @@ class _Handler(BaseHTTPRequestHandler):
     def send_head(self, response: Response, *, bodyless: bool) -> None:
         length = response.known_length
         self._chunked = length is None and not bodyless
-        self.send_response(response.status)
-        for name, value in response.headers.items():
+        self.send_response_only(response.status)
+        for name, value in {"Date": self.date_time_string(), **response.headers}.items():
             self.send_header(name, value)
         if self._chunked:
             self.send_header("Transfer-Encoding", "chunked")

@@ -1,7 +1,8 @@
 """`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: a load test that looks for lost deliveries.
 
-A Looker posts to the functions in processes of their own while Pigment and Cloud Storage fail now and then and
-processes are killed. Then all faults end, what waits is landed, and every acknowledged delivery is looked for.
+A Looker posts to the functions in processes of their own while Pigment and Cloud Storage fail now and then, and
+processes are killed, or stopped until another one has taken over. Then all faults end, what waits is landed, and every
+acknowledged delivery is looked for.
 """
 
 import argparse
@@ -32,7 +33,13 @@ def main() -> int:
     asked.add_argument("--deliveries", type=int, default=10_000)
     asked.add_argument("--relays", type=int, default=20)
     asked.add_argument("--deliverers", type=int, default=2, help="processes that land, beside the one that receives")
-    asked.add_argument("--kill-every", type=int, default=100, metavar="N", help="kill a process at every Nth delivery")
+    asked.add_argument(
+        "--kill-every",
+        type=int,
+        default=100,
+        metavar="N",
+        help="at every Nth delivery, kill a process and stop another for 8 s",
+    )
     asked.add_argument("--seed", type=int, default=None)
     given = asked.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
@@ -48,7 +55,7 @@ def main() -> int:
         receiver, *deliverers = processes
         pubsub = PubSub(deliverers, relays, random.Random(f"{seed} waker"))
         cloud.storage.on_finalize.append(pubsub.notice)
-        chaos = Chaos(cloud, processes, random.Random(f"{seed} chaos"), given.kill_every)
+        chaos = Chaos(cloud, receiver, deliverers, random.Random(f"{seed} chaos"), given.kill_every)
         operator = Operator(cloud)
         looker = Looker(relays, given.deliveries, random.Random(seed))
         steady = [*pubsub.jobs(), Repeated(2, pubsub.sweep), Repeated(0.5, operator.look)]
@@ -64,7 +71,7 @@ def main() -> int:
             for job in steady:
                 job.stop()
         verdict = judge(cloud, looker.posted)
-        show.verdict(verdict, seed, took_s, sum(process.kills for process in processes), operator.settled)
+        show.verdict(verdict, seed, took_s, processes, operator.settled)
     if not drained:
         show.console.print(f"[red]{cloud.waiting()} deliveries still wait.")
     return 0 if drained and verdict.is_clean else 1

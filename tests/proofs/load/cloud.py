@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -49,7 +50,7 @@ class Process:
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._lock = threading.Lock()
-        self.kills = 0
+        self.kills = self.stalls = 0
         self._start()
 
     def address(self, name: str) -> str:
@@ -62,6 +63,15 @@ class Process:
             self._running.communicate()
             self.kills += 1
             self._start()
+
+    def stall(self, seconds: float) -> None:
+        """Stop the process and let it continue later."""
+        stalled = self._running
+        stalled.send_signal(signal.SIGSTOP)
+        self.stalls += 1
+        resume = threading.Timer(seconds, stalled.send_signal, [signal.SIGCONT])
+        resume.daemon = True
+        resume.start()
 
     def stop(self) -> None:
         with self._lock:

@@ -13,6 +13,9 @@ from tests.support.settling import settle
 
 from .cloud import Cloud, Process
 
+_STALL_S = 8
+"Longer than a lease lasts here: another process takes over meanwhile."
+
 
 class PubSub:
     """Calls a deliverer for each new delivery until a call succeeds."""
@@ -85,17 +88,24 @@ class Operator:
 
 
 class Chaos:
-    """Kills processes and lets imports fail, by the number of deliveries: the same on a slow and on a fast machine."""
+    """Kills and stops processes and lets imports fail, by the number of deliveries: the same on a slow and on a fast
+    machine.
+    """
 
-    def __init__(self, cloud: Cloud, processes: Sequence[Process], chance: random.Random, kill_every: int) -> None:
+    def __init__(
+        self, cloud: Cloud, receiver: Process, deliverers: Sequence[Process], chance: random.Random, kill_every: int
+    ) -> None:
         self._cloud = cloud
-        self._processes = processes
+        self._processes = [receiver, *deliverers]
+        self._deliverers = deliverers
         self._chance = chance
         self._kill_every = kill_every
 
     def posted(self, number: int) -> None:
         if number % self._kill_every == 0:
             self._chance.choice(self._processes).kill()
+        if (number + self._kill_every // 2) % self._kill_every == 0:
+            self._chance.choice(self._deliverers).stall(_STALL_S)
         if number % max(1, self._kill_every // 2) == 0:
             self._spoil()
 

@@ -1,16 +1,19 @@
 """The table of results."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
 from .audit import Verdict, quantile
+from .cloud import Process
 
 _terminal = Console()
 console = _terminal if _terminal.is_terminal else Console(width=100, no_color=True)
 bar_console = Console(stderr=True)
 
 
-def verdict(found: Verdict, seed: int, took_s: float, kills: int, settled: int) -> None:
+def verdict(found: Verdict, seed: int, took_s: float, processes: Sequence[Process], settled: int) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -23,7 +26,8 @@ def verdict(found: Verdict, seed: int, took_s: float, kills: int, settled: int) 
     table.add_row("lost", _zero(found.lost))
     table.add_row("doubled", _zero(found.doubled))
     table.add_row("sent again where that does no harm", f"{found.sent_again:,}")
-    table.add_row("processes killed", f"{kills:,}")
+    table.add_row("processes killed", f"{sum(process.kills for process in processes):,}")
+    table.add_row("processes stopped until taken over", f"{sum(process.stalls for process in processes):,}")
     table.add_row("settled by the operator", f"{settled:,}")
     for what, seconds in (("acknowledged after", found.acknowledged_s), ("landed after", found.landed_s)):
         if len(seconds) > 1:

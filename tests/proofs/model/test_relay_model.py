@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import io
 import itertools
 import json
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from common.runs.leases import LIFETIME_S
 from common.storage import inbox, paths
 from common.storage.bucket import ListedObject
 from local.sandbox.pigment import SandboxImport
-from local.sandbox.wire import Request, Response
+from local.sandbox.wire import Request, Response, StreamBody
 from tests.proofs.model import troubles
 from tests.proofs.model.proof import prove
 from tests.proofs.model.troubles import Trouble
@@ -61,14 +62,16 @@ class PostedDelivery:
 
 
 class WatchedPigment:
-    """Pigment that checks every push."""
+    """Pigment that checks every complete push."""
 
     def __init__(self, machine: "RelayMachine") -> None:
         self._machine = machine
 
     def answer(self, request: Request) -> Response:
         if request.path.endswith("/push/csv"):
+            content = request.body.read()
             self._machine.see_push(request.argument("configurationId") or "")
+            request = dataclasses.replace(request, body=StreamBody(io.BytesIO(content), request.headers))
         return self._machine.world.pigment.answer(request)
 
 

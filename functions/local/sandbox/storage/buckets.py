@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -50,7 +51,7 @@ class Buckets:
         """
         if not _NAME.fullmatch(name) or ".." in name:
             raise malformed(f"Invalid bucket name: '{name}'")
-        now = timestamp()
+        now = timestamp(time.time())
         given = {"location": "EU", "locationType": "multi-region", "storageClass": "STANDARD", **fields}
         resource = given | {"name": name, "timeCreated": now, "updated": now, "metageneration": "1"}
         with self._lock:
@@ -68,7 +69,7 @@ class Buckets:
             old = self.get(name)
             metageneration = int(old["metageneration"])
             conditions.check(0, metageneration)
-            fixed = {"name": name, "updated": timestamp(), "metageneration": str(metageneration + 1)}
+            fixed = {"name": name, "updated": timestamp(time.time()), "metageneration": str(metageneration + 1)}
             resource = merge(old, change) | fixed
             with self._database:
                 self._database.execute("UPDATE buckets SET resource = ? WHERE name = ?", (json.dumps(resource), name))

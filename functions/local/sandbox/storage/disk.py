@@ -19,7 +19,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ _SESSION_LIFE_S = 7 * 24 * 3600
 class Disk:
     """Buckets and objects in a folder that no other process may open. Safe for use by several threads."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._blobs = root / ".objects"
         self._drafts = root / ".uploads"
         self._blobs.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ class Disk:
             self.check(announced)
             outdated = [old for old in (self.live(announced.bucket, announced.name), instead_of) if old]
             self._newest_generation = max(time.time_ns() // 1000, self._newest_generation + 1)
-            version = Version.first(announced, content, self._newest_generation)
+            version = Version.first(announced, content, self._newest_generation, self._now())
             blob = self.blob(version)
             # A kill from here on leaves a blob that no row refers to, and the draft for its session to continue.
             try:
@@ -170,7 +171,7 @@ class Disk:
             StorageRefusal: 412.
         """
         version.check(conditions)
-        version = version.described(fields)
+        version = version.described(fields, self._now())
         with self.database:
             self.database.execute(
                 "UPDATE versions SET resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
@@ -193,6 +194,9 @@ class Disk:
             if not self.live(bucket, name):
                 self._view.hide(bucket, name, self.blob(version))
             self._drop_blob(version)
+
+    def _now(self) -> str:
+        return timestamp(self._clock())
 
     def _find(self, bucket: str, name: str, which: str, *values: int) -> Version | None:
         with self.lock:
@@ -220,7 +224,7 @@ class Disk:
                 "DELETE FROM versions WHERE bucket = ? AND name = ? AND generation = ?", _key(version)
             )
             return
-        resource = json.dumps({**version.resource, "timeDeleted": timestamp()})
+        resource = json.dumps({**version.resource, "timeDeleted": self._now()})
         self.database.execute(
             "UPDATE versions SET live = 0, resource = ? WHERE bucket = ? AND name = ? AND generation = ?",
             (resource, *_key(version)),

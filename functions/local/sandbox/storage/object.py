@@ -75,8 +75,7 @@ class Version:
     "The API's resource, without the fields that derive from those above."
 
     @classmethod
-    def first(cls, announced: NewObject, content: Mapping[str, Any], generation: int) -> Self:
-        now = timestamp()
+    def first(cls, announced: NewObject, content: Mapping[str, Any], generation: int, now: str) -> Self:
         resource = {
             "contentType": "application/octet-stream",
             "storageClass": "STANDARD",
@@ -124,10 +123,10 @@ class Version:
     def check_reading(self, conditions: Conditions) -> None:
         conditions.check_reading(self.generation, self.metageneration)
 
-    def described(self, fields: Mapping[str, Any]) -> Self:
+    def described(self, fields: Mapping[str, Any], now: str) -> Self:
         """Return the version with other metadata."""
         kept = {key: value for key, value in self.resource.items() if key not in _WRITABLE}
-        changed = {"metageneration": str(self.metageneration + 1), "updated": timestamp()}
+        changed = {"metageneration": str(self.metageneration + 1), "updated": now}
         return dataclasses.replace(
             self, resource={"storageClass": "STANDARD", **kept, **writable_fields(fields), **changed}
         )
@@ -166,5 +165,6 @@ def merge(old: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def timestamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(seconds: float) -> str:
+    """Format seconds since 1970 as the API does."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

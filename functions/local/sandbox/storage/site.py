@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,14 @@ _BATCH = ("/batch", "/batch/", "/batch/storage/v1", "/batch/storage/v1/")
 
 
 class SandboxStorage:
-    """A site over one folder. No other process may use the folder at the same time."""
+    """A site over one folder. No other process may use the folder at the same time.
 
-    def __init__(self, root: Path) -> None:
-        self._disk = Disk(root)
+    `clock` gives the times of objects and the dates of answers, in seconds since 1970.
+    """
+
+    def __init__(self, root: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._disk = Disk(root, clock)
         self._sessions = Sessions(self._disk)
         self._router = Router(self)
         self.on_finalize: list[Callable[[Notice], None]] = []
@@ -49,6 +55,11 @@ class SandboxStorage:
             self._disk.buckets.add(name, {})
 
     def answer(self, request: Request) -> Response:
+        answered = self._answer(request)
+        answered.headers["Date"] = formatdate(self._clock(), usegmt=True)
+        return answered
+
+    def _answer(self, request: Request) -> Response:
         try:
             found, values = self._router.find(request)
             return found.answer(request, **values)
@@ -65,7 +76,7 @@ class SandboxStorage:
 
     @operation("POST", *_BATCH)
     def _batch(self, request: Request) -> Response:
-        return answer_batch(request, self.answer)
+        return answer_batch(request, self._answer)
 
     # Buckets
 
