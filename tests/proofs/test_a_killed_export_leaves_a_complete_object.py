@@ -8,7 +8,7 @@ from common.platform.errors import NoSuchJob
 from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
 from common.storage import bucket
-from tests.support.kills import AT_EVERY_WRITE, StopPoint, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoint, When
 from tests.support.world import STORAGE_WRITES, World
 
 EXPORT = ProcessCall.of_job("export", "revenue")

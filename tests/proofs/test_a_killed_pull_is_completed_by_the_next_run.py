@@ -5,7 +5,7 @@ import os
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import AT_EVERY_WRITE, StopPoint, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoint, When
 from tests.support.settling import settle
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 

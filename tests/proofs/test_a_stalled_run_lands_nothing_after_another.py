@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import AT_EVERY_WRITE, DELIVER, StopPoint, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, DELIVER, ProcessCall, Processes, StopPoint, When
 from tests.support.settling import settle
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import CONFIGURATION, HEADER, PUSH, STORAGE_WRITES, World, delivery

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import StopPoint, ProcessCall, Processes, When
+from tests.support.kills import ProcessCall, Processes, StopPoint, When
 from tests.support.settling import settle
 from tests.support.world import PUSH, STORAGE_WRITES, World
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from common.runs.leases import LIFETIME_S
-from tests.support.kills import AT_EVERY_WRITE, DELIVER, StopPoint, ProcessCall, Processes, When
+from tests.support.kills import AT_EVERY_WRITE, DELIVER, ProcessCall, Processes, StopPoint, When
 from tests.support.settling import settle
 from tests.support.world import PUSH, STORAGE_WRITES, World, delivery
 

@@ -15,7 +15,7 @@ from common.runs.receipts import Receipt
 from common.storage import paths
 from local import output
 from local.sandbox.wire import Response
-from tests.support.kills import StopPoint, ProcessCall, Processes, When
+from tests.support.kills import ProcessCall, Processes, StopPoint, When
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
 KEY = ["Flights Day", "Flights Carrier"]

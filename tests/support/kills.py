@@ -50,7 +50,7 @@ DELIVER = ProcessCall("deliver", "{}", headers=_JSON)
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
+class StopPoint:
     """The nth request of a kind (from 0), before the server has acted on it or after."""
 
     server: Server
@@ -75,7 +75,7 @@ class Processes:
         )
         self._child: Future[int] = Future()
 
-    def dies(self, world: World, call: ProcessCall, point: Moment) -> bool:
+    def dies(self, world: World, call: ProcessCall, point: StopPoint) -> bool:
         """Make a call that is killed at a request; False where it ended well without such a request."""
         how: dict[str, Any] = (
             {"then": self._kill, "reset_after": True}
@@ -88,7 +88,7 @@ class Processes:
         assert code == (-signal.SIGKILL if fault.hits else 0)
         return bool(fault.hits)
 
-    def stalls(self, world: World, call: ProcessCall, point: Moment, meanwhile: Callable[[], object]) -> bool:
+    def stalls(self, world: World, call: ProcessCall, point: StopPoint, meanwhile: Callable[[], object]) -> bool:
         """Make a call whose process is stopped at a request while something else happens, and then continues; False
         where it ended without such a request.
         """
