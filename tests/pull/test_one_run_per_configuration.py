@@ -6,7 +6,6 @@ import gc
 import random
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from common.runs import instance, leases
 from common.runs.instance import Instance
 from common.runs.leases import LIFETIME_S
 from local.sandbox.wire import Response
-from tests.support.world import CONFIGURATION, PULL_RUN, PUSH, ROWS, FakeClock, FunctionAnswer, World
+from tests.support.clock import ClockOff
+from tests.support.world import CONFIGURATION, PULL_RUN, PUSH, ROWS, FunctionAnswer, World
 
 LEASE_WRITE = r"POST /upload/storage/v1/b/bucket/o"
 
@@ -164,23 +164,6 @@ def test_jobs_of_different_configurations_do_not_wait_for_each_other(world: Worl
 
     assert world.run_pull("flights").status == 200
     assert statuses == [200]
-
-
-class ClockOff(FakeClock):
-    """The clock of another instance, which differs from the bucket's."""
-
-    def __init__(self, clock: FakeClock, off_s: float) -> None:
-        super().__init__()
-        self._clock, self._off = clock, timedelta(seconds=off_s)
-
-    def now(self) -> datetime:
-        return self._clock.now() + self._off
-
-    def monotonic_s(self) -> float:
-        return self._clock.monotonic_s()
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds)
 
 
 @contextlib.contextmanager

@@ -31,3 +31,20 @@ class FakeClock:
         with self._lock:
             self._now += timedelta(seconds=seconds)
             self._monotonic_s += seconds
+
+
+class ClockOff(FakeClock):
+    """The clock of another instance: it shows another time than the bucket's clock, and moves with it."""
+
+    def __init__(self, clock: FakeClock, off_s: float) -> None:
+        super().__init__()
+        self._clock, self._off = clock, timedelta(seconds=off_s)
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._off
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)

@@ -19,6 +19,7 @@ from werkzeug.test import create_environ
 import webhook_receive
 from common.flows import deliver as delivering
 from common.platform.errors import BridgeError
+from common.runs.instance import Instance
 from common.runs.leases import LIFETIME_S
 from common.storage import inbox, paths
 from common.storage.bucket import ListedObject
@@ -27,6 +28,7 @@ from local.sandbox.wire import Request, Response, StreamBody
 from tests.proofs.model import troubles
 from tests.proofs.model.proof import prove
 from tests.proofs.model.troubles import Trouble
+from tests.support.clock import ClockOff
 from tests.support.settling import settle
 from tests.support.world import WEBHOOK_TOKEN, World, delivery
 
@@ -38,6 +40,9 @@ RELAYS: dict[str, dict[str, Any]] = {
     "twin-b": {},
 }
 "Both twins land in one configuration."
+
+CLOCKS_OFF_S = [0, -300, 300, 3600]
+"Of another instance."
 
 _serials = itertools.count()
 
@@ -124,9 +129,13 @@ class RelayMachine(RuleBasedStateMachine):
     def wake(self, hint: str | None) -> None:
         self._wake(hint)
 
-    @rule(hint=st.sampled_from([None, *RELAYS]), what=st.lists(troubles.storage() | troubles.pigment(), min_size=1))
-    def wake_in_trouble(self, hint: str | None, what: list[Trouble]) -> None:
-        with self._trouble(what[:2]):
+    @rule(
+        hint=st.sampled_from([None, *RELAYS]),
+        what=st.lists(troubles.storage() | troubles.pigment(), min_size=1),
+        other_clock_off_s=st.sampled_from(CLOCKS_OFF_S),
+    )
+    def wake_in_trouble(self, hint: str | None, what: list[Trouble], other_clock_off_s: int) -> None:
+        with self._trouble(what[:2], other_clock_off_s):
             self._wake(hint)
 
     @rule(seconds=st.sampled_from([1, LIFETIME_S + 1, 3600]))
@@ -183,16 +192,17 @@ class RelayMachine(RuleBasedStateMachine):
             webhook_receive.receive(request, self.world.instance)
             posted.acknowledged_at = posted.acknowledged_at or self.world.clock.now()
 
-    def _wake(self, hint: str | None = None) -> None:
-        here = self.world.instance
+    def _wake(self, hint: str | None = None, here: Instance | None = None) -> None:
+        here = here or self.world.instance
         with contextlib.suppress(BridgeError):
             delivering.deliver(here, here.config(), self.names[hint] if hint else None)
 
     @contextlib.contextmanager
-    def _trouble(self, what: list[Trouble]) -> Iterator[None]:
+    def _trouble(self, what: list[Trouble], other_clock_off_s: int = 0) -> Iterator[None]:
+        other = Instance(ClockOff(self.world.clock, other_clock_off_s), self.world.instance.chance)
         self.stalled = any(each.stalls for each in what)
         for each in what:
-            troubles.strike(self.world, each, self._wake)
+            troubles.strike(self.world, each, lambda: self._wake(here=other))
         yield
         self.stalled = False
         self.world.storage_server.heal()
