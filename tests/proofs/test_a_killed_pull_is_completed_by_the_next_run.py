@@ -1,5 +1,6 @@
 """A pull killed before or after any write: the next run settles it, and an append never duplicates rows."""
 
+import dataclasses
 import os
 
 import pytest
@@ -30,12 +31,18 @@ def converge(world: World) -> list[int]:
 @pytest.mark.parametrize(
     "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
 )
+@pytest.mark.parametrize(
+    "clock_off_s", [0, pytest.param(-3600, marks=pytest.mark.slow), pytest.param(3600, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("when", AT_EVERY_WRITE)
-def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, when: When, repeatable: bool) -> None:
+def test_killed_at_any_write_to_the_bucket(
+    world: World, processes: Processes, when: When, repeatable: bool, clock_off_s: float
+) -> None:
+    call = dataclasses.replace(PULL, clock_off_s=clock_off_s)
     steps = 0
     while True:
         fresh(world, repeatable)
-        if not processes.dies(world, PULL, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
+        if not processes.dies(world, call, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         statuses = converge(world)
         assert landed(world) == len(ROWS), (steps, statuses)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -34,6 +35,8 @@ class ProcessCall:
     body: str
     path: str = "/"
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    clock_off_s: float = 0
+    "How much the clock of the process differs from the bucket's."
 
     @classmethod
     def of_job(cls, function: str, job: str, headers: Mapping[str, str] | None = None, **more: Any) -> Self:
@@ -120,7 +123,7 @@ class Processes:
         asked = {
             **dataclasses.asdict(call),
             "environment": world.environment(),
-            "now": world.clock.now().isoformat(),
+            "now": (world.clock.now() + timedelta(seconds=call.clock_off_s)).isoformat(),
             "stopped_s": str(self._stopped_s),
         }
         self._zygote.stdin.write(json.dumps(asked) + "\n")
