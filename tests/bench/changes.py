@@ -111,7 +111,7 @@ class _Dlt:
 
 
 def _python_with_dlt(folder: Path) -> str | None:
-    """Install dlt beside a separate interpreter, because its dependencies are not those of the bridge."""
+    """Return a separate interpreter with dlt, or None if dlt cannot be installed."""
     python = str(folder / "venv/bin/python")
     with show.console.status("installing dlt"):
         try:

@@ -39,7 +39,7 @@ def measure(rows: int, rounds: int) -> None:
 
 
 def compare(title: str, costs: Mapping[str, Sequence[Cost]], on_the_receipt: Mapping[str, str]) -> None:
-    """Print the cost of each contender and its ratio to the first; for the last, the bridge, also the receipt's times."""
+    """Print each contender's cost and its ratio to the first; for the last, the bridge, also its receipts' times."""
     curl, *_, bridge = costs.values()
     table = show.table(title, "", "wall s", "× curl", "CPU s", "peak MB")
     for name, every in costs.items():

@@ -313,10 +313,10 @@ def test_an_unconfirmed_push_leaves_the_cursor_until_it_is_settled(world: World)
 def test_a_repeated_schedule_event_duplicates_nothing(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
-    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    event = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 
-    world.run_pull("trips", headers=tick)
-    again = world.run_pull("trips", headers=tick)
+    world.run_pull("trips", headers=event)
+    again = world.run_pull("trips", headers=event)
 
     assert again.receipt["outcome"] == "nothing_new"
     assert trips.landed() == told([*JANUARY, *FEBRUARY])

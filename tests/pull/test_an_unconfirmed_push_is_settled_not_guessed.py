@@ -121,7 +121,7 @@ def test_an_import_not_visible_yet_is_polled_again(world: World) -> None:
     assert world.run_pull("flights").body["outcome"] == "landed"
 
 
-def test_the_same_tick_of_cloud_scheduler_lands_an_append_once(world: World) -> None:
+def test_a_repeated_schedule_event_lands_an_append_once(world: World) -> None:
     tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     later = {"X-CloudScheduler-ScheduleTime": "2026-03-02T06:15:00Z"}
 

@@ -1,4 +1,4 @@
-"""Everyone else who acts during the load run: Pub/Sub, the schedule, an operator, and the cause of kills."""
+"""The other actors of the load run: Pub/Sub, the schedule, an operator, and the source of kills."""
 
 import contextlib
 import random
@@ -88,9 +88,7 @@ class Operator:
 
 
 class Chaos:
-    """Kills and stops processes and lets imports fail, by the number of deliveries: the same on a slow and on a fast
-    machine.
-    """
+    """Kills and stops processes and lets imports fail, by the number of deliveries, so that all machines do the same."""
 
     def __init__(
         self, cloud: Cloud, receiver: Process, deliverers: Sequence[Process], chance: random.Random, kill_every: int
