@@ -62,7 +62,7 @@ def check(world: World) -> list[Finding]:
 
 
 def new_instance(world: World) -> Instance:
-    """The instance of a new process, as each `bridge check` is one."""
+    """Return a new instance, because each `bridge check` is a new process."""
     return Instance(world.clock, random.Random(1))
 
 
@@ -119,7 +119,7 @@ class CheckCase:
     words: str
     step: str
     hides: tuple[str, ...] = ()
-    "The subjects that are no longer checked. All others are."
+    "The subjects that are skipped. All others are checked."
 
 
 def edit(*path: str, to: Any) -> Arrange:

@@ -10,8 +10,8 @@ from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoin
 from tests.support.settling import settle
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
-TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
-PULL = ProcessCall.of_job("pull", "flights", TICK)
+SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
 
 
 def converge(world: World) -> list[int]:
@@ -19,7 +19,7 @@ def converge(world: World) -> list[int]:
     world.clock.advance(LIFETIME_S + 1)
     statuses = []
     for _ in range(3):
-        answer = world.run_pull("flights", headers=TICK)
+        answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
         statuses.append(answer.status)
         if answer.status == 200:
             return statuses

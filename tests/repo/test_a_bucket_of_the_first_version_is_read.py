@@ -19,7 +19,7 @@ from tests.support.world import HEADER, ROWS, World, delivery
 
 BUCKET: dict[str, Any] = json.loads((Path(__file__).parents[1] / "support" / "earlier_bucket.json").read_bytes())
 CONFIG = "config/bridge.json"
-TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 SENT = "again", "importing", "keyed", "lost"
 
 
@@ -75,7 +75,7 @@ def test_every_receipt_is_read(earlier: World) -> None:
 
 
 def test_a_call_that_was_answered_is_not_landed_again(earlier: World) -> None:
-    answer = earlier.run_pull("flights", headers=TICK)
+    answer = earlier.run_pull("flights", headers=SCHEDULE_EVENT)
 
     assert answer.body["run"] == BUCKET["cursors/flights.json"]["content"]["run"]
     assert len(earlier.imports) == 0

@@ -131,7 +131,7 @@ class Cloud:
         }
 
     def relays(self, count: int) -> list[str]:
-        """Add relays to lists of all kinds: append, unique id, and latest delivery only."""
+        """Add relays to lists of all kinds: append, unique ID, and latest delivery only."""
         application = self.pigment.application("Planning")
         relays: dict[str, Any] = {}
         for number in range(count):
