@@ -92,8 +92,9 @@ class Processes:
         return bool(fault.hits)
 
     def stalls(self, world: World, call: ProcessCall, point: StopPoint, meanwhile: Callable[[], object]) -> bool:
-        """Make a call whose process is stopped at a request while something else happens, and then continues; False
-        where it ended without such a request.
+        """Make a call whose process is stopped at a request, call `meanwhile`, and continue the process.
+
+        Return False if the call ended without such a request.
         """
 
         def stop() -> None:

@@ -21,7 +21,7 @@ from local.function_server import ENTRY_POINTS, FUNCTIONS
 
 
 class FixedClock(SystemClock):
-    """A clock with the fixed time of the test's clock. It sleeps in real time, and reads the time of a stop from a file."""
+    """A clock with the fixed time of the test's clock. It sleeps in real time; a file has the time of a stop."""
 
     def __init__(self, now: str, stopped_s: Path) -> None:
         self._now = dt.datetime.fromisoformat(now)

@@ -88,7 +88,7 @@ class Operator:
 
 
 class Chaos:
-    """Kills and stops processes and lets imports fail, by the number of deliveries, so that all machines do the same."""
+    """Kills and stops processes and lets imports fail, by the number of deliveries: the same on all machines."""
 
     def __init__(
         self, cloud: Cloud, receiver: Process, deliverers: Sequence[Process], chance: random.Random, kill_every: int
