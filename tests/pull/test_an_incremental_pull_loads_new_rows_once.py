@@ -521,7 +521,7 @@ class TestDaylightSaving:
 class TestLoadingARangeAgain:
     """`from` and `to` load a range again without moving the cursor."""
 
-    def test_is_loaded_window_by_window_and_leaves_the_cursor_alone(self, world: World) -> None:
+    def test_a_range_is_loaded_by_window_without_moving_the_cursor(self, world: World) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
         world.run_pull("trips")
@@ -538,7 +538,7 @@ class TestLoadingARangeAgain:
             "2026-02-01 00:00:00 to 2026-02-15 00:00:00",
         ]
 
-    def test_continues_where_it_was_stopped(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_stopped_range_is_continued(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
         world.run_pull("trips")
@@ -556,7 +556,7 @@ class TestLoadingARangeAgain:
         again = world.run_pull("trips", from_="2026-01-01").receipt
         assert again["window"][0] == "2026-01-01 00:00:00"
 
-    def test_is_refused_for_an_append(self, world: World) -> None:
+    def test_a_range_is_refused_for_an_append(self, world: World) -> None:
         trips = Trips(world, repeatable=False)
         trips.put(JANUARY)
         world.run_pull("trips")
@@ -566,7 +566,7 @@ class TestLoadingARangeAgain:
         assert (answer.status, answer.code) == (400, "malformed_request")
         assert trips.landed() == told(JANUARY)
 
-    def test_is_refused_for_other_loads(self, world: World) -> None:
+    def test_a_range_is_refused_for_other_loads(self, world: World) -> None:
         answer = world.run_pull("flights", from_="2026-01-01")
 
         assert (answer.status, answer.code) == (400, "malformed_request")
@@ -574,7 +574,7 @@ class TestLoadingARangeAgain:
     @pytest.mark.parametrize(
         "requested", [{"from_": "soon"}, {"to": "2026-01-01T00:00+01:00"}, {"from_": 5}, {"to": 5}]
     )
-    def test_begins_and_ends_at_values_of_the_cursor(self, world: World, requested: dict[str, Any]) -> None:
+    def test_a_range_begins_and_ends_at_values_of_the_cursor(self, world: World, requested: dict[str, Any]) -> None:
         Trips(world, repeatable=True)
 
         answer = world.run_pull("trips", **requested)

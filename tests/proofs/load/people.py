@@ -14,7 +14,7 @@ from tests.support.settling import settle
 from .cloud import Cloud, Process
 
 _STALL_S = 8
-"Longer than a lease lasts here: another process takes over meanwhile."
+"Longer than a lease of the load run, so that another process takes over."
 
 
 class PubSub:
