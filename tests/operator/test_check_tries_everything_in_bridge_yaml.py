@@ -230,9 +230,9 @@ CASES = {
     "a user who may do so from other models": CheckCase(LOOK, "red", show_other_models, "model nyc", "model set"),
     "a user who may not see its roles": CheckCase(USER, "yellow", looker_answers("/roles", 404), "roles", "admin"),
     "a user whose roles are hidden": CheckCase(USER, "yellow", looker_answers("/roles", 200, b"[]"), "roles", "admin"),
-    "a Look that is not there": CheckCase(LOOK, "red", source(look="99"), "Look 99", "Check the id", (FILTERS,)),
+    "a Look that is not there": CheckCase(LOOK, "red", source(look="99"), "Look 99", "Check the ID", (FILTERS,)),
     "a query that is not there": CheckCase(
-        "pulls.flights.source.query", "red", source(query="nosuchslug"), "nosuchslug", "Check the id", (LOOK, FILTERS)
+        "pulls.flights.source.query", "red", source(query="nosuchslug"), "nosuchslug", "Check the ID", (LOOK, FILTERS)
     ),
     "an explore that is not there": CheckCase(
         "pulls.flights.source.explore",
