@@ -22,11 +22,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 _THREADS_END_WITHIN_S = 10
 _OF_GOOGLE = "(_fetch_background)"
-"Google's client looks up a bucket's metadata on a thread that nobody can join."
+"Google's client looks up a bucket's metadata on a thread that cannot be joined."
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the proofs: one takes as long as hundreds of other tests, and would leave the other worker idle."""
+    """Run the proofs first: one takes as long as hundreds of other tests, and would leave the other worker idle."""
     items.sort(key=lambda item: "proofs" not in item.path.parts)
 
 
@@ -54,7 +54,7 @@ def current_instance() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_thread_outlives_its_test() -> Iterator[None]:
-    """Fail with the names of the threads that a test leaves running, but for servers that outlive the test."""
+    """Fail with the names of the threads that a test leaves running, except those of shared servers."""
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if not (thread in before or outlives_by_design(before, thread))]

@@ -1,1 +1,1 @@
-"""Speed and memory, side by side, all of it on this machine: `python -m tests.bench`."""
+"""Benchmarks of speed and memory on this machine: `python -m tests.bench`."""

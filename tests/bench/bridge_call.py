@@ -1,4 +1,4 @@
-"""A contender: the function as it is deployed, behind functions-framework, called once in a fresh process."""
+"""A contender: the deployed function behind functions-framework, called once in a new process."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""A pull of changes, one row in a hundred, beside the full load of the same rows; and beside dlt's incremental load.
+"""Compares `load: changes`, when one row in a hundred has changed, with the full load and with dlt's incremental load.
 
-dlt goes by a column of times that the source has for its sake; the bridge compares all cells and needs none.
+dlt needs a column of modification times in the source; the bridge compares all cells.
 """
 
 import json
@@ -25,10 +25,7 @@ _HERE = Path(__file__).parent
 
 
 def measure(count: int, rounds: int) -> None:
-    """
-    Raises:
-        Failed: what was sent is not what has changed.
-    """
+    """Measure all loads. Raises ContenderFailed if the rows sent are not the changed ones."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, changes_sites.running(count) as sites:
         programs: dict[str, Callable[[], Cost]] = {"the bridge, all rows": partial(_bridge, sites, FULL, count)}
         _bridge(sites, CHANGES, count)
@@ -78,7 +75,7 @@ def _bridge(sites: ChangesSites, job: str, expected: int) -> Cost:
 
 
 class _Dlt:
-    """Starts each time with the state that its load of the rows as they were has left."""
+    """Each pull starts from the state after the load of the unchanged rows."""
 
     def __init__(self, sites: ChangesSites, python: str, folder: Path, count: int) -> None:
         self._sites = sites
@@ -114,7 +111,7 @@ class _Dlt:
 
 
 def _python_with_dlt(folder: Path) -> str | None:
-    """An interpreter of its own: dlt brings more than the bridge may."""
+    """Return a separate interpreter with dlt, or None if dlt cannot be installed."""
     python = str(folder / "venv/bin/python")
     with show.console.status("installing dlt"):
         try:

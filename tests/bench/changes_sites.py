@@ -1,4 +1,4 @@
-"""Looker with a Look as it was and as it is, Pigment, Cloud Storage and Secret Manager in a process of their own."""
+"""Looker with a Look before and after a change, Pigment, Cloud Storage and Secret Manager, in one separate process."""
 
 import contextlib
 import json
@@ -28,12 +28,12 @@ FULL, CHANGES = "full", "changes"
 KEY = "Flights Id"
 UPDATED = "Flights Departed"
 ONE_IN = 100
-"Of so many rows one has changed."
+"One row in this many has changed."
 
 _CLIENT_SECRET = "a-looker-client-secret"
 _BEFORE, _AFTER = "before", "after"
 
-# What has changed bears a later time: `load: changes` does not need it, an incremental load does.
+# A changed row has a later time, which an incremental load needs and `load: changes` does not.
 _CHANGED = """
     SELECT * REPLACE (
         CASE WHEN id % {one_in} = 0 THEN delay + 1000 ELSE delay END AS delay,
@@ -43,14 +43,14 @@ _CHANGED = """
 
 
 class ChangesSites:
-    """Where they answer, and how what has landed is taken back."""
+    """The addresses of the sites, and a reset to the state before the change."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.vendors = msgspec.json.decode(self._line(), type=Vendors)
 
     def go_back(self) -> None:
-        """From now on the Look is as it is, and the pull of changes has landed it as it was, and no more."""
+        """Serve the changed Look, and restore the state in which only the unchanged one has landed."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
@@ -60,7 +60,7 @@ class ChangesSites:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise ContenderFailed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The sandbox process ended; its output is above.")
         return line
 
 
@@ -68,13 +68,13 @@ class ChangesSites:
 def running(count: int) -> Iterator[ChangesSites]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         command = [sys.executable, "-m", __name__, folder, str(count)]
-        # They end when their standard input does, whatever becomes of this process.
+        # The process ends when its standard input closes, even if this process is killed.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             yield ChangesSites(process)
 
 
 def query_of(*, is_later: bool) -> dict[str, object]:
-    """What a script asks of Looker."""
+    """Return the query that a script sends to Looker."""
     model = _AFTER if is_later else _BEFORE
     return {"model": model, "view": "flights", "fields": rows.FIELDS, "limit": "-1"}
 
@@ -143,7 +143,7 @@ def _pull(look: str, configuration: str, load: object = "full") -> dict[str, Any
         "source": {"look": look},
         "load": load,
         "target": {"configuration": configuration, "repeatable": True},
-        # 100,000 rows may be what is asked for here, and not one of Looker's limits.
+        # The benchmark can request exactly 100,000 rows, which is also one of Looker's limits.
         "guards": {"accept_cap": True},
     }
 

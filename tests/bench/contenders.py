@@ -1,4 +1,4 @@
-"""Who runs against whom: each one a program that is started afresh and ends when its work is done."""
+"""The compared programs. Each starts in a new process and ends when its work is done."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 
 
 class Timed(Protocol):
-    """A measurement, whatever else it says."""
+    """A measurement with a wall time."""
 
     @property
     def wall_s(self) -> float: ...
@@ -28,23 +28,23 @@ T = TypeVar("T", bound=Timed)
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a program took, from its start to its end."""
+    """The time and memory of a program, from its start to its end."""
 
     wall_s: float
     cpu_s: float
     peak_bytes: int
     receipt_s: Mapping[str, float] = {}
-    "The seconds on its receipt, where it has one."
+    "The seconds on its receipt, if it has one."
 
 
 class ContenderFailed(Exception):
-    """A contender did not do its work, so its numbers say nothing."""
+    """A contender did not complete its work, so its measurements are not valid."""
 
 
 def in_turn(what: str, contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """What each took, round by round: what slows this machine for a while slows them all.
+    """Measure the contenders alternately, so that a slow period of the machine affects all of them.
 
-    A first round warms up and does not count.
+    The first round is not counted.
     """
     costs: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
@@ -61,16 +61,12 @@ def in_turn(what: str, contenders: Mapping[str, Callable[[], T]], rounds: int) -
 
 
 def times(measured_s: Sequence[float], beside: Sequence[Timed]) -> float:
-    """The ratio to another's wall time: the median of the rounds' own ratios, as a round is hard on both alike."""
+    """Return the ratio to another's wall time: the median of the ratios of each round."""
     return median(mine_s / other.wall_s for mine_s, other in zip(measured_s, beside, strict=True))
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[Cost, str]:
-    """A program's cost, and what it printed.
-
-    Raises:
-        Failed: it says itself that it did not succeed.
-    """
+    """Run a program, and return its cost and its output. Raises ContenderFailed if it exits with an error."""
     ended = subprocess.run(
         [sys.executable, "-I", "-S", str(_HERE / "launch.py"), *command],
         env={**os.environ, **(environment or {})},

@@ -1,6 +1,6 @@
-"""A contender: dlt's incremental loading by a column of times, which the source must have; runs where dlt is installed.
+"""A contender: dlt's incremental loading by a column of modification times. It runs if dlt is installed.
 
-It does not see a row that changed without a later time, and keeps its state on its own disk.
+It does not detect a row that changed without a later time, and stores its state on the local disk.
 """
 
 import json

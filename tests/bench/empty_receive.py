@@ -1,4 +1,4 @@
-"""A contender: the body, whole, as one object that must be new; nothing is asked and nothing looked at."""
+"""A contender: a function that writes each body as one new object, without any check."""
 
 import functools
 import os

@@ -1,6 +1,6 @@
-"""The export beside `curl | file | curl`, over each protocol; and its memory, for ten and a hundred times the rows.
+"""Compares the export with `curl | file | curl` over each protocol, and its memory for 10 and 100 times the rows.
 
-Only the bridge checks the rows, holds the job, publishes the object whole, and leaves a receipt.
+Only the bridge checks the rows, takes a lease, publishes the object in one step, and writes a receipt.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Pigment as far as a view's export goes: files that lie ready, streamed as fast as they are taken.
+"""A Pigment that only exports views: it streams prepared files as fast as the client reads them.
 
-Pigment itself takes its time to work a view out; what is measured is the way of the bytes.
+The real Pigment needs time to compute a view; this benchmark measures only the transfer.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Pigment in one process, Cloud Storage and Secret Manager in another: in the cloud no lock of theirs is shared."""
+"""Pigment in one process, Cloud Storage and Secret Manager in another, because the real ones share no lock."""
 
 import contextlib
 import os
@@ -25,25 +25,25 @@ _KEY = "an-export-key"
 
 
 class PigmentSite(msgspec.Struct, frozen=True):
-    """What Pigment's process says once it answers."""
+    """The first output of Pigment's process, when it accepts requests."""
 
     url: str
     trusted: str
-    "The file of its certificate, where it has one."
+    "The path of its certificate, if it has one."
     bytes: list[int]
-    "How long each view is."
+    "The size of each view."
 
 
 class ExportSites(msgspec.Struct, frozen=True):
     environment: dict[str, str]
-    "Of the bridge's function, and of a script that does its work."
+    "For the bridge's function, and for the compared script."
     bytes_of: dict[int, int]
-    "How long a view of so many rows is."
+    "The size of a view by its number of rows."
 
 
 @contextlib.contextmanager
 def running(sizes: Sequence[int], protocol: HttpVersion) -> Iterator[ExportSites]:
-    """With a view for each number of rows, and exports of it in each format, named by `job_of`."""
+    """Serve a view for each number of rows, with an export in each format, named by `job_of`."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         show.console.status(f"making {max(sizes):,} rows") as status,
@@ -69,9 +69,9 @@ def job_of(count: int, file_format: FileFormat) -> str:
 
 @contextlib.contextmanager
 def _program(name: str, *arguments: str) -> Iterator[bytes]:
-    """A module of this package at work, and the line that it says when it is ready."""
+    """Run a module of this package, and yield the line that it prints when it is ready."""
     tests = Path(__file__).parents[1]
-    # They end when their standard input does, whatever becomes of this process.
+    # The process ends when its standard input closes, even if this process is killed.
     with subprocess.Popen(
         [sys.executable, "-m", f"{__package__}.{name}", *arguments],
         stdin=subprocess.PIPE,
@@ -81,7 +81,7 @@ def _program(name: str, *arguments: str) -> Iterator[bytes]:
         assert process.stdout
         said = process.stdout.readline()
         if not said:
-            raise ContenderFailed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The sandbox process ended; its output is above.")
         yield said
 
 

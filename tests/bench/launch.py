@@ -1,7 +1,7 @@
-"""Runs a command and says, in one JSON line on standard error, how long it took and how much memory it held.
+"""Runs a command and prints its time and peak memory as one JSON line on standard error.
 
-A program of its own because a process begins with the memory of the one it was forked from: `ru_maxrss` never falls
-below that (getrusage(2)), so the launcher has to be small. For the same reason it imports next to nothing.
+It is a separate program with few imports because `ru_maxrss` of a child includes the memory of the process that forked
+it (getrusage(2)).
 """
 
 import os
@@ -14,7 +14,7 @@ def main() -> int:
     child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
     _, status, usage = os.wait4(child, 0)
     wall_s = time.perf_counter() - began_s
-    # Kilobytes, but for macOS.
+    # Kilobytes, except bytes on macOS.
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     cpu_s = usage.ru_utime + usage.ru_stime
     sys.stderr.write(f'{{"wall_s": {wall_s}, "cpu_s": {cpu_s}, "peak_bytes": {peak_bytes}}}\n')

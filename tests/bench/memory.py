@@ -1,4 +1,4 @@
-"""Memory: a pull of ten times the rows holds no more of it."""
+"""Memory: a pull of ten times the rows needs no more memory."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ def measure(rows: int, rounds: int) -> None:
 
 
 def compare(what: str, costs: Mapping[str, Sequence[Cost]]) -> None:
-    """Peaks beside the first, of the fewest rows; the last is of the most."""
+    """Print each peak and its ratio to the first one, which has the fewest rows; the last one has the most."""
     peaks_mb = {name: median(cost.peak_bytes / 1e6 for cost in every) for name, every in costs.items()}
     few_mb, *_, many_mb = peaks_mb.values()
     table = show.table("Peak resident memory of the function's process", what, "peak MB", "ratio")

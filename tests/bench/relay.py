@@ -1,7 +1,7 @@
-"""The relay: how fast deliveries are acknowledged, beside an empty function; how soon one has landed.
+"""The relay: the rate of acknowledgements, compared with an empty function, and the time until a delivery has landed.
 
-The empty function stands behind the same framework with as many threads, reads the same bodies, and writes each as one
-object. Only the bridge asks for the token, looks whether rows came, and tells a delivery from its repetition.
+The empty function runs in the same framework with as many threads, reads the same bodies, and writes each as one
+object. Only the bridge checks the token and the rows, and recognizes repeated deliveries.
 """
 
 import http.client
@@ -33,7 +33,7 @@ _LEAST_TIMES_EMPTY = 0.5
 _CLIENTS = 4
 _LANDINGS_A_ROUND = 10
 _BREATH_S = 0.2
-"After a landing, so that what `webhook_deliver` has left to do is not counted as the next one's."
+"A pause after a landing, so that the rest of `webhook_deliver`'s work is not counted for the next one."
 
 _FUNCTIONS = Path(__file__).parents[2] / "functions"
 _EMPTY = Path(__file__).parent / "empty_receive.py"
@@ -42,7 +42,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class Deliveries(msgspec.Struct, frozen=True):
-    """So many deliveries of such a size, in each round."""
+    """The number and size of the deliveries in each round."""
 
     name: str
     size_bytes: int
@@ -53,7 +53,7 @@ _LOADS = (Deliveries("1 KB", 1_000, 400), Deliveries("1 MB", 1_000_000, 80), Del
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
-    """A round of deliveries, from the first one's first byte to the last one's answer."""
+    """The times of a round, from the first byte of its first delivery to the answer to its last one."""
 
     wall_s: float
     each_s: list[float]
@@ -91,7 +91,7 @@ def _acknowledge(rounds: int) -> None:
 
 
 def _land(rounds: int) -> None:
-    """One delivery at a time, from its first byte until it is out of the inbox: Pigment has said that it landed."""
+    """Measure one delivery at a time, from its first byte until it leaves the inbox after its landing."""
     body, port = _delivery(_LOADS[0].size_bytes), served.free_port()
     with ExitStack() as open_:
         sites = open_.enter_context(relay_sites.running())
@@ -107,7 +107,7 @@ def _land(rounds: int) -> None:
 
 
 def _round(sites: RelaySites, port: int, body: bytes, deliveries: int) -> Acknowledged:
-    """Every client on a connection of its own that it keeps."""
+    """Post a round; each client keeps one connection."""
     start = Barrier(_CLIENTS + 1)
     with ThreadPoolExecutor(_CLIENTS) as pool:
         clients = [pool.submit(_client, port, body, deliveries // _CLIENTS, start) for _ in range(_CLIENTS)]
@@ -141,7 +141,7 @@ def _landings(sites: RelaySites, port: int, body: bytes) -> Acknowledged:
 
 
 def _deliver(connection: http.client.HTTPConnection, body: bytes) -> float:
-    """Post a delivery of its own webhook id, in chunks; the seconds until it is acknowledged."""
+    """Post a delivery with a new webhook ID, in chunks; return the seconds until it is acknowledged."""
     headers = {
         "Content-Type": "application/json",
         "X-Looker-Webhook-Token": TOKEN,
@@ -164,7 +164,7 @@ def _chunks(body: bytes) -> Iterator[bytes]:
 
 
 def _delivery(size_bytes: int) -> bytes:
-    """What Looker's webhook posts: a JSON object with the CSV in it."""
+    """Return the body of a webhook: a JSON object that contains the CSV."""
     with TemporaryDirectory(prefix="bench-") as folder:
         file = Path(folder) / "flights.csv"
         rows.write(file, size_bytes // _ROW_BYTES)
@@ -175,7 +175,7 @@ def _delivery(size_bytes: int) -> bytes:
 
 
 def _sweep(sites: RelaySites) -> None:
-    """The bodies of a round, so that the last one has no fuller a disk than the first."""
+    """Delete the stored bodies, so that every round begins with the same disk space."""
     client = storage.Client(
         project=state_folder.PROJECT,
         credentials=AnonymousCredentials(),

@@ -1,4 +1,4 @@
-"""Cloud Storage, Secret Manager and Pigment in a process of their own, with a bridge.yaml of one relay."""
+"""Cloud Storage, Secret Manager and Pigment in one separate process, with a bridge.yaml of one relay."""
 
 import contextlib
 import subprocess
@@ -32,27 +32,27 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class RelaySites:
-    """Where they answer, by a function's environment, and what they say of deliveries."""
+    """The environment of a function that uses these sites, and the deliveries that leave the inbox."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.environment = msgspec.json.decode(self._line(), type=dict[str, str])
 
     def wake(self, address: str) -> None:
-        """From now on `webhook_deliver` is woken by what arrives in the inbox."""
+        """Call `webhook_deliver` for every new delivery in the inbox from now on."""
         assert self._process.stdin
         self._process.stdin.write(f"{address}\n".encode())
         self._process.stdin.flush()
 
     def next_closed(self) -> Closed:
-        """Waits for the next delivery to leave the inbox: told as it happens, nothing polls for it."""
+        """Wait until a delivery leaves the inbox. The sites report it immediately, without polling."""
         return msgspec.json.decode(self._line(), type=Closed)
 
     def _line(self) -> bytes:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise ContenderFailed("The stand-ins ended; what they said stands above.")
+            raise ContenderFailed("The sandbox process ended; its output is above.")
         return line
 
 
@@ -60,7 +60,7 @@ class RelaySites:
 def running() -> Iterator[RelaySites]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         command = [sys.executable, "-m", __name__, folder]
-        # They end when their standard input does, whatever becomes of this process.
+        # The process ends when its standard input closes, even if this process is killed.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             yield RelaySites(process)
 

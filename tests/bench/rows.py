@@ -1,4 +1,4 @@
-"""Rows to move: the same ones every time, about 107 bytes each, one in eight with a text that needs quotes."""
+"""The rows of the benchmarks: always the same, about 107 bytes each; one in eight needs quotes."""
 
 from pathlib import Path
 

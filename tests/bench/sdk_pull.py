@@ -1,4 +1,4 @@
-"""A contender: the script one would write with Looker's own SDK and `requests`, which checks nothing."""
+"""A contender: a simple script with Looker's own SDK and `requests`, without any check."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A function as it is deployed: behind functions-framework, in a process of its own."""
+"""A function as deployed: behind functions-framework, in a separate process."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from .contenders import ContenderFailed
 
 _SLOWEST_START_S = 30
 _THREADS = "8"
-"What functions-framework takes on two cores; the same on every machine."
+"The default of functions-framework on two cores, here used on every machine."
 
 
 def free_port() -> int:
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def function(source: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[int]:
-    """The function that the file is named for; gives its port, once it listens."""
+    """Serve the function that has the name of the file, and yield its port when it listens."""
     port = port or free_port()
     given = [f"--target={source.stem}", f"--source={source}", "--host=127.0.0.1", f"--port={port}"]
     with subprocess.Popen(
@@ -44,4 +44,4 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.05)
-    raise ContenderFailed("A function did not start; what it said stands above.")
+    raise ContenderFailed("A function did not start; its output is above.")

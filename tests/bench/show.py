@@ -1,4 +1,4 @@
-"""What a person sees: a line for each round while it runs, a table in the end."""
+"""The output: a line after each round, and a table at the end."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ def table(title: str, *columns: str) -> Table:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median, and between what and what."""
+    """Return the median, the minimum and the maximum."""
     return f"{median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
 

@@ -1,4 +1,4 @@
-"""Cold start: importing a function beside importing the framework and Google's clients alone."""
+"""Cold start: the import of a function, compared with the import of the framework and Google's clients alone."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Looker, Pigment, Cloud Storage and Secret Manager in a process of their own, beside the process that is measured."""
+"""Looker, Pigment, Cloud Storage and Secret Manager in one process, separate from the measured process."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ _EXPLORE = ("nyc", "flights")
 
 
 class Vendors(msgspec.Struct, frozen=True):
-    """Where they answer, and what a program has to know to use them."""
+    """The addresses of the vendors, and the credentials for them."""
 
     looker: str
     client_id: str
@@ -33,15 +33,15 @@ class Vendors(msgspec.Struct, frozen=True):
     import_key: str
     configuration: str
     environment: dict[str, str]
-    "Of the bridge's function."
+    "For the bridge's function."
 
 
 @contextlib.contextmanager
 def running(sizes: Sequence[int]) -> Iterator[Vendors]:
-    """With a pull for each number of rows, named by `job_of`."""
+    """Serve the vendors, with a pull for each number of rows, named by `job_of`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         command = [sys.executable, "-m", __name__, folder, *map(str, sizes)]
-        # They end when their standard input does, whatever becomes of this process.
+        # The process ends when its standard input closes, even if this process is killed.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout
             with show.console.status(f"making {max(sizes):,} rows"):
@@ -50,7 +50,7 @@ def running(sizes: Sequence[int]) -> Iterator[Vendors]:
 
 
 def query_of(count: int) -> dict[str, object]:
-    """What every contender asks of Looker."""
+    """Return the query that every contender sends to Looker."""
     model, view = _EXPLORE
     filters = {"flights.id": f"<={count}"}
     return {"model": model, "view": view, "fields": rows.FIELDS, "filters": filters, "limit": "-1"}
@@ -69,7 +69,7 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
         looker.look(size, f"{size} flights", *_EXPLORE, rows.FIELDS, filters=query_of(size)["filters"])
     pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
     block = pigment.block(pigment.application("Planning"), "Flights")
-    # Each import replaces the one before it, so that the last one finds no more to do than the first.
+    # Each import replaces the previous rows, so that all imports do the same work.
     configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")
     import_key = pigment.key(["Import"])
     secrets = {
@@ -90,7 +90,7 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
                 job_of(size): {
                     "source": {"look": str(size)},
                     "target": {"configuration": configuration},
-                    # 100,000 rows may be what is asked for here, and not one of Looker's limits.
+                    # The benchmark can request exactly 100,000 rows, which is also one of Looker's limits.
                     "guards": {"accept_cap": True},
                 }
                 for size in sizes

@@ -1,7 +1,7 @@
-"""Wall time: the pull beside `curl | file | curl`, and beside a script on Looker's own SDK.
+"""Wall time: the pull, compared with `curl | file | curl` and with a script on Looker's own SDK.
 
-Every contender starts afresh, asks the same query of the same Looker, and ends when Pigment says that the import has.
-Only the bridge checks the rows, keeps the file, and leaves a receipt.
+Every contender starts in a new process, sends the same query to the same Looker, and ends when Pigment reports the end
+of the import. Only the bridge checks the rows, stores the file, and writes a receipt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ ROWS = 1_000_000
 ROUNDS = 7
 _MOST_TIMES_CURL = 1.3
 _ON_THE_RECEIPT = {
-    "total": "  its call, in a process that is up",
+    "total": "  its call, in a running process",
     "looker": "  Looker: ask, read, check, stage",
     "pigment": "  Pigment: read back, push, follow",
 }
@@ -39,7 +39,7 @@ def measure(rows: int, rounds: int) -> None:
 
 
 def compare(title: str, costs: Mapping[str, Sequence[Cost]], on_the_receipt: Mapping[str, str]) -> None:
-    """A table of what each took, beside the first; and of the last, the bridge, what its receipts say."""
+    """Print each contender's cost and its ratio to the first; for the last, the bridge, also its receipts' times."""
     curl, *_, bridge = costs.values()
     table = show.table(title, "", "wall s", "× curl", "CPU s", "peak MB")
     for name, every in costs.items():

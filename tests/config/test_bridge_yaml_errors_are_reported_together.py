@@ -35,7 +35,7 @@ def faults_of(raw: object) -> list[str]:
 
 
 def file_where(path: str, value: str) -> Any:
-    """The sound file, but for one value, given as YAML; `-` takes it away."""
+    """Return the valid file with one value replaced by this YAML; `-` removes it."""
     raw: Any = bridge_file.parse(BASE)
     *sections, last = path.split("/")
     place = raw

@@ -92,7 +92,7 @@ exports:
 
 
 def file_with(**pull: Any) -> dict[str, Any]:
-    """A small file with one pull, changed by what is given."""
+    """Return a small file with one pull and these changes."""
     job = {"source": {"look": "12"}, "target": {"configuration": ID}} | pull
     return {
         "looker": {"url": "https://acme.cloud.looker.com", "credentials": "looker-api"},

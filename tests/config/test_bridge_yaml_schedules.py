@@ -151,7 +151,7 @@ def test_the_nights_in_which_the_clocks_of_paris_change(text: str, moment: str, 
 
 @st.composite
 def choices(draw: st.DrawFn, first: int, last: int) -> tuple[str, set[int]]:
-    """A field as it is written, and what it stands for."""
+    """Draw a field and the values that it matches."""
     every = set(range(first, last + 1))
     low, high = sorted(draw(st.tuples(st.sampled_from(sorted(every)), st.sampled_from(sorted(every)))))
     step = draw(st.integers(1, max(last, 1)))
@@ -173,10 +173,10 @@ CHANGES = [
     ("Europe/Paris", datetime(2026, 3, 29, 1, tzinfo=UTC)),
     ("Europe/Paris", datetime(2026, 10, 25, 1, tzinfo=UTC)),
     ("America/Nuuk", datetime(2026, 10, 25, 1, tzinfo=UTC)),  # from Sunday 0:00 back to Saturday 23:00
-    ("America/Santiago", datetime(2026, 9, 6, 4, tzinfo=UTC)),  # midnight is left out
+    ("America/Santiago", datetime(2026, 9, 6, 4, tzinfo=UTC)),  # midnight is skipped
     ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, tzinfo=UTC)),  # by half an hour
     ("Asia/Kathmandu", datetime(2026, 6, 1, tzinfo=UTC)),
-    ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),  # a whole day is left out
+    ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),  # a whole day is skipped
 ]
 
 
@@ -203,7 +203,7 @@ def test_the_last_scheduled_time_follows_the_local_clock(
 def last_shown(
     parts: tuple[tuple[str, set[int]], ...], zone: ZoneInfo, moment: datetime, looked_back: timedelta
 ) -> datetime | None:
-    """Minute by minute."""
+    """Return the last scheduled time, found by checking every minute, or None."""
     (_, minutes), (_, hours), (day_text, days), (_, months), (weekday_text, weekdays) = parts
     is_either = not day_text.startswith("*") and not weekday_text.startswith("*")
     minute = moment.replace(second=0)

@@ -28,7 +28,7 @@ UTC = dt.UTC
 
 
 def written(table: Iterable[Sequence[str]], delimiter: str = ",", line_end: str = "\n", *, bare: bool = False) -> bytes:
-    """As Python writes it; not bare, every cell is quoted."""
+    """Write a CSV with Python; if not `bare`, every cell is quoted."""
     out = io.StringIO(newline="")
     csv.writer(
         out, delimiter=delimiter, lineterminator=line_end, quoting=csv.QUOTE_MINIMAL if bare else csv.QUOTE_ALL
@@ -49,7 +49,7 @@ def shown(header: Sequence[str], *looks: bytes, delimiter: str = ",", decimal_se
 
 
 def converted(content: bytes, header: Sequence[str], **how: str) -> Any:
-    """A file whose header is one line, as a pyarrow table of what comes out."""
+    """Convert a file whose header is one line, and return it as a pyarrow table."""
     types = shown(header, content.partition(b"\n")[2], **how)
     out = io.BytesIO()
     rows = parquet.write([content], out, types)
@@ -59,7 +59,7 @@ def converted(content: bytes, header: Sequence[str], **how: str) -> Any:
 
 
 def column(*cells: str, decimal_separator: str = ".") -> tuple[str, list[Any]]:
-    """The type and the values that a column of these cells gets."""
+    """Return the type and the values of a column of these cells."""
     content = written([["c"], *([cell] for cell in cells)])
     table = converted(content, ["c"], decimal_separator=decimal_separator)
     return str(table.schema.field(0).type), table.column(0).to_pylist()
@@ -294,7 +294,7 @@ KINDS = [
 
 @st.composite
 def columns(draw: st.DrawFn) -> list[list[str]]:
-    """Columns of one kind or of several, with holes."""
+    """Draw columns of one or several kinds, with empty cells."""
     rows = draw(st.integers(0, 6))
     kinds = draw(st.lists(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3), min_size=1, max_size=4))
     return [
@@ -303,7 +303,7 @@ def columns(draw: st.DrawFn) -> list[list[str]]:
 
 
 def meaning(cells: Sequence[str]) -> tuple[str, list[Any]]:
-    """The type and values by the rules, cell by cell."""
+    """Return the type and the values by the rules, cell by cell."""
     filled = [cell for cell in cells if cell]
     for type_, read in READERS:
         try:
@@ -400,7 +400,7 @@ READERS: list[tuple[str, Any]] = [
 def test_any_table_is_read_back_with_its_types_for_any_blocks(
     table: list[list[str]], delimiter: str, line_end: str, bare: bool, size: int, looks: int
 ) -> None:
-    # Before 3.13 Python leaves a carriage return without quotes unless it ends lines.
+    # Before 3.13 Python does not quote a carriage return unless it ends lines.
     bare = bare and "\r" not in "".join(itertools.chain(*table))
     header = [f"c{place}" for place in range(len(table))]
     rows = list(zip(*table, strict=True))
@@ -461,7 +461,7 @@ class DiskFull(Exception):
 
 
 class Brittle(io.BytesIO):
-    """Takes so many writes and fails once, as what Cloud Storage says no to."""
+    """A file that fails after a number of writes, as when Cloud Storage refuses one."""
 
     def __init__(self, writes: int) -> None:
         super().__init__()

@@ -285,7 +285,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: 
 
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["in chunks", "with a length"])
 def test_a_stream_cut_after_many_blocks_publishes_nothing(revenue: World, is_chunked: bool) -> None:
-    """Of a single column, what is left of any record is a record."""
+    """In a single column, a part of a record is also a valid record."""
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
     revenue.answer_exports([content] if is_chunked else content, cut_after_bytes=len(content) - 1000)
 

@@ -68,7 +68,7 @@ def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Http2Se
 
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
 def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: Http2Server, how: str) -> None:
-    """Of a single column, what is left of any record is a record."""
+    """In a single column, a part of a record is also a valid record."""
     content = b"Id\n" + b"".join(b"%d\n" % number for number in range(300_000))
     give(http2, content, **{how: len(content) - 1000})
 
@@ -79,7 +79,7 @@ def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: H
 def test_the_key_is_in_no_log_line_whatever_the_level(
     world: World, http2: Http2Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The packages beneath HTTP/2 log every header at DEBUG."""
+    """The packages of HTTP/2 log every header at DEBUG."""
     caplog.set_level(logging.DEBUG)
     give(http2, ROWS)
 

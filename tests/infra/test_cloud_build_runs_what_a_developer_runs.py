@@ -15,18 +15,18 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BUILD: dict[str, Any] = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text(encoding="utf-8"))
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}
 
-# A program in Terraform's place, which says how it was called.
+# A program that replaces Terraform and records its arguments.
 TERRAFORM = '#!/bin/sh\necho "$@" >> "$CALLS"\n'
 
 
 def targets() -> dict[str, list[str]]:
-    """Each target with what it needs."""
+    """Return each target with its prerequisites."""
     found = re.findall(r"^([a-z]+):([^\n#]*)", MAKEFILE, re.MULTILINE)
     return {name: needs.split() for name, needs in found}
 
 
 def made(step: dict[str, Any]) -> set[str]:
-    """The targets that a step makes."""
+    """Return the targets that a step makes."""
     words = " ".join(step["args"])
     return set(step["args"]) if step["entrypoint"] == "make" else set(re.findall(r"\bmake (\w+)", words))
 
@@ -89,7 +89,7 @@ def test_the_build_applies_only_on_request(substitutions: dict[str, str], ran: l
     given = BUILD["substitutions"] | substitutions
 
     for step in (STEPS["plan"], STEPS["apply"]):
-        # Cloud Build puts a substitution's value in its place before the step begins.
+        # Cloud Build inserts the values of substitutions before a step starts.
         arguments = [re.sub(r"\$(_[A-Z_]+)", lambda found: given[found[1]], text) for text in step["args"]]
         path = f"{tmp_path}:{os.environ['PATH']}"
         subprocess.run([step["entrypoint"], *arguments], cwd=tmp_path, env={"PATH": path}, check=True)
@@ -99,13 +99,13 @@ def test_the_build_applies_only_on_request(substitutions: dict[str, str], ran: l
 
 
 def make(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run `make` with that program in Terraform's place; how it was called."""
+    """Run `make` with that program as Terraform; return the result and the calls of the program."""
     program, calls = tmp_path / "terraform", tmp_path / "calls"
     program.write_text(TERRAFORM)
     program.chmod(0o755)
     calls.unlink(missing_ok=True)
     ran = subprocess.run(
-        # The environment that the tests run in is as it is, however old its files look.
+        # Do not rebuild the environment of the tests if its files look old.
         ["make", "--assume-old=.venv/ready", *arguments, f"TERRAFORM={program}"],
         cwd=ROOT,
         env={**os.environ, "CALLS": str(calls)},
@@ -155,7 +155,7 @@ def test_a_plan_needs_a_bucket_for_the_state(tmp_path: Path) -> None:
 
 
 def test_a_build_receives_every_file_in_git() -> None:
-    """The archive leaves out what is not deployed; what a build is sent must not, for it tests that too."""
+    """A build also tests the files that the archive omits."""
     lines = (ROOT / ".gcloudignore").read_text(encoding="utf-8").splitlines()
     ignored = {line for line in lines if line and not line.startswith("# ")}
 

@@ -1,7 +1,7 @@
 """The names in infra/ exist in the code: entry points, settings, log lines, error codes, prefixes and secrets.
 
-The functions run over the sandbox, in their main cases and some of their worst; what they logged, touched and read is
-held against what Terraform plans. A grant that nothing uses is a fault, and so is one that is missing.
+The functions run over the sandbox, in their main cases and some failures. Their log lines and their access to objects
+and secrets are compared with the plan. An unused grant is a fault, and so is a missing one.
 """
 
 import ast
@@ -46,7 +46,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
 class Observed:
-    """What the functions did, by function."""
+    """The access and the log lines of the functions, by function."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -54,16 +54,16 @@ class Observed:
         self.access: dict[str, set[tuple[str, str]]] = defaultdict(set)
         "Pairs of `read` or `write` and a prefix of the bridge's bucket."
         self.others: dict[str, set[str]] = defaultdict(set)
-        "Buckets of the user's that were written."
+        "The user's buckets that were written."
         self.secrets: dict[str, set[str]] = defaultdict(set)
         self.listed_secrets: dict[str, set[str]] = defaultdict(set)
         self.lines: list[dict[str, Any]] = []
 
     @contextmanager
     def of(self, function: str) -> Iterator[None]:
-        """Whatever reaches the bucket and the safe meanwhile is this function's doing."""
+        """Attribute all requests to Cloud Storage and Secret Manager in this block to a function."""
         storage, safe = self.world.storage_server, self.world.secrets_server
-        # In the cloud each function has instances of its own, which share nothing that was read before.
+        # In the cloud each function has its own instances, which share no cache.
         instance.current = Instance(self.world.clock, self._chance)
         storage.exchanges.clear()
         safe.exchanges.clear()
@@ -96,7 +96,7 @@ class Observed:
 
 
 def touched(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
-    """Which objects a request to Cloud Storage reads or writes: the operation, the bucket, the name."""
+    """Yield the objects that a request to Cloud Storage reads or writes: operation, bucket and name."""
     path = exchange.path.removeprefix("/upload").removeprefix("/download").removeprefix("/storage/v1")
     if rewritten := re.fullmatch(r"/b/([^/]+)/o/(.+)/rewriteTo/b/([^/]+)/o/(.+)", path):
         source, name, target, new_name = map(urllib.parse.unquote, rewritten.groups())
@@ -112,7 +112,7 @@ def touched(exchange: Exchange) -> Iterator[tuple[str, str, str]]:
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[Observed]:
-    """The functions' main cases and some of their worst."""
+    """Run the main cases of the functions and some failures."""
     folder = tmp_path_factory.mktemp("observed")
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -132,7 +132,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]
 
 @contextmanager
 def logged() -> Iterator[io.StringIO]:
-    """What Cloud Logging gets: the functions' own lines, formatted as they leave."""
+    """Yield the log lines that Cloud Logging receives from the functions."""
     root = logging.getLogger()
     formatters = (handler.formatter for handler in root.handlers)
     own = next(each for each in formatters if isinstance(each, structlog.stdlib.ProcessorFormatter))
@@ -171,7 +171,7 @@ def changing(world: World, name: str) -> None:
 
 
 def skipping(world: World) -> str:
-    """A list that has no place for some of the rows."""
+    """Return the configuration of a list for which some rows are not valid."""
     from local.sandbox.pigment import BlockColumn
 
     block = world.pigment.block(world.pigment.application("Planning"), "skipping")
@@ -217,12 +217,12 @@ def relays(here: Observed) -> None:
     counts = here.deliver()
     assert (counts["dead"], counts["waiting"]) == (1, 0)
     for name in ("sales", "strict"):
-        assert here.post(name, delivery(("1", "2"))) == 200  # it came before, and lies in delivered/ or dead/ by now
+        assert here.post(name, delivery(("1", "2"))) == 200  # a repetition of a delivery in delivered/ or dead/
     a_pull_ends_what_a_relay_began(here)
 
 
 def a_pull_ends_what_a_relay_began(here: Observed) -> None:
-    """Both land in the same configuration, and the relay's import outlasts its call: well, and badly."""
+    """Both use one configuration, and the relay's import ends after its call: once well, once with an error."""
     world = here.world
     target = {"configuration": CONFIGURATION, "shared": True}
     world.add_pull("flights", target=target)
@@ -239,14 +239,14 @@ def a_pull_ends_what_a_relay_began(here: Observed) -> None:
 
 
 def told(amount: str) -> bytes:
-    """A delivery with the columns of the flights."""
+    """Return a delivery with the columns of the flights."""
     body = json.loads(delivery())
     body["attachment"]["data"] = f"{','.join(HEADER)}\n2013-01-01,UA,EWR,{amount}\n"
     return json.dumps(body).encode()
 
 
 def sweeps(here: Observed) -> None:
-    """What the watch says: of a landing that is overdue, of a key near its end, and that it could not look."""
+    """Provoke the reports of the sweep: an overdue landing, an expiring key, and a failed check."""
     world = here.world
     world.add_pull("due", schedule="15 6 * * *")
     world.raw["secrets"] = {"pigment-import-key": {"expires": "2026-03-20"}}
@@ -292,7 +292,7 @@ def test_each_function_has_its_entry_file(plan: terraform.PlannedChanges) -> Non
 
 
 def words_of(*files: Path) -> set[str]:
-    """Every text that stands in these files as a value of its own."""
+    """Return every string constant in these files."""
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_bytes())))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
@@ -333,7 +333,7 @@ def test_lifecycle_rules_use_existing_prefixes(plan: terraform.PlannedChanges, o
 
 
 def filters_of(plan: terraform.PlannedChanges) -> Iterator[tuple[str, str, list[str]]]:
-    """Where lines are looked for: whose it is, the filter, the fields that are taken from what it finds."""
+    """Yield each log filter: the name of its metric or alert, the filter, and the extracted fields."""
     for name, metric in plan.of("google_logging_metric").items():
         extractors = [*metric.get("label_extractors", {}).values(), metric.get("value_extractor", "")]
         yield name, metric["filter"], extractors

@@ -44,7 +44,7 @@ BRIDGE: dict[str, Any] = {
     "looker": {"url": "https://acme.cloud.looker.com", "credentials": "looker-api"},
     "pigment": {"import_key": "pigment-import-key", "export_key": "pigment-export-key"},
     "webhook": {"token": "looker-webhook-token"},
-    # Two of them wait for a relay, or a hand, to start them.
+    # A relay or an operator starts the last two.
     "pulls": {f"pull-{n}": pull(n, **({} if n > 8 else {"schedule": f"{n} 6 * * *"})) for n in range(1, 11)},
     "relays": {
         **{f"relay-{n}": {"target": {"configuration": uuid(n)}} for n in range(11, 15)},
@@ -105,7 +105,7 @@ def planned(workspace: TerraformFolder) -> PlannedChanges:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> TerraformFolder:
-    """One in which BRIDGE was applied."""
+    """Return a folder in which BRIDGE was applied."""
     workspace = TerraformFolder(tmp_path_factory.mktemp("terraform"))
     workspace.apply(BRIDGE)
     return workspace
@@ -113,7 +113,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> TerraformFolder:
 
 @pytest.fixture(scope="module")
 def tables(workspace: TerraformFolder) -> dict[str, Any]:
-    """What is said in one place and used in several."""
+    """Return the locals that several resources use."""
     names = ("bucket_access", "temporary_codes", "server_codes")
     said: dict[str, Any] = workspace.evaluate(f"{{ {', '.join(f'{name} = local._{name}' for name in names)} }}", BRIDGE)
     return said
@@ -121,7 +121,7 @@ def tables(workspace: TerraformFolder) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def with_everything(workspace: TerraformFolder) -> PlannedChanges:
-    """What is planned where every option is taken."""
+    """Return the plan with every option in use."""
     bridge = changed(
         pulls={"pull-10": pull(10, target={"configuration": uuid(10), "via": "storage"} | CONNECTOR)},
         exports={"export-25": export(25, bucket="acme-analytics")},
@@ -138,7 +138,7 @@ CONNECTOR = {"bucket": "acme-connector", "path": "{date}.csv"}
 
 
 def changed(**sections: Any) -> dict[str, Any]:
-    """The same bridge.yaml but for some jobs."""
+    """Return BRIDGE with other or additional jobs."""
     bridge = copy.deepcopy(BRIDGE)
     for section, jobs in sections.items():
         bridge[section] |= jobs
@@ -150,14 +150,14 @@ def member(name: str) -> str:
 
 
 def grants(plan: PlannedChanges) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every binding of a member to a role, wherever."""
+    """Yield every binding of a member to a role."""
     for address, values in plan.resources.items():
         if "_iam_" in address.split(".")[0]:
             yield address, values
 
 
 def readers(plan: PlannedChanges) -> dict[str, set[str]]:
-    """By secret, who may read its value."""
+    """Return the members who may read each secret's value."""
     found: dict[str, set[str]] = {}
     for grant in plan.of("google_secret_manager_secret_iam_member").values():
         if grant["role"] == "roles/secretmanager.secretAccessor":
@@ -421,7 +421,7 @@ def test_every_alert_explains_what_to_do_and_where_the_receipt_is(planned: Plann
         content = policy["documentation"][0]["content"]
         extracted = (policy["conditions"][0].get("condition_matched_log") or [{}])[0].get("label_extractors") or {}
 
-        # A call that came to no run has none, and says so.
+        # A call that failed before its run has no receipt, and its alert says so.
         assert f"gs://{BUCKET}/" in content or "leaves no receipt" in content
         assert set(re.findall(r"\$\{log\.extracted_label\.(\w+)\}", content)) == set(extracted)
 

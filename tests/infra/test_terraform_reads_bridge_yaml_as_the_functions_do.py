@@ -47,7 +47,7 @@ NOT_IN_HCL = {
         if "export_filter" in value
     },
 }
-"Faults that a plan lets pass; `bridge check --offline`, which `make plan` asks first, does not."
+"Faults that Terraform cannot find, but `bridge check --offline`, which `make plan` runs first, can."
 
 MORE_FAULTS = [
     ("pulls/flights/time_zone", "12"),
@@ -73,7 +73,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> "Verdicts":
 
 
 class Verdicts:
-    """What infra/bridge*.tf, as they are, find wrong with many files at once: one plan, a module for each file."""
+    """The faults that infra/bridge*.tf find in many files: one plan, with a module for each file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,7 +83,7 @@ class Verdicts:
         (folder / "main.tf").write_text(EACH)
 
     def on(self, files: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Faults by the file's name; of one that passes there are none."""
+        """Return the faults by the file's name; none for a valid file."""
         ran = self.plan(files)
         found = dict(_named(ran.stdout))
         assert bool(ran.returncode) == bool(found), ran.stdout
@@ -121,7 +121,7 @@ def _named(lines: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def faults_of(raw: object) -> list[str]:
-    """What the functions find wrong."""
+    """Return the faults that the functions find."""
     try:
         decode(raw)
     except BridgeFileInvalid as error:
@@ -227,7 +227,7 @@ def test_every_file_that_the_functions_accept_passes_the_plan(verdicts: Verdicts
 
 @with_terraform
 def test_a_configuration_shared_by_two_jobs_stops_the_plan_but_no_function(verdicts: Verdicts) -> None:
-    """Nothing is lost yet when a plan stops; a bridge that runs must go on."""
+    """A stopped plan loses nothing, but a running bridge must continue."""
     raw = with_pull() | {"relays": {"budget": {"target": {"configuration": ID.upper()}}}}
     half = with_pull(target={"configuration": ID, "shared": True}) | {"relays": raw["relays"]}
 
@@ -255,7 +255,7 @@ def test_terraform_messages_contain_no_secret(verdicts: Verdicts) -> None:
 
 
 def schedules() -> Iterator[str]:
-    """Each way to write a field at each place, then some of all mixed, the same each time."""
+    """Yield each form of a field at each position, then a fixed sample of combinations."""
     parts = [
         "*/5",
         "*/90",
@@ -306,7 +306,7 @@ def test_both_accept_the_same_schedules(verdicts: Verdicts) -> None:
 
 
 def test_the_schema_matches_the_structs() -> None:
-    """Time zones included: the list is that of the database which is deployed with the functions."""
+    """The schema includes the time zones of the database that is deployed with the functions."""
     kept = (INFRA / "bridge_schema.json").read_text(encoding="utf-8")
 
     assert kept == bridge_schema.as_json(), "run `make schema`"

@@ -22,7 +22,7 @@ ENTRY_POINTS = ("looker_pull", "pigment_export", "webhook_deliver", "webhook_rec
 
 
 def write(archive: Path, root: Path = ROOT) -> str:
-    """The digest that infra/archive.py prints, on a Python without any package."""
+    """Run infra/archive.py on a Python without packages, and return the digest that it prints."""
     script = root / "infra" / "archive.py"
     ran = subprocess.run([sys.executable, "-I", "-S", script, archive], capture_output=True, text=True, check=True)
     return ran.stdout.split()[0]
@@ -35,7 +35,7 @@ def names(archive: Path) -> list[str]:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The same sources elsewhere, written at another time by somebody with other habits."""
+    """Copy the sources to another folder, with other times and permissions."""
     for part in ("functions/common", "infra"):
         shutil.copytree(ROOT / part, tmp_path / part, copy_function=shutil.copyfile)
     for file in [*FUNCTIONS.glob("*.py"), FUNCTIONS / "requirements.txt"]:
@@ -110,26 +110,26 @@ def test_a_changed_file_gives_other_bytes(tmp_path: Path, copied: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive unpacked, beside an interpreter that has what its requirements.txt names and no more."""
+    """Unpack the archive, beside an interpreter with only the packages of its requirements.txt."""
     folder = tmp_path_factory.mktemp("installed")
     write(folder / "functions.zip")
     shutil.unpack_archive(folder / "functions.zip", folder / "source")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # As the buildpack does, and with what is stricter: a package without its hash is refused.
+    # As the buildpack does, but stricter: a package without a hash is refused.
     subprocess.run([*pip, "--require-hashes", "-r", str(folder / "source" / "requirements.txt")], check=True)
     return folder
 
 
 @contextmanager
 def served(entry: str, installed: Path, world: World) -> Iterator[str]:
-    """A function as its container starts it; its address."""
+    """Start a function as its container does, and yield its address."""
     environment = {
         "PATH": os.environ["PATH"],
         "FUNCTION_SOURCE": f"{entry}.py",
         "FUNCTION_TARGET": entry,
         "FUNCTION_SIGNATURE_TYPE": "http",
-        "GUNICORN_LOG_LEVEL": "info",  # says where it listens
+        "GUNICORN_LOG_LEVEL": "info",  # logs its address
         **world.environment(),
     }
     process = subprocess.Popen(

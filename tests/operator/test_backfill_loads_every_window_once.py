@@ -67,7 +67,7 @@ def test_after_a_kill_it_continues_with_the_first_window_that_has_not_landed(wor
 
     done = run_deployed("backfill", "trips")
 
-    # Whether Pigment accepted the interrupted push is not known, so a person has to settle it.
+    # Pigment may have accepted the interrupted push, so a person has to settle it.
     assert (done.status, "landing_unknown" in done.output) == (1, True)
     run = next(receipt["run"] for receipt in world.receipts("trips") if receipt["outcome"] == "unknown")
     assert run_deployed("settle", run, "--landed").status == 0
@@ -120,7 +120,7 @@ def test_errors_exit_with_1_and_say_what_is_wrong(world: World, trips: Trips) ->
 
 
 class TestTheLoop:
-    def test_waits_for_a_busy_vendor_and_continues(self, world: World, trips: Trips) -> None:
+    def test_backfill_waits_for_a_busy_vendor_and_continues(self, world: World, trips: Trips) -> None:
         world.looker_server.fault(PULL_RUN, after=2, times=3, refuse=Response(503, headers={"Retry-After": "900"}))
         waited: list[float] = []
 
@@ -130,7 +130,7 @@ class TestTheLoop:
         assert trips.landed() == told(ROWS)
         assert waited == [900.0] * 3
 
-    def test_ends_after_ten_waits_in_a_row(self, world: World, trips: Trips) -> None:
+    def test_backfill_ends_after_ten_waits_in_a_row(self, world: World, trips: Trips) -> None:
         world.looker_server.fault(PULL_RUN, times=-1, refuse=Response(503, headers={"Retry-After": "900"}))
         waited: list[float] = []
 
@@ -143,7 +143,7 @@ class TestTheLoop:
         assert waited == [900.0] * 10
         assert trips.landed() == {}
 
-    def test_waits_while_pigment_imports(self, world: World, trips: Trips) -> None:
+    def test_backfill_waits_while_pigment_imports(self, world: World, trips: Trips) -> None:
         world.pause_imports()
         waited: list[float] = []
 
@@ -159,7 +159,7 @@ class TestTheLoop:
         assert waited == [5.0]
         assert trips.landed() == told(ROWS)
 
-    def test_yields_a_growing_share(self, trips: Trips) -> None:
+    def test_backfill_yields_a_growing_share(self, trips: Trips) -> None:
         steps = [step for step in load([]) if isinstance(step, BackfillStep)]
 
         shares = [backfill.completed_share(step.progress, "2025-12-01 00:00:00") for step in steps]

@@ -1,4 +1,4 @@
-"""`bridge applications`, `blocks`, `views` and `configurations` list the ids in Pigment that bridge.yaml needs."""
+"""`bridge applications`, `blocks`, `views` and `configurations` list the IDs in Pigment that bridge.yaml needs."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from tests.support.world import CONFIGURATION, EXPORT_KEY, PIGMENT_KEY, VIEW, Wo
 
 @pytest.fixture
 def prepared(world: World) -> World:
-    """A workspace with two applications, and a bridge.yaml whose only export is unfinished."""
+    """Set up a workspace with two applications, and a bridge.yaml with one unfinished export."""
     world.pigment.key(["Export", "Modeling metadata"], EXPORT_KEY)
     finance = world.pigment.application("Finance")
     world.pigment.configuration(world.pigment.block(finance, "Cost", "DimensionList"), ["Id"], name="Cost import")

@@ -20,7 +20,7 @@ OLD_KEY = "0b9c1d3e-5a77-4c1f-9b1e-d3c5a1f0e2b4"
 
 @pytest.fixture
 def margin(world: World) -> str:
-    """A metric with one view, and an export key with the scope to list both."""
+    """Add a metric with one view, and an export key with the scope to list both."""
     world.pigment.key(["Export", "Modeling metadata"], EXPORT_KEY)
     margin = world.pigment.block(world.pigment.application("Finance"), "Margin", "Metric")
     world.pigment.view(margin, "For the bridge", uuid=VIEW)

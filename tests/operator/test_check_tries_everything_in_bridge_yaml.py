@@ -62,7 +62,7 @@ def check(world: World) -> list[Finding]:
 
 
 def new_instance(world: World) -> Instance:
-    """The instance of a new process, as each `bridge check` is one."""
+    """Return a new instance, because each `bridge check` is a new process."""
     return Instance(world.clock, random.Random(1))
 
 
@@ -119,7 +119,7 @@ class CheckCase:
     words: str
     step: str
     hides: tuple[str, ...] = ()
-    "The subjects that are no longer checked. All others are."
+    "The subjects that are skipped. All others are checked."
 
 
 def edit(*path: str, to: Any) -> Arrange:
@@ -230,9 +230,9 @@ CASES = {
     "a user who may do so from other models": CheckCase(LOOK, "red", show_other_models, "model nyc", "model set"),
     "a user who may not see its roles": CheckCase(USER, "yellow", looker_answers("/roles", 404), "roles", "admin"),
     "a user whose roles are hidden": CheckCase(USER, "yellow", looker_answers("/roles", 200, b"[]"), "roles", "admin"),
-    "a Look that is not there": CheckCase(LOOK, "red", source(look="99"), "Look 99", "Check the id", (FILTERS,)),
+    "a Look that is not there": CheckCase(LOOK, "red", source(look="99"), "Look 99", "Check the ID", (FILTERS,)),
     "a query that is not there": CheckCase(
-        "pulls.flights.source.query", "red", source(query="nosuchslug"), "nosuchslug", "Check the id", (LOOK, FILTERS)
+        "pulls.flights.source.query", "red", source(query="nosuchslug"), "nosuchslug", "Check the ID", (LOOK, FILTERS)
     ),
     "an explore that is not there": CheckCase(
         "pulls.flights.source.explore",

@@ -24,7 +24,7 @@ def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from commands(command, f"{prefix}{name} ")
 
 
-def test_these_are_the_commands() -> None:
+def test_the_help_lists_all_commands() -> None:
     assert [name for name, _ in commands(get_command(app))] == COMMANDS
 
 

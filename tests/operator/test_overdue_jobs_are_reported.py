@@ -35,7 +35,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> TakeLogLines:
 
 @pytest.fixture
 def watched(world: World) -> World:
-    """A daily pull scheduled at 6:15 and known to the watch for a day. The time is 6:20."""
+    """Add a daily pull at 6:15, whose schedule has been in force for a day. The time is 6:20."""
     world.add_pull("flights", schedule=DAILY)
     world.run_deliver()
     world.clock.advance(DAY_S + 5 * 60)
@@ -43,7 +43,7 @@ def watched(world: World) -> World:
 
 
 def record_run(world: World, outcome: Outcome, *, job: str = "flights", kind: str = "pull") -> Receipt:
-    """File the receipt of a run that began now."""
+    """Store the receipt of a run that began now."""
     run = receipts.run_id(world.clock.now(), world.instance.chance.random())
     begun = receipts.begin(run, job, kind, world.clock.now())
     return receipts.file(world.bucket, Receipt(run, job, kind, begun.started_at, outcome))

@@ -19,7 +19,7 @@ def rows(last: int) -> bytes:
 
 
 @pytest.mark.parametrize("when", AT_EVERY_WRITE)
-def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, when: When) -> None:
+def test_an_export_killed_at_any_write_is_completed(world: World, processes: Processes, when: When) -> None:
     world.add_export("revenue")
     world.answer_exports(rows(1))
     assert world.run_export("revenue").status == 200
@@ -43,7 +43,7 @@ def test_killed_at_any_write_to_the_bucket(world: World, processes: Processes, w
         assert world.objects("tmp/") == world.objects("leases/") == [], steps
         steps += 1
 
-    # lease, file, intent, object, receipt, cursor, file away, lease away
+    # lease, file, intent, object, receipt, cursor, file deleted, lease deleted
     assert steps >= 8
     receipts = {receipt["run"]: receipt["outcome"] for receipt in world.receipts("revenue")}
     assert set(receipts.values()) <= {"published", "failed"}

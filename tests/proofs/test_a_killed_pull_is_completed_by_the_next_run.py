@@ -10,16 +10,16 @@ from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoin
 from tests.support.settling import settle
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
-TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
-PULL = ProcessCall.of_job("pull", "flights", TICK)
+SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
 
 
 def converge(world: World) -> list[int]:
-    """The statuses of the runs that follow, as Cloud Scheduler and a person would have them."""
+    """Run again as Cloud Scheduler does, and settle as a person does; return the statuses."""
     world.clock.advance(LIFETIME_S + 1)
     statuses = []
     for _ in range(3):
-        answer = world.run_pull("flights", headers=TICK)
+        answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
         statuses.append(answer.status)
         if answer.status == 200:
             return statuses
@@ -35,7 +35,7 @@ def converge(world: World) -> list[int]:
     "clock_off_s", [0, pytest.param(-3600, marks=pytest.mark.slow), pytest.param(3600, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("when", AT_EVERY_WRITE)
-def test_killed_at_any_write_to_the_bucket(
+def test_a_pull_killed_at_any_write_lands_once(
     world: World, processes: Processes, when: When, repeatable: bool, clock_off_s: float
 ) -> None:
     call = dataclasses.replace(PULL, clock_off_s=clock_off_s)
@@ -49,13 +49,13 @@ def test_killed_at_any_write_to_the_bucket(
         assert world.objects("leases/") == [], steps
         assert {receipt["outcome"] for receipt in world.receipts()} <= {"landed", "failed"}, steps
         steps += 1
-    # lease, staged file, intent, import id, receipt, cursor, lease away
+    # lease, staged file, intent, import ID, receipt, cursor, lease deleted
     assert steps >= 7
 
 
 @pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
 @pytest.mark.parametrize("when", ["after", "before"])
-def test_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
+def test_a_pull_killed_at_its_push_lands_once(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     fresh(world, repeatable)
     assert processes.dies(world, PULL, StopPoint(world.pigment_server, PUSH, 0, when))
 
@@ -67,7 +67,7 @@ def test_killed_at_the_push(world: World, processes: Processes, when: When, repe
 
 
 def fresh(world: World, repeatable: bool) -> None:
-    """An empty bucket, an empty list, and the same day again."""
+    """Empty the bucket, and add the pull with an empty list."""
     for name in world.objects(""):
         world.bucket.delete(name)
     application = world.pigment.application("Planning")

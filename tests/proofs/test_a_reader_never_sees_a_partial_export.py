@@ -1,4 +1,4 @@
-"""A reader downloads the published object all the time while exports under faults replace it."""
+"""A reader downloads the published object constantly while exports under faults replace it."""
 
 import hashlib
 import random
@@ -14,7 +14,7 @@ from tests.support.world import World
 
 
 class Reader:
-    """Downloads the object over and over, with Google's own client, and compares it with what it says of itself."""
+    """Downloads the object repeatedly with Google's own client, and compares it with the digest in its metadata."""
 
     def __init__(self, client: storage.Client) -> None:
         self._bucket = client.bucket("bucket")
@@ -31,7 +31,7 @@ class Reader:
             try:
                 content = blob.download_as_bytes(if_generation_match=blob.generation)
             except NotFound:
-                continue  # replaced in between
+                continue  # replaced after get_blob
             self.generations.add(blob.generation)
             if hashlib.sha256(content).hexdigest() != blob.metadata["sha256"]:
                 self.halves.append(blob.generation)
@@ -50,7 +50,7 @@ def rows(count: int) -> bytes:
 
 
 def spoil(world: World, chance: random.Random) -> None:
-    """One of the things that go wrong, or nothing."""
+    """Add a random fault, or none."""
     storage_trouble: list[Callable[[], object]] = [
         lambda: world.storage_server.fault(r"POST ", after=chance.randrange(6), reset_after=True),
         lambda: world.storage_server.fault(r"(POST|PUT) ", after=chance.randrange(6), reset_before=True),

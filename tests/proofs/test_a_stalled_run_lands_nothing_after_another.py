@@ -12,14 +12,14 @@ from tests.support.settling import settle
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import CONFIGURATION, HEADER, PUSH, STORAGE_WRITES, World, delivery
 
-TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
-PULL = ProcessCall.of_job("pull", "flights", TICK)
+SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
 LATER_PULL = ProcessCall.of_job("pull", "flights", {"X-CloudScheduler-ScheduleTime": "2026-03-01T07:15:00Z"})
 OLD, NEW = ["2013-01-01", "UA", "EWR", "1"], ["2013-01-02", "AA", "JFK", "2"]
 
 
 def take_over(world: World, call: ProcessCall, configuration: str) -> None:
-    """Make the call elsewhere once the lease has expired; a person settles what is not known."""
+    """Call another instance after the lease has expired, and settle unknown runs as a person does."""
     world.clock.advance(LIFETIME_S + 1)
     for _ in range(4):
         answer = world.call_function(call.function, headers=call.headers, **json.loads(call.body))
@@ -28,7 +28,7 @@ def take_over(world: World, call: ProcessCall, configuration: str) -> None:
 
 
 def fresh_flights(world: World, repeatable: bool) -> str:
-    """An empty list, and a pull into it."""
+    """Add a pull with an empty list."""
     block = world.pigment.block(world.pigment.application("Planning"), f"Flights {os.urandom(4).hex()}")
     configuration = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
     for name in world.objects(""):
@@ -89,7 +89,7 @@ def test_a_pull_through_a_bucket_stopped_at_any_write(world: World, processes: P
 
 
 def test_a_pull_stopped_in_the_middle_of_its_push(world: World, processes: Processes) -> None:
-    # Longer than what a connection holds, so that the process waits for Pigment to read on.
+    # The file exceeds the buffers of a connection, so the process waits until Pigment reads more.
     world.put_flights([["2013-01-01", "UA", "x" * 8000, str(number)] for number in range(4000)])
 
     def another_run_lands() -> None:

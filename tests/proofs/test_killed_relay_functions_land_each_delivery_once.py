@@ -13,7 +13,7 @@ DELIVERIES = [delivery((str(number), "1")) for number in range(2)]
 
 
 def fresh(world: World, repeatable: bool = False) -> str:
-    """A relay that nobody has used before, the only one there is."""
+    """Replace all relays by one new relay."""
     relay = f"sales-{os.urandom(4).hex()}"
     unique = ["Id"] if repeatable else None
     target = {"repeatable": repeatable, "configuration": world.add_list(relay, unique=unique)}
@@ -27,7 +27,7 @@ def landed(world: World, relay: str) -> list[str]:
 
 
 def converge(world: World, relay: str) -> None:
-    """Continue after a kill: the lease expires, the schedule calls again, a person looks at Pigment and settles."""
+    """Continue after a kill: the lease expires, the schedule calls again, and a person settles the run."""
     for _ in range(4):
         world.clock.advance(LIFETIME_S + 1)
         answer = world.run_deliver()
@@ -62,7 +62,7 @@ def test_deliver_killed_at_any_write_to_the_bucket(
             break
         expect_converged(world, relay, steps)
         steps += 1
-    # twice: lease, staged file, intent, import id, receipt, cursor, delivery away (2), lease away
+    # twice: lease, staged file, intent, import ID, receipt, cursor, delivery moved (2 writes), lease deleted
     assert steps >= 18
 
 
@@ -99,5 +99,5 @@ def test_receive_killed_at_any_write_loses_no_acknowledged_delivery(
         if not killed:
             break
         steps += 1
-    # the mark that names it, and the delivery
+    # the mark with its name, and the delivery
     assert steps == 2

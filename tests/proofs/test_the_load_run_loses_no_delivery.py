@@ -1,4 +1,4 @@
-"""A small load run, by the command of the large one."""
+"""A small load run with the command of the large one."""
 
 import subprocess
 import sys

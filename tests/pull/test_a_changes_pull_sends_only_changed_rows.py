@@ -1,4 +1,4 @@
-"""`load: changes`: Pigment receives the difference to the last landing, and only a landing becomes the new baseline."""
+"""`load: changes`: Pigment receives the changes since the last landing, and only a landing becomes the new baseline."""
 
 import io
 import re
@@ -20,19 +20,19 @@ from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
 
 KEY = ["Flights Day", "Flights Carrier"]
 LATER = [*ROWS[1:4], ["2013-01-03", "UA", "two\nlines", "99"], ["2013-01-04", "WN", "MDW", "5"]]
-"Of five rows one is gone, one has changed, one is new."
+"One row is removed, one is changed, and one is new."
 
 
 @pytest.fixture
 def prepared(world: World) -> World:
-    """A list whose rows have a key, and a pull into it that has landed once."""
+    """Add a pull into a list with a key, and land it once."""
     keyed(world)
     assert world.run_pull("flights").body["outcome"] == "landed"
     return world
 
 
 def keyed(world: World, columns: Sequence[str] = HEADER) -> None:
-    """A pull of changes into a list of its own, where rows with the same key replace each other."""
+    """Add a pull of changes into a new list, in which rows with the same key replace each other."""
     block = world.pigment.block(world.pigment.application("Planning"), "Keyed flights")
     configuration = world.pigment.configuration(block, columns, unique=KEY)
     target = {"configuration": configuration, "repeatable": True}
@@ -49,7 +49,7 @@ def received(world: World) -> str:
 
 
 def cursor(world: World) -> str:
-    """The file that the next run compares with."""
+    """Return the path of the file with which the next run compares."""
     stored = world.bucket.read_json("cursors/flights.json", dict[str, Any])
     assert stored is not None
     staged: str = stored.value["staged"]
@@ -57,7 +57,7 @@ def cursor(world: World) -> str:
 
 
 def shown(receipt: dict[str, Any]) -> str:
-    """What a person reads."""
+    """Return the printed text."""
     typed = msgspec.convert(receipt, Receipt)
     console = Console(width=160, no_color=True, file=io.StringIO())
     with console.capture() as captured:
@@ -74,7 +74,7 @@ def test_the_first_run_sends_every_row(prepared: World) -> None:
     assert cursor(prepared) == f"bases/flights/{receipt['run']}.csv"
 
 
-def test_later_runs_send_what_is_new_or_changed_and_count_what_is_gone(prepared: World) -> None:
+def test_later_runs_send_what_is_new_or_changed_and_count_removed_rows(prepared: World) -> None:
     prepared.put_flights(LATER)
 
     answer = prepared.run_pull("flights")
@@ -340,5 +340,5 @@ def test_every_change_lands_after_a_kill_at_any_write_to_the_bucket(
         assert world.run_pull("flights").body["outcome"] == "nothing_new", steps
         assert world.objects("bases/") == [cursor(world)], steps
         steps += 1
-    # lease, whole file, delta, intent, import id, receipt, cursor, lease away
+    # lease, complete file, changes, intent, import ID, receipt, cursor, lease deleted
     assert steps >= 8

@@ -23,7 +23,7 @@ AWKWARD = ["", '"', ",", ";", "\n", "\r", "\r\n", '""', "'", "'-5", " ", "é", "
 
 
 def looks_like_an_error(cell: str) -> bool:
-    """What the checker takes for an error text, or for a page in place of rows, is not an ordinary cell."""
+    """Whether the checker could mistake a cell for an error text or for a page in place of rows."""
     return "error" in cell.lower() or "exception" in cell.lower() or cell.lstrip().startswith(("<", "[", "{"))
 
 
@@ -33,7 +33,7 @@ ORDINARY_CELLS = CELLS.filter(lambda cell: not looks_like_an_error(cell))
 
 @st.composite
 def tables(draw: st.DrawFn, *, min_rows: int = 0, distinct: bool = False) -> CsvRows:
-    """A header and rows, all of the same width."""
+    """Draw a header and rows of the same width."""
     width = draw(st.integers(1, 5))
     names = ORDINARY_CELLS.filter(lambda name: not name.startswith("\ufeff"))
     header = draw(st.lists(names, min_size=width, max_size=width, unique=distinct))
@@ -42,7 +42,7 @@ def tables(draw: st.DrawFn, *, min_rows: int = 0, distinct: bool = False) -> Csv
 
 
 def written(table: Iterable[Sequence[str]], line_end: str = "\n") -> bytes:
-    """As Python writes it. Everything is quoted where a carriage return is: before 3.13 Python leaves it bare."""
+    """Write a CSV with Python. A carriage return is quoted, which Python before 3.13 does not do."""
     out = io.StringIO(newline="")
     for record in table:
         with_return = any("\r" in cell for cell in record)
@@ -53,13 +53,13 @@ def written(table: Iterable[Sequence[str]], line_end: str = "\n") -> bytes:
 
 
 def read(content: bytes, delimiter: str = ",") -> CsvRows:
-    """As Python reads it, and in earnest; of a single column, an empty line is a record too."""
+    """Read a CSV with Python in strict mode. An empty line is a record of a single column."""
     reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=delimiter, strict=True)
     return [record or [""] for record in reader]
 
 
 def cut_up(content: bytes, sizes: Sequence[int]) -> Iterable[bytes]:
-    """Blocks of these sizes, over and over."""
+    """Yield blocks of these sizes, repeatedly."""
     start = turn = 0
     while start < len(content):
         size = sizes[turn % len(sizes)]
@@ -90,7 +90,7 @@ def test_a_complete_file_is_copied_byte_for_byte(table: CsvRows, sizes: list[int
 
 @st.composite
 def contracts(draw: st.DrawFn, header: list[str]) -> tuple[Contract, list[int]]:
-    """A contract that this header meets, and which columns it takes."""
+    """Draw a contract that this header meets, and the positions of its columns."""
     order = draw(st.lists(st.integers(0, len(header) - 1), min_size=1, unique=True))
     names = draw(st.lists(ORDINARY_CELLS, min_size=len(order), max_size=len(order)))
     columns = dict(zip((header[place] for place in order), names, strict=True))
@@ -126,7 +126,7 @@ def test_a_file_cut_within_its_last_record_is_refused(
     data: Any, table: CsvRows, sizes: list[int], line_end: str
 ) -> None:
     content, last = written(table, line_end), written(table[-1:], line_end)
-    # Cut off exactly where a record begins, what is left is a whole file: only the transport can tell.
+    # A file that is cut between two records looks complete; only the transport can detect this.
     missing = data.draw(st.integers(1, len(last) if len(table) == 1 else len(last) - 1))
 
     with pytest.raises(REFUSALS):

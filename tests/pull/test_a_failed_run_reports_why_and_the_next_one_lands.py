@@ -26,7 +26,7 @@ CALCULATION = json.dumps([{"table_calculation": "double", "expression": "${fligh
 
 @dataclasses.dataclass(frozen=True)
 class FailingRun:
-    """A fault, what it ends in, and how it is mended."""
+    """A fault, the error that it causes, and its repair."""
 
     code: str
     arrange: Callable[[World], object]

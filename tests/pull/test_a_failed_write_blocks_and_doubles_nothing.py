@@ -1,4 +1,4 @@
-"""Whichever write of a run fails, and however, the next run begins, and each row lands once."""
+"""After any failed write of a run, the next run starts, and each row lands once."""
 
 import gc
 from datetime import datetime
@@ -39,5 +39,5 @@ def test_rows_of_an_append_land_once_and_the_next_run_begins(world: World, how: 
     assert following.status == 200, following.body
     assert trips.landed() == told([JANUARY, FEBRUARY])
     assert world.objects("leases/") == []
-    # Google's client leaves the connection of a failed request to the garbage collector, which warns of it.
+    # Google's client does not close the connection of a failed request, so the garbage collector warns of it.
     gc.collect()

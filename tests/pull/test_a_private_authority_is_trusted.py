@@ -1,4 +1,4 @@
-"""Vendors behind a private certificate authority: trusted where the usual variables name it, refused otherwise."""
+"""A private certificate authority of the vendors is trusted only if the usual variables name it."""
 
 import ssl
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.world import World
 
 @pytest.fixture
 def behind_tls(world: World, tmp_path: Path) -> Iterator[Path]:
-    """Both vendors speak TLS; gives the file of their authority."""
+    """Serve both vendors over TLS, and yield the file of their authority."""
     pem = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)

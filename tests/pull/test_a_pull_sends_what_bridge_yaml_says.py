@@ -14,7 +14,7 @@ from tests.support.world import (
 
 
 def posted(world: World) -> dict[str, object]:
-    """The query that Looker was asked to run."""
+    """Return the query that Looker received."""
     body = next(each.body for each in world.looker_server.exchanges if each.path.endswith("/queries/run/csv"))
     query: dict[str, object] = json.loads(body)
     return query

@@ -28,11 +28,11 @@ def window_of_times(begin: str, end: str, grain: Grain) -> Window:
 JANUARY = [Trip(1, at("2026-01-01T00:00:00")), Trip(2, at("2026-01-31T23:59:59"))]
 FEBRUARY = [Trip(3, at("2026-02-01T00:00:00")), Trip(4, at("2026-02-28T12:00:00"))]
 MARCH = [Trip(5, at("2026-03-01T06:00:00")), Trip(6, at("2026-03-01T06:15:00"))]
-"The last of them at the very second of the run: it may not be alone in it, and is left to the next run."
+"The last row is in the second of the run, in which more rows can appear, so the next run loads it."
 
 
 def asked(world: World) -> list[dict[str, Any]]:
-    """The queries that Looker was asked for rows."""
+    """Return the queries for rows that Looker received."""
     return [json.loads(call.body) for call in world.looker_server.exchanges if call.path.endswith("/queries/run/csv")]
 
 
@@ -191,7 +191,7 @@ def test_a_delay_excludes_the_newest_rows(world: World) -> None:
 
 
 def test_rows_written_during_a_call_are_loaded_by_the_next_call(world: World) -> None:
-    """An overlap counts from when the call began: a row may still appear late in what was read in its course."""
+    """An overlap is subtracted from the start of the call, because rows can appear late during the call."""
     trips = Trips(world, repeatable=True, overlap="1 minute")
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.looker_server.fault(PULL_RUN, times=2, act=lambda: world.clock.advance(100))
@@ -313,10 +313,10 @@ def test_an_unconfirmed_push_leaves_the_cursor_until_it_is_settled(world: World)
 def test_a_repeated_schedule_event_duplicates_nothing(world: World) -> None:
     trips = Trips(world, repeatable=False)
     trips.put([*JANUARY, *FEBRUARY])
-    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    event = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 
-    world.run_pull("trips", headers=tick)
-    again = world.run_pull("trips", headers=tick)
+    world.run_pull("trips", headers=event)
+    again = world.run_pull("trips", headers=event)
 
     assert again.receipt["outcome"] == "nothing_new"
     assert trips.landed() == told([*JANUARY, *FEBRUARY])
@@ -486,7 +486,7 @@ class TestDaylightSaving:
         rows = [Trip(number, begin + timedelta(minutes=20 * number)) for number in range(24)]
         move_clock_to(world, begin)
         while world.clock.now().replace(tzinfo=None) < rows[-1].updated + timedelta(hours=3):
-            # A row is in Looker from its own second on.
+            # A row appears in Looker in the second of its time.
             trips.put([row for row in rows if row.updated.replace(tzinfo=UTC) <= world.clock.now()])
             assert world.run_pull("trips").status == 200
             world.clock.advance(every_s)
@@ -519,9 +519,9 @@ class TestDaylightSaving:
 
 
 class TestLoadingARangeAgain:
-    """`from` and `to`: what has landed is loaded again, beside the cursor."""
+    """`from` and `to` load a range again without moving the cursor."""
 
-    def test_is_loaded_window_by_window_and_leaves_the_cursor_alone(self, world: World) -> None:
+    def test_a_range_is_loaded_by_window_without_moving_the_cursor(self, world: World) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
         world.run_pull("trips")
@@ -538,7 +538,7 @@ class TestLoadingARangeAgain:
             "2026-02-01 00:00:00 to 2026-02-15 00:00:00",
         ]
 
-    def test_continues_where_it_was_stopped(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_stopped_range_is_continued(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         trips = Trips(world, repeatable=True)
         trips.put([*JANUARY, *FEBRUARY, *MARCH])
         world.run_pull("trips")
@@ -556,7 +556,7 @@ class TestLoadingARangeAgain:
         again = world.run_pull("trips", from_="2026-01-01").receipt
         assert again["window"][0] == "2026-01-01 00:00:00"
 
-    def test_is_refused_for_an_append(self, world: World) -> None:
+    def test_a_range_is_refused_for_an_append(self, world: World) -> None:
         trips = Trips(world, repeatable=False)
         trips.put(JANUARY)
         world.run_pull("trips")
@@ -566,7 +566,7 @@ class TestLoadingARangeAgain:
         assert (answer.status, answer.code) == (400, "malformed_request")
         assert trips.landed() == told(JANUARY)
 
-    def test_is_refused_for_other_loads(self, world: World) -> None:
+    def test_a_range_is_refused_for_other_loads(self, world: World) -> None:
         answer = world.run_pull("flights", from_="2026-01-01")
 
         assert (answer.status, answer.code) == (400, "malformed_request")
@@ -574,7 +574,7 @@ class TestLoadingARangeAgain:
     @pytest.mark.parametrize(
         "requested", [{"from_": "soon"}, {"to": "2026-01-01T00:00+01:00"}, {"from_": 5}, {"to": 5}]
     )
-    def test_begins_and_ends_at_values_of_the_cursor(self, world: World, requested: dict[str, Any]) -> None:
+    def test_a_range_begins_and_ends_at_values_of_the_cursor(self, world: World, requested: dict[str, Any]) -> None:
         Trips(world, repeatable=True)
 
         answer = world.run_pull("trips", **requested)

@@ -121,12 +121,12 @@ def test_an_import_not_visible_yet_is_polled_again(world: World) -> None:
     assert world.run_pull("flights").body["outcome"] == "landed"
 
 
-def test_the_same_tick_of_cloud_scheduler_lands_an_append_once(world: World) -> None:
-    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+def test_a_repeated_schedule_event_lands_an_append_once(world: World) -> None:
+    event = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     later = {"X-CloudScheduler-ScheduleTime": "2026-03-02T06:15:00Z"}
 
-    first = world.run_pull("flights", headers=tick)
-    again = world.run_pull("flights", headers=tick)
+    first = world.run_pull("flights", headers=event)
+    again = world.run_pull("flights", headers=event)
 
     assert again.body == first.body
     assert len(world.landed_rows()) == len(ROWS)

@@ -36,7 +36,7 @@ def looker_of(world: World) -> LookerClient:
 
 
 def read(world: World, resource: str) -> tuple[ResourceRows, list[str]]:
-    """The rows as a landing would find them, and the warnings."""
+    """Return the rows as they would be sent, and the warnings."""
     with looker_of(world) as looker, resources.ResourceListing(looker, resource) as listing:
         return rows_of(b"".join(listing.blocks())), listing.warnings
 
@@ -53,7 +53,7 @@ def ids(rows: ResourceRows) -> list[str]:
 
 
 def calls(world: World, path: str) -> list[dict[str, str]]:
-    """The parameters of each call."""
+    """Return the parameters of each call."""
     crossed = [each for each in world.looker_server.exchanges if each.path == f"/api/4.0/{path}"]
     return [{name: values[0] for name, values in each.query.items()} for each in crossed]
 
@@ -63,7 +63,7 @@ def answers(world: World, path: str, *bodies: Any, **headers: str) -> None:
         world.looker_server.fault(rf"GET /api/4\.0/{path}$", refuse=Response.of_json(body, 200, **headers))
 
 
-# What becomes of them.
+# Objects and their rows.
 
 
 def test_a_user_is_a_row_of_plain_cells(world: World) -> None:
@@ -184,7 +184,7 @@ def test_a_long_list_is_read_in_blocks(world: World) -> None:
 
 @pytest.fixture
 def crowd(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Eleven users, in pages of four."""
+    """Add eleven users, in pages of four."""
     monkeypatch.setattr(resources, "PAGE_ROWS", 4)
     for number in range(10):
         world.looker.people.add("User", str(number), f"{number}@example.com")
@@ -263,7 +263,7 @@ def test_users_counted_but_never_listed_are_a_warning(crowd: World) -> None:
     assert warning.startswith("Looker counts 5 users and showed 2")
 
 
-# What the user may not see.
+# Missing permissions.
 
 
 def test_a_user_with_access_to_names_only_is_a_warning(world: World) -> None:
@@ -432,7 +432,7 @@ def test_queries_may_need_a_role_that_names_system_activity(world: World) -> Non
     assert "system__activity" in finding.what
 
 
-# All the way.
+# Complete pulls.
 
 
 @pytest.mark.parametrize("resource", ["users", "queries"])

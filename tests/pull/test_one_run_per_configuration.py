@@ -130,7 +130,7 @@ def test_an_expired_lease_is_detected_before_the_push(world: World) -> None:
 
     first = world.run_pull("flights")
 
-    # The run that took over has filed the first one's receipt already, and a receipt is filed once.
+    # The second run has already written the first one's receipt, and a receipt is written once.
     assert (first.status, first.code) == (500, "run_interrupted")
     assert len(world.imports) == 1
     assert len(world.landed_rows()) == len(ROWS)

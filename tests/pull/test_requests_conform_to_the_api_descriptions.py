@@ -169,16 +169,16 @@ CALLS: list[tuple[Callable[[World], None], int, list[tuple[str, int]]]] = [
     (windows_of_days, 200, [(EXPLORE_OF, 200), (RUN, 200)]),
     (windows_of_numbers, 200, [(EXPLORE_OF, 200), (GREATEST, 200), (RUN, 200)]),
 ]
-"What is arranged, the status it ends in, and exchanges that must have taken place."
+"The setup, the status of the run, and exchanges that must occur."
 
 
 def is_described(exchange: Exchange) -> bool:
-    """Pigment counts requests whatever they ask for (its article on rate limits); its description forgets some 429s."""
+    """Whether the status is described: the description omits some 429s, but the rate limit applies to all requests."""
     return not (exchange.status == requests.codes.too_many_requests and exchange.path.endswith("/trigger"))
 
 
 def parameters(document: conformity.Document, exchange: Exchange) -> set[str]:
-    """The names of the query parameters that the description has for a request."""
+    """Return the names of the described query parameters of a request."""
     method = exchange.method.lower()
     operations = (
         path[method]
@@ -189,7 +189,7 @@ def parameters(document: conformity.Document, exchange: Exchange) -> set[str]:
 
 
 def assert_conforms(exchange: Exchange, document: conformity.Document) -> None:
-    """Our requests have to be as described even where they are refused, and hold nothing that is not described."""
+    """Check a request, even if it was refused, and that it has no undescribed parameters; then its answer."""
     faults = list(document.answers.iter_request_errors(conformity._OpenApiRequest(exchange)))
     assert not faults, "\n".join(map(conformity._described, faults))
     assert exchange.query.keys() <= parameters(document, exchange)

@@ -34,11 +34,11 @@ def test_skipped_rows_beyond_the_guard_fail_the_run_and_name_reason_and_column(w
 
 
 def test_skipped_rows_are_not_sent_again_for_the_same_schedule_event(world: World) -> None:
-    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    event = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     world.pigment.skip_next(CONFIGURATION, 1)
 
-    first = world.run_pull("flights", headers=tick)
-    again = world.run_pull("flights", headers=tick)
+    first = world.run_pull("flights", headers=event)
+    again = world.run_pull("flights", headers=event)
 
     assert (first.status, again.status) == (422, 422)
     assert again.body == first.body
@@ -46,12 +46,12 @@ def test_skipped_rows_are_not_sent_again_for_the_same_schedule_event(world: Worl
 
 
 def test_a_repeatable_target_receives_skipped_rows_again(world: World) -> None:
-    tick = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+    event = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
     world.add_pull("flights", target={"repeatable": True})
     world.pigment.skip_next(CONFIGURATION, 1)
 
-    assert world.run_pull("flights", headers=tick).status == 422
-    assert world.run_pull("flights", headers=tick).status == 200
+    assert world.run_pull("flights", headers=event).status == 422
+    assert world.run_pull("flights", headers=event).status == 200
     assert len(world.imports) == 2
 
 

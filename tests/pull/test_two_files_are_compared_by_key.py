@@ -43,7 +43,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 
 
 class InPieces:
-    """Files that come in blocks of any size, as no bucket would give them."""
+    """Files that are read in blocks of any size, which a bucket does not offer."""
 
     def __init__(self, block_bytes: int, **files: bytes) -> None:
         self._block_bytes = block_bytes
@@ -69,7 +69,7 @@ class Blocks:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """How a file is written; what its cells say does not depend on it."""
+    """The CSV format of a file, which does not change its cells."""
 
     delimiter: str = ","
     line_end: str = "\n"
@@ -95,7 +95,7 @@ class Written(msgspec.Struct, frozen=True):
 
 @st.composite
 def two_files(draw: st.DrawFn) -> tuple[TableRows, TableRows, list[str]]:
-    """A header, rows of both files under it, and the columns that are their key, with no bad keys."""
+    """Draw two files with the same header, and the columns of their key, without bad keys."""
     header = draw(
         st.lists(KEYS.filter(lambda name: not name.startswith("\ufeff")), min_size=1, max_size=4, unique=True)
     )
@@ -118,7 +118,7 @@ def ignore(_what: str, _count: int) -> None:
 def compared(
     bucket: Bucket, before: bytes | None, after: bytes, key: Sequence[str], rows: int, **how: Any
 ) -> FileComparison | BadKeys:
-    """Two files in a bucket, compared."""
+    """Write two files into the bucket, and compare them."""
     number = len(list(bucket.names("bases/")))
     paths = f"bases/{number:03}-a", f"bases/{number:03}-b"
     for path, content in zip(paths, (before, after), strict=True):
@@ -128,7 +128,7 @@ def compared(
 
 
 def newest(bucket: Bucket) -> str:
-    """The file that was compared last."""
+    """Return the path of the file that was compared last."""
     return list(bucket.names("bases/"))[-1]
 
 
@@ -146,7 +146,7 @@ def bad(bucket: Bucket, after: TableRows, *key: str, samples: int = 0) -> BadKey
 
 
 def expected(before: TableRows, after: TableRows, key: Sequence[str]) -> tuple[ChangeCounts, list[int]]:
-    """By dicts: what became of the rows, and which of them are to be sent."""
+    """Compare with dicts; return the counts, and the numbers of the rows to send."""
     places = [after[0].index(name) for name in key]
     was = {tuple(row[place] for place in places): row for row in before[1:]}
     now = {tuple(row[place] for place in places): row for row in after[1:]}

@@ -32,7 +32,7 @@ REFUSALS = (MalformedRequest, DeliveryNotUsable, QueryFailed, RowsMalformed, Str
 
 @contextlib.contextmanager
 def memory_within(mebibytes: int) -> Iterator[None]:
-    """Beyond the body itself."""
+    """Check the peak of the memory that is allocated in the block."""
     tracemalloc.start()
     try:
         yield
@@ -94,7 +94,7 @@ def test_a_zip_of_very_many_files_is_refused_before_they_are_listed() -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         for number in range(1_001):
             archive.writestr(f"{number}.csv", "a\n")
-    # A directory entry of 46 bytes becomes an object of some 400.
+    # A directory entry of 46 bytes becomes an object of about 400 bytes.
     body = attached_zip(b"PK\1\2" + bytes(42) + (b"PK\1\2" + bytes(42)) * 400_000 + packed.getvalue())
 
     with memory_within(80):

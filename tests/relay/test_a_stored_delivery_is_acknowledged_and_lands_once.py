@@ -63,7 +63,7 @@ def test_a_chunked_body_is_accepted(sales: World) -> None:
     assert sales.run_deliver().body["delivered"] == 1
 
 
-def test_the_drop_in_address_finds_the_relay_by_its_configuration(sales: World) -> None:
+def test_the_address_of_pigments_own_api_finds_the_relay_by_its_configuration(sales: World) -> None:
     configuration = sales.raw["relays"]["sales"]["target"]["configuration"]
     path = f"api/import/push/looker?configurationId={configuration}"
 

@@ -1,4 +1,4 @@
-"""Every shape of webhook delivery that Looker is known to send becomes the same CSV and the facts of its plan."""
+"""Every known form of Looker's webhook deliveries becomes the same CSV, with the facts of its schedule."""
 
 import base64
 import csv
@@ -56,7 +56,7 @@ def with_json(rows: str) -> bytes:
 
 
 def zipped(files: dict[str, str], year: int = 2026) -> str:
-    """A zip in base64, with a line end after every 60 characters, as Looker breaks it."""
+    """Return a zip in base64 with a line end after every 60 characters, as Looker sends it."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

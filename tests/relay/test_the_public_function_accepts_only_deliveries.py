@@ -140,7 +140,7 @@ def test_other_methods_are_refused(sales: World, method: str) -> None:
 
 
 def test_a_length_beside_chunks_smuggles_no_request(sales: World) -> None:
-    """RFC 9112, 6.1: Transfer-Encoding wins, or the request is refused; a second request must not appear."""
+    """RFC 9112, 6.1: Transfer-Encoding overrides the length, or the request is refused; there is no second request."""
     import socket
 
     address = urllib.parse.urlsplit(sales.addresses["receive"])
@@ -164,7 +164,7 @@ def test_a_length_beside_chunks_smuggles_no_request(sales: World) -> None:
 def test_a_refusal_takes_the_same_steps_whether_the_relay_exists_or_not(
     sales: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No step, no difference in time: what a stopwatch could tell, without one."""
+    """The same steps take the same time, so a caller cannot find relays by measuring it."""
     ours = str(Path(webhook_receive.__file__).parent)
     monkeypatch.setattr(secrets, "_REREAD_EVERY_S", math.inf)
 

@@ -1,7 +1,7 @@
-"""A bucket that the first version wrote is read: its jobs go on where they were, and its open runs are settled.
+"""A bucket that the first version wrote is read: its jobs continue, and its open runs are settled.
 
-`tests/support/earlier_bucket.json` holds the objects of such a bucket, with their metadata. It was filled through the
-functions of that version: jobs that landed, runs that were left open, a delivery that waits.
+`tests/support/earlier_bucket.json` holds the objects of such a bucket, with their metadata. The functions of that
+version wrote them: landed jobs, open runs, and a waiting delivery.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.support.world import HEADER, ROWS, World, delivery
 
 BUCKET: dict[str, Any] = json.loads((Path(__file__).parents[1] / "support" / "earlier_bucket.json").read_bytes())
 CONFIG = "config/bridge.json"
-TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 SENT = "again", "importing", "keyed", "lost"
 
 
@@ -30,7 +30,7 @@ def content_of(stored: dict[str, Any]) -> bytes:
 
 @pytest.fixture
 def earlier(world: World) -> World:
-    """The bucket, and a Pigment that has the configurations that its bridge.yaml names."""
+    """Load the bucket, and add the configurations of its bridge.yaml to Pigment."""
     for name, stored in BUCKET.items():
         if name != CONFIG:
             world.bucket.create(name, content_of(stored), stored["metadata"], content_type=stored["content_type"])
@@ -75,13 +75,13 @@ def test_every_receipt_is_read(earlier: World) -> None:
 
 
 def test_a_call_that_was_answered_is_not_landed_again(earlier: World) -> None:
-    answer = earlier.run_pull("flights", headers=TICK)
+    answer = earlier.run_pull("flights", headers=SCHEDULE_EVENT)
 
     assert answer.body["run"] == BUCKET["cursors/flights.json"]["content"]["run"]
     assert len(earlier.imports) == 0
 
 
-def test_an_incremental_load_goes_on_from_its_cursor(earlier: World) -> None:
+def test_an_incremental_load_continues_from_its_cursor(earlier: World) -> None:
     configuration = earlier.raw["pulls"]["trips"]["target"]["configuration"]
     job = earlier.raw["pulls"]["trips"]
     trips = Trips(earlier, repeatable=True)

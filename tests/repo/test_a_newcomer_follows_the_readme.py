@@ -26,7 +26,7 @@ EXPECTED = {
 
 @pytest.fixture
 def newcomer(world: World) -> World:
-    """A folder with the two files of the README: only the addresses and the secrets' values are others."""
+    """Return a folder with the README's two files; only addresses and secret values differ."""
     jobs = documents.examples(README)
     jobs["looker"]["url"], jobs["pigment"]["url"] = world.looker_server.url, world.pigment_server.url
     (world.folder / "bridge.yaml").write_text(yaml.safe_dump(jobs, sort_keys=False))

@@ -11,7 +11,7 @@ SOURCES = [file for folder in ("functions", "tests") for file in sorted((ROOT / 
 
 
 def types_of(file: Path) -> Iterator[str]:
-    """The classes at any depth and the aliases of a module; type variables are local by nature."""
+    """Yield the classes at any depth and the aliases of a module, without type variables."""
     module = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef):

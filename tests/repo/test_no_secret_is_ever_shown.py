@@ -42,7 +42,7 @@ _LAST_WORDS = {"run ended", "request refused"}
 
 
 class FunctionProcess:
-    """A function in a process of its own, and every line it writes."""
+    """A function in a separate process, and every line it writes."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.lines: list[str] = []
@@ -53,7 +53,7 @@ class FunctionProcess:
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(FUNCTIONS),
-                "GUNICORN_LOG_LEVEL": "info",  # it says which port it was given
+                "GUNICORN_LOG_LEVEL": "info",  # logs its port
                 "BRIDGE_LOG_LEVEL": "DEBUG",
                 **environment,
             },
@@ -74,18 +74,18 @@ class FunctionProcess:
                     self._more.notify_all()
 
     def _line(self, wanted: Callable[[str], Any]) -> Any:
-        """What is made of the first line, already written or yet to come, of which anything is made."""
+        """Wait for a line for which `wanted` returns a result, and return this result."""
         with self._more:
             found = self._more.wait_for(lambda: next(filter(None, map(wanted, self.lines)), None), timeout=30)
         assert found, self.lines
         return found
 
     def log(self) -> list[dict[str, Any]]:
-        """Every line but the server's own, which belong to no call."""
+        """Return every line except those of the server itself, which belong to no call."""
         return [json.loads(line) for line in self.lines if not _OF_THE_SERVER.match(line)]
 
     def wait_for(self, trace: str) -> None:
-        """Until the last line of a call is there, which is written before its answer."""
+        """Wait for the last line of a call, which is written before its answer."""
         self._line(lambda line: trace in line and json.loads(line)["message"] in _LAST_WORDS)
 
     def stop(self) -> None:
@@ -95,7 +95,7 @@ class FunctionProcess:
 
 
 class Echo:
-    """A vendor, or a proxy in front of it, that answers some requests with what they said."""
+    """A vendor, or a proxy in front of it, that repeats some requests in its answers."""
 
     def __init__(self, site: Site, on: str, status: int, say: Callable[[Request], str]) -> None:
         self.site, self.on, self.status, self.say = site, on, status, say
@@ -133,16 +133,16 @@ def as_a_message(request: Request) -> str:
 
 @dataclasses.dataclass
 class Scene:
-    """A function, the world around it, and all that was ever said."""
+    """A function, its world, and all of its output."""
 
     world: World
     function: FunctionProcess
     stranger: Server
-    "Where a redirect points."
+    "The target of redirects."
     answers: list[str] = dataclasses.field(default_factory=list)
 
     def call(self, header: str = "traceparent", **body: Any) -> tuple[requests.Response, list[dict[str, Any]]]:
-        """An answer, and the log of the call: every line bears its trace."""
+        """Call the function; return its answer and its log lines, which all have the trace of the call."""
         trace = secrets.token_hex(16)
         headers = {header: f"00-{trace}-00f067aa0ba902b7-01" if header == "traceparent" else f"{trace}/1;o=1"}
         before = len(self.function.log())
@@ -154,7 +154,7 @@ class Scene:
         return response, log
 
     def begin_anew(self) -> None:
-        """Everything as it was, and nothing said yet."""
+        """Restore the world, and forget the collected output."""
         world = self.world
         world.looker_server.heal()
         world.pigment_server.heal()
@@ -188,7 +188,7 @@ class Scene:
         assert shown == [], [line for line in said.splitlines() if any(secret in line for secret in shown)]
 
     def sent(self) -> Iterator[str]:
-        """What went over the wire, but for the two places where a secret belongs: a vendor's header, and the login."""
+        """Yield all requests without the two places of a secret: the header to its vendor, and the body of a login."""
         world = self.world
         for server in (world.looker_server, world.pigment_server, world.storage_server, world.secrets_server):
             for each in server.exchanges:
@@ -223,13 +223,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         for name, value in world.environment().items():
             environment.setenv(name, value)
         world.prepare()
-        theatre = Scene(world, FunctionProcess({**world.environment(), "BRIDGE_DEADLINE_S": "60"}), stranger)
+        scene = Scene(world, FunctionProcess({**world.environment(), "BRIDGE_DEADLINE_S": "60"}), stranger)
         try:
-            yield theatre
+            yield scene
         finally:
-            theatre.function.stop()
+            scene.function.stop()
             world.close()
-        theatre.assert_no_secret_is_shown()
+        scene.assert_no_secret_is_shown()
 
 
 class Nothing:
@@ -238,73 +238,73 @@ class Nothing:
 
 
 @pytest.fixture
-def theatre(served: Scene) -> Scene:
+def scene(served: Scene) -> Scene:
     served.begin_anew()
     return served
 
 
 def echo(server: str, on: str, status: int, say: Callable[[Request], str]) -> Callable[[Scene], None]:
-    def arrange(theatre: Scene) -> None:
-        served: Server = getattr(theatre.world, f"{server}_server")
+    def arrange(scene: Scene) -> None:
+        served: Server = getattr(scene.world, f"{server}_server")
         served.site = Echo(served.site, on, status, say)
 
     return arrange
 
 
 def spoil(**how: Any) -> Callable[[Scene], None]:
-    def arrange(theatre: Scene) -> None:
-        theatre.world.looker_server.fault(PULL_RUN, **how)
+    def arrange(scene: Scene) -> None:
+        scene.world.looker_server.fault(PULL_RUN, **how)
 
     return arrange
 
 
 def redirect(server: str, on: str) -> Callable[[Scene], None]:
-    def arrange(theatre: Scene) -> None:
-        away = Response(307, headers={"Location": f"{theatre.stranger.url}/elsewhere"})
-        getattr(theatre.world, f"{server}_server").fault(on, times=-1, refuse=away)
+    def arrange(scene: Scene) -> None:
+        away = Response(307, headers={"Location": f"{scene.stranger.url}/elsewhere"})
+        getattr(scene.world, f"{server}_server").fault(on, times=-1, refuse=away)
 
     return arrange
 
 
 def put(path: str, content: bytes) -> Callable[[Scene], None]:
-    """An object of the bridge's own, as somebody broke it."""
+    """Return a fault that replaces an object of the bridge."""
 
-    def arrange(theatre: Scene) -> None:
-        address = f"{theatre.world.storage_server.url}/upload/storage/v1/b/bucket/o"
+    def arrange(scene: Scene) -> None:
+        address = f"{scene.world.storage_server.url}/upload/storage/v1/b/bucket/o"
         asked = {"uploadType": "media", "name": path}
         requests.post(address, params=asked, data=content, timeout=30).raise_for_status()
 
     return arrange
 
 
-def fail_unexpectedly(theatre: Scene) -> None:
-    """A journal that the bridge never wrote: a pull that was publishing an object without a name."""
+def fail_unexpectedly(scene: Scene) -> None:
+    """Write a journal that the bridge never writes: a pull that was publishing an object without a name."""
     receipt = {"run": "20260301T061500-00000000", "job": "flights", "kind": "pull", "started_at": ""}
     journal = {"step": "publishing", "receipt": receipt, "repeatable": False, "max_skipped": 0, "lifetime_s": 0}
-    put(f"leases/{CONFIGURATION}.json", json.dumps(journal).encode())(theatre)
+    put(f"leases/{CONFIGURATION}.json", json.dumps(journal).encode())(scene)
 
 
-def break_the_secret(theatre: Scene) -> None:
-    theatre.world.secrets.put("broken", f'{{"client_id": "bridge", "client_secret": "{LOOKER_SECRET}')
-    theatre.world.raw["looker"]["credentials"] = "broken"
-    theatre.world.save_jobs()
+def break_the_secret(scene: Scene) -> None:
+    scene.world.secrets.put("broken", f'{{"client_id": "bridge", "client_secret": "{LOOKER_SECRET}')
+    scene.world.raw["looker"]["credentials"] = "broken"
+    scene.world.save_jobs()
 
 
-def hide_the_secret(theatre: Scene) -> None:
-    theatre.world.raw["looker"]["credentials"] = "no-such-secret"
-    theatre.world.save_jobs()
+def hide_the_secret(scene: Scene) -> None:
+    scene.world.raw["looker"]["credentials"] = "no-such-secret"
+    scene.world.save_jobs()
 
 
-def change_the_secret(theatre: Scene) -> None:
-    theatre.world.looker.client_secret = "another"
+def change_the_secret(scene: Scene) -> None:
+    scene.world.looker.client_secret = "another"
 
 
-def take_the_scope_away(theatre: Scene) -> None:
-    theatre.world.pigment.key(["Export"], PIGMENT_KEY)
+def take_the_scope_away(scene: Scene) -> None:
+    scene.world.pigment.key(["Export"], PIGMENT_KEY)
 
 
-def skip_rows(theatre: Scene) -> None:
-    theatre.world.pigment.skip_next(CONFIGURATION, 6, "ParsingError", "Flights Origin")
+def skip_rows(scene: Scene) -> None:
+    scene.world.pigment.skip_next(CONFIGURATION, 6, "ParsingError", "Flights Origin")
 
 
 JSON_ROWS = json.dumps([{"flights.day": MARKER, "title": MARKER, "message": MARKER}]).encode()
@@ -348,46 +348,46 @@ FAILURES: dict[str, tuple[int, Callable[[Scene], None]]] = {
 }
 
 
-def test_a_run_that_lands_reveals_nothing(theatre: Scene) -> None:
-    response, log = theatre.call(job="flights")
+def test_a_run_that_lands_reveals_nothing(scene: Scene) -> None:
+    response, log = scene.call(job="flights")
 
     assert response.status_code == 200, response.text
-    secret, *tokens, key = theatre.secrets()
+    secret, *tokens, key = scene.secrets()
     assert (secret, bool(tokens), key) == (LOOKER_SECRET, True, PIGMENT_KEY)
-    assert list(theatre.sent())
-    theatre.assert_no_secret_is_shown()
-    theatre.assert_no_row_is_shown()
+    assert list(scene.sent())
+    scene.assert_no_secret_is_shown()
+    scene.assert_no_row_is_shown()
     assert [entry["message"] for entry in log] == ["run ended"]
 
 
 @pytest.mark.parametrize(("status", "arrange"), FAILURES.values(), ids=FAILURES.keys())
 def test_a_run_that_fails_reveals_nothing_and_the_function_stays_up(
-    theatre: Scene, status: int, arrange: Callable[[Scene], None]
+    scene: Scene, status: int, arrange: Callable[[Scene], None]
 ) -> None:
-    arrange(theatre)
+    arrange(scene)
 
-    response, log = theatre.call(job="flights")
-    next_response, _ = theatre.call(job=5)
+    response, log = scene.call(job="flights")
+    next_response, _ = scene.call(job=5)
 
     assert (response.status_code, next_response.status_code) == (status, 400), response.text
-    theatre.assert_no_secret_is_shown()
-    theatre.assert_no_row_is_shown()
-    assert theatre.stranger.exchanges == []
+    scene.assert_no_secret_is_shown()
+    scene.assert_no_row_is_shown()
+    assert scene.stranger.exchanges == []
     assert_readable_by_cloud_logging(log, response.json())
 
 
-def test_a_preview_shows_rows_only_in_its_answer(theatre: Scene) -> None:
-    response, _ = theatre.call(job="flights", preview=True)
+def test_a_preview_shows_rows_only_in_its_answer(scene: Scene) -> None:
+    response, _ = scene.call(job="flights", preview=True)
 
     assert MARKER in str(response.json()["preview"]["first_rows"])
-    assert theatre.answers.pop().count(MARKER)
-    theatre.assert_no_secret_is_shown()
-    theatre.assert_no_row_is_shown()
+    assert scene.answers.pop().count(MARKER)
+    scene.assert_no_secret_is_shown()
+    scene.assert_no_row_is_shown()
 
 
 @pytest.mark.parametrize("header", ["traceparent", "X-Cloud-Trace-Context"])
-def test_every_log_line_has_the_trace_of_its_call(theatre: Scene, header: str) -> None:
-    response, log = theatre.call(header, job="flights")
+def test_every_log_line_has_the_trace_of_its_call(scene: Scene, header: str) -> None:
+    response, log = scene.call(header, job="flights")
 
     assert_readable_by_cloud_logging(log, response.json())
 

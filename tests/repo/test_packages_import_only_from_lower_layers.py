@@ -18,7 +18,7 @@ LAYERS = [
     {"bridge_yaml"},
     {"platform"},
 ]
-"The highest first. The packages of one layer do not import from each other."
+"The highest layer first. Packages of one layer do not import from each other."
 
 
 def packages_of_common(file: Path) -> set[str]:

@@ -33,19 +33,19 @@ needs_make = pytest.mark.skipif(not shutil.which("make"), reason="there is no ma
 
 
 def first_column(document: Path, heading: str) -> list[str]:
-    """The names between backticks in the first column of the tables of a section."""
+    """Return the names between backticks in the first column of a section's tables."""
     rows = re.findall(r"^\| (`.+?`) \|", section(document, heading), re.MULTILINE)
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
 def constants(files: list[Path]) -> set[str]:
-    """Every string that stands in these files."""
+    """Return every string constant in these files."""
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_bytes())))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 def every_command(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Each `bridge` command with the words that call it."""
+    """Yield each `bridge` command with its words."""
     for name, command in group.commands.items():
         yield (*path, name), command
         if hasattr(command, "commands"):
@@ -57,7 +57,7 @@ def bridge_commands() -> dict[tuple[str, ...], Any]:
 
 
 def named_command(arguments: list[str]) -> tuple[str, ...]:
-    """The words of a command line that name the command."""
+    """Return the words of a command line that name the command."""
     known = bridge_commands()
     longest = tuple(arguments[:2])
     return longest if longest in known else longest[:1]
@@ -77,7 +77,7 @@ def test_generated_tables_equal_the_code(document: Path) -> None:
         assert table == f"{documents.GENERATORS[name]()}\n", "run `.venv/bin/python -m tests.support.documents`"
 
 
-def test_each_generated_table_stands_in_a_document() -> None:
+def test_each_generated_table_is_in_a_document() -> None:
     stand = [name for document in DOCUMENTS for name in documents.generated(document)]
 
     assert sorted(stand) == sorted(documents.GENERATORS)
@@ -157,13 +157,13 @@ def test_each_gcloud_command_names_what_bridge_yaml_has(document: Path) -> None:
 
 
 @each_document
-def test_the_files_it_names_exist(document: Path) -> None:
+def test_the_files_that_a_document_names_exist(document: Path) -> None:
     for name in re.findall(r"(?<![\w/])(?:functions|infra|tests|\.ci)/[\w/.-]+\w", text(document)):
         assert (ROOT / name).exists() or name == "infra/terraform.tfvars", name
 
 
 @each_document
-def test_its_links_lead_somewhere(document: Path) -> None:
+def test_the_targets_of_links_exist(document: Path) -> None:
     for address in re.findall(r"\]\((?!https?:)([^)]+)\)", text(document)):
         name, _, anchor = address.partition("#")
         target = document.parent / name if name else document
@@ -244,7 +244,7 @@ def test_each_benchmark_has_its_figures() -> None:
     assert set(first_column(TESTS, "Benchmarks")) == set(choices[1].split("|"))
 
 
-def test_renamed_log_lines_are_named_as_they_are_now() -> None:
+def test_the_changelog_has_the_current_names_of_log_lines() -> None:
     renamed = re.findall(r"\| `(.+)` \| `(.+)` \|", text(CHANGELOG))
 
     assert {now for _, now in renamed} <= set(first_column(INFRA, "Log lines"))

@@ -28,14 +28,14 @@ _LINE = re.compile(r"    ([│├└─ ]*)(\w+)(?: +(\d{3}))?(?:  .*)?")
 
 
 def drawn() -> list[tuple[str, str, str]]:
-    """The docstring's lines: branches, name, and status where one stands there."""
+    """Return the lines of the docstring: branches, name, and status if it has one."""
     drawing = (errors.__doc__ or "").split("\n\n")[1]
     lines = [_LINE.fullmatch(line) for line in drawing.split("\n")]
     return [(line[1], line[2], line[3] or "") for line in lines if line]
 
 
 def grown(kind: type[BridgeError] = BridgeError, branch: str = "", trunk: str = "") -> Iterator[tuple[str, str, str]]:
-    """The classes, as the drawing has to have them."""
+    """Yield the classes as lines of the drawing."""
     yield branch, kind.__name__, str(vars(kind).get("status", ""))
     children = [child for child in kind.__subclasses__() if not child.__name__.startswith("_")]
     for child in children:
@@ -44,23 +44,23 @@ def grown(kind: type[BridgeError] = BridgeError, branch: str = "", trunk: str = 
 
 
 def every_kind(kind: type[Any]) -> list[type[Any]]:
-    """A class and all of its subclasses."""
+    """Return a class and all of its subclasses."""
     return [kind, *(each for child in kind.__subclasses__() for each in every_kind(child))]
 
 
 def named(file: Path) -> set[str]:
-    """Every name a file uses."""
+    """Return every name that a file uses."""
     return {node.id for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Name)}
 
 
 def constructed(file: Path) -> set[str]:
-    """Every name a file calls: `StreamCut(…)`."""
+    """Return every name that a file calls, such as `StreamCut(…)`."""
     calls = (node.func for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Call))
     return {function.id for function in calls if isinstance(function, ast.Name)}
 
 
 def made(kind: type[Exception]) -> Exception:
-    """One of a library's exceptions, with whatever it wants to be made of."""
+    """Create an exception of a library, with the arguments that it requires."""
     response = requests.Response()
     response.status_code = 500
     if issubclass(kind, InvalidResponse | DataCorruption):
@@ -133,7 +133,7 @@ def test_no_library_error_leaves_the_store() -> None:
 
 
 class RefusingClient:
-    """Google's client for secrets, that fails with one error."""
+    """A client of Secret Manager that always fails with one error."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error

@@ -27,7 +27,7 @@ DEPENDENCIES = {
 }
 ONLY_DATA = {"tzdata"}
 
-# What Google documents to come with the dependencies, and to be used beside them.
+# Google documents that these come with the dependencies and can be used directly.
 COMES_WITH_THEM = {"flask", "werkzeug", "google-api-core", "google-auth", "google-crc32c"}
 OF_GOOGLE = {
     "google.api_core": "google-api-core",
@@ -48,7 +48,7 @@ NOT_BEFORE_IT_IS_USED = {
     "typer",
     "yaml",
 }
-"`grpc` is not here: google.api_core.exceptions loads it wherever it is installed."
+"Without `grpc`, which google.api_core.exceptions always loads if it is installed."
 USED_BY_EVERY_CALL = {"pigment_export": {"google_crc32c", "httpx"}}
 
 IMPORT = """
@@ -69,7 +69,7 @@ print(json.dumps(sorted(sys.modules)))
 
 @functools.cache
 def installed() -> Mapping[str, list[str]]:
-    """The packages of each importable name."""
+    """Return the packages of each importable name."""
     return importlib.metadata.packages_distributions()
 
 
@@ -78,7 +78,7 @@ def tops(file: Path) -> set[str]:
 
 
 def package_of(module: str) -> str:
-    """The name under which an imported module is installed."""
+    """Return the name of the package that contains a module."""
     top = module.partition(".")[0]
     if top == "google":
         return next((name for prefix, name in OF_GOOGLE.items() if f"{module}.".startswith(f"{prefix}.")), module)
@@ -86,7 +86,7 @@ def package_of(module: str) -> str:
 
 
 def foreign(file: Path) -> set[str]:
-    """The packages a file imports from outside the standard library and this project."""
+    """Return the third-party packages that a file imports."""
     own = {"common", *(entry.stem for entry in ENTRY_FILES)}
     return {
         package_of(module)
@@ -96,7 +96,7 @@ def foreign(file: Path) -> set[str]:
 
 
 def out_of_reach() -> list[str]:
-    """What is installed here and not deployed."""
+    """Return the modules that are installed here but not deployed."""
     pinned = re.findall(r"^([a-z0-9-]+)==", (FUNCTIONS / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     packages = installed()
     strangers = [top for top, names in packages.items() if not {canonicalize_name(name) for name in names} & {*pinned}]
@@ -123,7 +123,7 @@ def test_every_dependency_is_imported_somewhere() -> None:
 
 @pytest.mark.parametrize("entry", [file.stem for file in ENTRY_FILES])
 def test_a_function_loads_where_nothing_but_its_requirements_is_installed(entry: str) -> None:
-    """No setting is needed either, and what only some calls use is not loaded yet."""
+    """It needs no setting, and does not load the modules that only some calls use."""
     interpreter = subprocess.run(
         [sys.executable, "-c", IMPORT, entry, json.dumps(out_of_reach())],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(FUNCTIONS)},

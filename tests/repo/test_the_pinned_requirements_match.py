@@ -20,7 +20,7 @@ _PIN = re.compile(r"([a-z0-9-]+==[\w.!+]+(?: ; [^\\\n]+)?)(?: \\\n    --hash=sha
 
 
 def pins(text: str) -> dict[str, Requirement]:
-    """By name. Whatever is neither a comment nor a pin with its hashes, such as another index, is a fault."""
+    """Return the pins by name. Every line must be a comment or a pin with hashes; another index is a fault."""
     text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)
     assert _PIN.sub("", text) == ""
     found = [Requirement(pin) for pin in _PIN.findall(text)]
@@ -34,7 +34,7 @@ def version_of(pin: Requirement) -> str:
 
 
 def needed(wanted: Sequence[Requirement]) -> set[str]:
-    """The names of what these need on this machine, themselves included, as the installed packages say."""
+    """Return the names of these packages and of their dependencies on this machine."""
     return {name for name, _ in _closure(wanted, set())}
 
 

@@ -19,7 +19,7 @@ LARGE = LINE * 4096  # larger than the initial flow-control window of 65,535 byt
 
 
 class Exports:
-    """Answers by path."""
+    """A site with an answer for each path."""
 
     def answer(self, request: Request) -> Response:
         match request.path:

@@ -66,7 +66,7 @@ def matching(client: Client, field: str, expression: str, **query: str) -> str:
         ("  FOO , BAR ", "13"),
     ],
 )
-def test_text_filters(client: Client, expression: str, ids: str) -> None:
+def test_text_filters_select_rows(client: Client, expression: str, ids: str) -> None:
     assert matching(client, "customer", expression) == ids
 
 
@@ -94,7 +94,7 @@ def test_text_filters(client: Client, expression: str, ids: str) -> None:
         ("-3", "4"),
     ],
 )
-def test_number_filters(client: Client, expression: str, ids: str) -> None:
+def test_number_filters_select_rows(client: Client, expression: str, ids: str) -> None:
     assert matching(client, "amount", expression) == ids
 
 
@@ -136,12 +136,12 @@ def test_number_filters(client: Client, expression: str, ids: str) -> None:
     ],
 )
 @pytest.mark.parametrize("field", ["day", "placed"])
-def test_date_filters(client: Client, field: str, expression: str, ids: str) -> None:
+def test_date_filters_select_rows(client: Client, field: str, expression: str, ids: str) -> None:
     assert matching(client, field, expression) == ids
 
 
 @pytest.mark.parametrize(("expression", "ids"), [("Yes", "1357"), ("No", "246"), ("no", "246"), ("Yes,No", "1234567")])
-def test_yesno_filters(client: Client, expression: str, ids: str) -> None:
+def test_yesno_filters_select_rows(client: Client, expression: str, ids: str) -> None:
     assert matching(client, "paid", expression) == ids
 
 

@@ -42,7 +42,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield client
 
 
-def test_csv(client: Client) -> None:
+def test_csv_has_labels_and_plain_values(client: Client) -> None:
     answer = client.run(EVERYTHING, sorts=["orders.id"])
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert answer.content.decode() == (
@@ -87,7 +87,7 @@ def test_sql_is_the_translated_query(client: Client) -> None:
     assert '"amount" > 5' in answer.text
 
 
-def test_computed_fields(client: Client) -> None:
+def test_computed_fields_are_evaluated(client: Client) -> None:
     assert client.rows(["orders.initial", "orders.total"], sorts=["orders.initial"]) == [["P", "1234567"], ["t", "-7"]]
 
 

@@ -66,7 +66,7 @@ def test_the_example_of_the_guide_is_exported_exactly(caller: Caller, tmp_path: 
     assert comma.text == GUIDE.replace(";", ",")
 
 
-def test_dates_booleans_blanks_and_quotes(caller: Caller, flights: str) -> None:
+def test_dates_booleans_blanks_and_quotes_are_exported(caller: Caller, flights: str) -> None:
     answer = caller.call("GET", f"/export/view/{flights}")
     assert answer.text == 'Id;On;Late;Delay;Note\n1;10/25/2024;TRUE;2.50;\n2;;FALSE;;"a;b, ""c""\nd"\n'
     iso = {"dateFormat": "Iso8601", "fieldDelimiter": "Comma"}

@@ -10,7 +10,7 @@ from local.sandbox.wire import Request, Response, StreamBody
 
 
 class Shelf:
-    """A site with the paths that are easily confused."""
+    """A site with paths that are easily confused."""
 
     @operation("GET", "/shelf/<name>")
     def read(self, _: Request, name: str) -> Response:

@@ -35,7 +35,7 @@ def value_of(client: Any, name: str, version: str = "latest") -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file so that a change within one tick of the file system's clock is detected."""
+    """Write a file so that a change within the resolution of the file system's clock is detected."""
     path.write_text(text)
     after = path.stat().st_mtime_ns + 1_000_000
     os.utime(path, ns=(after, after))
@@ -94,7 +94,7 @@ def test_a_denied_secret_is_forbidden() -> None:
             client.list_secret_versions(parent=f"{PARENT}/key")
 
 
-def test_it_fails_on_demand() -> None:
+def test_secret_manager_fails_on_demand() -> None:
     refusal = Response.of_json({"error": {"code": 500, "message": "broken", "status": "INTERNAL"}}, 500)
     with client_of(SandboxSecrets({"key": "value"})) as client:
         client.server.fault("GET /v1/.*:access", refuse=refusal)

@@ -10,13 +10,13 @@ from local.sandbox.wire import Request, Response, Server
 from tests.support.world import WEBHOOK_TOKEN, FunctionAnswer, World
 
 DownloadContent = bytes | list[bytes] | list[tuple[str, str]]
-"Bytes as they are, or rows."
+"The content as bytes, or the rows."
 
 ROWS_A_BLOCK = 1_000
 
 
 class Downloads:
-    """`/downloads/<token>`: each works once, as in Looker's documentation of action hubs."""
+    """Answers `/downloads/<token>` once, as in Looker's documentation of action hubs."""
 
     def __init__(self) -> None:
         self.contents: dict[str, DownloadContent] = {}

@@ -42,7 +42,7 @@ class Calls(Sites):
     """Calls the functions at their addresses, and reads what they left in the bucket and in Pigment."""
 
     addresses: dict[str, str]
-    "Of each function, by its short name."
+    "The address of each function, by its short name."
 
     def call_function(self, name: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> FunctionAnswer:
         """Call a function; `from_` stands for `from`."""
@@ -72,18 +72,18 @@ class Calls(Sites):
         return FunctionAnswer.of(requests.post(address, data=body, headers=sent, timeout=60))
 
     def landed_rows(self) -> list[list[str]]:
-        """The rows of Pigment's list of flights, in the order of its columns."""
+        """Return the rows of Pigment's list of flights, in the order of its columns."""
         return [[_text(row[name]) for name in HEADER] for row in self.pigment.rows(CONFIGURATION)]
 
     def receipts(self, job: str = "flights") -> list[dict[str, Any]]:
-        """The receipts of a job, in the order of their runs."""
+        """Return the receipts of a job, in the order of their runs."""
         return [
             json.loads(path.read_bytes()) for path in sorted((self.bucket_folder / "receipts" / job).glob("*/*.json"))
         ]
 
 
 def delivery(*rows: tuple[str, str], plan: int = 7, **more: Any) -> bytes:
-    """A Looker webhook body with rows of Id and Amount."""
+    """Return a Looker webhook body with rows of Id and Amount."""
     data = "".join(f"{id_},{amount}\n" for id_, amount in (("Id", "Amount"), *rows))
     attachment = {"mimetype": "text/csv", "extension": "csv", "data": data}
     plan_of = {"scheduled_plan_id": plan, "title": "Sales", "type": "Look"}

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def certificate(folder: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key, in one PEM file."""
+    """Write a self-signed certificate for 127.0.0.1 and its key into one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sandbox")])
     now = dt.datetime.now(dt.UTC)

@@ -14,7 +14,7 @@ class FakeClock:
         self._lock = threading.Lock()
         self.slept: list[float] = []
         self.meanwhile: Callable[[], None] = lambda: None
-        "Called at each sleep, before time passes: Pigment's worker threads finish here."
+        "Called at each sleep, before time passes, for example to let Pigment's threads finish."
 
     def now(self) -> datetime:
         return self._now

@@ -1,4 +1,4 @@
-"""The command line `bridge`, run in this process or as a process of its own."""
+"""The command line `bridge`, run in this process or in a separate one."""
 
 import contextlib
 import contextvars
@@ -30,7 +30,7 @@ class CommandResult(NamedTuple):
 
 
 def local_environment(world: World) -> dict[str, str]:
-    """The environment without the world's bucket, so that commands use a local bridge."""
+    """Return the environment without the world's bucket, so that commands use a local bridge."""
     return {name: value for name, value in os.environ.items() if name not in world.environment()}
 
 
@@ -45,7 +45,7 @@ def run(world: World, *arguments: str, typed: str = "") -> CommandResult:
 
 
 def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str]:
-    """Do the same at a terminal. Return the exit status and everything that the terminal shows."""
+    """Do the same as `run` at a terminal. Return the exit status and the text on the terminal."""
     controller, terminal = pty.openpty()
     os.write(controller, typed.encode())
     with contextlib.chdir(world.folder), open(terminal, "r+b", buffering=0) as raw:  # noqa: PTH123  # a descriptor
@@ -68,7 +68,7 @@ def run_deployed(*arguments: str) -> CommandResult:
 
 
 def run_process(world: World, *arguments: str) -> CommandResult:
-    """Do the same as `run` in a process of its own."""
+    """Do the same as `run` in a separate process."""
     done = subprocess.run(
         [BRIDGE, *arguments, "--state", "home"],
         cwd=world.folder,
@@ -105,7 +105,7 @@ def _main(
 
 @contextlib.contextmanager
 def _process_state(environment: Mapping[str, str]) -> Iterator[None]:
-    """The state of a new process: its environment, its instance and its logging. All are restored."""
+    """Set the environment, instance and logging of a new process, and restore them at the end."""
     root = logging.getLogger()
     before = (dict(os.environ), instance.current, root.handlers, root.level)
     _set_environment(environment)

@@ -26,14 +26,14 @@ _LOOKER_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/E
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """One API description, ready to check with."""
+    """The validators of one API description."""
 
     requests: OpenAPI
     answers: OpenAPI
-    "Strict: an answer may have no property that is not described."
+    "They refuse properties that are not described."
 
     paths: re.Pattern[str]
-    "Every address the description knows."
+    "All paths of the description."
 
     def describes(self, path: str) -> bool:
         """Return whether the description has an operation at this path."""
@@ -88,7 +88,7 @@ class _Text(dict[str, Any]):
 
 
 class _OpenApiRequest:
-    """An exchange's request in the shape of openapi-core."""
+    """An exchange's request with the interface of openapi-core."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.host_url = _HOST
@@ -102,7 +102,7 @@ class _OpenApiRequest:
 
 
 class _OpenApiAnswer:
-    """An exchange's answer in the shape of openapi-core."""
+    """An exchange's answer with the interface of openapi-core."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.data = exchange.answer
@@ -117,14 +117,14 @@ def _correct(described: dict[str, Any]) -> None:
     described["servers"] = [{"url": _HOST + server.path.rstrip("/")}]
     for operation in _operations(described):
         answers = operation["responses"]
-        # Looker's document leaves 401 out; docs.cloud.google.com/looker/docs/api-troubleshooting has it.
+        # Looker's document omits 401; docs.cloud.google.com/looker/docs/api-troubleshooting has it.
         if "Error" in described["components"]["schemas"]:
             answers.setdefault("401", {"description": "Unauthenticated", "content": _LOOKER_ERROR})
         for status, answer in answers.items():
             content = answer.get("content", {})
             if status == "204":
                 answer.pop("content", None)
-            elif "text" in content:  # Looker's runs: `text` is no media type, and their JSON is no string
+            elif "text" in content:  # Looker's runs: `text` is not a media type, and their JSON is not a string
                 content["text/*"] = content.pop("text")
                 if status == "200":
                     content["application/json"] = {"schema": {}}

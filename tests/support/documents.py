@@ -1,6 +1,6 @@
 """The project's documents, and the tables in them that come from the code.
 
-`python -m tests.support.documents` updates these tables. They stand between `<!-- generated: … -->` and `<!-- end -->`.
+`python -m tests.support.documents` updates these tables. They are between `<!-- generated: … -->` and `<!-- end -->`.
 """
 
 import ast
@@ -43,12 +43,12 @@ def text(document: Path) -> str:
 
 
 def section(document: Path, heading: str) -> str:
-    """The text below a heading, up to the next heading."""
+    """Return the text below a heading, up to the next heading."""
     return re.split(r"^#+ .*\n", text(document).split(f"# {heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def commands(document: Path, program: str) -> Iterator[list[str]]:
-    """The arguments of each command of a program, in indented blocks and between backticks; comments are left out."""
+    """Yield the arguments of each command of a program, in indented blocks and between backticks, without comments."""
     indented = re.findall(rf"^ {{4}}(?:[A-Z_]+=\S+ )*{program} ([^#\n]+)", text(document), re.MULTILINE)
     prose = _CODE_BLOCK.sub("", text(document))
     for arguments in [*indented, *re.findall(rf"`{program} ([^`]+)`", prose)]:
@@ -56,7 +56,7 @@ def commands(document: Path, program: str) -> Iterator[list[str]]:
 
 
 def examples(*documents: Path) -> dict[str, Any]:
-    """The `bridge.yaml` blocks of some documents, merged into one file."""
+    """Merge the `bridge.yaml` blocks of some documents into one file."""
     sections: dict[str, Any] = {}
     for document in documents:
         for block in text(document).split("```yaml\n")[1:]:
@@ -66,13 +66,13 @@ def examples(*documents: Path) -> dict[str, Any]:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors of a document's headings, as on GitHub."""
     headings = re.findall(r"^#+ (.+)$", _CODE_BLOCK.sub("", text(document)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def generated(document: Path) -> dict[str, str]:
-    """The generated tables of a document, by name."""
+    """Return the generated tables of a document, by name."""
     return {name: table for name, _, table in _GENERATED.findall(text(document))}
 
 
@@ -82,7 +82,7 @@ def update(document: Path) -> None:
 
 
 def _printed(command: str) -> Callable[[], str]:
-    """The table that a command prints."""
+    """Return the table that a command prints."""
     return lambda: CliRunner().invoke(app, [command, "--markdown"], catch_exceptions=False).stdout.rstrip("\n")
 
 
@@ -92,7 +92,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _bridge_yaml() -> str:
-    """A table for each section. Paths are written as in the schema: `pulls/*/source/filters`."""
+    """Return a table for each section. Paths have the form of the schema: `pulls/*/source/filters`."""
     entries = _schema().entries
     paths = _sections()
     in_order = sorted(paths, key=lambda kind: list(entries).index(_known(paths[kind][0])))
@@ -100,7 +100,7 @@ def _bridge_yaml() -> str:
 
 
 def _sections() -> dict[_Section, list[str]]:
-    """Each section with the paths where it may stand. Breadth first, so that a filter inside a filter comes last."""
+    """Return each section with its possible paths, breadth first, so that a filter inside a filter comes last."""
     found: dict[_Section, list[str]] = defaultdict(list)
     waiting: deque[tuple[Any, str]] = deque([(Bridge, "")])
     while waiting:
@@ -114,7 +114,7 @@ def _sections() -> dict[_Section, list[str]]:
 
 
 def _inside(kind: Any, path: str) -> Iterator[tuple[Any, str]]:
-    """The kinds of a union, a list or a mapping, with their paths."""
+    """Yield the kinds of a union, a list or a mapping, with their paths."""
     keys = {section: f"{path}/{key}" for key, section in LOADS.items()}
     below = {tuple: f"{path}/[]", Mapping: f"{path}/*"}.get(typing.get_origin(kind), path)
     for argument in typing.get_args(kind):
@@ -123,7 +123,7 @@ def _inside(kind: Any, path: str) -> Iterator[tuple[Any, str]]:
 
 
 def _known(path: str) -> str:
-    """The path itself, or the filter it lies in: filters nest to any depth, so the schema ends there."""
+    """Return the path or its outermost filter: filters nest to any depth, so the schema ends there."""
     return path if path in _schema().entries else _known(path.rpartition("/")[0])
 
 
@@ -148,7 +148,7 @@ def _shown(path: str) -> str:
 
 
 def _value(path: str, field: msgspec.structs.FieldInfo) -> str:
-    """What to write, and the default."""
+    """Return the format and the default of a key."""
     words = _words(_schema().entries.get(path), field.type)
     if field.required:
         return f"required: {words}"
@@ -172,7 +172,7 @@ def _words(entry: bridge_schema.SchemaEntry | None, kind: Any) -> str:
 
 
 def _field_docstrings(kind: _Section) -> dict[str, str]:
-    """The texts below the fields of a struct and of the structs it extends."""
+    """Return the docstrings of the fields of a struct and of its base structs."""
     told: dict[str, str] = {}
     for each in reversed(
         [each for each in kind.__mro__ if issubclass(each, msgspec.Struct) and each.__module__ != "msgspec"]

@@ -46,7 +46,7 @@ class Jobs(Sites):
         self.bucket.write_json(paths.CONFIG, self.raw, over=None)
 
     def add_pull(self, name: str, **fields: Any) -> None:
-        """Add a pull of Look 12; `target` and `guards` add to the defaults."""
+        """Add a pull of Look 12; `target` and `guards` extend the defaults."""
         target = {"configuration": CONFIGURATION, **fields.pop("target", {})}
         self.raw["pulls"][name] = {"source": {"look": "12"}, **fields, "target": target}
         self.save_jobs()
@@ -80,7 +80,7 @@ class Jobs(Sites):
         self.pigment.configuration(block, columns, uuid=CONFIGURATION)
 
     def add_list(self, name: str, **how: Any) -> str:
-        """Add a list in Pigment with the columns of this module's deliveries; returns its import configuration."""
+        """Add a list in Pigment with the columns of this module's deliveries; return its import configuration."""
         block = self.pigment.block(self.pigment.application("Planning"), name)
         return self.pigment.configuration(block, ["Id", "Amount"], **how)
 

@@ -1,4 +1,4 @@
-"""Calls in processes of their own that die or stop at a chosen request: the one way in which tests do that."""
+"""Calls in separate processes that are killed or stopped at a chosen request. All tests do this here."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from tests.support.world import World
 When = Literal["before", "after"]
 
 AT_EVERY_WRITE = [pytest.param("after", id="after"), pytest.param("before", id="before", marks=pytest.mark.slow)]
-"Before a write the bucket is as it was after the previous write, so this half can be left to the slow proofs."
+"Before a write the bucket is the same as after the previous write, so only the slow proofs test this half."
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -40,12 +40,12 @@ class ProcessCall:
 
     @classmethod
     def of_job(cls, function: str, job: str, headers: Mapping[str, str] | None = None, **more: Any) -> Self:
-        """What Cloud Scheduler posts."""
+        """Return a call as Cloud Scheduler posts it."""
         return cls(function, json.dumps({"job": job, **more}), headers={**_JSON, **(headers or {})})
 
     @classmethod
     def of_delivery(cls, relay: str, body: bytes) -> Self:
-        """What Looker posts."""
+        """Return a call as Looker posts it."""
         return cls("receive", body.decode(), f"/{relay}", {"X-Looker-Webhook-Token": WEBHOOK_TOKEN})
 
 
@@ -54,7 +54,7 @@ DELIVER = ProcessCall("deliver", "{}", headers=_JSON)
 
 @dataclasses.dataclass(frozen=True)
 class StopPoint:
-    """The nth request of a kind (from 0), before the server has acted on it or after."""
+    """The nth request of a kind (from 0), before or after the server acts on it."""
 
     server: Server
     on: str
@@ -79,7 +79,7 @@ class Processes:
         self._child: Future[int] = Future()
 
     def dies(self, world: World, call: ProcessCall, point: StopPoint) -> bool:
-        """Make a call that is killed at a request; False where it ended well without such a request."""
+        """Make a call that is killed at a request; return False if it ended well without such a request."""
         how: dict[str, Any] = (
             {"then": self._kill, "reset_after": True}
             if point.when == "after"
@@ -92,8 +92,9 @@ class Processes:
         return bool(fault.hits)
 
     def stalls(self, world: World, call: ProcessCall, point: StopPoint, meanwhile: Callable[[], object]) -> bool:
-        """Make a call whose process is stopped at a request while something else happens, and then continues; False
-        where it ended without such a request.
+        """Make a call whose process is stopped at a request, call `meanwhile`, and continue the process.
+
+        Return False if the call ended without such a request.
         """
 
         def stop() -> None:
@@ -116,7 +117,7 @@ class Processes:
         self._folder.cleanup()
 
     def _run(self, world: World, call: ProcessCall) -> int:
-        """The exit code of a call, or the signal that ended it."""
+        """Return the exit code of a call, or the signal that ended it."""
         assert self._zygote.stdin
         assert self._zygote.stdout
         self._child = Future()

@@ -13,7 +13,7 @@ from local.sandbox.wire import Server
 
 
 class Client:
-    """Logged in, on one connection."""
+    """A client that is logged in, on one connection."""
 
     def __init__(self, server: Server, looker: SandboxLooker) -> None:
         self.server = server
@@ -33,12 +33,12 @@ class Client:
         return self.session.post(f"{self.server.url}/api/4.0/{path}", timeout=30, **how)
 
     def run(self, fields: list[str], result_format: str = "csv", **query: Any) -> requests.Response:
-        """An inline query of the explore `shop` / `orders`."""
+        """Run an inline query of the explore `shop` / `orders`."""
         body = {"model": "shop", "view": "orders", "fields": fields, **query}
         return self.post(f"queries/run/{result_format}", json=body)
 
     def rows(self, fields: list[str], **query: Any) -> list[list[str]]:
-        """The records of a query, without the header."""
+        """Return the records of a query, without the header."""
         answer = self.run(fields, **query)
         assert answer.status_code == 200, answer.text
         return list(csv.reader(io.StringIO(answer.content.decode(), newline="")))[1:]

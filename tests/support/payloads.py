@@ -30,7 +30,7 @@ def zipped(content: bytes = b"a,b\n1,2\n", *names: str, method: int = zipfile.ZI
 
 
 def announcing(packed: bytes, size: int) -> bytes:
-    """A zip whose directory declares another size for its only file."""
+    """Return a zip whose directory declares another size for its only file."""
     at = packed.rindex(b"PK\1\2") + ENTRY_SIZE_AT
     return packed[:at] + struct.pack("<L", size) + packed[at + 4 :]
 
@@ -43,7 +43,7 @@ def zeros_deflated(mebibytes: int) -> bytes:
 
 
 def bomb(mebibytes: int, announced: int) -> bytes:
-    """A zip of one CSV that inflates to nothing but zeros."""
+    """Return a zip of one CSV that consists of zeros."""
     packed = bytearray(zipped(zeros_deflated(mebibytes), method=zipfile.ZIP_STORED))
     entry = packed.rindex(b"PK\1\2")
     struct.pack_into("<H", packed, FILE_METHOD_AT, zipfile.ZIP_DEFLATED)

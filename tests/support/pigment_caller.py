@@ -49,7 +49,7 @@ class Caller:
         return self.call("GET", f"/v1/import/{import_id}/status", params=asked)
 
     def flights(self, *columns: Any, **options: Any) -> str:
-        """An import configuration of a transaction list."""
+        """Create a transaction list, and return its import configuration."""
         block = self.pigment.block(self.pigment.application("Airline"), "Flights")
         return self.pigment.configuration(block, columns or ["Id", "Origin"], **options)
 

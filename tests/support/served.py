@@ -1,4 +1,4 @@
-"""`bridge serve` in a process of its own."""
+"""`bridge serve` in a separate process."""
 
 import json
 import subprocess

@@ -17,7 +17,7 @@ from tests.support.world import World
 
 
 class Deployment(Protocol):
-    """A bucket, and the Pigment that the bucket's files land in."""
+    """A bucket, and the Pigment that imports its files."""
 
     @property
     def bucket(self) -> Bucket: ...
@@ -30,7 +30,7 @@ class Deployment(Protocol):
 
 
 def settle(bridge: Deployment, configuration: str) -> bool:
-    """Settle a configuration's unknown run once Pigment has finished its imports; returns whether it was settled."""
+    """Settle a configuration's unknown run once Pigment has finished its imports; return whether it was settled."""
     stored = bridge.bucket.read_json(paths.lease(configuration), Journal)
     if stored is None or stored.value.step != "unknown":
         return False
@@ -50,14 +50,14 @@ def settle(bridge: Deployment, configuration: str) -> bool:
 
 
 def _claimed(folder: Path, run: str) -> Iterator[str | None]:
-    """The imports that the receipts of other runs name."""
+    """Return the imports in the receipts of other runs."""
     for path in folder.glob("receipts/*/*/*.json"):
         if path.stem != run:
             yield json.loads(path.read_bytes())["import_id"]
 
 
 def expire_leases(world: World) -> None:
-    """Make every lease expire: those of processes on the real clock, which a test does not wait for."""
+    """Make every lease expire, because a test does not wait for leases on the real clock."""
     for path in world.objects("leases/"):
         stored = world.bucket.read_json(path, dict)
         assert stored is not None

@@ -24,27 +24,27 @@ EXPORTS = r"(GET|POST) /api/(v1/)?export/"
 STORAGE_WRITES = r"(POST|PUT|DELETE) /"
 
 SHARED = "shared server"
-"The names of threads that outlive a test begin so."
+"The beginning of the names of threads that outlive a test."
 
 _KEEP_BYTES = 1 << 20
 _CONNECTIONS_END_WITHIN_S = 10
 
 
 class NoSite:
-    """Stands behind a server between two tests."""
+    """The site of a server between two tests."""
 
     def answer(self, _: Request) -> Response:
         return Response(404)
 
 
 class Servers:
-    """Servers that outlive a test. Each test puts its own sites behind them, and `reset` forgets that test."""
+    """Servers that outlive a test. Each test assigns its own sites to them, and `reset` removes these."""
 
     def __init__(self) -> None:
         self._servers: dict[str, Server] = {}
 
     def serve(self, name: str, site: Site, *, keep_bytes: int = 0) -> Server:
-        """The server of this name, now with this site; a new server where a test stopped the old one."""
+        """Return the server of this name with this site; a new server if a test stopped the old one."""
         server = self._servers.get(name)
         if server is None or server._thread is None:
             server = self._servers[name] = Server(site).start()
@@ -81,7 +81,7 @@ def _disconnect(server: Server) -> None:
 
 
 class Sites:
-    """The sandbox of one test: empty, but for the keys and secrets that the bridge uses."""
+    """The sandbox of one test: empty except for the keys and secrets of the bridge."""
 
     def __init__(self, folder: Path, servers: Servers) -> None:
         self.folder = folder
@@ -109,7 +109,7 @@ class Sites:
 
     @property
     def bucket_folder(self) -> Path:
-        """The bucket as plain files."""
+        """Return the folder with the bucket's plain files."""
         return self.folder / "state" / "bucket"
 
     @property
@@ -117,7 +117,7 @@ class Sites:
         return list(self.pigment.imports)
 
     def environment(self) -> dict[str, str]:
-        """The environment of a function that uses this sandbox."""
+        """Return the environment of a function that uses this sandbox."""
         return {
             "BRIDGE_BUCKET": "bucket",
             "GOOGLE_CLOUD_PROJECT": "test",

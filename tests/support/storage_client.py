@@ -1,4 +1,4 @@
-"""The sandbox's Cloud Storage, running, and Google's own client of it."""
+"""The sandbox's Cloud Storage on a port, and Google's own client for it."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(root: Path) -> Iterator[Running]:
-    """With one bucket in it."""
+    """Serve a Cloud Storage with one bucket."""
     site = SandboxStorage(root)
     site.create_bucket("bucket")
     with contextlib.closing(site), Server(site) as server, contextlib.closing(client_of(server.url)) as client:
@@ -39,5 +39,5 @@ def client_of(url: str) -> Any:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return every file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -39,16 +39,16 @@ class PlannedChanges:
     """The changes that Terraform plans."""
 
     resources: dict[str, dict[str, Any]]
-    "Planned values by address; what only Google knows is missing, and nulls too."
+    "Planned values by address, without nulls and values that only Google knows."
     actions: dict[str, str]
-    "By address: create, update, replace or delete; what stays as it is, is missing."
+    "The action by address: create, update, replace or delete. Unchanged resources are missing."
     outputs: dict[str, Any]
-    "What is known of them before anything is made."
+    "The outputs that are known before the apply."
     raw: dict[str, Any]
-    "As `terraform show -json` has it."
+    "The plan in the form of `terraform show -json`."
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The resources of one type, by their address without it: `jobs["flights"]`."""
+        """Return the resources of one type, by their address without the type: `jobs["flights"]`."""
         prefix = f"{kind}."
         return {
             address.removeprefix(prefix): values
@@ -58,7 +58,7 @@ class PlannedChanges:
 
 
 class TerraformFolder:
-    """A copy of `infra/` with a state of its own."""
+    """A copy of `infra/` with its own state."""
 
     def __init__(self, folder: Path) -> None:
         self._stub = _stub()
@@ -70,35 +70,25 @@ class TerraformFolder:
         self._run("terraform init -input=false -no-color")
 
     def plan(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
-        """
-        Args:
-            bridge_yaml: a file, or what one holds; without it, `infra/bridge.yaml`.
-
-        Raises:
-            PlanRefused: Terraform does not plan this.
-        """
+        """Plan `bridge_yaml`, a file or its content; by default `infra/bridge.yaml`. Raises PlanRefused."""
         self._set(bridge_yaml, variables)
         *_, shown = self._run("terraform plan -json -input=false -out=plan && terraform show -json plan").splitlines()
         return _plan(json.loads(shown))
 
     def apply(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
-        """Do what was planned; a later plan starts from there."""
+        """Plan and apply; a later plan starts from the new state."""
         planned = self.plan(bridge_yaml, **variables)
         self._run("terraform apply -json -input=false plan")
         return planned
 
     def evaluate(self, expression: str, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> Any:
-        """What an expression, such as `local.pulls`, is worth; nothing in it may be known only after an apply."""
+        """Return the value of an expression such as `local.pulls`, which must be known before an apply."""
         self._set(bridge_yaml, variables)
         shown = self._run("terraform console", f"jsonencode({expression})\n")
         return json.loads(json.loads(shown))
 
     def run(self, *arguments: str) -> str:
-        """Any other command of Terraform's; what it prints.
-
-        Raises:
-            PlanRefused: it failed.
-        """
+        """Run another command of Terraform, and return its output. Raises PlanRefused if it failed."""
         return self._run(shlex.join(["terraform", *arguments]))
 
     def _set(self, bridge_yaml: BridgeYaml | None, variables: Mapping[str, Any]) -> None:
@@ -131,7 +121,7 @@ class TerraformFolder:
         try:
             output, complaints = process.communicate(stdin, timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            # The provider and Terraform are children of what was started.
+            # The provider and Terraform are children of this process.
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise
@@ -141,17 +131,13 @@ class TerraformFolder:
 
 
 def plan(bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
-    """What Terraform would make where nothing is yet.
-
-    Raises:
-        PlanRefused: Terraform does not plan this.
-    """
+    """Plan with an empty state. Raises PlanRefused if Terraform refuses the plan."""
     with tempfile.TemporaryDirectory() as folder:
         return TerraformFolder(Path(folder)).plan(bridge_yaml, **variables)
 
 
 def _stub() -> list[str]:
-    """The command that runs another one with the provider at hand."""
+    """Return the command that runs another command with the provider."""
     reference = os.environ.get("BRIDGE_REFERENCE")
     if not reference:
         pytest.skip("BRIDGE_REFERENCE names no folder with terraform/with_stub.sh")
@@ -165,7 +151,7 @@ def _stub() -> list[str]:
 
 
 def _said(output: str) -> str:
-    """The diagnostics among the lines of `-json`, or all of it where these are none."""
+    """Return the diagnostics in `-json` output, and every line that is not JSON."""
     words = []
     for line in output.splitlines():
         try:

@@ -1,8 +1,9 @@
-"""Calls functions, each call in a process of its own, which a test may kill.
+"""Calls functions, each call in a separate process, which a test may kill.
 
-The functions are imported once, and this process forks for every call: a call does not wait for the imports. Each line
-on standard input is a call as JSON. The answer is a line with the child's process id and, when the child has ended, a
-line with its exit code: 0 for an answer of 200, 3 for any other, or the negative number of the signal that ended it.
+The functions are imported once, and this process forks for every call, so that a call does not wait for the imports.
+Each line on standard input is a call as JSON. The answer is a line with the child's process ID and, when the child has
+ended, a line with its exit code: 0 for an answer of 200, 3 for any other, or the negative number of the signal that
+ended it.
 """
 
 import datetime as dt
@@ -20,7 +21,7 @@ from local.function_server import ENTRY_POINTS, FUNCTIONS
 
 
 class FixedClock(SystemClock):
-    """The time at which the test's clock stands; sleeping takes real time, and being stopped as long as a file says."""
+    """A clock with the fixed time of the test's clock. It sleeps in real time; a file has the time of a stop."""
 
     def __init__(self, now: str, stopped_s: Path) -> None:
         self._now = dt.datetime.fromisoformat(now)

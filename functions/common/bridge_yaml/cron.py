@@ -55,7 +55,7 @@ class _CronSchedule(NamedTuple):
 
 
 def cron_problem(text: str) -> str | None:
-    """Return what is wrong with a schedule, or None if it is valid and will be due some day."""
+    """Return the fault of a schedule, or None if it is valid and is due at some time."""
     parts = text.split()
     if len(parts) != len(_FIELDS):
         return f"has {len(parts)} fields, not 5 (minute, hour, day of the month, month, day of the week)"
@@ -102,11 +102,7 @@ def _instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
 
 
 def _parse(text: str) -> _CronSchedule:
-    """Parse a schedule of five fields.
-
-    Raises:
-        ValueError: a field is invalid; the message says why.
-    """
+    """Parse a schedule of five fields. Raises ValueError, whose message says why, if a field is invalid."""
     parts = text.split()
     minutes, hours, days, months, weekdays = (
         frozenset(_parse_field(part, field)) for part, field in zip(parts, _FIELDS, strict=True)

@@ -33,11 +33,7 @@ _FILE = "bridge.yaml"
 
 
 def decode(raw: object) -> Bridge:
-    """Decode bridge.yaml.
-
-    Raises:
-        BridgeFileInvalid: the file has faults. The message has a line for each: path, problem and advice.
-    """
+    """Decode bridge.yaml. Raises BridgeFileInvalid, with a line for each fault: path, problem and advice."""
     decoder = _Decoder()
     try:
         bridge = decoder.section(Bridge, raw, "")
@@ -176,7 +172,7 @@ class _Decoder:
         return pairs
 
     def _items(self, raw: object, path: str, advice: str) -> dict[str, object] | None:
-        """Return a mapping with text as keys; a number as key becomes text. None if it is not a mapping."""
+        """Return a mapping with its keys as text, or None if it is not a mapping."""
         if not isinstance(raw, Mapping):
             self.fault(path, f"is {describe(raw)}", advice)
             return None
@@ -225,7 +221,7 @@ def selector_of(kind: type[Struct]) -> str:
 
 
 def advice_for(kind: Any) -> str:
-    """Return what to write where a value of this type is missing."""
+    """Return the suggestion for a missing value of this type."""
     kind = without_none(kind)
     arguments = typing.get_args(kind)
     if kind in FORMATS:

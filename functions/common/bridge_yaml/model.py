@@ -1,4 +1,4 @@
-"""The content of bridge.yaml: each section is a struct, each key is a field with its meaning as docstring.
+"""The content of bridge.yaml: each section is a struct, and each key is a field with a docstring.
 
 A field has the name of its key, except that `and_` and `or_` stand for the keys `and` and `or`, which are reserved in
 Python. Two fields are not keys of the file: the `name` of a job is the key above its section, and `warnings` are added
@@ -100,7 +100,7 @@ class SecretSettings(Struct, frozen=True, kw_only=True):
 
 class QueryOptions(Struct, frozen=True, kw_only=True):
     filters: Mapping[str, FilterValue] = {}
-    "By `view.field`. They are merged over the filters of the Look or query."
+    "By `view.field`. They replace the filters of the Look or query on these fields."
     query_timezone: TimeZone | None = None
     "The time zone in which dates are filtered and shown. Default: that of the Look or query, else of the Looker user."
 
@@ -194,7 +194,7 @@ class Target(Struct, frozen=True, kw_only=True):
     bucket: BucketName = ""
     "The bucket of the connector."
     path: ObjectPath = ""
-    "The object's name in it: with {date} if the connector reads the newest date, otherwise a fixed name."
+    "The name of the object: with {date} if the connector reads the newest date, otherwise a fixed name."
 
 
 class Guards(Struct, frozen=True, kw_only=True):
@@ -230,7 +230,7 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     source: Source
     "The rows to read."
     load: Load = "full"
-    "Which of them to load: all, those after a cursor, or the changed ones."
+    "The rows to load: all, those after a cursor, or the changed ones."
     target: Target
     "The import in Pigment."
     guards: LandingGuards = LandingGuards()
@@ -459,11 +459,7 @@ class Bridge(Struct, frozen=True, kw_only=True):
         return self.pulls.get(name) or self.relays.get(name) or self.exports.get(name)
 
     def find(self, kind: type[J], name: str) -> J:
-        """Return the job of this kind and name.
-
-        Raises:
-            NoSuchJob: there is none; the message lists the names of this kind.
-        """
+        """Return the job of this kind and name. Raises NoSuchJob, which lists the names of this kind, otherwise."""
         job = self.job(name)
         if isinstance(job, kind):
             return job

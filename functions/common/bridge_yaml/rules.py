@@ -2,7 +2,7 @@
 
 A rule is a pure function that yields findings for one section or for the whole file. A value with a fault of its own is
 UNSET. A rule for a section is skipped if a value that it reads is UNSET; the rules for the whole file skip such values.
-So one pass reports every fault.
+One pass therefore reports every fault.
 """
 
 import datetime as dt
@@ -52,7 +52,7 @@ class RuleFinding(NamedTuple):
     problem: str
     "The rest of a sentence whose subject is the path."
     advice: str
-    "What to write instead."
+    "The suggested replacement."
 
 
 Findings = Iterator[RuleFinding]

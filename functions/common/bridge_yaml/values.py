@@ -41,7 +41,7 @@ class InvalidValue(ValueError):
         super().__init__(problem)
         self.problem = problem
         self.advice = advice
-        "What to write instead; empty if the advice for the format is enough."
+        "The suggested replacement; empty if the advice for the format is enough."
 
 
 class ValueFormat(NamedTuple):
@@ -50,7 +50,7 @@ class ValueFormat(NamedTuple):
     parse: Callable[[object], object]
     "Return the value, or raise InvalidValue."
     advice: str
-    "What to write where the value is missing or invalid."
+    "The suggestion for a missing or invalid value."
 
 
 _DESCRIPTIONS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -263,8 +263,7 @@ def parse_position(raw: object) -> Position:
 
     A Z at the end has no meaning, because Terraform stores an unquoted `2013-01-01` as `2013-01-01T00:00:00Z`.
 
-    Raises:
-        InvalidValue: it is not a date, a time or a number, or it has a UTC offset.
+    Raises InvalidValue if it is not a date, a time or a number, or has a UTC offset.
     """
     if isinstance(raw, int | float):
         return _parse_whole_number(raw)

@@ -310,7 +310,7 @@ class VendorRefused(BridgeError):
 
 
 class LookerLoginRefused(VendorRefused):
-    """Looker did not accept the client id and secret (it answers 404 to a wrong pair)."""
+    """Looker did not accept the client ID and secret (it answers 404 to a wrong pair)."""
 
     next_step = "Create a new API key for the bridge's Looker user, add it as a version of the secret, and run again."
 
@@ -318,7 +318,7 @@ class LookerLoginRefused(VendorRefused):
 class LookNotFound(VendorRefused):
     """Looker has no such Look or query, or the bridge's user may not see it (Looker answers 404 in both cases)."""
 
-    next_step = "Check the id in bridge.yaml, and that the bridge's Looker user has access to the Look and its model."
+    next_step = "Check the ID in bridge.yaml, and that the bridge's Looker user has access to the Look and its model."
 
 
 class LookerRefused(VendorRefused):
@@ -365,7 +365,7 @@ class PigmentKeyRefused(VendorRefused):
 
 
 class ImportConfigurationNotFound(VendorRefused):
-    """Pigment has no import configuration with this id."""
+    """Pigment has no import configuration with this ID."""
 
     next_step = "In Pigment: Block > Settings > Import configurations > … > Copy ID. Set target.configuration to it."
 
@@ -373,7 +373,7 @@ class ImportConfigurationNotFound(VendorRefused):
 class BlockNotFound(VendorRefused):
     """Pigment has no such view, list, metric or table, or the key's owner may not see it."""
 
-    next_step = "`bridge views` and `bridge blocks` list the ids that the key's owner sees. Set source to one of them."
+    next_step = "`bridge views` and `bridge blocks` list the IDs that the key's owner sees. Set source to one of them."
 
 
 class ViewTooBig(VendorRefused):
@@ -382,14 +382,14 @@ class ViewTooBig(VendorRefused):
     next_step = (
         "Set a fallback to the block behind the view, which Pigment exports without this limit: "
         "fallback: {table: ID}, or list or metric. `bridge views` shows the block of each view; the view's address in "
-        "Pigment also contains its id (…/tables/ID?…)."
+        "Pigment also contains its ID (…/tables/ID?…)."
     )
 
 
 class ViewNotSupported(VendorRefused):
     """Pigment exports only views of lists, metrics and tables (422)."""
 
-    next_step = "Create a view of a list, metric or table for the export, and set source.view to its id."
+    next_step = "Create a view of a list, metric or table for the export, and set source.view to its ID."
 
 
 class FileTooBig(VendorRefused):

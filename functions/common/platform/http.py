@@ -1,4 +1,4 @@
-"""HTTP helpers that the clients of Looker and Pigment share: sessions, authentication, and safe texts of errors."""
+"""The shared part of the clients of Looker and Pigment: sessions, authentication, and error texts without secrets."""
 
 import functools
 import os
@@ -126,7 +126,7 @@ def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterato
     """Join the pieces of an answer into blocks, until the deadline.
 
     Args:
-        late: the cause of the error after the deadline.
+        late: the message of the error after the deadline.
 
     Raises:
         OutOfTime: the deadline has passed.

@@ -1,4 +1,4 @@
-"""The one retry policy: retry temporary errors within the time budget, and never earlier than the vendor asked.
+"""The retry policy: retry temporary errors within the time budget, and never earlier than the vendor asked.
 
 If a wait does not fit into the remaining budget, the error is raised immediately. It contains the time after which a
 new attempt makes sense, and becomes a 503 with `Retry-After`.
@@ -26,8 +26,8 @@ def retry(
 ) -> T:
     """Call `act` until it does not raise `Busy`, and return its result.
 
-    The last `Busy` is raised when the attempts or the time are used up, and one of `but_not` immediately, because a
-    second attempt after it could do harm.
+    Raises the last `Busy` if the attempts or the time are used up. An error in `but_not` is raised immediately,
+    because a second attempt could do harm.
     """
     attempt = 1
     while True:
@@ -42,7 +42,7 @@ def retry(
 
 
 def wait_before_next_s(attempt: int, retry_after_s: float | None, chance: float) -> float:
-    """Return a wait that doubles with each attempt, with jitter in its upper half; never shorter than asked for."""
+    """Return a wait that doubles with each attempt, with jitter in its upper half; at least `retry_after_s`."""
     full_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1))
     backoff_s = full_s * (0.5 + chance / 2)
     return backoff_s if retry_after_s is None else max(backoff_s, retry_after_s)

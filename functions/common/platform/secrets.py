@@ -1,6 +1,6 @@
 """Secrets from Secret Manager. They are read on first use, and read again when a vendor refuses one.
 
-So a rotated key needs no deployment, only one more read. Secrets in memory do not expire.
+A rotated key therefore needs no deployment. Secrets in memory do not expire.
 """
 
 import contextlib
@@ -63,11 +63,7 @@ class Secrets:
             return self._known[name]
 
     def read_again(self, name: str, refused: Secret) -> Secret | None:
-        """Return a newer value than the refused one, or None if there is none.
-
-        Raises:
-            SecretUnreadable: as for `read`.
-        """
+        """Return a newer value than the refused one, or None. Raises SecretUnreadable as `read` does."""
         with self._lock:
             if self._known.get(name, refused) == refused:
                 self._known[name] = self._fetch(name)
@@ -78,7 +74,7 @@ class Secrets:
         """Whether one of the two newest enabled versions matches, so that a token can be rotated without interruption.
 
         All versions are compared, so that the time taken does not show which one matched. If none matches, the versions
-        are read again, at most once in `_REREAD_EVERY_S` seconds, whatever the number of wrong tokens.
+        are read again, at most once in `_REREAD_EVERY_S` seconds.
 
         Args:
             name: as for `read`.
@@ -107,7 +103,7 @@ class Secrets:
         yield fresh
 
     def forget(self, name: str) -> None:
-        """Drop a useless value from the cache, so that the next `read` fetches it again."""
+        """Remove a value from the cache, so that the next `read` fetches it again."""
         with self._lock:
             self._known.pop(name, None)
 

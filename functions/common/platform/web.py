@@ -64,7 +64,7 @@ def respond(value: Any, status: int, error: ErrorReport | None = None) -> flask.
 def respond_in_time(act: Callable[[], Any], line_end_every_s: float = _LINE_END_EVERY_S) -> flask.Response:
     """Answer 200 with the JSON of the result of `act`; send line ends until `act` returns.
 
-    A connection that is silent for minutes may be closed on its way. Looker's own hub keeps it open like this
+    A proxy may close a connection that is silent for minutes. Looker's own hub keeps it open like this
     (looker-open-source/actions, src/server/server.ts, `jsonKeepAlive`). `act` runs to its end even if the caller
     disconnects, and returns its errors as part of its result.
     """

@@ -31,7 +31,7 @@ class Database:
         return cursor
 
     def close(self) -> None:
-        # DETACH fails while someone still reads; the database then stays until the process ends.
+        # DETACH fails during a read; the database then stays until the process ends.
         with _engine().cursor() as cursor, contextlib.suppress(duckdb.Error):
             cursor.execute(f"DETACH {self._name}")
 

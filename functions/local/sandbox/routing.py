@@ -48,8 +48,7 @@ class Router:
     def find(self, request: Request) -> tuple[Operation, dict[str, str]]:
         """Return the operation that answers a request, and the values in its path.
 
-        Raises:
-            werkzeug.exceptions.HTTPException: NotFound or MethodNotAllowed.
+        Raises NotFound or MethodNotAllowed of werkzeug.
         """
         # werkzeug ignores further slashes at the start of a path, and the case of a method (RFC 9110, 9.1, does not).
         if not request.raw_path.startswith("/") or request.raw_path.startswith("//"):
@@ -62,7 +61,7 @@ class Router:
 
 @functools.cache
 def _map(*parts: type) -> Map:
-    """Compile the paths of these classes: it takes longer than to start a site, and a test starts four."""
+    """Compile the paths of these classes once, because this takes longer than the start of a site."""
     rules = [_rule(number, found) for number, part in enumerate(parts) for found in _operations(part)]
     # A path is matched exactly as it was sent, without a redirect to a normalized path.
     return Map(rules, converters={"default": _Segment}, merge_slashes=False, redirect_defaults=False)

@@ -58,9 +58,7 @@ class SandboxSecrets:
     def from_file(cls, path: Path) -> Self:
         """Load a file of `NAME=VALUE` lines; it is read again whenever it changes.
 
-        Raises:
-            MalformedLine: A line is not NAME=VALUE.
-            OSError: The file cannot be read.
+        Raises MalformedLine if a line is not NAME=VALUE, OSError if the file cannot be read.
         """
         secrets = cls()
         secrets._file = path

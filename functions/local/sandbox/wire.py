@@ -1,6 +1,6 @@
 """HTTP/1.1 over real sockets, with faults on demand. Every site of the sandbox is served by it.
 
-A site answers requests. A server transports them, keeps connections alive, and misbehaves if a `Fault` says so. It is
+A site answers requests. A server transports them, keeps connections alive, and simulates each `Fault`. It is
 the server of the standard library because faults need the socket: a server behind WSGI cannot reset a connection, cut
 a stream or send slowly.
 """
@@ -50,11 +50,7 @@ class Request:
         return values[0] if values else default
 
     def json(self) -> Any:
-        """Return the body as JSON.
-
-        Raises:
-            ValueError: The body is not JSON.
-        """
+        """Return the body as JSON. Raises ValueError if it is not JSON."""
         return json.loads(self.body.read() or b"null")
 
 
@@ -74,7 +70,7 @@ class Response:
 
     @property
     def has_no_length(self) -> bool:
-        """True if the status forbids a Content-Length (RFC 9110, 8.6)."""
+        """Whether the status forbids a Content-Length (RFC 9110, 8.6)."""
         return self.status in (204, 304)
 
     def is_bodyless(self, method: str) -> bool:
@@ -100,7 +96,7 @@ class Site(Protocol):
 
 @dataclasses.dataclass
 class Fault:
-    """One way to misbehave, for matching requests.
+    """A fault that the server simulates for matching requests.
 
     The steps, in order: `refuse` answers instead of the site; `reset_before` resets the connection before the site sees
     the request; `answer_instead` lets the site act and replaces its answer; `reset_after` lets the site act and resets
@@ -180,8 +176,7 @@ class Body(abc.ABC):
     def read(self, size: int = -1) -> bytes:
         """Read like a file: at most `size` bytes, the whole rest without a size, and nothing at the end.
 
-        Raises:
-            ConnectionError: The client disconnected before the end of its request.
+        Raises ConnectionError if the client disconnected before the end of its request.
         """
         parts: list[bytes] = []
         wanted = size
@@ -319,7 +314,7 @@ class Server:
         self.stop()
 
     def serve(self, request: Request, sender: Sender) -> None:
-        """Answer a request and misbehave as its fault says."""
+        """Answer a request, with its fault if it has one."""
         response, fault = self._answer(request)
         if response is None:
             return sender.reset()
@@ -351,7 +346,7 @@ class Server:
         return sender.end()
 
     def _answer(self, request: Request) -> tuple[Response | None, Fault | None]:
-        """Return the answer, or None to reset the connection; and the fault that its body suffers."""
+        """Return the answer, or None to reset the connection; and the fault of its body."""
         fault = self._find_fault(request.method, request.path)
         if fault is None:
             return self._ask_site(request), None
@@ -491,7 +486,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def log_message(self, *_: object) -> None:
-        """Log nothing: `exchanges` has it."""
+        """Log nothing: requests are stored in `exchanges`."""
 
 
 def _changed(response: Response, fault: Fault) -> Response:

@@ -1,8 +1,8 @@
 """`python -m tests.proofs.load [--deliveries N] [--relays N] [--seed N]`: a load test that looks for lost deliveries.
 
-A Looker posts to the functions in processes of their own while Pigment and Cloud Storage fail now and then, and
-processes are killed, or stopped until another one has taken over. Then all faults end, what waits is landed, and every
-acknowledged delivery is looked for.
+A Looker posts to the functions in separate processes while Pigment and Cloud Storage sometimes fail, and processes are
+killed, or stopped until another one has taken over. Then all faults end, waiting deliveries are landed, and every
+acknowledged delivery is looked up.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _drain(cloud: Cloud) -> bool:
-    """Wait until the inbox is empty and every lease is released; return False if that stops progressing."""
+    """Wait until the inbox is empty and every lease is released; return False if there is no progress."""
     pause = threading.Event()
     moved_s, ended = time.monotonic(), cloud.ended
     while cloud.waiting() or cloud.leases():

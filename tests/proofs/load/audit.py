@@ -15,13 +15,13 @@ class Verdict:
     acknowledged: int = 0
     landed_once: int = 0
     replaced: int = 0
-    "By a newer delivery, where only the latest counts."
+    "Replaced by a newer delivery of a relay with `keep: latest`."
     dead: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    "By reason."
+    "The number of dead deliveries by reason."
     lost: list[str] = dataclasses.field(default_factory=list)
     doubled: list[str] = dataclasses.field(default_factory=list)
     sent_again: int = 0
-    "Repeatable ones that were sent twice as nobody knew of the first time; the rows are there once."
+    "Deliveries to a repeatable target that were sent twice because the first push was not confirmed."
     acknowledged_s: list[float] = dataclasses.field(default_factory=list)
     landed_s: list[float] = dataclasses.field(default_factory=list)
 
@@ -70,7 +70,7 @@ def _rows(cloud: Cloud) -> collections.Counter[tuple[str, str]]:
 
 
 def _ends(cloud: Cloud) -> dict[tuple[str, str], str]:
-    """The reason of each delivery that did not land, from the bucket."""
+    """Return the reason of each delivery that did not land, from the bucket."""
     ends = {}
     for place in ("dead", "delivered"):
         for entry in cloud.bucket.entries(f"{place}/"):
@@ -82,7 +82,7 @@ def _ends(cloud: Cloud) -> dict[tuple[str, str], str]:
 
 
 def _imports(cloud: Cloud) -> dict[tuple[str, str], list[float]]:
-    """When Pigment completed an import of each delivery."""
+    """Return the times at which Pigment completed imports of each delivery."""
     relays = {configuration: relay for relay, configuration in cloud.configurations.items()}
     ended = collections.defaultdict(list)
     for each in cloud.pigment.imports:

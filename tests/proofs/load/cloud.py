@@ -33,7 +33,7 @@ _BUSY = Response(503, b"{}", {"Content-Type": "application/json"})
 
 @dataclasses.dataclass
 class Sometimes(Fault):
-    """A fault that strikes a share of the requests it matches."""
+    """A fault for a random share of the matching requests."""
 
     share: float = 0
     chance: random.Random = dataclasses.field(default_factory=random.Random)
@@ -83,7 +83,7 @@ class Process:
             [sys.executable, str(Path(__file__).with_name("process.py"))],
             env=self._environment,
             stdout=subprocess.PIPE,
-            # Google's client complains of a full connection pool, a line for every request.
+            # Google's client logs a line about a full connection pool for every request.
             stderr=subprocess.DEVNULL,
             text=True,
         )
@@ -131,7 +131,7 @@ class Cloud:
         }
 
     def relays(self, count: int) -> list[str]:
-        """Add relays to lists of all kinds: append, unique id, and latest delivery only."""
+        """Add relays to lists of all kinds: append, unique ID, and latest delivery only."""
         application = self.pigment.application("Planning")
         relays: dict[str, Any] = {}
         for number in range(count):
@@ -150,7 +150,7 @@ class Cloud:
         return list(relays)
 
     def misbehave(self, chance: random.Random) -> None:
-        """Add faults until `heal`."""
+        """Add faults, which `heal` removes."""
         pigment: list[tuple[float, str, dict[str, Any]]] = [
             (0.02, _PUSH, {"refuse": Response(429, headers={"Retry-After": "1"})}),
             (0.01, _PUSH, {"refuse": Response(503)}),
@@ -179,7 +179,7 @@ class Cloud:
 
     def waiting(self) -> int:
         """Count the deliveries in the inbox."""
-        # Folders come and go meanwhile, which `os.walk` takes as it is.
+        # Folders appear and disappear during the count; `os.walk` ignores missing ones.
         return sum(len(files) for _, _, files in os.walk(self.bucket_folder / "inbox"))
 
     def leases(self) -> list[Path]:

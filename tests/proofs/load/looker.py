@@ -24,9 +24,9 @@ class LoadDelivery:
     id: str
     relay: str
     acknowledged_s: float | None = None
-    "When the 200 came; None: it never did."
+    "The time of the 200, or None without one."
     waited_s: float = 0
-    "For that answer."
+    "The seconds until that answer."
 
 
 class Looker:
@@ -42,7 +42,7 @@ class Looker:
         posted: Callable[[int], None],
         hands: int = 6,
     ) -> None:
-        """Post every delivery, several at a time, a little faster than the bridge can land them.
+        """Post every delivery, several at a time, slightly faster than the bridge can land them.
 
         Args:
             posted: called after each delivery with its number, from 1, on the thread that posted it.
@@ -67,7 +67,7 @@ class Looker:
 
     def _post(self, posted: LoadDelivery, address: str) -> bool:
         headers = {"X-Looker-Webhook-Token": TOKEN}
-        # Some of Looker's integrations name the event; the others are known by their content.
+        # Some deliveries have an event ID; the others are identified by their content.
         if int(posted.id[1:]) % 2:
             headers["X-Looker-Webhook-Id"] = posted.id
         began_s = time.perf_counter()
@@ -81,7 +81,7 @@ class Looker:
 
 
 def _blocks(identity: str) -> Iterator[bytes]:
-    """In two chunks, without a length, as Looker sends."""
+    """Split a body into two chunks, without a length, as Looker sends it."""
     data = f"Id,Amount\n{identity}/first,1\n{identity}/last,2\n"
     attachment = {"mimetype": "text/csv", "extension": "csv", "data": data}
     body = json.dumps(

@@ -1,4 +1,4 @@
-"""Everyone else who acts during the load run: Pub/Sub, the schedule, an operator, and the cause of kills."""
+"""The other actors of the load run: Pub/Sub, the schedule, an operator, and the source of kills."""
 
 import contextlib
 import random
@@ -14,7 +14,7 @@ from tests.support.settling import settle
 from .cloud import Cloud, Process
 
 _STALL_S = 8
-"Longer than a lease lasts here: another process takes over meanwhile."
+"Longer than a lease of the load run, so that another process takes over."
 
 
 class PubSub:
@@ -88,9 +88,7 @@ class Operator:
 
 
 class Chaos:
-    """Kills and stops processes and lets imports fail, by the number of deliveries: the same on a slow and on a fast
-    machine.
-    """
+    """Kills and stops processes and lets imports fail, by the number of deliveries: the same on all machines."""
 
     def __init__(
         self, cloud: Cloud, receiver: Process, deliverers: Sequence[Process], chance: random.Random, kill_every: int

@@ -1,6 +1,6 @@
-"""The functions in a process of their own, to be killed: as deployed, but for two things that take minutes there.
+"""The functions in a separate process, as deployed except for two times.
 
-The lease of a killed run expires after seconds, and the bridge waits a tenth of its usual times.
+The lease of a killed run expires after seconds, and every wait takes a tenth of its usual time.
 """
 
 from common.platform.clock import SystemClock

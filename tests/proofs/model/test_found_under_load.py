@@ -1,4 +1,4 @@
-"""Faults that the model or the load run found, each as the shortest sequence that shows it."""
+"""Failures that the model or the load run found, each as the shortest sequence that shows it."""
 
 from typing import Literal
 

@@ -26,10 +26,10 @@ from tests.support.world import World
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe"]
 SETTLES_S = 1800
-"A row appears in Looker at most so long after its time."
+"A row appears in Looker at most this long after its time."
 _serials = itertools.count()
 
-# Google's client leaves connections that broke to the garbage collector.
+# Google's client does not close broken connections, so the garbage collector warns of them.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -71,7 +71,7 @@ class SourceMachine(RuleBasedStateMachine):
         )
         self._show()
 
-    # What happens
+    # Rules
 
     @rule(times=st.integers(1, 5), late_s=st.sampled_from([0, 0, 1, SETTLES_S]))
     def rows_appear(self, times: int, late_s: int) -> None:
@@ -121,7 +121,7 @@ class SourceMachine(RuleBasedStateMachine):
     def a_person_settles(self) -> None:
         settle(self.world, self.trips.configuration)
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def the_cursor_never_moves_back(self) -> None:
@@ -139,10 +139,10 @@ class SourceMachine(RuleBasedStateMachine):
         if not hasattr(self, "trips"):
             return
         self._heal()
-        # Long enough for everything to settle, and for leases to expire.
+        # All rows appear in Looker and all leases expire in this time.
         self.world.clock.advance(100_000)
         if self.by_number and not self.repeatable:
-            # The newest numbers are held back until there are newer ones.
+            # The load waits with the newest numbers until there are newer ones.
             self.newest = [self._write(self.now()).id for _ in range(10)]
             self._show()
         for _ in range(60):
@@ -157,7 +157,7 @@ class SourceMachine(RuleBasedStateMachine):
         held_back = getattr(self, "newest", [])
         assert self.trips.landed() == told(row for row in self.rows.values() if row.id not in held_back)
 
-    # How it is done
+    # Implementation
 
     def now(self) -> datetime:
         return self.world.clock.now().replace(tzinfo=None, microsecond=0)

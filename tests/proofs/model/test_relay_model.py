@@ -46,7 +46,7 @@ CLOCKS_OFF_S = [0, -300, 300, 3600]
 
 _serials = itertools.count()
 
-# Google's client leaves connections that broke to the garbage collector.
+# Google's client does not close broken connections, so the garbage collector warns of them.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -62,7 +62,7 @@ class PostedDelivery:
     acknowledged_at: datetime | None = None
 
     def may_come_again(self, now: datetime) -> bool:
-        """Content identifies a delivery for an hour, an id forever."""
+        """Whether a repetition is recognized: content identifies a delivery for an hour, an ID forever."""
         return "X-Looker-Webhook-Id" in self.headers or now - self.first_at < timedelta(minutes=59)
 
 
@@ -108,7 +108,7 @@ class RelayMachine(RuleBasedStateMachine):
         lists["twin-b"] = lists["twin-a"]
         return {self.names[kind]: configuration for kind, configuration in lists.items()}
 
-    # What happens
+    # Rules
 
     @rule(kind=st.sampled_from(list(RELAYS)), by_id=st.booleans(), usable=st.sampled_from([True] * 5 + [False]))
     def deliver(self, kind: str, by_id: bool, usable: bool) -> None:
@@ -178,7 +178,7 @@ class RelayMachine(RuleBasedStateMachine):
         relay = self.names[kind]
         if by_id:
             headers["X-Looker-Webhook-Id"] = f"{relay} {number}"
-        # One row is refused for good by the guard of every relay here.
+        # The guard of every relay here refuses a delivery of one row for good.
         body = delivery(*(rows if usable else rows[1:]))
         self.posted.append(PostedDelivery(relay, str(number), body, headers, self.world.clock.now()))
         with self._trouble(what):
@@ -217,10 +217,10 @@ class RelayMachine(RuleBasedStateMachine):
         for configuration in set(self.configurations.values()):
             settle(self.world, configuration)
 
-    # What must hold
+    # Invariants
 
     def see_push(self, configuration: str) -> None:
-        """Only the owner of the lease pushes, and never during another import of an append."""
+        """Check that only the owner of the lease pushes, and never during another import of an append."""
         if self.stalled:
             return
         journal = self.world.folder / "state" / "bucket" / paths.lease(configuration)
@@ -251,7 +251,7 @@ class RelayMachine(RuleBasedStateMachine):
             self._expect_order(name)
 
     def _drain(self) -> None:
-        """After the faults: time passes, the schedule calls deliver, a person settles."""
+        """Remove the faults, advance the clock, call deliver as the schedule does, and settle as a person does."""
         for _ in range(4 + len(self.posted)):
             self._let_imports_end()
             self.world.clock.advance(LIFETIME_S + 1)
@@ -275,14 +275,14 @@ class RelayMachine(RuleBasedStateMachine):
             assert first_lives == 1 or (first_lives == 0 and posted.acknowledged_at is None), (posted, ends)
             assert all(how.get("reason") for place, how in ends if place == "dead"), ends
             if posted.relay == self.names["repeatable"]:
-                # Sent again where its end was not known: the rows are there once all the same.
+                # A repeated push to a repeatable target lands its rows once.
                 assert rows <= 1, (posted, ends)
                 assert rows == 1 or not landings, (posted, ends)
             else:
                 assert rows == landings, (posted, ends, rows)
 
     def _expect_order(self, relay: str) -> None:
-        """A delivery acknowledged before another was sent has landed before it."""
+        """Check that a delivery has landed first if it was acknowledged before another was sent."""
         by_id = {f"{each.id}/last": each for each in self.posted if each.relay == relay}
         counts = self._landed(relay)
         order = [by_id[row] for row in counts if row in by_id and counts[row] == 1]
@@ -291,7 +291,7 @@ class RelayMachine(RuleBasedStateMachine):
         for earlier, later in itertools.combinations(order, 2):
             assert later.acknowledged_at is None or later.acknowledged_at >= earlier.first_at, (earlier, later)
 
-    # What there is
+    # State
 
     def _entries(self, place: str) -> list[ListedObject]:
         return [each for name in self.names.values() for each in inbox.every(self.world.bucket, place, name)]

@@ -81,7 +81,7 @@ def strike(world: World, trouble: Trouble, other_deliverer: Callable[[], None]) 
     """Add a fault to the world.
 
     Args:
-        other_deliverer: a whole call of another instance, in the middle of the one that is troubled.
+        other_deliverer: a complete call of another instance, during the call with the fault.
     """
     storage_server, pigment_server, nth = world.storage_server, world.pigment_server, trouble.nth
 

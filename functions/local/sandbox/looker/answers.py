@@ -8,8 +8,8 @@ from typing import Any
 
 from local.sandbox.wire import Request, Response
 
-# The official SDK downloads an article, without a timeout, for addresses under cloud.google.com and docs.looker.com. It
-# does not for the documentation's present host.
+# For addresses under cloud.google.com and docs.looker.com, the official SDK downloads an article without a timeout. It
+# does not for this host.
 _ERRORS = "https://docs.cloud.google.com/looker/docs/r/err/4.0"
 
 
@@ -78,7 +78,7 @@ def paginate(request: Request, rows: Sequence[dict[str, Any]]) -> Response:
 
 
 def _sort(rows: Sequence[dict[str, Any]], sorts: str) -> list[dict[str, Any]]:
-    """Sort by the named fields, the first one first; texts of digits, such as ids, sort as numbers."""
+    """Sort by the named fields, the first one first. Digits, such as IDs, sort as numbers."""
     found = list(rows)
     for sort in reversed(sorts.split(",")):
         name, _, direction = sort.strip().partition(" ")

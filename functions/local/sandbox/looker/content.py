@@ -12,7 +12,7 @@ from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 SHARED = "1"
-"The id of the shared folder."
+"The ID of the shared folder."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Folder:
 
 @dataclasses.dataclass(frozen=True)
 class Dashboard:
-    """A dashboard. The id is a number, or `model::name` for a LookML dashboard, which `/dashboards` lists as well."""
+    """A dashboard. The ID is a number, or `model::name` for a LookML dashboard, which `/dashboards` lists as well."""
 
     id: str
     title: str
@@ -54,9 +54,9 @@ class Content:
     """The operations on saved content and projects.
 
     Args:
-        permissions: The permissions of the API's own user.
-        models: The models; here each model is a project.
-        now: The time in the API's format.
+        permissions: the permissions of the API's own user.
+        models: the models; here each model is a project.
+        now: the time in the API's format.
     """
 
     def __init__(

@@ -34,8 +34,7 @@ class Malformed(ValueError):
 def condition(expression: str, kind: Kind, sql: str, *, now: dt.datetime) -> str:
     """Return the condition on `sql`, or an empty text for no condition; `now` is in the query's time zone.
 
-    Raises:
-        Malformed: Looker does not understand the expression.
+    Raises Malformed if Looker does not understand the expression.
     """
     text = expression.strip()
     if not text or text.lower() in {"any value", "any time", "any date"}:
@@ -301,11 +300,7 @@ def _shift(moment: dt.datetime, steps: int, unit: str) -> dt.datetime:
 
 
 def time_zone(name: str | None) -> zoneinfo.ZoneInfo:
-    """Return a time zone.
-
-    Raises:
-        Malformed: There is no such time zone.
-    """
+    """Return a time zone. Raises Malformed if it does not exist."""
     try:
         return zoneinfo.ZoneInfo(name or "UTC")
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

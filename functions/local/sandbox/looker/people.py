@@ -23,7 +23,7 @@ from local.sandbox.routing import operation
 from local.sandbox.wire import Request, Response
 
 OWN_ID = "1"
-"The id of the API's own user."
+"The ID of the API's own user."
 
 _SEARCHED = ("id", "first_name", "last_name", "full_name", "email", "is_disabled", "is_service_account")
 _PUBLIC = ("id", "first_name", "last_name", "display_name", "avatar_url", "url", "can")
@@ -81,8 +81,8 @@ class People:
     """The operations on users and groups.
 
     Args:
-        permissions: The permissions of the API's own user.
-        now: The time in the API's format.
+        permissions: the permissions of the API's own user.
+        now: the time in the API's format.
     """
 
     def __init__(self, permissions: Callable[[], Collection[str]], now: Callable[[], str]) -> None:

@@ -59,7 +59,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slug(self) -> str:
-        """The id, derived from the attributes: queries are immutable, and posting the same query again returns it."""
+        """The ID, derived from the attributes: queries are immutable, and posting the same query again returns it."""
         digest = int.from_bytes(hashlib.sha256(msgspec.json.encode(self)).digest())
         return "".join(_SLUG_CHARACTERS[digest // 62**place % 62] for place in range(_SLUG_LENGTH))
 
@@ -74,11 +74,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.has_table_calculations or row_total or self.pivots)
 
     def custom_fields(self, explore: Explore) -> Iterator[LookerField]:
-        """Return the measures that a query defines.
-
-        Raises:
-            QueryRefused: The sandbox cannot compute one of them.
-        """
+        """Return the measures that a query defines. Raises QueryRefused if the sandbox cannot compute one of them."""
         for field in self.own_fields:
             if "table_calculation" in field:
                 continue
@@ -138,11 +134,7 @@ def row_limit(query: Query, asked: int | None, *, unlimited: bool) -> int | None
 
 
 def translate(query: Query, explore: Explore, *, limit: int | None, now: dt.datetime) -> Statement:
-    """Translate a query into SQL.
-
-    Raises:
-        QueryRefused: The explore does not have a field, or the sandbox does not support an option.
-    """
+    """Translate a query into SQL. Raises QueryRefused if the explore lacks a field or an option is not supported."""
     if query.pivots:
         raise QueryRefused("The sandbox does not pivot")
     if (query.filter_expression or "").strip():
@@ -151,7 +143,7 @@ def translate(query: Query, explore: Explore, *, limit: int | None, now: dt.date
     calculations = {field.get("table_calculation") for field in query.own_fields}
     fields = [_find_field(name, known) for name in dict.fromkeys(query.fields or []) if name not in calculations]
     if not fields:
-        raise QueryRefused("No fields are select_fields")
+        raise QueryRefused("No fields are selected")
     where, having = _conditions(query.filters or {}, known, now)
     source = f"FROM {quoted(explore.table)}{where}"
     # Looker groups by every dimension even without a measure: equal rows appear once.

@@ -1,6 +1,6 @@
 """The database of a workspace: a journal of its objects, and one table of rows per block."""
 
-# ruff: noqa: S608  # table and column names consist of uuids and positions; values are bound or quoted
+# ruff: noqa: S608  # table and column names consist of UUIDs and positions; values are bound or quoted
 import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence

@@ -65,11 +65,7 @@ class ImportingWorkspace(Workspace):
         return self.folder / "received" / f"{import_id}.csv"
 
     def finished(self, import_id: str, timeout_s: float = 60) -> SandboxImport:
-        """Wait for the end of an import and return it.
-
-        Raises:
-            TimeoutError: The import is still in progress.
-        """
+        """Wait for the end of an import and return it. Raises TimeoutError if the import is still in progress."""
         if not self._queue.wait_for(
             lambda: self.records.get(SandboxImport, import_id).status != "InProgress", timeout_s
         ):
@@ -114,7 +110,7 @@ class ImportingWorkspace(Workspace):
         self._queue.add(configuration, import_id)
 
     def report(self, import_id: str, *, detailed: bool) -> StatusReport | None:
-        """Return the answer to a status call, or None for an import that is not known (yet)."""
+        """Return the answer to a status call, or None if the import is unknown or its report is delayed."""
         found = self.records.find(SandboxImport, import_id)
         if found is None:
             return None

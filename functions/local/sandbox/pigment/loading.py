@@ -3,7 +3,7 @@
 A million rows take seconds because DuckDB reads and checks them; no row passes through Python.
 """
 
-# ruff: noqa: S608  # names consist of positions and uuids; literal() quotes every text from outside
+# ruff: noqa: S608  # names consist of positions and UUIDs; literal() quotes every text from outside
 import csv
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,11 +68,7 @@ class FileImport:
         self.block = self.blocks[self.configuration.block]
 
     def run(self, file: Path) -> DetailedReport:
-        """Import the file.
-
-        Raises:
-            ImportFailure: The caller must roll the transaction back.
-        """
+        """Import the file. Raises ImportFailure, after which the caller must roll the transaction back."""
         header = read_header(file, self.configuration.delimiter)
         _check_header(header, [column.header for column in self._columns])
         self._stage(file, header)
@@ -151,7 +147,7 @@ class FileImport:
         return [(n, column) for n, column in enumerate(self._columns) if column.missing == "blank"]
 
     def _malformed_rows(self) -> list[SkippedData]:
-        """Count rows of a wrong width or encoding. An unclosed quote can hide all that follows: it fails the file."""
+        """Count rows of a wrong width or encoding. An unclosed quote fails the file, because it can hide the rest."""
         count, samples, unclosed = self._one(
             f"SELECT count(*), arg_min(csv_line, line, {_SAMPLES}), min(line) FILTER (unclosed) FROM (SELECT line, "
             "any_value(csv_line) AS csv_line, bool_or(error_type = 'UNQUOTED VALUE') AS unclosed "
@@ -211,7 +207,7 @@ class FileImport:
         return created
 
     def _settle_duplicates(self) -> None:
-        """A duplicate unique id fails the import into a list; in a metric's cell, the last value wins."""
+        """A duplicate unique ID fails the import into a list; in a metric's cell, the last value wins."""
         if not self._key:
             return
         key = ", ".join(self._comparable(f"v{self._columns_of([name])[0]}", name) for name in self._key)

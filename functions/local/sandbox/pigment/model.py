@@ -97,9 +97,9 @@ class Configuration(msgspec.Struct, frozen=True, tag_field="record"):
     "Properties that identify a row; rows with the same values are updated instead of appended."
     clear: Clear = "none"
     scope: tuple[str, ...] = ()
-    "Properties; `clear` deletes only rows whose values of these properties occur in the file."
+    "Properties; `clear` deletes only rows whose values for them occur in the file."
     learn: bool = False
-    "The header of the first file completes the columns, like a sample CSV in Pigment's wizard."
+    "Whether the header of the first file completes the columns, like a sample CSV in Pigment's wizard."
 
     @property
     def properties(self) -> list[str]:
@@ -191,11 +191,7 @@ class ImportFailure(Exception):
 
 
 def check(configuration: Configuration, block: Block) -> None:
-    """Validate a configuration as Pigment's wizard does before it saves one.
-
-    Raises:
-        ValueError: The configuration cannot work on this block.
-    """
+    """Validate a configuration as Pigment's wizard does. Raises ValueError if it does not fit the block."""
     names = configuration.properties
     headers = [column.header for column in configuration.columns]
     key = configuration.key(block)
@@ -219,11 +215,7 @@ def check(configuration: Configuration, block: Block) -> None:
 
 
 def add_properties(block: Block, columns: Sequence[BlockColumn]) -> Block:
-    """Return the block with a property for every column.
-
-    Raises:
-        ValueError: A column and its property have different types.
-    """
+    """Return the block with a property for every column. Raises ValueError if their types differ."""
     properties = dict(block.properties)
     for column in columns:
         if properties.setdefault(column.property, column.type) != column.type:

@@ -35,11 +35,7 @@ class Records:
         return found if isinstance(found, kind) else None
 
     def get(self, kind: type[R], record_id: str) -> R:
-        """Return a record.
-
-        Raises:
-            KeyError: There is no such record.
-        """
+        """Return a record. Raises KeyError if it does not exist."""
         found = self.find(kind, record_id)
         if found is None:
             raise KeyError(f"no {kind.__name__} {record_id}")

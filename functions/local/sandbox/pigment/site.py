@@ -113,7 +113,7 @@ class SandboxPigment(ExportingWorkspace):
         return found.answer(request, **values)
 
     def _authorize(self, request: Request, scope: str) -> None:
-        """Check the API key. A key without the scope is answered 401 as well, never 403."""
+        """Check the API key. A key without the scope is also answered 401, not 403."""
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             key = request.argument("api_key", "") or "" if request.path.endswith("/push/looker") else ""
@@ -229,7 +229,7 @@ class SandboxPigment(ExportingWorkspace):
 
     @operation("GET", "/api/v1/export/view/<view_id>", access="Export")
     def _export_view_v1(self, request: Request, view_id: str) -> Response:
-        """Its API description has no date format; the default of the other v1 exports is used."""
+        """Use the date format of the other v1 exports, because the API description of this call has none."""
         return self._view(request, view_id, "Iso8601")
 
     def _view(self, request: Request, view_id: str, dates: DateFormat) -> Response:

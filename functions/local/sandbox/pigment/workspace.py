@@ -41,7 +41,7 @@ FileSource = Callable[[], Path | Iterable[bytes]]
 class Workspace:
     """A workspace. With a root folder it persists; otherwise rows are in memory and files in a temporary folder.
 
-    An object that is declared again with the same name or uuid is changed in place.
+    An object that is declared again with the same name or UUID is changed in place.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -112,7 +112,7 @@ class Workspace:
         kind: ViewType = "Public",
         exportable: bool = True,
     ) -> str:
-        """Declare a view of a block. One that is not exportable shows something other than a list, metric or table."""
+        """Declare a view of a block. If it is not exportable, it does not show a list, metric or table."""
         known = next((each.id for each in self.views(block=block) if each.name == name), None)
         return self.records.save(View(_id(uuid or known), block, name, kind, exportable))
 
@@ -129,7 +129,7 @@ class Workspace:
         table = database.table(self.records.get(Block, block))
         with self.database.transaction() as cursor:
             cursor.executemany(
-                f"INSERT INTO {table} (p0) VALUES (?)",  # noqa: S608  # the table's name consists of a uuid
+                f"INSERT INTO {table} (p0) VALUES (?)",  # noqa: S608  # the table's name consists of a UUID
                 [[name] for name in names],
             )
 
@@ -149,8 +149,7 @@ class Workspace:
     ) -> str:
         """Save an import configuration. With a `source` it is an integration import, which `trigger` starts.
 
-        Raises:
-            ValueError: Pigment would refuse the configuration.
+        Raises ValueError if Pigment would refuse the configuration.
         """
         configuration = Configuration(
             _id(uuid),
@@ -177,8 +176,7 @@ class Workspace:
     def complete(self, configuration: Configuration) -> str:
         """Save a configuration whose columns are all known, and add their properties to its block.
 
-        Raises:
-            ValueError: Pigment would refuse the configuration.
+        Raises ValueError if Pigment would refuse the configuration.
         """
         block = add_properties(self.records.get(Block, configuration.block), configuration.columns)
         check(configuration, block)
@@ -218,7 +216,7 @@ class Workspace:
 
 
 def _id(text: str | None) -> str:
-    """Return the uuid in its usual form, or a new one; raise ValueError if the text is not a uuid."""
+    """Return the UUID in its usual form, or a new one. Raises ValueError if the text is not a UUID."""
     return str(UUID(text) if text else uuid4())
 
 

@@ -31,11 +31,7 @@ class Buckets:
         return [json.loads(resource) for (resource,) in rows]
 
     def get(self, name: str) -> dict[str, Any]:
-        """Return the bucket's resource.
-
-        Raises:
-            StorageRefusal: 404.
-        """
+        """Return the bucket's resource. Raises StorageRefusal 404."""
         with self._lock:
             row = self._database.execute("SELECT resource FROM buckets WHERE name = ?", (name,)).fetchone()
         if row is None:
@@ -44,11 +40,7 @@ class Buckets:
         return resource
 
     def add(self, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a bucket.
-
-        Raises:
-            StorageRefusal: 400 for an invalid name, 409 if the bucket exists.
-        """
+        """Create a bucket. Raises StorageRefusal 400 if the name is invalid, 409 if the bucket exists."""
         if not _NAME.fullmatch(name) or ".." in name:
             raise malformed(f"Invalid bucket name: '{name}'")
         now = timestamp(time.time())
@@ -76,11 +68,7 @@ class Buckets:
         return resource
 
     def remove(self, name: str, conditions: Conditions) -> None:
-        """Delete an empty bucket.
-
-        Raises:
-            StorageRefusal: 404, 409 or 412.
-        """
+        """Delete an empty bucket. Raises StorageRefusal 404, 409 or 412."""
         with self._lock:
             conditions.check(0, int(self.get(name)["metageneration"]))
             if self._database.execute("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", (name,)).fetchone():
@@ -99,11 +87,7 @@ class Buckets:
         return [json.loads(resource) for (resource,) in rows]
 
     def notification(self, bucket: str, identity: str) -> dict[str, Any]:
-        """Return a notification configuration.
-
-        Raises:
-            StorageRefusal: 404.
-        """
+        """Return a notification configuration. Raises StorageRefusal 404."""
         for known in self.notifications(bucket):
             if known["id"] == identity:
                 return known

@@ -24,19 +24,14 @@ class Conditions:
         return cls(*(integer_value(query, prefix + name) for name in names))
 
     def check(self, generation: int, metageneration: int) -> None:
-        """Check the preconditions of a change.
-
-        Raises:
-            StorageRefusal: 412.
-        """
+        """Check the preconditions of a change. Raises StorageRefusal 412."""
         if self._mismatches(generation, metageneration) or self._unchanged(generation, metageneration):
             raise condition_not_met()
 
     def check_reading(self, generation: int, metageneration: int) -> None:
-        """Check the preconditions of a read; an unwanted match means that the client already has the object.
+        """Check the preconditions of a read; 304 means that the client already has the object.
 
-        Raises:
-            StorageRefusal: 412 or 304.
+        Raises StorageRefusal 412 or 304.
         """
         if self._mismatches(generation, metageneration):
             raise condition_not_met()
@@ -51,11 +46,7 @@ class Conditions:
 
 
 def integer_value(values: Mapping[str, Any], name: str) -> int | None:
-    """Return a number of a query or JSON object; the API writes 64-bit numbers as text.
-
-    Raises:
-        StorageRefusal: 400.
-    """
+    """Return a number of a query or JSON object; the API writes 64-bit numbers as text. Raises StorageRefusal 400."""
     value = values.get(name)
     if isinstance(value, list):
         value = value[0]
@@ -68,11 +59,7 @@ def integer_value(values: Mapping[str, Any], name: str) -> int | None:
 
 
 def json_object(text: bytes) -> dict[str, Any]:
-    """Read a JSON object; an empty text is an empty object.
-
-    Raises:
-        StorageRefusal: 400.
-    """
+    """Read a JSON object; an empty text is an empty object. Raises StorageRefusal 400."""
     value = json.loads(text or b"{}")
     if not isinstance(value, dict):
         raise malformed("A JSON object was expected.")

@@ -68,19 +68,11 @@ class Disk:
             self.database.close()
 
     def live(self, bucket: str, name: str) -> Version | None:
-        """Return the live version, or None.
-
-        Raises:
-            StorageRefusal: 404, no such bucket.
-        """
+        """Return the live version, or None. Raises StorageRefusal 404 if the bucket does not exist."""
         return self._find(bucket, name, "live = 1")
 
     def version(self, bucket: str, name: str, generation: int | None = None) -> Version:
-        """Return the live version, or that of a generation.
-
-        Raises:
-            StorageRefusal: 404.
-        """
+        """Return the live version, or that of a generation. Raises StorageRefusal 404."""
         if generation is None:
             version = self.live(bucket, name)
         else:
@@ -107,11 +99,7 @@ class Disk:
             draft.discard()
 
     def check(self, announced: NewObject) -> None:
-        """Check that the object could be written now.
-
-        Raises:
-            StorageRefusal: 400, 404 or 412.
-        """
+        """Check that the object could be written now. Raises StorageRefusal 400, 404 or 412."""
         announced.check(self.live(announced.bucket, announced.name))
 
     def publish(
@@ -126,11 +114,11 @@ class Disk:
         """Make a complete file the live version of an object.
 
         Args:
-            path: The file; it is removed.
-            content: The resource fields that describe the content.
+            path: the file; it is removed.
+            content: the resource fields that describe the content.
             announced: the object.
-            instead_of: The moved object; the same commit removes it.
-            upload: The session that this write completes, in the same commit.
+            instead_of: the moved object; the same commit removes it.
+            upload: the session that this write completes, in the same commit.
 
         Raises:
             StorageRefusal: 400, 404 or 412.
@@ -167,8 +155,7 @@ class Disk:
     def describe(self, version: Version, fields: Mapping[str, Any], conditions: Conditions) -> Version:
         """Change the metadata of a version. The caller must hold the lock from its lookup on.
 
-        Raises:
-            StorageRefusal: 412.
+        Raises StorageRefusal 412.
         """
         version.check(conditions)
         version = version.described(fields, self._now())
@@ -182,8 +169,7 @@ class Disk:
     def remove(self, bucket: str, name: str, generation: int | None, conditions: Conditions) -> None:
         """Delete the live version, which a versioned bucket keeps as an old one, or one generation for good.
 
-        Raises:
-            StorageRefusal: 404 or 412.
+        Raises StorageRefusal 404 or 412.
         """
         with self.lock:
             version = self.version(bucket, name, generation)

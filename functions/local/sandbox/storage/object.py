@@ -46,11 +46,7 @@ class NewObject:
         return json.dumps(dataclasses.asdict(self))
 
     def check(self, current: "Version | None") -> None:
-        """Check that the object can replace the current version.
-
-        Raises:
-            StorageRefusal: 400 or 412.
-        """
+        """Check that the object can replace the current version. Raises StorageRefusal 400 or 412."""
         # https://cloud.google.com/storage/docs/objects#naming
         try:
             size = len(self.name.encode())

@@ -4,7 +4,7 @@ from local.sandbox.wire import Response
 
 
 class StorageRefusal(Exception):
-    """An error to answer with; `google.api_core` turns it into the exception that the bridge sees."""
+    """An answer with an error; `google.api_core` raises it in the bridge as an exception."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)

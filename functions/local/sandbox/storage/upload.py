@@ -85,7 +85,7 @@ class UploadProgress:
     version: Version | None = None
     "The object, if the upload is complete."
     is_new: bool = False
-    "True if this request wrote the object."
+    "Whether this request wrote the object."
 
 
 class Sessions:
@@ -98,7 +98,7 @@ class Sessions:
         "Sessions whose content did not fit on the disk."
 
     def begin(self, request: Request, bucket: str) -> str:
-        """Create a session and return its id. Errors of the final write are reported here, before the upload."""
+        """Create a session and return its ID. Errors of the final write are reported here, before the upload."""
         described = json_object(request.body.read())
         if content_type := request.headers.get("X-Upload-Content-Type"):
             described.setdefault("contentType", content_type)

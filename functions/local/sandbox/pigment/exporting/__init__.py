@@ -47,7 +47,7 @@ class ExportingWorkspace(ImportingWorkspace):
         return names.technical(block, name)
 
     def modality(self, block: str, name: str) -> str:
-        """Return the id of an item of a list."""
+        """Return the ID of an item of a list."""
         return str(names.modality_id(block, name))
 
     def is_too_big(self, view: View) -> bool:
@@ -62,19 +62,11 @@ class ExportingWorkspace(ImportingWorkspace):
         return self._write_csv(self._extract_of_view(block), style.of(block))
 
     def export_list(self, block: Block, requested: ListRequest, style: Style) -> Iterator[bytes]:
-        """Export a list.
-
-        Raises:
-            Unanswerable: The request does not fit the block.
-        """
+        """Export a list. Raises Unanswerable if the request does not fit the block."""
         return self._write_csv(listing.for_request(block, requested, self._list_of), style.of(block))
 
     def export_grid(self, block: Block, requested: GridRequest, style: Style) -> Iterator[bytes]:
-        """Export a metric or a table.
-
-        Raises:
-            Unanswerable: The request does not fit the block.
-        """
+        """Export a metric or a table. Raises Unanswerable if the request does not fit the block."""
         metrics = self._metrics_of(block, requested)
         hidden = [each for each in dict.fromkeys(grid.filtered_metrics(requested.export_filter)) if each not in metrics]
         scenarios = [self._scenario(each) for each in requested.scenarios or ()]

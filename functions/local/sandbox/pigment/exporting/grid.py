@@ -1,6 +1,6 @@
 """The export of a metric or a table: dimensions as rows, metrics as columns, one scenario after the other."""
 
-# ruff: noqa: S608  # names consist of positions and uuids; literal() quotes every text from outside
+# ruff: noqa: S608  # names consist of positions and UUIDs; literal() quotes every text from outside
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -73,11 +73,7 @@ class Grid:
         return Extract(self._every_field(friendly=True), self._sources("true"))
 
     def for_request(self, requested: GridRequest) -> Extract:
-        """Return the extract that a request describes.
-
-        Raises:
-            Unanswerable: The block has no such field, or a filter does not fit.
-        """
+        """Return the extract of a request. Raises Unanswerable if the block lacks a field or does not fit a filter."""
         conditions = [self._is_item(each) for each in requested.filters or ()]
         conditions += [self._filter(requested.export_filter)] if requested.export_filter else []
         friendly = bool(requested.friendly_headers)

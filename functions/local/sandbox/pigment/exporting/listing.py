@@ -18,11 +18,7 @@ def for_view(block: Block) -> Extract:
 
 
 def for_request(block: Block, requested: ListRequest, list_of: ListOf) -> Extract:
-    """Return the extract that a request describes.
-
-    Raises:
-        Unanswerable: The list has no such property or dimension.
-    """
+    """Return the extract of a request. Raises Unanswerable if the list lacks a property or dimension."""
     by_technical_name = {names.technical(block.id, name): name for name in block.properties}
     wanted = requested.property_technical_names
     unknown = set(wanted or ()) - set(by_technical_name)

@@ -1,4 +1,4 @@
-"""Names and ids that Pigment generates. Here they are derived from the named object, so they never change."""
+"""Names and IDs that Pigment generates. Here they are derived from the named object, so they never change."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ def technical(owner: str, name: str) -> str:
 
 
 def modality_id(block: str, name: str) -> UUID:
-    """Return the id of an item of a list, from the list's first property."""
+    """Return the ID of an item of a list, from the list's first property."""
     return UUID(hashlib.md5(f"{block}{name}".encode(), usedforsecurity=False).hexdigest())
 
 
