@@ -5,7 +5,6 @@ worker processes, one could survive and finish a run after the restart.
 """
 
 import contextlib
-import json
 import signal
 import sys
 import threading
@@ -17,6 +16,8 @@ import functions_framework
 from cheroot.wsgi import Server
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from local import terminal
 
 FUNCTIONS = Path(__file__).parent.parent
 "The folder of the entry files."
@@ -73,17 +74,16 @@ def _without_redirect(app: Any) -> Any:
 def print_addresses(addresses: dict[str, str]) -> None:
     """Print a table at a terminal, otherwise one line of JSON."""
     if not sys.stdout.isatty():
-        print(json.dumps(addresses), flush=True)
+        terminal.print_json(addresses, indent=-1)
         return
-    from rich.console import Console  # noqa: PLC0415  # only a person needs it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # only a person needs it
 
     table = Table(
         "", "address", title="The bridge is running. Press Ctrl-C to stop it.", title_justify="left", box=None
     )
     for name, address in addresses.items():
         table.add_row(name, address)
-    Console().print(table)
+    terminal.console().print(table)
 
 
 def run_until_signal(addresses: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from common.platform.errors import MalformedRequest
 from common.runs import instance, settling
 from common.runs.receipts import Receipt
 from common.storage import paths
-from local import output
+from local import output, terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
 
@@ -30,9 +30,9 @@ def runs(
     # Names sort by second only.
     receipts.sort(key=lambda receipt: receipt.started_at, reverse=True)
     if as_json:
-        output.print_json(receipts)
+        terminal.print_json(receipts)
     else:
-        output.console().print(output.runs_table(receipts))
+        terminal.console().print(output.runs_table(receipts))
 
 
 @with_bridge
