@@ -22,6 +22,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from common.platform import emulator
 from common.platform.errors import StorageBusy, StorageRefused
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -302,10 +303,8 @@ def open_client() -> Any:
     """Return Google's client; `STORAGE_EMULATOR_HOST` connects it to an emulator."""
     with _google("open a client"):
         if os.environ.get("STORAGE_EMULATOR_HOST"):
-            from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  # only on a developer's machine
-
             project = os.environ.get("GOOGLE_CLOUD_PROJECT", "local")
-            return storage.Client(project=project, credentials=AnonymousCredentials())
+            return storage.Client(project=project, credentials=emulator.credentials())
         return storage.Client()
 
 
