@@ -167,6 +167,13 @@ class Bucket:
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, **_CALL_OPTIONS):
                 yield blob.name
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the folders directly below one, in order, each with its whole path and a slash at the end."""
+        options = {"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken", **_CALL_OPTIONS}
+        with _google(f"list the folders of {prefix}"):
+            for page in self._client.list_blobs(self._bucket, **options).pages:
+                yield from sorted(page.prefixes)
+
     def entries(self, prefix: str) -> Iterator[ListedObject]:
         """Yield the objects with a prefix, in the order of their names."""
         with _google(f"list {prefix}"):
