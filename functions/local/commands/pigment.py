@@ -62,6 +62,8 @@ def _list(kind: catalogue.CatalogueKind, application: str, block: str, bridge: C
         listing = pigment.listing(kind, application, block, status.say if status else str)
     if as_json:
         terminal.print_json(listing.entries)
+    elif not listing.entries:
+        terminal.say(f"The key's owner sees no {kind} here.")
     else:
         console.print(catalogue.table(listing, kind))
         console.print(f"\n{catalogue.USES[kind]}", highlight=False)
