@@ -6,6 +6,7 @@ locals {
   # In days, by prefix. Markers in seen/ are kept longer than their deliveries, otherwise a delivery could be imported again.
   _lifetime_days = {
     "delivered/" = var.retention_days.delivered
+    "receipts/"  = var.retention_days.receipts
     "seen/"      = var.retention_days.delivered + 30
     "staged/"    = var.retention_days.staged
     "tmp/"       = 1

@@ -190,12 +190,13 @@ variable "region" {
 }
 
 variable "retention_days" {
-  description = "How many days processed files are stored. Receipts, the inbox, dead deliveries, exports and the state of jobs are never deleted automatically."
+  description = "How many days processed files are stored. The inbox, dead deliveries, exports and the state of jobs are never deleted automatically."
   type = object({
-    delivered    = optional(number, 90) # imported deliveries; a repeated delivery is recognised this long
-    replaced     = optional(number, 7)  # earlier versions of replaced or deleted objects
-    soft_deleted = optional(number, 7)  # objects whose last version was deleted: 0, or 7 to 90
-    staged       = optional(number, 30) # files sent to Pigment, for `bridge runs` and to send them again
+    delivered    = optional(number, 90)  # imported deliveries; a repeated delivery is recognised this long
+    receipts     = optional(number, 400) # for `bridge runs`, and for the check for overdue jobs; more than a year
+    replaced     = optional(number, 7)   # earlier versions of replaced or deleted objects
+    soft_deleted = optional(number, 7)   # objects whose last version was deleted: 0, or 7 to 90
+    staged       = optional(number, 30)  # files sent to Pigment, for `bridge runs` and to send them again
   })
   default  = {}
   nullable = false
@@ -203,6 +204,11 @@ variable "retention_days" {
   validation {
     condition     = min(var.retention_days.delivered, var.retention_days.replaced, var.retention_days.staged) >= 1
     error_message = "retention_days.delivered, .replaced and .staged must be at least 1, because a run needs its files until it ends."
+  }
+
+  validation {
+    condition     = var.retention_days.receipts >= 35
+    error_message = "retention_days.receipts must be at least 35, because the check for overdue jobs looks a month back for the receipts of runs that had nothing to import."
   }
 
   validation {

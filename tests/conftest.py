@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def addresses() -> Iterator[dict[str, str]]:
     """The functions behind functions-framework, on a port of this machine."""
-    with function_server.serve_functions() as addresses:
+    with function_server.serve_functions(names=None) as addresses:
         yield addresses
 
 

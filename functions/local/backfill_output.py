@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from werkzeug.datastructures import Headers
 
 import looker_pull
 from common.runs.receipts import Receipt
-from local import backfill, output
+from local import backfill, output, terminal
 from local.backfill import BackfillStep
 from local.deployed_function import PullFunction, deployed
 from looker_pull import PullCall
@@ -31,15 +29,15 @@ def load(function: PullFunction, call: PullCall, as_json: bool) -> bool:
     if as_json:
         return _print_json_lines(steps)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[position]}"),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[position]}", markup=False),
         TimeRemainingColumn(),
     )
-    progress_console = Console(stderr=True)
+    progress_console = terminal.console(errors=True)
     with Progress(*columns, console=progress_console, disable=not progress_console.is_terminal) as bar:
         last = _show_progress(steps, bar, bar.add_task(call.job, total=1.0, position=""))
-    console = output.console()
+    console = terminal.console()
     if isinstance(last, Receipt):
         console.print(output.receipt_table(last))
         return False
@@ -50,12 +48,12 @@ def load(function: PullFunction, call: PullCall, as_json: bool) -> bool:
 
 def preview(function: PullFunction, call: PullCall, as_json: bool) -> bool:
     """Print every window and its number of rows. Return whether all could be read."""
-    console = output.console()
+    console = terminal.console()
     row_count = window_count = 0
     receipt: Receipt | None = None
     for receipt in backfill.preview(function, call):
         if as_json:
-            print(msgspec.json.encode(receipt).decode(), flush=True)
+            terminal.print_json(receipt, indent=-1)
         elif receipt.error:
             console.print(output.receipt_table(receipt))
         elif receipt.window:
@@ -73,7 +71,7 @@ def _print_json_lines(steps: Iterator[BackfillStep | Receipt]) -> bool:
     step: BackfillStep | Receipt | None = None
     for step in steps:
         receipt = step if isinstance(step, Receipt) else step.receipt
-        print(msgspec.json.encode(receipt).decode(), flush=True)
+        terminal.print_json(receipt, indent=-1)
     return isinstance(step, BackfillStep)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from common import bridge_yaml
@@ -214,7 +213,7 @@ def table(listing: Listing, kind: CatalogueKind) -> Table:
         is_id = column == "id"
         out.add_column(column, no_wrap=is_id, min_width=_ID_WIDTH if is_id else None, overflow="fold")
     for entry in listing.entries:
-        out.add_row(*(escape(getattr(entry, column)) for column in columns))
+        out.add_row(*(getattr(entry, column) for column in columns))
     return out
 
 

@@ -1,12 +1,14 @@
 """The command line `bridge`."""
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
 from common.platform.errors import BridgeError
+from local import terminal
 from local.commands import checks, deliveries, jobs, looker, pigment, receipts, reference, servers
 
 app = typer.Typer(
@@ -42,5 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, prog_name="bridge")
     except BridgeError as error:
-        print(f"error: {error.code}\n{error.cause}\n→ {error.next_step}", file=sys.stderr)
+        terminal.say(f"error: {error.code}\n{error.cause}\n→ {error.next_step}", errors=True)
+        sys.exit(1)
+    except Exception:  # noqa: BLE001  # a fault of the bridge itself, for a report to its developers
+        terminal.say(traceback.format_exc().rstrip(), errors=True)
         sys.exit(1)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from common.platform.errors import NoSuchJob
 from common.storage import inbox
@@ -92,8 +92,8 @@ def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
     out = Table("id", "state", "age", "bytes", "details", box=None)
     for each in summaries:
         details = ", ".join(f"{name} {value}" for name, value in each.details.items())
-        state = f"[{_COLOURS[each.state]}]{each.state}[/]"
-        out.add_row(each.id, state, _age(each, now), f"{each.size_bytes:,}", escape(details))
+        state = Text(each.state, _COLOURS[each.state])
+        out.add_row(each.id, state, _age(each, now), f"{each.size_bytes:,}", details)
     return out
 
 

@@ -5,11 +5,10 @@ worker processes, one could survive and finish a run after the restart.
 """
 
 import contextlib
-import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,10 @@ import functions_framework
 from cheroot.wsgi import Server
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from common.platform.errors import OurFault
+from local import host_names, terminal
 
 FUNCTIONS = Path(__file__).parent.parent
 "The folder of the entry files."
@@ -35,11 +38,15 @@ _SHUTDOWN_TIMEOUT_S = 3600
 
 
 @contextlib.contextmanager
-def serve_functions(port: int = 0) -> Iterator[dict[str, str]]:
+def serve_functions(port: int = 0, names: Collection[str] | None = ()) -> Iterator[dict[str, str]]:
     """Serve every function and give the address of each. On exit, wait for running calls to end.
 
     Args:
         port: 0 selects a free port.
+        names: further host names that requests may use, beside those of the loopback address; None accepts any name.
+
+    Raises:
+        OurFault: the port cannot be used.
     """
     apps: dict[str, Any] = {
         f"/{path}": _without_redirect(
@@ -49,12 +56,18 @@ def serve_functions(port: int = 0) -> Iterator[dict[str, str]]:
     }
     server = Server(
         ("127.0.0.1", port),
-        DispatcherMiddleware(NotFound(), apps),
+        _checked(DispatcherMiddleware(NotFound(), apps), names),
         numthreads=_THREADS,
         request_queue_size=128,
         shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
     )
-    server.prepare()
+    try:
+        server.prepare()
+    except OSError:
+        raise OurFault(
+            f"Port {port} is in use, or you may not use it.",
+            next_step="Stop the program that uses it, or name another one with --port; 0 selects a free port.",
+        ) from None
     thread = threading.Thread(target=server.serve, name="functions")
     thread.start()
     base = f"http://127.0.0.1:{server.bind_addr[1]}"
@@ -65,6 +78,19 @@ def serve_functions(port: int = 0) -> Iterator[dict[str, str]]:
         thread.join()
 
 
+def _checked(app: Any, names: Collection[str] | None) -> Any:
+    """Refuse requests to other host names than those of this machine and the given ones."""
+    if names is None:
+        return app
+    refusal = WerkzeugResponse(host_names.REFUSAL, host_names.MISDIRECTED, mimetype="text/plain")
+
+    def answer(environ: dict[str, Any], start: Any) -> Any:
+        is_own = host_names.is_own(environ.get("HTTP_HOST", ""), int(environ["SERVER_PORT"]), names)
+        return (app if is_own else refusal)(environ, start)
+
+    return answer
+
+
 def _without_redirect(app: Any) -> Any:
     """Treat `/pull` as the root of its function; the framework alone would redirect to `/pull/`."""
     return lambda environ, start: app({**environ, "PATH_INFO": environ["PATH_INFO"] or "/"}, start)
@@ -73,17 +99,16 @@ def _without_redirect(app: Any) -> Any:
 def print_addresses(addresses: dict[str, str]) -> None:
     """Print a table at a terminal, otherwise one line of JSON."""
     if not sys.stdout.isatty():
-        print(json.dumps(addresses), flush=True)
+        terminal.print_json(addresses, indent=-1)
         return
-    from rich.console import Console  # noqa: PLC0415  # only a person needs it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # only a person needs it
 
     table = Table(
         "", "address", title="The bridge is running. Press Ctrl-C to stop it.", title_justify="left", box=None
     )
     for name, address in addresses.items():
         table.add_row(name, address)
-    Console().print(table)
+    terminal.console().print(table)
 
 
 def run_until_signal(addresses: dict[str, str]) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from common import bridge_yaml
 from common.looker.client import LookerAnswer, LookerClient
 from common.platform.errors import AnswerNotUnderstood, BridgeFileInvalid, LookNotFound, MalformedRequest
 from common.runs.instance import Instance
-from local import bridge_file
+from local import bridge_file, terminal
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
@@ -97,7 +96,7 @@ def parse(method: str, path: str, body: bytes | None, settings: bridge_yaml.Look
 
 def describe(request: LookerRequest, settings: bridge_yaml.LookerSettings) -> str:
     """The request in full, for the person who confirms it."""
-    body = "" if request.body is None else f"\n{msgspec.json.format(request.body, indent=2).decode()}"
+    body = "" if request.body is None else f"\n{terminal.json_text(request.body)}"
     return f"{request.method} {settings.base_url}{_API}{request.path}{body}"
 
 
@@ -122,7 +121,7 @@ def format_body(answer: LookerAnswer) -> bytes:
     if not answer.body or not _is_json(answer):
         return answer.body
     try:
-        return msgspec.json.format(answer.body, indent=2) + b"\n"
+        return f"{terminal.json_text(answer.body)}\n".encode()
     except msgspec.DecodeError:
         raise AnswerNotUnderstood("Looker declared its answer to be JSON, but it is not valid JSON.") from None
 
@@ -138,9 +137,9 @@ def table(answer: LookerAnswer) -> tuple[Table, list[str]] | None:
     names = dict.fromkeys(name for row in rows for name in row)
     nested = [name for name in names if any(_is_nested(row.get(name)) for row in rows)]
     shown = [name for name in names if name not in nested and any(row.get(name) not in (None, "", []) for row in rows)]
-    out = Table(*map(escape, shown), box=None)
+    out = Table(*shown, box=None)
     for row in rows:
-        out.add_row(*(escape(_cell(row.get(name))) for name in shown))
+        out.add_row(*(_cell(row.get(name)) for name in shown))
     return out, nested
 
 

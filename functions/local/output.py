@@ -1,17 +1,17 @@
-"""The output of commands: tables for a person, JSON for a program."""
+"""Tables of receipts and errors for a person."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from common.platform.errors import code_of, every_error
 from common.runs.receipts import Receipt
 from common.tables.compare import ChangeCounts, Diff
+from local import terminal
 
 _COLOURS = {
     "landed": "green",
@@ -26,16 +26,6 @@ _COLOURS = {
 }
 
 
-def console() -> Console:
-    """Return a console. If standard output is not a terminal, it prints plain text in lines of up to 160 characters."""
-    default = Console()
-    return default if default.is_terminal else Console(width=160, no_color=True)
-
-
-def print_json(value: Any) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
 def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
     """Print a receipt, and the rows that a preview shows.
 
@@ -43,9 +33,9 @@ def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
         files: the folder that stores the buckets of a local bridge.
     """
     if as_json:
-        print_json(receipt)
+        terminal.print_json(receipt)
         return
-    out = console()
+    out = terminal.console()
     for table in [*preview_tables(receipt), *diff_tables(receipt), receipt_table(receipt, files)]:
         out.print(table)
 
@@ -73,10 +63,10 @@ def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
     _add(table, "file", _published_file(receipt, files))
     _add(table, "seconds", _seconds(receipt))
     for warning in receipt.warnings:
-        table.add_row("[yellow]warning[/]", escape(warning))
+        table.add_row(Text("warning", "yellow"), warning)
     if receipt.error:
-        table.add_row("[red]error[/]", escape(f"{receipt.error.code}: {receipt.error.message}"))
-        table.add_row("next step", escape(receipt.error.next_step))
+        table.add_row(Text("error", "red"), f"{receipt.error.code}: {receipt.error.message}")
+        table.add_row("next step", receipt.error.next_step)
     return table
 
 
@@ -117,7 +107,7 @@ def runs_table(receipts: Iterable[Receipt]) -> Table:
         counts = ["" if count is None else f"{count:,}" for count in (rows.read, landed, rows.skipped)]
         details = receipt.error.message if receipt.error else "; ".join(receipt.warnings)
         started = receipt.started_at[:19]
-        table.add_row(started, receipt.job, receipt.run, _coloured_outcome(receipt), *counts, escape(details))
+        table.add_row(started, receipt.job, receipt.run, _coloured_outcome(receipt), *counts, details)
     return table
 
 
@@ -125,7 +115,7 @@ def errors_table() -> Table:
     """All errors, in the order of the error tree."""
     table = Table("status", "code", "meaning", "next step", show_lines=True)
     for kind in every_error():
-        table.add_row(str(kind.status), code_of(kind), escape(kind.__doc__ or ""), escape(kind.next_step))
+        table.add_row(str(kind.status), code_of(kind), kind.__doc__ or "", kind.next_step)
     return table
 
 
@@ -135,13 +125,13 @@ def errors_markdown() -> str:
     return "\n".join(["| status | code | meaning | next step |", "|---|---|---|---|", *rows])
 
 
-def _coloured_outcome(receipt: Receipt) -> str:
-    return f"[{_COLOURS[receipt.outcome]}]{receipt.outcome}[/]"
+def _coloured_outcome(receipt: Receipt) -> Text:
+    return Text(receipt.outcome, _COLOURS[receipt.outcome])
 
 
 def _add(table: Table, name: str, value: str | None) -> None:
     if value is not None:
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
 
 
 def _add_counts(table: Table, receipt: Receipt) -> None:
@@ -187,7 +177,7 @@ def _cells(diff: Diff) -> list[list[str]]:
 
 
 def _rows_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    table = Table(*map(escape, header), title=title, title_justify="left", min_width=len(title) + 4)
+    table = Table(*header, title=title, title_justify="left", min_width=len(title) + 4)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from rich.markup import escape
 from rich.table import Table
 
 from common.looker import resources
@@ -11,7 +10,7 @@ from common.looker import resources
 def table() -> Table:
     out = Table("resource", "columns", "Looker's user needs", show_lines=True)
     for name, columns, permission in _resources():
-        out.add_row(name, escape(", ".join(columns)), escape(permission))
+        out.add_row(name, ", ".join(columns), permission)
     return out
 
 

@@ -7,6 +7,8 @@ this process has written into the folder.
 import contextlib
 import fcntl
 import os
+import secrets as tokens
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from common.runs.leases import Journal
 from common.storage import paths
 from common.storage.bucket import Bucket, open_client
 from local import bridge_file
+from local.sandbox.access import TokenRequired
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
 from local.sandbox.wire import Server
@@ -28,13 +31,16 @@ PROJECT = "local"
 
 _ADDRESSES = "addresses.json"
 _LOCK = ".lock"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class StateServices(msgspec.Struct, frozen=True):
-    """The addresses of the servers for a folder's bucket and secrets."""
+    """The addresses and the token of the servers for a folder's bucket and secrets."""
 
     storage: str
     secrets: str
+    token: str = ""
+    "Every request to them needs it."
 
     def environment(self) -> dict[str, str]:
         """The environment variables of a function that uses them."""
@@ -43,6 +49,7 @@ class StateServices(msgspec.Struct, frozen=True):
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "STORAGE_EMULATOR_HOST": self.storage,
             "SECRET_MANAGER_EMULATOR_HOST": self.secrets,
+            "BRIDGE_EMULATOR_TOKEN": self.token,
         }
 
 
@@ -57,24 +64,26 @@ def serve(
         on_finalize: called for every object that is written, as bucket notifications are sent.
 
     Raises:
-        OurFault: another process serves this folder.
+        OurFault: another process serves this folder, or the folder belongs to another user.
         SecretUnreadable: the env file cannot be read or is malformed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     secrets = _read_secrets(env_file) if isinstance(env_file, Path) else SandboxSecrets(env_file)
+    token = tokens.token_urlsafe(32)
     with (
+        _files_for_owner_alone(),
         _locked(folder),
         contextlib.closing(SandboxStorage(folder)) as storage,
-        Server(storage) as storage_server,
-        Server(secrets) as secrets_server,
+        Server(TokenRequired(storage, token)) as storage_server,
+        Server(TokenRequired(secrets, token)) as secrets_server,
     ):
         storage.create_bucket(BUCKET)
         if on_finalize:
             storage.on_finalize.append(on_finalize)
-        services = StateServices(storage_server.url, secrets_server.url)
+        services = StateServices(storage_server.url, secrets_server.url, token)
         os.environ.update(services.environment())
         _expire_leases(Bucket(BUCKET))
         addresses = folder / _ADDRESSES
+        addresses.unlink(missing_ok=True)  # a killed process left it, perhaps with other rights
         addresses.write_bytes(msgspec.json.encode(services))
         try:
             yield services
@@ -106,16 +115,50 @@ def install(config: Path) -> None:
 
 
 @contextlib.contextmanager
+def _files_for_owner_alone() -> Iterator[None]:
+    """Create all files and folders without rights for other users."""
+    before = os.umask(_OTHERS)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("w") as lock:
+    """Create the folder, lock it against other processes, and take all rights on it from other users."""
+    with contextlib.ExitStack() as stack:
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / _LOCK).open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            if folder.stat().st_mode & _OTHERS:
+                _take_from_others(folder)
+        except BlockingIOError:
             raise OurFault(
                 f"Another bridge uses the folder {folder}.",
                 next_step="Stop it, or name another folder with --state.",
             ) from None
+        except PermissionError:
+            raise _not_own(folder) from None
         yield
+
+
+def _take_from_others(folder: Path) -> None:
+    """Deliveries, staged files and exports are in the folder, and the token of its servers."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if not path.is_symlink():
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
+    # Last: after a kill before this line, the next start begins again.
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~_OTHERS)
+
+
+def _not_own(folder: Path) -> OurFault:
+    return OurFault(
+        f"The folder {folder}, or a file in it, belongs to another user.",
+        next_step="Name a folder of your own with --state, or make this one yours with chown -R.",
+    )
 
 
 def _running_services(folder: Path) -> StateServices | None:
@@ -125,6 +168,8 @@ def _running_services(folder: Path) -> StateServices | None:
             return None
     except FileNotFoundError:
         return None
+    except PermissionError:
+        raise _not_own(folder) from None
     except BlockingIOError:
         return msgspec.json.decode((folder / _ADDRESSES).read_bytes(), type=StateServices)
 

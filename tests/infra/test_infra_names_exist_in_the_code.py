@@ -27,9 +27,9 @@ from common.runs import instance
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome
 from common.storage import inbox, paths
-from local.sandbox.wire import Exchange, Response, Server
+from local.sandbox.wire import Exchange, Response
 from tests.support import terraform
-from tests.support.action_caller import Downloads, LookerSide
+from tests.support.action_caller import LookerSide
 from tests.support.trips import Trip, Trips
 from tests.support.world import (
     CONFIGURATION,
@@ -210,9 +210,8 @@ def relays(here: Observed) -> None:
     world.clock.advance(1)
     assert here.post("latest", delivery(("3", "4"))) == 200
     assert here.post("sales", b"{}", token="wrong") == 401
-    downloads = Downloads()
-    with Server(downloads) as server, here.of("webhook_receive"):
-        looker = LookerSide(world, server, downloads)
+    with here.of("webhook_receive"):
+        looker = LookerSide(world)
         assert looker.execute("sales", looker.offer([("5", "6")]), event="an-event")["success"]
     counts = here.deliver()
     assert (counts["dead"], counts["waiting"]) == (1, 0)

@@ -372,6 +372,15 @@ def test_access_to_objects_is_limited_by_prefix(tables: dict[str, Any], planned:
     }
 
 
+def test_receipts_and_processed_files_are_deleted_after_their_time(planned: PlannedChanges) -> None:
+    conditions = [rule["condition"][0] for rule in planned.of("google_storage_bucket")["bridge"]["lifecycle_rule"]]
+    days = {
+        prefix: each["age"] for each in conditions for prefix in each.get("matches_prefix") or [] if each.get("age")
+    }
+
+    assert days == {"delivered/": 90, "receipts/": 400, "seen/": 120, "staged/": 30, "tmp/": 1}
+
+
 def test_without_a_condition_only_object_names_are_readable(with_everything: PlannedChanges) -> None:
     unconditional = {
         grant["role"]

@@ -151,3 +151,11 @@ def test_a_list_of_the_first_blocks_only_is_called_incomplete(prepared: World) -
     assert status == 0
     assert [each["name"] for each in json.loads(output)] == ["Flights import", "Cost import"]
     assert errors.startswith("The list is incomplete: only the first 300 blocks were read.")
+
+
+def test_an_empty_list_says_so(world: World) -> None:
+    world.pigment.key(["Export", "Modeling metadata"], EXPORT_KEY)
+    write_files(world)
+
+    assert run(world, "views").output == "The key's owner sees no views here.\n"
+    assert json.loads(run(world, "views", "--json").output) == []

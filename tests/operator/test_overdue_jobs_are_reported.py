@@ -129,6 +129,18 @@ def test_a_failed_run_that_landed_rows_does_not_count(watched: World, lines: Tak
     assert overdue(watched, lines) == ["flights"]
 
 
+def test_a_landing_counts_although_its_receipt_was_deleted_after_its_time(world: World, lines: TakeLogLines) -> None:
+    world.add_pull("flights", schedule="15 6 1 3 *")
+    world.run_deliver()
+    world.clock.advance(365 * DAY_S)
+    assert world.run_pull("flights").body["outcome"] == "landed"
+    world.clock.advance(300 * DAY_S)
+    for path in world.objects("receipts/"):
+        world.bucket.delete(path)
+
+    assert overdue(world, lines) == []
+
+
 def test_a_run_a_minute_before_its_time_does_not_count_but_one_half_a_minute_before_does(
     watched: World, lines: TakeLogLines
 ) -> None:

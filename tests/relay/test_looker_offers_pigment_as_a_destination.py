@@ -13,8 +13,8 @@ import pytest
 
 from common.platform import web
 from common.storage import inbox
-from local.sandbox.wire import Response, Server
-from tests.support.action_caller import Downloads, LookerSide, execution, numbered
+from local.sandbox.wire import Response
+from tests.support.action_caller import LookerSide, execution, numbered
 from tests.support.world import CONFIGURATION, WEBHOOK_TOKEN, World, delivery
 
 MIB = 1024 * 1024
@@ -62,12 +62,10 @@ def expect_shape(value: dict[str, Any], shape: dict[str, type], required: dict[s
 
 
 @pytest.fixture
-def looker(world: World) -> Iterator[LookerSide]:
+def looker(world: World) -> LookerSide:
     world.add_relay("sales")
     world.add_relay("ready", start="flights")
-    downloads = Downloads()
-    with Server(downloads) as server:
-        yield LookerSide(world, server, downloads)
+    return LookerSide(world)
 
 
 def landed(looker: LookerSide, relay: str = "sales") -> list[tuple[str, str]]:
@@ -300,6 +298,9 @@ def test_a_download_that_stays_busy_is_reported(looker: LookerSide) -> None:
         "http://169.254.169.254/",
         "http://localhost:{port}/downloads/x",
         "http://127.0.0.1.example.com/downloads/x",
+        "http://127.0.0.1/downloads/x",
+        "http://127.0.0.1:{port}/api/4.0/queries/run",
+        "http://127.0.0.1:{port}/downloads/../admin",
         "http://someone@127.0.0.1:{port}/downloads/x",
         "ftp://127.0.0.1:{port}/downloads/x",
         "file:///etc/passwd",

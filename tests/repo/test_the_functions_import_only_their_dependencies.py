@@ -32,6 +32,7 @@ COMES_WITH_THEM = {"flask", "werkzeug", "google-api-core", "google-auth", "googl
 OF_GOOGLE = {
     "google.api_core": "google-api-core",
     "google.auth": "google-auth",
+    "google.oauth2": "google-auth",
     "google.cloud.secretmanager": "google-cloud-secret-manager",
     "google.cloud.storage": "google-cloud-storage",
 }

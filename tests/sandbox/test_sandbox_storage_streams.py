@@ -66,7 +66,7 @@ def test_an_upload_of_a_disconnected_client_leaves_nothing(cloud: Running, tmp_p
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
             b"POST /upload/storage/v1/b/bucket/o?uploadType=media&name=half HTTP/1.1\r\n"
-            b"Host: sandbox\r\nContent-Length: 1000000\r\n\r\n" + BLOCK[:500_000]
+            b"Host: %s:%s\r\nContent-Length: 1000000\r\n\r\n" % (host.encode(), port.encode()) + BLOCK[:500_000]
         )
         connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from local.sandbox.wire import Request, Response, Server
+from local.sandbox.wire import Request, Response, Site
 from tests.support.world import WEBHOOK_TOKEN, FunctionAnswer, World
 
 DownloadContent = bytes | list[bytes] | list[tuple[str, str]]
@@ -16,13 +16,16 @@ ROWS_A_BLOCK = 1_000
 
 
 class Downloads:
-    """Answers `/downloads/<token>` once, as in Looker's documentation of action hubs."""
+    """Looker with downloads: answers `/downloads/<token>` once, as in its documentation of action hubs."""
 
-    def __init__(self) -> None:
+    def __init__(self, looker: Site) -> None:
+        self._looker = looker
         self.contents: dict[str, DownloadContent] = {}
         self.asked: list[Request] = []
 
     def answer(self, request: Request) -> Response:
+        if request.path.startswith("/api/"):
+            return self._looker.answer(request)
         self.asked.append(request)
         content = self.contents.pop(request.path, None)
         if content is None:
@@ -33,10 +36,11 @@ class Downloads:
 class LookerSide:
     """Calls a hub as Looker does."""
 
-    def __init__(self, world: World, server: Server, downloads: Downloads) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.server = server
-        self.downloads = downloads
+        self.server = world.looker_server
+        self.downloads = Downloads(world.looker)
+        self.server.site = self.downloads
         self._made = 0
 
     def post(

@@ -34,9 +34,9 @@ class Served:
 
 
 @contextmanager
-def served(world: World, **environment: str) -> Iterator[Served]:
+def served(world: World, *options: str, **environment: str) -> Iterator[Served]:
     process = subprocess.Popen(
-        [BRIDGE, "serve", "--state", "home", "--port", "0"],
+        [BRIDGE, "serve", "--state", "home", "--port", "0", *options],
         cwd=world.folder,
         env={**local_environment(world), **environment},
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ Alerts read these lines. The watch is part of the sweep, because a missing sweep
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
-from itertools import chain, islice
+from itertools import islice
 
 import msgspec
 
@@ -20,7 +20,7 @@ from common.platform.log import log
 from common.runs import cursors, receipts
 from common.runs.cursors import LastLanding
 from common.runs.instance import Instance
-from common.runs.receipts import Outcome, Receipt
+from common.runs.receipts import Outcome
 from common.storage import paths
 from common.storage.bucket import Bucket, Stale
 
@@ -133,23 +133,26 @@ def _due(schedule: Schedule, now: datetime) -> datetime | None:
 
 def _check_job(bucket: Bucket, job: WatchedJob, due: datetime, now: datetime) -> None:
     landed = cursors.read(bucket, job.name)
-    if any(receipt.outcome in ENDED_WELL for receipt in _receipts_since(bucket, job.name, landed, due - _SKEW, now)):
+    if any(outcome in ENDED_WELL for outcome in _outcomes_since(bucket, job.name, landed, due - _SKEW, now)):
         return
     last_good_at = landed.landed_at if landed else None
     log.error("landing overdue", job=job.name, kind=job.kind, due_at=stamp(due), last_good_at=last_good_at)
 
 
-def _receipts_since(
+def _outcomes_since(
     bucket: Bucket, job: str, landed: LastLanding | None, begin: datetime, now: datetime
-) -> Iterator[Receipt]:
-    """Yield receipts of runs since a moment: the last landing's, which costs one read, and then a few others,
-    because a run that had nothing to land does not move the cursor.
+) -> Iterator[Outcome]:
+    """Yield outcomes of runs since a moment: the last landing's, which costs one read, and then a few others, because a
+    run that had nothing to land does not move the cursor.
     """
-    latest = [landed.run] if landed and landed.run >= _first_run(begin) else []
-    for run in chain(latest, islice(_runs_since(bucket, job, begin, now), _FEW_RUNS)):
+    if landed and landed.run >= _first_run(begin):
+        receipt = receipts.read(bucket, job, landed.run)
+        # The lifecycle of the bucket may have deleted the receipt of a job that seldom runs; the cursor says it landed.
+        yield receipt.outcome if receipt else "landed"
+    for run in islice(_runs_since(bucket, job, begin, now), _FEW_RUNS):
         receipt = receipts.read(bucket, job, run)
         if receipt is not None:
-            yield receipt
+            yield receipt.outcome
 
 
 def _runs_since(bucket: Bucket, job: str, begin: datetime, now: datetime) -> Iterator[str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from common.platform import emulator
 from common.platform.errors import SecretUnreadable
 
 _REREAD_EVERY_S = 5.0
@@ -157,8 +158,6 @@ def open_client() -> Any:
     address = os.environ.get("SECRET_MANAGER_EMULATOR_HOST")
     if not address:
         return SecretManagerServiceClient()
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
-
     return SecretManagerServiceClient(
-        transport="rest", client_options={"api_endpoint": address}, credentials=AnonymousCredentials()
+        transport="rest", client_options={"api_endpoint": address}, credentials=emulator.credentials()
     )

@@ -5,6 +5,7 @@ one of them is replaced once, when a later run or a person has settled how the i
 """
 
 from datetime import datetime
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -129,6 +130,32 @@ def begin(run: str, job: str, kind: str, now: datetime) -> Receipt:
 def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
     stored = bucket.read_json(paths.receipt(job, run), Receipt)
     return stored.value if stored else None
+
+
+def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:
+    """Return the newest receipts, newest first.
+
+    The days are listed one after the other from the newest, so that the number of earlier days does not matter.
+
+    Args:
+        job: the name of a job, or empty for all jobs.
+        count: how many at most.
+    """
+    jobs = [paths.receipts(job)] if job else bucket.folders(paths.receipts())
+    folders = [folder for each in jobs for folder in bucket.folders(each)]
+    found: list[str] = []
+    for _, of_day in groupby(sorted(folders, key=_last_part, reverse=True), key=_last_part):
+        if len(found) >= count:
+            break
+        found += [name for folder in of_day for name in bucket.names(folder)]
+    stored = [bucket.read_json(name, Receipt) for name in sorted(found, key=_last_part, reverse=True)[:count]]
+    # Names sort by second only.
+    return sorted((each.value for each in stored if each), key=lambda receipt: receipt.started_at, reverse=True)
+
+
+def _last_part(path: str) -> str:
+    """The day of a folder, or the run of a receipt."""
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:

@@ -22,6 +22,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from common.platform import emulator
 from common.platform.errors import StorageBusy, StorageRefused
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -166,6 +167,13 @@ class Bucket:
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, **_CALL_OPTIONS):
                 yield blob.name
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the folders directly below one, in order, each with its whole path and a slash at the end."""
+        options = {"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken", **_CALL_OPTIONS}
+        with _google(f"list the folders of {prefix}"):
+            for page in self._client.list_blobs(self._bucket, **options).pages:
+                yield from sorted(page.prefixes)
+
     def entries(self, prefix: str) -> Iterator[ListedObject]:
         """Yield the objects with a prefix, in the order of their names."""
         with _google(f"list {prefix}"):
@@ -302,10 +310,8 @@ def open_client() -> Any:
     """Return Google's client; `STORAGE_EMULATOR_HOST` connects it to an emulator."""
     with _google("open a client"):
         if os.environ.get("STORAGE_EMULATOR_HOST"):
-            from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  # only on a developer's machine
-
             project = os.environ.get("GOOGLE_CLOUD_PROJECT", "local")
-            return storage.Client(project=project, credentials=AnonymousCredentials())
+            return storage.Client(project=project, credentials=emulator.credentials())
         return storage.Client()
 
 

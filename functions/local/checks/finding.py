@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from common.platform.errors import BridgeError
 
@@ -48,7 +48,7 @@ def table(findings: Iterable[Finding]) -> Table:
     rows.add_column(width=_COLOUR_WIDTH)
     rows.add_column()
     for finding in findings:
-        next_step = f"\n→ {escape(finding.next_step)}" if finding.next_step else ""
-        text = f"[bold]{escape(finding.subject)}[/]  {escape(finding.what)}{next_step}"
-        rows.add_row(f"[{finding.colour}]{finding.colour}[/]", text)
+        next_step = f"\n→ {finding.next_step}" if finding.next_step else ""
+        text = Text.assemble((finding.subject, "bold"), f"  {finding.what}{next_step}")
+        rows.add_row(Text(finding.colour, finding.colour), text)
     return rows

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from common.runs import instance
-from local import output
+from local import terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
 
@@ -26,13 +26,13 @@ def check(
     """
     from local import checks  # noqa: PLC0415
 
-    console = output.console()
+    console = terminal.console()
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
         if not offline:
             stack.enter_context(bridge.open(needs_secrets=True))
         if not as_json:
-            stack.enter_context(console.status("checking"))
+            stack.enter_context(console.spinner("checking"))
         for finding in (
             checks.findings_offline(bridge.config) if offline else checks.findings(bridge.config, instance.current)
         ):
@@ -40,5 +40,5 @@ def check(
             if not as_json:
                 console.print(checks.table([finding]))
     if as_json:
-        output.print_json(findings)
+        terminal.print_json(findings)
     raise typer.Exit(1 if any(finding.colour == "red" for finding in findings) else 0)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from common.runs import instance
-from local import output
+from local import terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
 
@@ -35,9 +35,9 @@ def list_deliveries(
         states = ("waiting", "dead", "delivered") if all_ else ("waiting", "dead")
         found = deliveries.summaries(current.bucket, relay, states)
         if as_json:
-            output.print_json(found)
+            terminal.print_json(found)
         else:
-            output.console().print(deliveries.table(found, current.clock.now()))
+            terminal.console().print(deliveries.table(found, current.clock.now()))
 
 
 @app.command("show")
@@ -53,7 +53,7 @@ def show_delivery(
         bucket = instance.current.bucket
         _, entry = deliveries.find(bucket, identifier)
         summary = deliveries.DeliverySummary.from_object(entry)
-        output.print_json({"delivery": summary, "content": deliveries.content(bucket, entry)})
+        terminal.print_json({"delivery": summary, "content": deliveries.content(bucket, entry)})
 
 
 @app.command("replay")
@@ -72,4 +72,4 @@ def replay_deliveries(
 
     with bridge.open():
         for identifier in identifiers:
-            print(deliveries.replay(instance.current.bucket, identifier))
+            terminal.say(deliveries.replay(instance.current.bucket, identifier))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from common.runs import instance
-from local import output
+from local import output, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
 
@@ -96,11 +96,11 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     with bridge.open_to_run():
         counts = deliver_flow.deliver(instance.current, instance.current.config())
     if as_json:
-        output.print_json(counts)
+        terminal.print_json(counts)
     else:
-        print(f"delivered {counts.delivered}, waiting {counts.waiting}, dead {counts.dead}")
+        terminal.say(f"delivered {counts.delivered}, waiting {counts.waiting}, dead {counts.dead}")
         if counts.error:
-            print(f"{counts.error.code}: {counts.error.message}\n→ {counts.error.next_step}")
+            terminal.say(f"{counts.error.code}: {counts.error.message}\n→ {counts.error.next_step}")
     raise typer.Exit(1 if counts.error else 0)
 
 
@@ -110,11 +110,10 @@ def _progress(job: str, first_step: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=terminal.console(errors=True), transient=True) as bar:
         task = bar.add_task(f"{job}: {first_step}")
         instance.current.progress = lambda what, count: bar.update(task, description=f"{job}: {count:,} {what}")
         yield

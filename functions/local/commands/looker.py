@@ -7,7 +7,7 @@ import typer
 
 from common.platform.errors import MalformedRequest
 from common.runs import instance
-from local import output
+from local import terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json, Markdown
 
@@ -40,14 +40,14 @@ def looker(
         answer = looker_request.send(request, settings, instance.current)
     table = looker_request.table(answer) if as_table or (sys.stdout.isatty() and not as_json) else None
     if table is None:
-        sys.stdout.buffer.write(looker_request.format_body(answer))
+        terminal.print_content(looker_request.format_body(answer))
         if not answer.body:
-            print(f"Looker answered {answer.status} without a body.", file=sys.stderr)
+            terminal.say(f"Looker answered {answer.status} without a body.", errors=True)
         return
     rows, omitted = table
-    output.console().print(rows)
+    terminal.console().print(rows)
     if omitted:
-        print(f"Columns omitted: {', '.join(omitted)}. --json shows them.", file=sys.stderr)
+        terminal.say(f"Columns omitted: {', '.join(omitted)}. --json shows them.", errors=True)
 
 
 def _confirm(description: str) -> None:
@@ -61,7 +61,7 @@ def _confirm(description: str) -> None:
             "This request may change data in Looker, and there is no terminal to ask at. It was not sent.",
             next_step="Add --yes to send it without a question.",
         )
-    print(description, file=sys.stderr)
+    terminal.say(description, errors=True)
     typer.confirm("Send it?", abort=True, err=True)
 
 
@@ -70,6 +70,6 @@ def resources(markdown: Markdown = False) -> None:
     from local import resource_columns  # noqa: PLC0415
 
     if markdown:
-        print(resource_columns.markdown())
+        terminal.say(resource_columns.markdown())
     else:
-        output.console().print(resource_columns.table())
+        terminal.console().print(resource_columns.table())

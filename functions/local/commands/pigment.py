@@ -1,13 +1,12 @@
 """`bridge applications`, `blocks`, `views` and `configurations`: the ids of Pigment that bridge.yaml needs."""
 
 import contextlib
-import sys
 from typing import Annotated
 
 import typer
 
 from common.runs import instance
-from local import catalogue, output
+from local import catalogue, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
 
@@ -53,22 +52,24 @@ def configurations(
 
 def _list(kind: catalogue.CatalogueKind, application: str, block: str, bridge: ConfiguredBridge, as_json: bool) -> None:
     settings = catalogue.read_settings(bridge.config)
-    console = output.console()
-    spinner = contextlib.nullcontext() if as_json else console.status("reading")
+    console = terminal.console()
+    spinner = contextlib.nullcontext() if as_json else console.spinner("reading")
     with (
         bridge.open(needs_secrets=True),
         spinner as status,
         catalogue.open_catalogue(settings, instance.current) as (pigment, _),
     ):
-        listing = pigment.listing(kind, application, block, status.update if status else str)
+        listing = pigment.listing(kind, application, block, status.say if status else str)
     if as_json:
-        output.print_json(listing.entries)
+        terminal.print_json(listing.entries)
+    elif not listing.entries:
+        terminal.say(f"The key's owner sees no {kind} here.")
     else:
         console.print(catalogue.table(listing, kind))
-        console.print(f"\n{catalogue.USES[kind]}", markup=False, highlight=False)
+        console.print(f"\n{catalogue.USES[kind]}", highlight=False)
     if not listing.is_complete:
-        print(
+        terminal.say(
             f"The list is incomplete: only the first {catalogue.MAX_BLOCKS} blocks were read. Add --application or "
             "--block.",
-            file=sys.stderr,
+            errors=True,
         )

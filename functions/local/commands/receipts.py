@@ -1,15 +1,12 @@
 """`bridge runs` and `bridge settle`: the receipts of earlier runs."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from common.platform.errors import MalformedRequest
-from common.runs import instance, settling
-from common.runs.receipts import Receipt
-from common.storage import paths
-from local import output
+from common.runs import instance, receipts, settling
+from local import output, terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
 
@@ -18,21 +15,18 @@ from local.commands.options import Json
 def runs(
     bridge: SelectedBridge,
     job: Annotated[str, typer.Argument(help="The name of a job, to list only its runs.")] = "",
-    last: Annotated[int, typer.Option(help="The largest number of runs to list.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="The largest number of runs to list.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List runs and their outcomes, newest first. With --json, print their whole receipts."""
     with bridge.open():
-        bucket = instance.current.bucket
-        names = sorted(bucket.names(paths.receipts(job)), key=lambda name: Path(name).name)
-        stored = [bucket.read_json(name, Receipt) for name in names[: -last - 1 : -1]]
-    receipts = [each.value for each in stored if each is not None]
-    # Names sort by second only.
-    receipts.sort(key=lambda receipt: receipt.started_at, reverse=True)
+        found = receipts.newest(instance.current.bucket, job, last)
     if as_json:
-        output.print_json(receipts)
+        terminal.print_json(found)
+    elif found:
+        terminal.console().print(output.runs_table(found))
     else:
-        output.console().print(output.runs_table(receipts))
+        terminal.say(f"There are no runs of {job}." if job else "There are no runs.")
 
 
 @with_bridge

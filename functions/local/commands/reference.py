@@ -1,12 +1,12 @@
 """`bridge errors`: the reference of error codes."""
 
-from local import output
+from local import output, terminal
 from local.commands.options import Markdown
 
 
 def errors(markdown: Markdown = False) -> None:
     """List every error code with its HTTP status, its meaning and the next step."""
     if markdown:
-        print(output.errors_markdown())
+        terminal.say(output.errors_markdown())
     else:
-        output.console().print(output.errors_table())
+        terminal.console().print(output.errors_table())

@@ -23,6 +23,12 @@ def demo() -> None:
 def serve(
     bridge: ConfiguredBridge,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 selects a free one.")] = 8080,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name", help="A further host name under which callers reach the functions, such as that of a tunnel."
+        ),
+    ] = None,
 ) -> None:
     """Serve the functions on this machine, with the real Looker and Pigment that bridge.yaml names.
 
@@ -35,7 +41,7 @@ def serve(
     notifier = InboxNotifier()
     with state_folder.serve(bridge.state, bridge.env_file, notifier.on_finalize) as services:
         state_folder.install(bridge.config)
-        with function_server.serve_functions(port) as addresses:
+        with function_server.serve_functions(port, names or ()) as addresses:
             notifier.start(addresses["deliver"])
             function_server.run_until_signal({**addresses, "storage": services.storage})
             notifier.close()

@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
-from rich.console import Console
+from rich.text import Text
 
 from common.platform.errors import OurFault
 from common.runs.receipts import Receipt
 from common.storage import paths
 from common.storage.bucket import Bucket
-from local import deliveries, output, state_folder
+from local import deliveries, output, state_folder, terminal
 from local.demo import comparison, processes, vendors
 from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, DemoVendors
 from local.inbox_notifier import InboxNotifier
+from local.terminal import TerminalConsole
 
 _LANDING_TIMEOUT_S = 60
 
@@ -30,17 +31,17 @@ def run(folder: Path) -> None:
     Raises:
         OurFault: Pigment does not contain the rows of Looker, or the export does not contain the rows of Pigment.
     """
-    console = output.console()
+    console = terminal.console()
     folder.mkdir(exist_ok=True)
     bucket = folder / "state" / state_folder.BUCKET
-    console.print("[bold]1[/] Start sandboxes of Looker, Pigment, Cloud Storage and Secret Manager on this machine")
+    _print_step(console, 1, "Start sandboxes of Looker, Pigment, Cloud Storage and Secret Manager on this machine")
     notifier = InboxNotifier()
     with (
         vendors.start(folder) as sites,
         state_folder.serve(folder / "state", sites.secrets, notifier.on_finalize) as services,
     ):
         state_folder.install(vendors.write_bridge_yaml(folder, sites))
-        console.print("[bold]2[/] Start the four functions behind functions-framework")
+        _print_step(console, 2, "Start the four functions behind functions-framework")
         with processes.start(services, folder) as addresses:
             staged = _pull(console, sites, addresses["looker_pull"], bucket)
             with contextlib.closing(notifier.start(addresses["webhook_deliver"])):
@@ -51,9 +52,9 @@ def run(folder: Path) -> None:
     console.print(f"          {folder}/*.log")
 
 
-def _pull(console: Console, sites: DemoVendors, address: str, bucket: Path) -> Path:
+def _pull(console: TerminalConsole, sites: DemoVendors, address: str, bucket: Path) -> Path:
     """Pull the flights and return the staged file."""
-    console.print(f'[bold]3[/] POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
+    _print_step(console, 3, f'POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
     receipt = processes.call(console, address, PULL, bucket / paths.lease(CONFIGURATION))
     console.print()
     console.print(output.receipt_table(receipt))
@@ -63,7 +64,7 @@ def _pull(console: Console, sites: DemoVendors, address: str, bucket: Path) -> P
     return staged
 
 
-def _compare_landed(console: Console, sites: DemoVendors, receipt: Receipt, staged: Path) -> None:
+def _compare_landed(console: TerminalConsole, sites: DemoVendors, receipt: Receipt, staged: Path) -> None:
     _raise_error_of(receipt)
     received = sites.pigment.received(receipt.import_id or "")
     landed = sites.pigment.count(CONFIGURATION)
@@ -72,15 +73,18 @@ def _compare_landed(console: Console, sites: DemoVendors, receipt: Receipt, stag
     if not is_same_file or not rows.read == rows.sent == landed:
         raise OurFault("Pigment does not contain the rows of Looker.", next_step=f"Compare {staged} and {received}.")
     console.print(
-        f"[green]{landed:,} rows read = sent = landed.[/] A delivery from Looker would have ended at "
-        f"{DELIVERY_LIMIT_ROWS:,}. The staged file and the file that Pigment received have the same sha256."
+        Text.assemble(
+            (f"{landed:,} rows read = sent = landed.", "green"),
+            f" A delivery from Looker would have ended at {DELIVERY_LIMIT_ROWS:,}. "
+            "The staged file and the file that Pigment received have the same sha256.",
+        )
     )
 
 
-def _relay(console: Console, sites: DemoVendors, address: str) -> None:
+def _relay(console: TerminalConsole, sites: DemoVendors, address: str) -> None:
     """Post three deliveries as Looker does, two of them while Pigment is down."""
     console.print()
-    console.print("[bold]4[/] Looker delivers airlines by webhook, and airports and planes while Pigment is down")
+    _print_step(console, 4, "Looker delivers airlines by webhook, and airports and planes while Pigment is down")
     began = datetime.now(UTC)
     _post_delivery(address, sites.token, "airlines")
     _wait_until_landed(began, 1)
@@ -98,10 +102,8 @@ def _relay(console: Console, sites: DemoVendors, address: str) -> None:
         rows = vendors.row_count(relay)
         if sites.pigment.count(configuration) != rows:
             raise OurFault(f"Pigment does not contain the {rows} rows of {relay}.", next_step="Read the logs.")
-    console.print(
-        "\n[green]All three deliveries landed exactly once.[/] "
-        "`bridge deliveries --all --state .demo/state` lists them."
-    )
+    landed = ("\nAll three deliveries landed exactly once.", "green")
+    console.print(Text.assemble(landed, " `bridge deliveries --all --state .demo/state` lists them."))
 
 
 def _post_delivery(address: str, token: str, relay: str) -> None:
@@ -124,10 +126,10 @@ def _delivered_since(began: datetime) -> list[deliveries.DeliverySummary]:
     return [each for each in delivered if datetime.fromisoformat(each.received_at) >= began]
 
 
-def _export(console: Console, address: str, bucket: Path, staged: Path) -> None:
+def _export(console: TerminalConsole, address: str, bucket: Path, staged: Path) -> None:
     """Export the flights from Pigment and compare them with the staged file."""
     console.print()
-    console.print(f'[bold]5[/] POST {{"job": "{EXPORT}"}}: export the same list from Pigment to Cloud Storage')
+    _print_step(console, 5, f'POST {{"job": "{EXPORT}"}}: export the same list from Pigment to Cloud Storage')
     receipt = processes.call(console, address, EXPORT, bucket / paths.lease(f"export-{EXPORT}"))
     _raise_error_of(receipt)
     exported = bucket / paths.export("flights.csv")
@@ -137,9 +139,13 @@ def _export(console: Console, address: str, bucket: Path, staged: Path) -> None:
             "The export does not contain the rows of Pigment.", next_step=f"Compare {staged} and {exported}."
         )
     table = output.receipt_table(receipt, bucket.parent)
-    table.add_row("round trip", f"[green]{sent.rows:,} rows, all as they were sent[/]")
+    table.add_row("round trip", Text(f"{sent.rows:,} rows, all as they were sent", "green"))
     console.print()
     console.print(table)
+
+
+def _print_step(console: TerminalConsole, number: int, text: str) -> None:
+    console.print(Text.assemble((str(number), "bold"), f" {text}"))
 
 
 def _raise_error_of(receipt: Receipt) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import requests
-from rich.console import Console
 
 from common.platform.errors import OurFault
 from common.runs.leases import Journal
@@ -20,6 +19,7 @@ from common.runs.receipts import Receipt
 from local import function_server
 from local.demo.vendors import EXPORT, PULL
 from local.state_folder import StateServices
+from local.terminal import TerminalConsole
 
 _STEPS = {
     (PULL, "reading"): "reading all rows from Looker, storing them as a file, checking it",
@@ -42,13 +42,13 @@ def start(services: StateServices, folder: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def call(console: Console, address: str, job: str, lease: Path) -> Receipt:
+def call(console: TerminalConsole, address: str, job: str, lease: Path) -> Receipt:
     """Call a function and return its receipt. Meanwhile, show the steps of the run.
 
     Args:
         lease: the object in which the run records its current step.
     """
-    with concurrent.futures.ThreadPoolExecutor(1) as pool, console.status("calling") as status:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, console.spinner("calling") as status:
         answer = pool.submit(requests.post, address, json={"job": job}, timeout=600)
         shown = ""
         while not answer.done():
@@ -56,7 +56,7 @@ def call(console: Console, address: str, job: str, lease: Path) -> Receipt:
                 step = msgspec.json.decode(lease.read_bytes(), type=Journal).step
                 description = _STEPS.get((job, step), step)
                 if description != shown:
-                    status.update(description)
+                    status.say(description)
                     if not console.is_terminal:
                         console.print(f"  {description}")
                     shown = description

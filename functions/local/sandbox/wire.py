@@ -17,9 +17,11 @@ import threading
 import time
 import traceback
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, Protocol, Self
+
+from local import host_names
 
 BLOCK_BYTES = 256 * 1024
 
@@ -267,8 +269,23 @@ class Server:
 
     scheme = "http"
 
-    def __init__(self, site: Site, *, port: int = 0, host: str = "127.0.0.1", keep_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        site: Site,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        names: Collection[str] = (),
+        keep_bytes: int = 0,
+    ) -> None:
+        """Listen on a port; 0 selects a free one.
+
+        Args:
+            names: further host names that requests may use; those of the loopback address are always accepted.
+            keep_bytes: as below.
+        """
         self.site = site
+        self._names = names
         self.faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
         self.keep_bytes = keep_bytes
@@ -347,6 +364,8 @@ class Server:
 
     def _answer(self, request: Request) -> tuple[Response | None, Fault | None]:
         """Return the answer, or None to reset the connection; and the fault of its body."""
+        if not host_names.is_own(request.headers.get("Host", ""), self._http.server_address[1], self._names):
+            return self._ask_site(request, Response(host_names.MISDIRECTED, host_names.REFUSAL)), None
         fault = self._find_fault(request.method, request.path)
         if fault is None:
             return self._ask_site(request), None

@@ -1,12 +1,13 @@
 """An action's rows, downloaded from the address that Looker created for them, for one use within 3,600 seconds.
 
 The address is `<the instance's own host>/downloads/<40 characters>` (Looker docs, "Sharing data through an action hub",
-requests to the instance). It must have the host that bridge.yaml gives for Looker, so that a caller with the token
-cannot make this function call any other host.
+requests to the instance). It must have the origin that bridge.yaml gives for Looker, and this path, so that a caller
+with the token cannot make this function call anything else.
 """
 
 import contextlib
 import random
+import re
 import urllib.parse
 from collections.abc import Iterator
 
@@ -22,6 +23,15 @@ from common.platform.retry import retry
 from common.tables.check import Checker, Contract
 
 _SUBJECT = "the rows at the download address"
+_ADDRESS = re.compile(
+    r"(?P<scheme>(?i:https?))://(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?P<folder>(/[A-Za-z0-9._-]+)*?)(?P<download>/downloads/[A-Za-z0-9_-]+(\?[A-Za-z0-9_.=&-]*)?)"
+)
+"Stricter than any parser of URLs: no user, no percent sign, no fragment. The folder is compared with Looker's own."
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_API_PORT = 19999
+_PORTS_BESIDE_THE_API = (443, 9999)
+"Where people open an instance whose API has a port of its own: hosted by Looker, or by its customer with the defaults."
 
 
 class Download:
@@ -44,32 +54,50 @@ def fetch(
     """Begin a download. Raises DeliveryNotUsable if the address is not Looker's, LookerRefused if it was used before or
     has expired, QueryFailed if the answer is not CSV, LookerBusy if Looker cannot answer now.
     """
-    _expect_looker_address(url, looker)
+    address = own_address(url, looker)
     with http.open_session() as session:
         # If a lost answer has used up the address, the next request is refused.
-        response = retry(lambda: _ask(session, url, deadline), deadline, chance)
+        response = retry(lambda: _ask(session, address, deadline), deadline, chance)
         with LookerStream(response, deadline) as stream:
             yield Download(stream)
 
 
-def _expect_looker_address(url: str, looker: bridge_yaml.LookerSettings) -> None:
+def own_address(url: str, looker: bridge_yaml.LookerSettings) -> str:
+    """Return the download address with the host and the port of Looker.
+
+    It is composed of Looker's own origin and of characters without a meaning in a URL, so that no library can read
+    another host from it.
+
+    Raises:
+        DeliveryNotUsable: it is not one of the addresses that this Looker creates.
+    """
+    given = _ADDRESS.fullmatch(url)
+    if given is None:
+        raise DeliveryNotUsable("The download address is not the URL of a Looker download.")
+    scheme, host = given["scheme"].lower(), given["host"].lower()
+    port = int(given["port"] or _DEFAULT_PORTS[scheme])
     own = urllib.parse.urlsplit(looker.base_url)
-    try:
-        given = urllib.parse.urlsplit(url)
-        host = given.hostname
-    except ValueError:
-        raise DeliveryNotUsable("The download address is not a URL.") from None
-    # The API of older instances has a host of its own: acme.api.us-west.looker.com.
-    hosts = {own.hostname, (own.hostname or "").replace(".api.", ".", 1)}
-    if not host or host not in hosts:
-        next_step = "If that is your Looker, set looker.url in bridge.yaml to the address at which people open it."
+    if (scheme, host, port) not in set(_origins(own)) or given["folder"] != own.path:
+        # Only the origin is quoted: the path is a permission.
         cause = (
-            f"The download address is on {host or 'no host'}; bridge.yaml has Looker on {own.hostname or 'no host'}."
+            f"The download address is on {scheme}://{given['host']}:{port}; bridge.yaml has Looker on "
+            f"{looker.base_url or 'no host'}."
         )
+        next_step = "If that is your Looker, set looker.url in bridge.yaml to the address at which people open it."
         raise DeliveryNotUsable(cause, next_step=next_step)
-    # bridge.yaml accepts http only for an address of this machine.
-    if given.scheme not in ("https", own.scheme) or given.username is not None:
-        raise DeliveryNotUsable("The download address is not https, or contains a user name.")
+    written_port = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+    return f"{scheme}://{host}{written_port}{own.path}{given['download']}"
+
+
+def _origins(own: urllib.parse.SplitResult) -> Iterator[tuple[str, str, int]]:
+    """Yield the scheme, host and port of each address at which people may open Looker."""
+    host = own.netloc.lower().removesuffix(f":{own.port}")
+    port = own.port or _DEFAULT_PORTS.get(own.scheme, 0)
+    # The API of older instances has a host of its own: acme.api.us-west.looker.com.
+    for name in (host, host.replace(".api.", ".", 1)):
+        yield own.scheme, name, port
+        if port == _API_PORT:
+            yield from ((own.scheme, name, other) for other in _PORTS_BESIDE_THE_API)
 
 
 def _ask(session: requests.Session, url: str, deadline: Deadline) -> requests.Response:

@@ -138,7 +138,7 @@ class Disk:
                 raise
             # A kill from here on leaves a complete write with an outdated plain view.
             path.unlink()
-            blob.chmod(0o444)
+            blob.chmod(0o400)
             self._view.show(version.bucket, version.name, blob)
             if instead_of:
                 self._view.hide(instead_of.bucket, instead_of.name, self.blob(instead_of))

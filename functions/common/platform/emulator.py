@@ -1,0 +1,16 @@
+"""Emulators of Google's services, on a developer's machine."""
+
+import os
+from typing import Any
+
+
+def credentials() -> Any:
+    """Return credentials with the token `BRIDGE_EMULATOR_TOKEN`, or without a token if there is none."""
+    token = os.environ.get("BRIDGE_EMULATOR_TOKEN")
+    if token:
+        from google.oauth2.credentials import Credentials  # noqa: PLC0415  # only on a developer's machine
+
+        return Credentials(token)
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
+
+    return AnonymousCredentials()
