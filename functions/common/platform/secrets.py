@@ -4,17 +4,26 @@ A rotated key therefore needs no deployment. Secrets in memory do not expire.
 """
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, Literal, TypeVar
 
 from common.platform import emulator
+from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SecretUnreadable
 
 _REREAD_EVERY_S = 5.0
+_READ_WITHIN_S = 20.0
+"For all requests of one reading, with the repetitions that Google's client makes."
+_SHORTEST_TIMEOUT_S = 1.0
+_MOST_WAITING = 2
+"How many calls with a token that is not known wait for Secret Manager at the same time."
+
+T = TypeVar("T")
 
 
 class Secret:
@@ -38,16 +47,44 @@ class Secret:
         return "Secret(…)"
 
 
-class Secrets:
-    """The newest version of each secret, cached until it is refused. Thread-safe."""
+@dataclasses.dataclass(frozen=True)
+class _Versions:
+    """The newest versions of a secret, as they were read last."""
 
-    def __init__(self, project: str, open_client: Callable[[], Any]) -> None:
+    values: list[Secret]
+    fault: SecretUnreadable | None
+    "Why the last reading failed. The values are then of an earlier one."
+    read_at_s: float
+
+    def match(self, matches: Callable[[bytes], bool]) -> bool:
+        results = [matches(value.reveal().encode()) for value in self.values]
+        return any(results)
+
+    def refuse(self) -> Literal[False]:
+        """Return that no version matches, or raise SecretUnreadable if a version that was not read could match."""
+        if self.fault is not None:
+            # A new one each time: an exception that is raised again and again collects all its traces.
+            raise SecretUnreadable(self.fault.cause, next_step=self.fault.next_step)
+        return False
+
+
+class Secrets:
+    """The newest version of each secret, cached until it is refused. Thread-safe.
+
+    Secret Manager is asked by one thread at a time for each secret, and never under a lock: while it is slow, a call
+    that the cache can answer is not delayed.
+    """
+
+    def __init__(self, project: str, open_client: Callable[[], Any], clock: Clock | None = None) -> None:
         self._project = project
         self._open_client = open_client
+        self._clock = clock or SystemClock()
         self._client: Any = None
         self._known: dict[str, Secret] = {}
-        self._versions: dict[str, tuple[float, list[Secret]]] = {}
+        self._versions: dict[str, _Versions] = {}
+        self._running: dict[object, Future[Any]] = {}
         self._lock = threading.Lock()
+        self._waiting = threading.Semaphore(_MOST_WAITING)
 
     def read(self, name: str) -> Secret:
         """Return the newest version, from the cache if it was read before.
@@ -58,69 +95,103 @@ class Secrets:
         Raises:
             SecretUnreadable: Secret Manager did not return it, or it is empty or not text.
         """
-        with self._lock:
-            if name not in self._known:
-                self._known[name] = self._fetch(name)
-            return self._known[name]
+        return self._known.get(name) or self._once(self._fetch, name)
 
     def read_again(self, name: str, refused: Secret) -> Secret | None:
-        """Return a newer value than the refused one, or None. Raises SecretUnreadable as `read` does."""
-        with self._lock:
-            if self._known.get(name, refused) == refused:
-                self._known[name] = self._fetch(name)
-            newest = self._known[name]
+        """Return a newer value than the refused one, or None if there is none.
+
+        Raises:
+            SecretUnreadable: as for `read`.
+        """
+        known = self._known.get(name, refused)
+        newest = self._once(self._fetch, name) if known == refused else known
         return None if newest == refused else newest
 
     def has_matching_version(self, name: str, matches: Callable[[bytes], bool]) -> bool:
         """Whether one of the two newest enabled versions matches, so that a token can be rotated without interruption.
 
         All versions are compared, so that the time taken does not show which one matched. If none matches, the versions
-        are read again, at most once in `_REREAD_EVERY_S` seconds.
+        are read again, but not within `_REREAD_EVERY_S` seconds after the last reading, whether it succeeded or failed.
 
         Args:
             name: as for `read`.
             matches: compares the bytes of a version with the token, in constant time.
 
         Raises:
-            SecretUnreadable: as for `read`.
+            SecretUnreadable: as for `read`, or too many calls wait for Secret Manager.
         """
-        for newest in self._newest(name):
-            results = [matches(value.reveal().encode()) for value in newest]
-            if any(results):
-                return True
-        return False
-
-    def _newest(self, name: str) -> Iterator[list[Secret]]:
-        """Yield the cached versions, then fresh ones unless the cache is recent."""
-        with self._lock:
-            known = self._versions.get(name)
+        known = self._versions.get(name)
         if known is not None:
-            yield known[1]
-            if time.monotonic() - known[0] < _REREAD_EVERY_S:
-                return
-        with self._lock:
-            self._versions[name] = (time.monotonic(), self._fetch_newest(name))
-            fresh = self._versions[name][1]
-        yield fresh
+            if known.match(matches):
+                return True
+            if self._clock.monotonic_s() - known.read_at_s < _REREAD_EVERY_S:
+                return known.refuse()
+        fresh = self._refreshed(name) if known is None else self._refreshed_by_few(name)
+        return fresh.match(matches) or fresh.refuse()
 
     def forget(self, name: str) -> None:
-        """Remove a value from the cache, so that the next `read` fetches it again."""
+        """Drop a useless value from the cache, so that the next `read` fetches it again."""
+        self._known.pop(name, None)
+
+    def _refreshed(self, name: str) -> "_Versions":
+        return self._once(self._refresh, name)
+
+    def _refreshed_by_few(self, name: str) -> "_Versions":
+        """Read the versions, but do not let wrong tokens occupy every thread while Secret Manager is slow."""
+        if not self._waiting.acquire(blocking=False):
+            raise SecretUnreadable(f"The secret {name} cannot be read: other calls wait for Secret Manager already.")
+        try:
+            return self._refreshed(name)
+        finally:
+            self._waiting.release()
+
+    def _once(self, read: Callable[[str], T], name: str) -> T:
+        """Call `read`, or wait for the thread that is calling it for the same secret and take its outcome."""
         with self._lock:
-            self._known.pop(name, None)
+            running = self._running.get((read, name))
+            mine: Future[T] = Future()
+            if running is None:
+                self._running[read, name] = mine
+        if running is not None:
+            outcome: T = running.result()
+            return outcome
+        try:
+            mine.set_result(read(name))
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._running[read, name]
+        return mine.result()
 
     def _fetch(self, name: str) -> Secret:
-        return self._access(f"{self._resource(name)}/versions/latest", name)
+        self._known[name] = self._access(f"{self._resource(name)}/versions/latest", name, self._deadline())
+        return self._known[name]
+
+    def _refresh(self, name: str) -> "_Versions":
+        """Read the newest versions. If that fails, the known ones stay, with the reason."""
+        values, fault = self._versions[name].values if name in self._versions else [], None
+        try:
+            values = self._fetch_newest(name)
+        except SecretUnreadable as error:
+            fault = error
+        # The time after the reading: a slow one would otherwise be followed by the next one at once.
+        self._versions[name] = _Versions(values, fault, self._clock.monotonic_s())
+        return self._versions[name]
 
     def _fetch_newest(self, name: str) -> list[Secret]:
+        deadline = self._deadline()
         request = {"parent": self._resource(name), "filter": "state:ENABLED", "page_size": 2}
         with _google(name):
+            listed = self._open().list_secret_versions(request=request, timeout=_timeout_s(deadline))
             # Secret Manager lists the newest first (API reference, `projects.secrets.versions.list`).
-            versions = list(itertools.islice(self._open().list_secret_versions(request=request, timeout=20), 2))
-        return [self._access(version.name, name) for version in versions]
+            versions = list(itertools.islice(listed, 2))
+        return [self._access(version.name, name, deadline) for version in versions]
 
-    def _access(self, version: str, name: str) -> Secret:
+    def _access(self, version: str, name: str, deadline: Deadline) -> Secret:
         with _google(name):
-            answer = self._open().access_secret_version(name=version, timeout=20)
+            answer = self._open().access_secret_version(name=version, timeout=_timeout_s(deadline))
         try:
             value = answer.payload.data.decode().strip()
         except UnicodeDecodeError:
@@ -129,6 +200,9 @@ class Secrets:
             raise SecretUnreadable(f"The secret {name} is empty.")
         return Secret(value)
 
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._clock, _READ_WITHIN_S)
+
     def _open(self) -> Any:
         if self._client is None:
             self._client = self._open_client()
@@ -136,6 +210,10 @@ class Secrets:
 
     def _resource(self, name: str) -> str:
         return name if name.startswith("projects/") else f"projects/{self._project}/secrets/{name}"
+
+
+def _timeout_s(deadline: Deadline) -> float:
+    return max(_SHORTEST_TIMEOUT_S, deadline.remaining_s())
 
 
 @contextlib.contextmanager
