@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Literal, TypeVar
 
-from common.platform import emulator
+from common.platform import emulator, keys
 from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SecretUnreadable
 
@@ -20,6 +20,7 @@ _REREAD_EVERY_S = 5.0
 _READ_WITHIN_S = 20.0
 "For all requests of one reading, with the repetitions that Google's client makes."
 _SHORTEST_TIMEOUT_S = 1.0
+_READINGS_OF_A_DAMAGED_VALUE = 2
 _MOST_WAITING = 2
 "How many calls with a token that is not known wait for Secret Manager at the same time."
 
@@ -47,13 +48,22 @@ class Secret:
         return "Secret(…)"
 
 
+class _Unusable(SecretUnreadable):
+    """The content of one version is at fault; another version may be usable."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        command = f"`gcloud secrets versions add {name.rpartition('/')[2]} --data-file=-`"
+        next_step = f"Run {command}, paste the key alone as plain text, press Enter and Ctrl-D."
+        super().__init__(f"The secret {name} {fault}.", next_step=next_step)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Versions:
     """The newest versions of a secret, as they were read last."""
 
     values: list[Secret]
     fault: SecretUnreadable | None
-    "Why the last reading failed. The values are then of an earlier one."
+    "Why the last reading failed, the values being of an earlier one, or why a version is missing here."
     read_at_s: float
 
     def match(self, matches: Callable[[bytes], bool]) -> bool:
@@ -93,7 +103,7 @@ class Secrets:
             name: as in bridge.yaml: an ID, or `projects/…/secrets/…`.
 
         Raises:
-            SecretUnreadable: Secret Manager did not return it, or it is empty or not text.
+            SecretUnreadable: Secret Manager did not return it, or what it contains cannot be a key (`keys.fault_of`).
         """
         return self._known.get(name) or self._once(self._fetch, name)
 
@@ -171,34 +181,38 @@ class Secrets:
 
     def _refresh(self, name: str) -> "_Versions":
         """Read the newest versions. If that fails, the known ones stay, with the reason."""
-        values, fault = self._versions[name].values if name in self._versions else [], None
         try:
-            values = self._fetch_newest(name)
+            values, fault = self._fetch_newest(name)
         except SecretUnreadable as error:
-            fault = error
+            values, fault = self._versions[name].values if name in self._versions else [], error
         # The time after the reading: a slow one would otherwise be followed by the next one at once.
         self._versions[name] = _Versions(values, fault, self._clock.monotonic_s())
         return self._versions[name]
 
-    def _fetch_newest(self, name: str) -> list[Secret]:
+    def _fetch_newest(self, name: str) -> tuple[list[Secret], SecretUnreadable | None]:
+        """Return the usable ones of the two newest versions, and why another is not usable."""
         deadline = self._deadline()
         request = {"parent": self._resource(name), "filter": "state:ENABLED", "page_size": 2}
         with _google(name):
             listed = self._open().list_secret_versions(request=request, timeout=_timeout_s(deadline))
             # Secret Manager lists the newest first (API reference, `projects.secrets.versions.list`).
             versions = list(itertools.islice(listed, 2))
-        return [self._access(version.name, name, deadline) for version in versions]
+        values, fault = [], None
+        for version in versions:
+            try:
+                values.append(self._access(version.name, name, deadline))
+            except _Unusable as error:
+                fault = error
+        return values, fault
 
     def _access(self, version: str, name: str, deadline: Deadline) -> Secret:
-        with _google(name):
-            answer = self._open().access_secret_version(name=version, timeout=_timeout_s(deadline))
-        try:
-            value = answer.payload.data.decode().strip()
-        except UnicodeDecodeError:
-            raise SecretUnreadable(f"The secret {name} is not text.") from None
-        if not value:
-            raise SecretUnreadable(f"The secret {name} is empty.")
-        return Secret(value)
+        for _ in range(_READINGS_OF_A_DAMAGED_VALUE):
+            with _google(name):
+                answer = self._open().access_secret_version(name=version, timeout=_timeout_s(deadline))
+            if _is_intact(answer.payload):
+                return _value_of(answer.payload.data, name)
+        cause = f"The secret {name} was damaged on its way: it does not match Secret Manager's checksum (CRC32C)."
+        raise SecretUnreadable(cause, next_step="Run again. If it persists, check the network and Secret Manager.")
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._clock, _READ_WITHIN_S)
@@ -214,6 +228,27 @@ class Secrets:
 
 def _timeout_s(deadline: Deadline) -> float:
     return max(_SHORTEST_TIMEOUT_S, deadline.remaining_s())
+
+
+def _is_intact(payload: Any) -> bool:
+    """Compare a payload with its checksum, if it has one (API reference, `SecretPayload`)."""
+    import google_crc32c  # noqa: PLC0415  # a call with cached secrets does not need it
+
+    checksum = payload.data_crc32c if "data_crc32c" in payload else None
+    return checksum is None or checksum == google_crc32c.value(payload.data)
+
+
+def _value_of(content: bytes, name: str) -> Secret:
+    """Return the value without white space around it. Raises _Unusable for a key that no vendor can accept."""
+    try:
+        value = content.decode().strip()
+    except UnicodeDecodeError:
+        raise _Unusable(name, "is not text in UTF-8") from None
+    # The fields of a JSON object are checked where they are used.
+    fault = None if value.startswith("{") else keys.fault_of(value)
+    if fault is not None:
+        raise _Unusable(name, fault)
+    return Secret(value)
 
 
 @contextlib.contextmanager
