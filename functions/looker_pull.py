@@ -31,7 +31,7 @@ class PullCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
 
 @functions_framework.http  # type: ignore[untyped-decorator]
 def looker_pull(request: flask.Request) -> flask.Response:
-    return web.answer(request, PullCall, act)
+    return web.answer(request, instance.current.deadline, PullCall, act)
 
 
 def act(call: PullCall, headers: Headers) -> Receipt:

@@ -23,7 +23,7 @@ class ExportCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @functions_framework.http  # type: ignore[untyped-decorator]
 def pigment_export(request: flask.Request) -> flask.Response:
-    return web.answer(request, ExportCall, act)
+    return web.answer(request, instance.current.deadline, ExportCall, act)
 
 
 def act(call: ExportCall, _headers: Headers) -> Receipt:

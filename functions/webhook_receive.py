@@ -9,6 +9,7 @@ from common import bridge_yaml
 from common.flows import receive as receiving
 from common.looker import action
 from common.platform import log, web
+from common.platform.body import RequestBody
 from common.platform.errors import BodyTooLong, MalformedRequest, as_bridge_error
 from common.runs import instance
 from common.runs.instance import Instance
@@ -25,20 +26,22 @@ _CONFIG_AT_MOST_OLD_S = 10.0
 @functions_framework.http  # type: ignore[untyped-decorator]
 def webhook_receive(request: flask.Request) -> flask.Response:
     log.begin(request.headers)
+    body = RequestBody(request.environ)
     try:
-        return receive(request, instance.current)
+        return body.end(receive(request, body, instance.current))
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
         refused = as_bridge_error(error)
         # Looker shows the message in the schedule's history.
-        return web.refuse(refused, looker={"success": False, "message": f"{refused.cause} {refused.next_step}"})
+        looker = {"success": False, "message": f"{refused.cause} {refused.next_step}"}
+        return body.end(web.refuse(refused, looker=looker))
 
 
-def receive(request: flask.Request, here: Instance) -> flask.Response:
+def receive(request: flask.Request, body: RequestBody, here: Instance) -> flask.Response:
     """Answer a webhook delivery, or one of the three calls of an action.
 
     Raises:
         TokenRefused: before the path and the body are looked at, so that a stranger does not learn which relays exist.
-        MalformedRequest, NoSuchJob, BodyTooLong, DeliveryNotUsable, …: nothing was stored.
+        MalformedRequest, NoSuchJob, BodyTooLong, BodyTooSlow, DeliveryNotUsable, …: nothing was stored.
         StorageBusy, StorageRefused: the delivery is not stored.
     """
     recent = here.config(_CONFIG_AT_MOST_OLD_S)
@@ -51,8 +54,9 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
         configuration = request.args.get("configurationId", "")
         relay = receiving.find_relay(here, recent, unquote(request.path), configuration)
         log.bind(job=relay.name)
-        message = receiving.receive(here, relay, _read(request), event)
+        message = receiving.receive(here, relay, _read(body, here), event)
         return web.respond({"looker": {"success": True, "message": message}}, 200)
+    content = _read(body, here)
     bridge = here.config()
     match call.step:
         case "list":
@@ -60,8 +64,7 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
         case "form":
             return web.respond(action.form(bridge, call.relay), 200)
         case _:
-            body = _read(request)
-            return web.respond_in_time(lambda: _execute(here, bridge, call.relay, body, event))
+            return web.respond_in_time(lambda: _execute(here, bridge, call.relay, content, event))
 
 
 def _execute(
@@ -76,8 +79,8 @@ def _execute(
         return action.failed(refused)
 
 
-def _read(request: flask.Request) -> bytes:
-    body = web.read_body(request, LONGEST_BODY_BYTES)
-    if body is None:
+def _read(body: RequestBody, here: Instance) -> bytes:
+    content = body.read(LONGEST_BODY_BYTES, here.deadline())
+    if content is None:
         raise BodyTooLong(f"The delivery is longer than {LONGEST_BODY_BYTES} bytes.")
-    return body
+    return content

@@ -10,10 +10,11 @@ import msgspec
 from werkzeug.datastructures import Headers
 
 from common.platform import log
+from common.platform.body import RequestBody
+from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, MalformedRequest, as_bridge_error
 
 _LONGEST_REQUEST_BYTES = 64 * 1024
-_BLOCK_BYTES = 1024 * 1024
 _LINE_END_EVERY_S = 30.0
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -29,13 +30,27 @@ class Result(Protocol):
     def status(self) -> int: ...
 
 
-def answer(request: flask.Request, kind: type[C], act: Callable[[C, Headers], Result]) -> flask.Response:
-    """Decode the call, run it, and answer with its receipt, or with the error that prevented a receipt."""
+def answer(
+    request: flask.Request,
+    deadline: Callable[[], Deadline],
+    kind: type[C],
+    act: Callable[[C, Headers], Result],
+) -> flask.Response:
+    """Decode the call, run it, and answer with its receipt, or with the error that prevented a receipt.
+
+    Args:
+        deadline: returns the deadline of this call. Raises SettingMissing.
+    """
     log.begin(request.headers)
+    body = RequestBody(request.environ)
     try:
-        result = act(_decode(request, kind), request.headers)
+        call = _decode(request, body, deadline(), kind)
+        return body.end(_respond_with(act(call, request.headers)))
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
-        return refuse(as_bridge_error(error))
+        return body.end(refuse(as_bridge_error(error)))
+
+
+def _respond_with(result: Result) -> flask.Response:
     if result.error is None:
         return respond(result, result.status)
     return respond({"error": result.error, "receipt": result}, result.status, result.error)
@@ -87,23 +102,13 @@ def base_url(request: flask.Request) -> str:
     return f"{scheme}://{host}{request.script_root}"
 
 
-def read_body(request: flask.Request, longest_bytes: int) -> bytes | None:
-    """Read the request's body in blocks, with or without a Content-Length; return None if it is longer than allowed."""
-    parts: list[bytes] = []
-    left = longest_bytes + 1
-    while left and (part := request.stream.read(min(left, _BLOCK_BYTES))):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts) if left else None
-
-
-def _decode(request: flask.Request, kind: type[C]) -> C:
+def _decode(request: flask.Request, body: RequestBody, deadline: Deadline, kind: type[C]) -> C:
     if request.method != "POST":
         raise MalformedRequest(f"This function does not accept {request.method}.")
-    body = read_body(request, _LONGEST_REQUEST_BYTES)
-    if body is None:
+    content = body.read(_LONGEST_REQUEST_BYTES, deadline)
+    if content is None:
         raise MalformedRequest(f"The request is longer than {_LONGEST_REQUEST_BYTES} bytes.")
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest(f"The request's body is not a valid call: {error}.") from None
