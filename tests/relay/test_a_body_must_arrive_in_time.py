@@ -70,6 +70,17 @@ def test_no_body_lasts_longer_than_the_function_may(sales: World, monkeypatch: p
         assert slow_callers.status_of(slow_callers.answer_of(caller)) == 408
 
 
+def test_a_stranger_is_refused_before_his_body_arrives(sales: World) -> None:
+    address = urllib.parse.urlsplit(sales.addresses["receive"])
+    assert address.port
+    head = f"POST {address.path}/sales HTTP/1.1\nHost: x\nX-Looker-Webhook-Token: wrong\nContent-Length: 1000000"
+    with slow_callers.begin(address.port, head, b"{") as caller, slow_callers.dripping([caller]):
+        answer = slow_callers.answer_of(caller)
+
+    assert slow_callers.status_of(answer) == 401
+    assert b"Connection: close" in answer
+
+
 def test_the_least_rate_counts_from_the_end_of_the_grace() -> None:
     assert not LEAST.is_missed(30.0, 0)
     assert LEAST.is_missed(30.1, 0)

@@ -149,7 +149,8 @@ class Secrets:
     def _refreshed_by_few(self, name: str) -> "_Versions":
         """Read the versions, but do not let wrong tokens occupy every thread while Secret Manager is slow."""
         if not self._waiting.acquire(blocking=False):
-            raise SecretUnreadable(f"The secret {name} cannot be read: other calls wait for Secret Manager already.")
+            cause = f"The secret {name} cannot be read: other calls wait for Secret Manager already."
+            raise SecretUnreadable(cause, next_step="If the token is right, send it again in a minute.")
         try:
             return self._refreshed(name)
         finally:
