@@ -14,11 +14,12 @@ import msgspec
 from common.flows.deliver import deliver, log_counts
 from common.flows.watch import watch
 from common.platform import log, web
-from common.platform.body import RequestBody
+from common.platform.body import body_of, guard
 from common.platform.errors import as_bridge_error
 from common.runs import instance
 
 log.configure()
+guard()
 
 _LONGEST_MESSAGE_BYTES = 1024 * 1024
 
@@ -36,18 +37,18 @@ class PubSubPush(msgspec.Struct, frozen=True):
 @functions_framework.http  # type: ignore[untyped-decorator]
 def webhook_deliver(request: flask.Request) -> flask.Response:
     log.begin(request.headers)
-    here, body = instance.current, RequestBody(request.environ)
+    here = instance.current
     try:
-        hint = _hint(body.read(_LONGEST_MESSAGE_BYTES, here.deadline()))
+        hint = _hint(body_of(request).read(_LONGEST_MESSAGE_BYTES, here.deadline()))
         bridge = here.config()
         # In a log context of its own: the lines that follow do not belong to one run.
         counts = contextvars.copy_context().run(deliver, here, bridge, hint)
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
-        return body.end(web.refuse(as_bridge_error(error)))
+        return web.refuse(as_bridge_error(error))
     log_counts(here, counts, is_sweep=hint is None)
     if hint is None:
         watch(here, bridge)
-    return body.end(web.respond(counts, counts.status, counts.error))
+    return web.respond(counts, counts.status, counts.error)
 
 
 def _hint(body: bytes | None) -> str | None:

@@ -9,12 +9,13 @@ from common import bridge_yaml
 from common.flows import receive as receiving
 from common.looker import action
 from common.platform import log, web
-from common.platform.body import RequestBody
+from common.platform.body import body_of, guard
 from common.platform.errors import BodyTooLong, MalformedRequest, as_bridge_error
 from common.runs import instance
 from common.runs.instance import Instance
 
 log.configure()
+guard()
 
 LONGEST_BODY_BYTES = 32 * 1024 * 1024
 "The longest request that Cloud Run accepts."
@@ -26,17 +27,15 @@ _CONFIG_AT_MOST_OLD_S = 10.0
 @functions_framework.http  # type: ignore[untyped-decorator]
 def webhook_receive(request: flask.Request) -> flask.Response:
     log.begin(request.headers)
-    body = RequestBody(request.environ)
     try:
-        return body.end(receive(request, body, instance.current))
+        return receive(request, instance.current)
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
         refused = as_bridge_error(error)
         # Looker shows the message in the schedule's history.
-        looker = {"success": False, "message": f"{refused.cause} {refused.next_step}"}
-        return body.end(web.refuse(refused, looker=looker))
+        return web.refuse(refused, looker={"success": False, "message": f"{refused.cause} {refused.next_step}"})
 
 
-def receive(request: flask.Request, body: RequestBody, here: Instance) -> flask.Response:
+def receive(request: flask.Request, here: Instance) -> flask.Response:
     """Answer a webhook delivery, or one of the three calls of an action.
 
     Raises:
@@ -54,9 +53,9 @@ def receive(request: flask.Request, body: RequestBody, here: Instance) -> flask.
         configuration = request.args.get("configurationId", "")
         relay = receiving.find_relay(here, recent, unquote(request.path), configuration)
         log.bind(job=relay.name)
-        message = receiving.receive(here, relay, _read(body, here), event)
+        message = receiving.receive(here, relay, _read(request, here), event)
         return web.respond({"looker": {"success": True, "message": message}}, 200)
-    content = _read(body, here)
+    content = _read(request, here)
     bridge = here.config()
     match call.step:
         case "list":
@@ -79,8 +78,8 @@ def _execute(
         return action.failed(refused)
 
 
-def _read(body: RequestBody, here: Instance) -> bytes:
-    content = body.read(LONGEST_BODY_BYTES, here.deadline())
+def _read(request: flask.Request, here: Instance) -> bytes:
+    content = body_of(request).read(LONGEST_BODY_BYTES, here.deadline())
     if content is None:
         raise BodyTooLong(f"The delivery is longer than {LONGEST_BODY_BYTES} bytes.")
     return content

@@ -49,10 +49,15 @@ def assert_acknowledged_at_once(port: int) -> None:
     assert time.monotonic() - began_s < ACKNOWLEDGED_WITHIN_S
 
 
-@pytest.mark.parametrize("token", ["X-Looker-Webhook-Token: wrong", TOKEN], ids=["strangers", "a good token"])
-def test_a_delivery_is_acknowledged_beside_eight_slow_bodies(port: int, token: str) -> None:
+@pytest.mark.parametrize(
+    ("token", "path"),
+    [("X-Looker-Webhook-Token: wrong", "sales"), (TOKEN, "sales"), (TOKEN, "robots.txt")],
+    ids=["strangers", "with the token", "at a path that functions-framework answers"],
+)
+def test_a_delivery_is_acknowledged_beside_eight_slow_bodies(port: int, token: str, path: str) -> None:
     for framing, first in ((LENGTH, b"{"), (CHUNKED, b"f4240\r\n{")):
-        callers = [slow_callers.begin(port, head(token, framing), first) for _ in range(THREADS)]
+        request_head = head(token, framing, relay=path)
+        callers = [slow_callers.begin(port, request_head, first) for _ in range(THREADS)]
         with slow_callers.dripping(callers):
             assert_acknowledged_at_once(port)
 

@@ -2,10 +2,10 @@
 
 functions-framework reads each body to its end before it sends the answer (its `read_request`), and gunicorn before it
 uses the connection again. A caller that is refused could hold a thread with a byte a second. So the body is taken out
-of the request, and an answer that did not need all of it ends the connection.
+of the request before either sees it, and an answer that did not need all of it ends the connection.
 
 What comes before the body is not in reach of a function: gunicorn's threaded worker waits for the rest of a request's
-head without a limit of time. Cloud Run's front end, which calls the function, sends whole heads.
+head without a limit of time, and lingers after a head that is not valid. Cloud Run's front end sends only whole heads.
 """
 
 import contextlib
@@ -16,15 +16,19 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import flask
-from werkzeug.wsgi import get_content_length, get_input_stream
+from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
 from common.platform.clock import Deadline
 from common.platform.errors import BodyTooSlow, MalformedRequest
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_KEY = "bridge.body"
 _BLOCK_BYTES = 64 * 1024
 _TICK_S = 0.1
 _DISCARD_S = 0.25
@@ -65,7 +69,8 @@ class RequestBody:
         self._stream = get_input_stream(environ)
         self._announced_bytes = get_content_length(environ)
         self._socket: socket.socket | None = environ.get("gunicorn.socket")
-        self._is_complete = False
+        self.is_complete = False
+        "Whether it was read to its end."
         # Flask uses the stream as it is if it is marked as terminated, and does not miss the announced bytes.
         environ.update({"wsgi.input": io.BytesIO(), "wsgi.input_terminated": True})
 
@@ -86,16 +91,8 @@ class RequestBody:
             return None
         if self._announced_bytes is not None and reading.received_bytes < self._announced_bytes:
             raise _cut(f"{reading.received_bytes} of {self._announced_bytes} bytes arrived")
-        self._is_complete = True
+        self.is_complete = True
         return b"".join(parts)
-
-    def end(self, response: flask.Response) -> flask.Response:
-        """Return the answer to send: if the body was not read to its end, the connection closes after it."""
-        if self._is_complete:
-            return response
-        response.headers["Connection"] = "close"
-        response.call_on_close(self._hang_up)
-        return cast(flask.Response, _LastResponse.force_type(response))
 
     def _blocks(self, reading: "_Reading", most_bytes: int) -> Iterator[bytes]:
         try:
@@ -109,9 +106,9 @@ class RequestBody:
             if reading.stopped is None:
                 raise _cut(type(error).__name__) from error
 
-    def _hang_up(self) -> None:
-        """Close the connection, and do not let the server wait until the caller does."""
-        if self._socket is None:
+    def hang_up(self) -> None:
+        """Close the connection if the body was not read to its end, and do not let the server wait for the caller."""
+        if self.is_complete or self._socket is None:
             return
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
@@ -123,15 +120,48 @@ class RequestBody:
             self._socket.shutdown(socket.SHUT_RD)
 
 
-class _LastResponse(flask.Response):
-    """The last answer on its connection."""
+class _App:
+    """A WSGI application from whose requests the body is taken out."""
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        # gunicorn ignores the header `Connection`. `start_response` is a method of an object that can close.
-        force_close = getattr(getattr(start_response, "__self__", None), "force_close", None)
-        if force_close is not None:
-            force_close()
-        return super().__call__(environ, start_response)
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body = environ[_KEY] = RequestBody(environ)
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
+            if not body.is_complete:
+                headers.append(("Connection", "close"))
+                _force_close(start_response)
+            return start_response(status, headers, *more)
+
+        return ClosingIterator(self._app(environ, start), body.hang_up)
+
+
+def guard() -> None:
+    """Take the body out of every request of this function, also of those that functions-framework answers itself, such
+    as `/robots.txt`. It must be called while functions-framework imports the function.
+    """
+    if flask.has_app_context():
+        app: Any = flask.current_app
+        app.wsgi_app = _App(app.wsgi_app)
+
+
+def body_of(request: flask.Request) -> RequestBody:
+    """Return the body that was taken out of a request."""
+    found: RequestBody | None = request.environ.get(_KEY)
+    return found or RequestBody(request.environ)
+
+
+def _force_close(start_response: "StartResponse") -> None:
+    """Let the server close the connection after the answer.
+
+    gunicorn ignores the header `Connection` of an application. Its `start_response` is a method of an object that can
+    close.
+    """
+    close = getattr(getattr(start_response, "__self__", None), "force_close", None)
+    if close is not None:
+        close()
 
 
 @dataclasses.dataclass(eq=False)

@@ -10,7 +10,7 @@ import msgspec
 from werkzeug.datastructures import Headers
 
 from common.platform import log
-from common.platform.body import RequestBody
+from common.platform.body import body_of
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, MalformedRequest, as_bridge_error
 
@@ -42,15 +42,10 @@ def answer(
         deadline: returns the deadline of this call. Raises SettingMissing.
     """
     log.begin(request.headers)
-    body = RequestBody(request.environ)
     try:
-        call = _decode(request, body, deadline(), kind)
-        return body.end(_respond_with(act(call, request.headers)))
+        result = act(_decode(request, kind, deadline()), request.headers)
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
-        return body.end(refuse(as_bridge_error(error)))
-
-
-def _respond_with(result: Result) -> flask.Response:
+        return refuse(as_bridge_error(error))
     if result.error is None:
         return respond(result, result.status)
     return respond({"error": result.error, "receipt": result}, result.status, result.error)
@@ -102,13 +97,13 @@ def base_url(request: flask.Request) -> str:
     return f"{scheme}://{host}{request.script_root}"
 
 
-def _decode(request: flask.Request, body: RequestBody, deadline: Deadline, kind: type[C]) -> C:
+def _decode(request: flask.Request, kind: type[C], deadline: Deadline) -> C:
     if request.method != "POST":
         raise MalformedRequest(f"This function does not accept {request.method}.")
-    content = body.read(_LONGEST_REQUEST_BYTES, deadline)
-    if content is None:
+    body = body_of(request).read(_LONGEST_REQUEST_BYTES, deadline)
+    if body is None:
         raise MalformedRequest(f"The request is longer than {_LONGEST_REQUEST_BYTES} bytes.")
     try:
-        return msgspec.json.decode(content, type=kind)
+        return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest(f"The request's body is not a valid call: {error}.") from None

@@ -18,7 +18,6 @@ from werkzeug.test import create_environ
 
 import webhook_receive
 from common.flows import deliver as delivering
-from common.platform.body import RequestBody
 from common.platform.errors import BridgeError
 from common.runs.instance import Instance
 from common.runs.leases import LIFETIME_S
@@ -190,7 +189,7 @@ class RelayMachine(RuleBasedStateMachine):
             create_environ(f"/{posted.relay}", method="POST", data=posted.body, headers=posted.headers)
         )
         with contextlib.suppress(BridgeError):
-            webhook_receive.receive(request, RequestBody(request.environ), self.world.instance)
+            webhook_receive.receive(request, self.world.instance)
             posted.acknowledged_at = posted.acknowledged_at or self.world.clock.now()
 
     def _wake(self, hint: str | None = None, here: Instance | None = None) -> None:
