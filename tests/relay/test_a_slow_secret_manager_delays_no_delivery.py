@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from local.sandbox.wire import Response
 from tests.support.world import World, delivery
 
 LISTING = "GET .*/secrets/looker-webhook-token/versions$"
@@ -94,3 +95,31 @@ def test_calls_of_a_cold_start_share_one_reading(world: World) -> None:
         assert [each.result(PATIENCE_S).status for each in posted] == [200] * 4
 
     assert listings.seen == 1
+
+
+def test_all_deliveries_with_a_new_token_wait_for_one_reading(sales: World) -> None:
+    sales.secrets.put("looker-webhook-token", "the-next-token")
+    listings = sales.secrets_server.fault(LISTING, times=0)
+    with ThreadPoolExecutor(6) as pool:
+        with hanging(sales) as asked:
+            bodies = [delivery(("2", str(i))) for i in range(6)]
+            posted = [pool.submit(sales.post_delivery, "sales", body, token="the-next-token") for body in bodies]
+            assert asked.wait(PATIENCE_S)
+        assert [each.result(PATIENCE_S).status for each in posted] == [200] * 6
+
+    assert listings.seen == 1
+
+
+def test_deliveries_wait_for_secret_manager_after_it_failed_at_a_cold_start(world: World) -> None:
+    world.add_relay("sales")
+    failing = world.secrets_server.fault(LISTING, refuse=Response(403))
+    assert world.post_delivery("sales", delivery(("1", "1"))).code == "secret_unreadable"
+    assert failing.hits == 1
+    world.clock.advance(5)
+
+    with ThreadPoolExecutor(6) as pool:
+        with hanging(world) as asked:
+            posted = [pool.submit(world.post_delivery, "sales", delivery(("2", str(i)))) for i in range(6)]
+            assert asked.wait(PATIENCE_S)
+            assert not wait(posted, 1.2, FIRST_COMPLETED).done
+        assert [each.result(PATIENCE_S).status for each in posted] == [200] * 6

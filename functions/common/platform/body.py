@@ -17,16 +17,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
 from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
 from common.platform.clock import Deadline
 from common.platform.errors import BodyTooSlow, MalformedRequest
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _KEY = "bridge.body"
 _BLOCK_BYTES = 64 * 1024
@@ -123,10 +121,10 @@ class RequestBody:
 class _App:
     """A WSGI application from whose requests the body is taken out."""
 
-    def __init__(self, app: "WSGIApplication") -> None:
+    def __init__(self, app: WSGIApplication) -> None:
         self._app = app
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body = environ[_KEY] = RequestBody(environ)
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
@@ -153,7 +151,7 @@ def body_of(request: flask.Request) -> RequestBody:
     return found or RequestBody(request.environ)
 
 
-def _force_close(start_response: "StartResponse") -> None:
+def _force_close(start_response: StartResponse) -> None:
     """Let the server close the connection after the answer.
 
     gunicorn ignores the header `Connection` of an application. Its `start_response` is a method of an object that can

@@ -22,7 +22,9 @@ _READ_WITHIN_S = 20.0
 _SHORTEST_TIMEOUT_S = 1.0
 _READINGS_OF_A_DAMAGED_VALUE = 2
 _MOST_WAITING = 2
-"How many calls with a token that is not known wait for Secret Manager at the same time."
+"How many calls with a token that is not known wait for a slow Secret Manager."
+_SLOW_AFTER_S = 1.0
+"So long after a reading began, the others do not wait for it."
 
 T = TypeVar("T")
 
@@ -92,7 +94,7 @@ class Secrets:
         self._client: Any = None
         self._known: dict[str, Secret] = {}
         self._versions: dict[str, _Versions] = {}
-        self._running: dict[object, Future[Any]] = {}
+        self._running: dict[object, tuple[Future[Any], float]] = {}
         self._lock = threading.Lock()
         self._waiting = threading.Semaphore(_MOST_WAITING)
 
@@ -128,43 +130,44 @@ class Secrets:
             matches: compares the bytes of a version with the token, in constant time.
 
         Raises:
-            SecretUnreadable: as for `read`, or too many calls wait for Secret Manager.
+            SecretUnreadable: as for `read`, or Secret Manager is slow and other calls wait for it already.
         """
         known = self._versions.get(name)
-        if known is not None:
-            if known.match(matches):
-                return True
-            if self._clock.monotonic_s() - known.read_at_s < _REREAD_EVERY_S:
-                return known.refuse()
-        fresh = self._refreshed(name) if known is None else self._refreshed_by_few(name)
+        if known is None or not known.values:
+            fresh = self._once(self._refresh, name)
+        elif known.match(matches):
+            return True
+        else:
+            fresh = self._refresh_with_others(name)
         return fresh.match(matches) or fresh.refuse()
 
     def forget(self, name: str) -> None:
         """Drop a useless value from the cache, so that the next `read` fetches it again."""
         self._known.pop(name, None)
 
-    def _refreshed(self, name: str) -> "_Versions":
-        return self._once(self._refresh, name)
-
-    def _refreshed_by_few(self, name: str) -> "_Versions":
+    def _refresh_with_others(self, name: str) -> "_Versions":
         """Read the versions, but do not let wrong tokens occupy every thread while Secret Manager is slow."""
-        if not self._waiting.acquire(blocking=False):
-            cause = f"The secret {name} cannot be read: other calls wait for Secret Manager already."
-            raise SecretUnreadable(cause, next_step="If the token is right, send it again in a minute.")
+        may_wait_long = self._waiting.acquire(blocking=False)
         try:
-            return self._refreshed(name)
+            return self._once(self._refresh, name, None if may_wait_long else _SLOW_AFTER_S)
+        except TimeoutError:
+            cause = f"The secret {name} cannot be read: Secret Manager is slow, and other calls wait for it already."
+            raise SecretUnreadable(cause, next_step="If the token is right, send it again in a minute.") from None
         finally:
-            self._waiting.release()
+            if may_wait_long:
+                self._waiting.release()
 
-    def _once(self, read: Callable[[str], T], name: str) -> T:
-        """Call `read`, or wait for the thread that is calling it for the same secret and take its outcome."""
+    def _once(self, read: Callable[[str], T], name: str, longest_s: float | None = None) -> T:
+        """Call `read`, or wait for the thread that is calling it for the same secret and take its outcome.
+
+        Raises what `read` raises, and TimeoutError if that thread has been reading for longer than `longest_s`.
+        """
+        mine: Future[T] = Future()
+        now_s = self._clock.monotonic_s()
         with self._lock:
-            running = self._running.get((read, name))
-            mine: Future[T] = Future()
-            if running is None:
-                self._running[read, name] = mine
-        if running is not None:
-            outcome: T = running.result()
+            shared, began_s = self._running.setdefault((read, name), (mine, now_s))
+        if shared is not mine:
+            outcome: T = shared.result(None if longest_s is None else max(0.0, began_s + longest_s - now_s))
             return outcome
         try:
             mine.set_result(read(name))
@@ -181,11 +184,14 @@ class Secrets:
         return self._known[name]
 
     def _refresh(self, name: str) -> "_Versions":
-        """Read the newest versions. If that fails, the known ones stay, with the reason."""
+        """Read the newest versions, unless they were read a moment ago. If that fails, the known ones stay."""
+        known = self._versions.get(name)
+        if known is not None and self._clock.monotonic_s() - known.read_at_s < _REREAD_EVERY_S:
+            return known
         try:
             values, fault = self._fetch_newest(name)
         except SecretUnreadable as error:
-            values, fault = self._versions[name].values if name in self._versions else [], error
+            values, fault = known.values if known else [], error
         # The time after the reading: a slow one would otherwise be followed by the next one at once.
         self._versions[name] = _Versions(values, fault, self._clock.monotonic_s())
         return self._versions[name]
