@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @dataclasses.dataclass(frozen=True)
 class ServedFunction:
-    """A function that listens."""
+    """A function in a process of its own."""
 
     port: int
     pid: int
@@ -42,14 +42,14 @@ class ServedFunction:
 
 @contextlib.contextmanager
 def function(source: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[int]:
-    """The function that the file is named for; gives its port, once it listens."""
+    """Serve the function that has the name of the file, and yield its port when it listens."""
     with process_of(source, environment, port) as served:
         yield served.port
 
 
 @contextlib.contextmanager
 def process_of(source: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[ServedFunction]:
-    """The function that the file is named for, once it listens."""
+    """Serve the function that has the name of the file, and yield it when it listens."""
     port = port or free_port()
     given = [f"--target={source.stem}", f"--source={source}", "--host=127.0.0.1", f"--port={port}"]
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A key with a sign that nobody sees, or with more than the key around it, is reported as such, never as its result."""
+"""A key with an invisible character, or with more than the key around it, is reported as such, never as its result."""
 
 import dataclasses
 import json
@@ -34,7 +34,7 @@ SPOILED = {
     "single quotes": Around("'", "'", "is in quotes"),
     "the scheme Bearer": Around("Bearer ", "", "begins with `Bearer `"),
     "a whole header": Around("Authorization: Bearer ", "", "begins with `Authorization:`"),
-    "a letter that is not ASCII": Around("abcd\u00e9", "", "contains a sign that is not ASCII at position 5"),
+    "a letter that is not ASCII": Around("abcd\u00e9", "", "contains a character that is not ASCII at position 5"),
 }
 
 
@@ -77,7 +77,7 @@ def test_a_pull_names_what_is_wrong_with_a_field_of_lookers_credentials(
     ("before", "words"),
     [("\ufeff", "byte order mark (U+FEFF) at position 1"), ("{\u200b", "zero width space (U+200B) at position 2")],
 )
-def test_json_with_a_sign_outside_its_fields_is_refused_with_its_position(
+def test_json_with_a_character_outside_its_fields_is_refused_with_its_position(
     world: World, before: str, words: str
 ) -> None:
     good = json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET})
@@ -145,5 +145,5 @@ def test_a_payload_that_does_not_match_its_checksum_is_not_used(world: World, na
     assert world.run_pull("flights").receipt["outcome"] == "landed"
 
 
-def test_no_fault_shows_a_visible_sign_of_the_key() -> None:
-    assert keys.fault_of("pgmt_é") == "contains a sign that is not ASCII at position 6"
+def test_no_fault_shows_a_visible_character_of_the_key() -> None:
+    assert keys.fault_of("pgmt_é") == "contains a character that is not ASCII at position 6"

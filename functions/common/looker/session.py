@@ -125,8 +125,8 @@ def _form_of(text: str) -> dict[str, str]:
     try:
         form = msgspec.structs.asdict(msgspec.json.decode(text, type=Credentials))
     except msgspec.DecodeError:
-        sign = keys.invisible_sign(_WHITE_SPACE_OF_JSON.sub(" ", text))
-        raise ValueError(sign or "does not contain Looker credentials") from None
+        found = keys.invisible_character(_WHITE_SPACE_OF_JSON.sub(" ", text))
+        raise ValueError(found or "does not contain Looker credentials") from None
     for field, value in form.items():
         if fault := keys.fault_of(value):
             raise ValueError(f"has a {field} that {fault}")

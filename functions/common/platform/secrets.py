@@ -110,11 +110,7 @@ class Secrets:
         return self._known.get(name) or self._once(self._fetch, name)
 
     def read_again(self, name: str, refused: Secret) -> Secret | None:
-        """Return a newer value than the refused one, or None if there is none.
-
-        Raises:
-            SecretUnreadable: as for `read`.
-        """
+        """Return a newer value than the refused one, or None. Raises SecretUnreadable as `read` does."""
         known = self._known.get(name, refused)
         newest = self._once(self._fetch, name) if known == refused else known
         return None if newest == refused else newest
@@ -142,7 +138,7 @@ class Secrets:
         return fresh.match(matches) or fresh.refuse()
 
     def forget(self, name: str) -> None:
-        """Drop a useless value from the cache, so that the next `read` fetches it again."""
+        """Remove a value from the cache, so that the next `read` fetches it again."""
         self._known.pop(name, None)
 
     def _refresh_with_others(self, name: str) -> "_Versions":
