@@ -9,11 +9,13 @@ from common import bridge_yaml
 from common.flows.pull import pull
 from common.loads.incremental import RequestedRange
 from common.platform import log, web
+from common.platform.body import guard
 from common.platform.errors import MalformedRequest
 from common.runs import instance
 from common.runs.receipts import Receipt
 
 log.configure()
+guard()
 
 
 class PullCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -31,7 +33,7 @@ class PullCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
 
 @functions_framework.http  # type: ignore[untyped-decorator]
 def looker_pull(request: flask.Request) -> flask.Response:
-    return web.answer(request, PullCall, act)
+    return web.answer(request, instance.current.deadline, PullCall, act)
 
 
 def act(call: PullCall, headers: Headers) -> Receipt:

@@ -8,10 +8,12 @@ from werkzeug.datastructures import Headers
 from common import bridge_yaml
 from common.flows.export import export
 from common.platform import log, web
+from common.platform.body import guard
 from common.runs import instance
 from common.runs.receipts import Receipt
 
 log.configure()
+guard()
 
 
 class ExportCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +25,7 @@ class ExportCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @functions_framework.http  # type: ignore[untyped-decorator]
 def pigment_export(request: flask.Request) -> flask.Response:
-    return web.answer(request, ExportCall, act)
+    return web.answer(request, instance.current.deadline, ExportCall, act)
 
 
 def act(call: ExportCall, _headers: Headers) -> Receipt:

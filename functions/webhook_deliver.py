@@ -14,10 +14,12 @@ import msgspec
 from common.flows.deliver import deliver, log_counts
 from common.flows.watch import watch
 from common.platform import log, web
+from common.platform.body import body_of, guard
 from common.platform.errors import as_bridge_error
 from common.runs import instance
 
 log.configure()
+guard()
 
 _LONGEST_MESSAGE_BYTES = 1024 * 1024
 
@@ -37,7 +39,7 @@ def webhook_deliver(request: flask.Request) -> flask.Response:
     log.begin(request.headers)
     here = instance.current
     try:
-        hint = _hint(web.read_body(request, _LONGEST_MESSAGE_BYTES))
+        hint = _hint(body_of(request).read(_LONGEST_MESSAGE_BYTES, here.deadline()))
         bridge = here.config()
         # In a log context of its own: the lines that follow do not belong to one run.
         counts = contextvars.copy_context().run(deliver, here, bridge, hint)

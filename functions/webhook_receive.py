@@ -9,11 +9,13 @@ from common import bridge_yaml
 from common.flows import receive as receiving
 from common.looker import action
 from common.platform import log, web
+from common.platform.body import body_of, guard
 from common.platform.errors import BodyTooLong, MalformedRequest, as_bridge_error
 from common.runs import instance
 from common.runs.instance import Instance
 
 log.configure()
+guard()
 
 LONGEST_BODY_BYTES = 32 * 1024 * 1024
 "The longest request that Cloud Run accepts."
@@ -38,7 +40,7 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
 
     Raises:
         TokenRefused: before the path and the body are looked at, so that a stranger does not learn which relays exist.
-        MalformedRequest, NoSuchJob, BodyTooLong, DeliveryNotUsable, …: nothing was stored.
+        MalformedRequest, NoSuchJob, BodyTooLong, BodyTooSlow, DeliveryNotUsable, …: nothing was stored.
         StorageBusy, StorageRefused: the delivery is not stored.
     """
     recent = here.config(_CONFIG_AT_MOST_OLD_S)
@@ -51,8 +53,9 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
         configuration = request.args.get("configurationId", "")
         relay = receiving.find_relay(here, recent, unquote(request.path), configuration)
         log.bind(job=relay.name)
-        message = receiving.receive(here, relay, _read(request), event)
+        message = receiving.receive(here, relay, _read(request, here), event)
         return web.respond({"looker": {"success": True, "message": message}}, 200)
+    content = _read(request, here)
     bridge = here.config()
     match call.step:
         case "list":
@@ -60,8 +63,7 @@ def receive(request: flask.Request, here: Instance) -> flask.Response:
         case "form":
             return web.respond(action.form(bridge, call.relay), 200)
         case _:
-            body = _read(request)
-            return web.respond_in_time(lambda: _execute(here, bridge, call.relay, body, event))
+            return web.respond_in_time(lambda: _execute(here, bridge, call.relay, content, event))
 
 
 def _execute(
@@ -76,8 +78,8 @@ def _execute(
         return action.failed(refused)
 
 
-def _read(request: flask.Request) -> bytes:
-    body = web.read_body(request, LONGEST_BODY_BYTES)
-    if body is None:
+def _read(request: flask.Request, here: Instance) -> bytes:
+    content = body_of(request).read(LONGEST_BODY_BYTES, here.deadline())
+    if content is None:
         raise BodyTooLong(f"The delivery is longer than {LONGEST_BODY_BYTES} bytes.")
-    return body
+    return content

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import functions_framework
-from cheroot.wsgi import Server
+from cheroot.wsgi import Gateway_10, Server
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -61,6 +61,7 @@ def serve_functions(port: int = 0, names: Collection[str] | None = ()) -> Iterat
         request_queue_size=128,
         shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
     )
+    server.gateway = _Gateway
     try:
         server.prepare()
     except OSError:
@@ -89,6 +90,17 @@ def _checked(app: Any, names: Collection[str] | None) -> Any:
         return (app if is_own else refusal)(environ, start)
 
     return answer
+
+
+class _Gateway(Gateway_10):
+    """Gives the functions what gunicorn gives them, for `common.platform.body`: the socket, and a way to close it."""
+
+    def get_environ(self) -> dict[str, Any]:  # type: ignore[override]  # the stubs say that it returns None
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        return {**environ, "gunicorn.socket": self.req.conn.socket}
+
+    def force_close(self) -> None:
+        self.req.close_connection = True
 
 
 def _without_redirect(app: Any) -> Any:

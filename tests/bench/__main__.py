@@ -1,8 +1,8 @@
-"""`python -m tests.bench [memory|wall|changes|export|relay|start] [--rows N] [--rounds N]`."""
+"""`python -m tests.bench [memory|wall|changes|export|relay|door|start] [--rows N] [--rounds N]`."""
 
 import argparse
 
-from . import changes, export, memory, relay, show, start, wall
+from . import changes, door, export, memory, relay, show, start, wall
 
 
 def main() -> None:
@@ -10,7 +10,7 @@ def main() -> None:
     asked.add_argument(
         "measurements",
         nargs="*",
-        metavar="memory|wall|changes|export|relay|start",
+        metavar="memory|wall|changes|export|relay|door|start",
         help="all of them, if none is named",
     )
     asked.add_argument(
@@ -27,6 +27,7 @@ def main() -> None:
         "changes": lambda: changes.measure(given.rows or changes.ROWS, given.rounds or changes.ROUNDS),
         "export": lambda: export.measure(given.rows or export.ROWS, given.rounds or export.ROUNDS),
         "relay": lambda: relay.measure(given.rounds or relay.ROUNDS),
+        "door": lambda: door.measure(given.rounds or door.ROUNDS),
         "start": lambda: start.measure(given.rounds or start.ROUNDS),
     }
     unknown = [name for name in given.measurements if name not in measurements]

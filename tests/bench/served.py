@@ -1,7 +1,9 @@
 """A function as deployed: behind functions-framework, in a separate process."""
 
 import contextlib
+import dataclasses
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,9 +24,32 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@dataclasses.dataclass(frozen=True)
+class ServedFunction:
+    """A function in a process of its own."""
+
+    port: int
+    pid: int
+    "Of gunicorn's first process, whose child serves the function."
+
+    def peak_bytes(self) -> int:
+        """The most memory that the serving process has held; on Linux."""
+        (child,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{child}/status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
+
 @contextlib.contextmanager
 def function(source: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[int]:
     """Serve the function that has the name of the file, and yield its port when it listens."""
+    with process_of(source, environment, port) as served:
+        yield served.port
+
+
+@contextlib.contextmanager
+def process_of(source: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[ServedFunction]:
+    """Serve the function that has the name of the file, and yield it when it listens."""
     port = port or free_port()
     given = [f"--target={source.stem}", f"--source={source}", "--host=127.0.0.1", f"--port={port}"]
     with subprocess.Popen(
@@ -33,7 +58,7 @@ def function(source: Path, environment: Mapping[str, str], port: int | None = No
     ) as process:
         try:
             _wait_until_it_listens(process, port)
-            yield port
+            yield ServedFunction(port, process.pid)
         finally:
             process.terminate()
 

@@ -207,6 +207,31 @@ CASES = {
         "JSON",
         ("looker.url", *SOURCES),
     ),
+    "a key of Pigment's with a byte order mark": CheckCase(
+        IMPORT_KEY,
+        "red",
+        lambda world: world.secrets.put("pigment-import-key", "\ufeff" + PIGMENT_KEY),
+        "pigment-import-key contains a byte order mark (U+FEFF) at position 1",
+        "versions add pigment-import-key",
+        TARGETS,
+    ),
+    "a webhook token with its header": CheckCase(
+        "webhook.token",
+        "red",
+        lambda world: world.secrets.put("looker-webhook-token", f"X-Looker-Webhook-Token: {TOKEN}"),
+        "looker-webhook-token begins with `X-Looker-Webhook-Token:`",
+        "versions add looker-webhook-token",
+    ),
+    "a secret of Looker's with a zero-width space in a field": CheckCase(
+        USER,
+        "red",
+        lambda world: world.secrets.put(
+            "looker-api", json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET + "\u200b"})
+        ),
+        "looker-api has a client_secret that contains zero width space (U+200B)",
+        "JSON",
+        ("looker.url", *SOURCES),
+    ),
     "a secret that may not be read": CheckCase(
         "webhook.token", "red", lambda world: world.secrets.deny("looker-webhook-token"), "webhook", "service account"
     ),

@@ -290,7 +290,7 @@ def test_every_error_before_acceptance_is_tested_here() -> None:
     elsewhere = {
         "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
-        "LandingUnconfirmed",
+        "LandingUnconfirmed", "BodyTooSlow",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique",

@@ -1,6 +1,7 @@
 """A login at Looker's API 4.0, renewed before it expires."""
 
 import contextlib
+import re
 from typing import Any
 
 import msgspec
@@ -8,13 +9,14 @@ import requests
 
 from common import bridge_yaml
 from common.looker import answers
-from common.platform import http
+from common.platform import http, keys
 from common.platform.clock import Deadline
 from common.platform.errors import LookerLoginRefused, SecretUnreadable
 from common.platform.secrets import Secret, Secrets
 
 _RENEW_BEFORE_EXPIRY_S = 60
 _LONGEST_LOGIN_S = 60
+_WHITE_SPACE_OF_JSON = re.compile(r"[\t\r\n]")
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -100,20 +102,35 @@ class LookerSession:
         return self._try_login(newer)
 
     def _try_login(self, secret: Secret) -> requests.Response:
-        try:
-            credentials = msgspec.json.decode(secret.reveal(), type=Credentials)
-        except msgspec.DecodeError:
-            self._secrets.forget(self._secret_name)
-            cause = f"The secret {self._secret_name} does not contain Looker credentials."
-            next_step = 'Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.'
-            raise SecretUnreadable(cause, next_step=next_step) from None
+        form = self._form(secret)
         try:
             # In the body, never in the URL: query parameters end up in logs (and are deprecated, API 4.0 `login`).
             timeout = (http.CONNECT_TIMEOUT_S, min(_LONGEST_LOGIN_S, http.patience_s(self._deadline)))
-            form = msgspec.structs.asdict(credentials)
             return self._http.post(f"{self._api}/login", data=form, timeout=timeout, allow_redirects=False)
         except requests.RequestException as error:
             raise answers.unreachable(error) from error
+
+    def _form(self, secret: Secret) -> dict[str, str]:
+        """Return the fields of the login. Raises SecretUnreadable if the secret does not contain them."""
+        try:
+            return _form_of(secret.reveal())
+        except ValueError as fault:
+            self._secrets.forget(self._secret_name)
+            next_step = 'Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.'
+            raise SecretUnreadable(f"The secret {self._secret_name} {fault}.", next_step=next_step) from None
+
+
+def _form_of(text: str) -> dict[str, str]:
+    """Return the fields of the login. Raises ValueError with the end of a sentence that says what is wrong."""
+    try:
+        form = msgspec.structs.asdict(msgspec.json.decode(text, type=Credentials))
+    except msgspec.DecodeError:
+        found = keys.invisible_character(_WHITE_SPACE_OF_JSON.sub(" ", text))
+        raise ValueError(found or "does not contain Looker credentials") from None
+    for field, value in form.items():
+        if fault := keys.fault_of(value):
+            raise ValueError(f"has a {field} that {fault}")
+    return form
 
 
 def _is_login_refused(response: requests.Response) -> bool:

@@ -4,6 +4,7 @@
     ├── MalformedRequest           400  the call itself
     ├── TokenRefused               401
     ├── NoSuchJob                  404
+    ├── BodyTooSlow                408
     ├── ConfigurationOccupied      409  one run per configuration
     ├── BodyTooLong                413
     ├── Refused                    422  a guard or the column contract refused the data
@@ -154,6 +155,16 @@ class NoSuchJob(BridgeError):
 
     status = 404
     next_step = "Check the name in bridge.yaml. After a change, run Terraform, which copies the file into the bucket."
+
+
+class BodyTooSlow(BridgeError):
+    """The body of the request did not arrive in time."""
+
+    status = 408
+    next_step = (
+        "Send the delivery again: Looker does not repeat it. If this recurs, check the network between Looker and the "
+        "function, or change the relay to start a pull (start: JOB)."
+    )
 
 
 class ConfigurationOccupied(BridgeError):

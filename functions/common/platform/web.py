@@ -10,10 +10,11 @@ import msgspec
 from werkzeug.datastructures import Headers
 
 from common.platform import log
+from common.platform.body import body_of
+from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, MalformedRequest, as_bridge_error
 
 _LONGEST_REQUEST_BYTES = 64 * 1024
-_BLOCK_BYTES = 1024 * 1024
 _LINE_END_EVERY_S = 30.0
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -29,11 +30,20 @@ class Result(Protocol):
     def status(self) -> int: ...
 
 
-def answer(request: flask.Request, kind: type[C], act: Callable[[C, Headers], Result]) -> flask.Response:
-    """Decode the call, run it, and answer with its receipt, or with the error that prevented a receipt."""
+def answer(
+    request: flask.Request,
+    deadline: Callable[[], Deadline],
+    kind: type[C],
+    act: Callable[[C, Headers], Result],
+) -> flask.Response:
+    """Decode the call, run it, and answer with its receipt, or with the error that prevented a receipt.
+
+    Args:
+        deadline: returns the deadline of this call. Raises SettingMissing.
+    """
     log.begin(request.headers)
     try:
-        result = act(_decode(request, kind), request.headers)
+        result = act(_decode(request, kind, deadline()), request.headers)
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
         return refuse(as_bridge_error(error))
     if result.error is None:
@@ -87,20 +97,10 @@ def base_url(request: flask.Request) -> str:
     return f"{scheme}://{host}{request.script_root}"
 
 
-def read_body(request: flask.Request, longest_bytes: int) -> bytes | None:
-    """Read the request's body in blocks, with or without a Content-Length; return None if it is longer than allowed."""
-    parts: list[bytes] = []
-    left = longest_bytes + 1
-    while left and (part := request.stream.read(min(left, _BLOCK_BYTES))):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts) if left else None
-
-
-def _decode(request: flask.Request, kind: type[C]) -> C:
+def _decode(request: flask.Request, kind: type[C], deadline: Deadline) -> C:
     if request.method != "POST":
         raise MalformedRequest(f"This function does not accept {request.method}.")
-    body = read_body(request, _LONGEST_REQUEST_BYTES)
+    body = body_of(request).read(_LONGEST_REQUEST_BYTES, deadline)
     if body is None:
         raise MalformedRequest(f"The request is longer than {_LONGEST_REQUEST_BYTES} bytes.")
     try:

@@ -38,7 +38,7 @@ class Instance:
 
     @cached_property
     def secrets(self) -> Secrets:
-        return Secrets(_setting("GOOGLE_CLOUD_PROJECT"), secrets.open_client)
+        return Secrets(_setting("GOOGLE_CLOUD_PROJECT"), secrets.open_client, self.clock)
 
     def config(self, at_most_old_s: float = 0) -> bridge_yaml.Bridge:
         """Return bridge.yaml from the bucket, or a copy in memory that is not too old: a change needs no deployment.

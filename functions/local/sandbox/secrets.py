@@ -47,6 +47,7 @@ class SandboxSecrets:
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._secrets: dict[str, list[_SecretVersion]] = {}
         self._denied: set[str] = set()
+        self._damaged: dict[str, int] = {}
         self._lock = threading.RLock()
         self._router = Router(self)
         self._file: Path | None = None
@@ -82,6 +83,11 @@ class SandboxSecrets:
         with self._lock:
             self._denied.add(name)
 
+    def damage(self, name: str, times: int = 1) -> None:
+        """Send so many payloads of this secret with a checksum that does not match."""
+        with self._lock:
+            self._damaged[name] = times
+
     def answer(self, request: Request) -> Response:
         with self._lock:
             try:
@@ -110,10 +116,12 @@ class SandboxSecrets:
         resource = f"{parent}/secrets/{name}/versions/{number}"
         if not version.enabled:
             raise _SecretRefusal(400, "FAILED_PRECONDITION", f"Secret Version [{resource}] is in DISABLED state.")
-        payload = {
-            "data": base64.b64encode(version.value).decode(),
-            "dataCrc32c": str(int.from_bytes(google_crc32c.Checksum(version.value).digest(), "big")),
-        }
+        checksum = google_crc32c.value(version.value)
+        if self._damaged.get(name):
+            self._damaged[name] -= 1
+            checksum ^= 1
+        # An int64 is text in JSON (Google's JSON mapping of protocol buffers).
+        payload = {"data": base64.b64encode(version.value).decode(), "dataCrc32c": str(checksum)}
         return Response.of_json({"name": resource, "payload": payload})
 
     @operation("GET", *_VERSION)
