@@ -16,6 +16,7 @@
     │   ├── WindowIgnored
     │   ├── KeysNotUnique
     │   ├── TooManySkipped
+    │   ├── TooManyDeleted
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
@@ -238,6 +239,18 @@ class TooManySkipped(Refused):
     """Pigment skipped more rows than guards.max_skipped allows; the other rows have landed."""
 
     next_step = "The receipt lists reasons and columns. Add the missing items in Pigment or fix the values; run again."
+
+
+class TooManyDeleted(Refused):
+    """An import deleted more rows than guards.max_deleted allows; until a person has acted, no run sends anything."""
+
+    # It is not the content that fails: the deliveries after it wait.
+    concerns_content = False
+    next_step = (
+        "In Pigment, set the import configuration not to clear. Then load the deleted rows again: an incremental load "
+        "with `bridge backfill JOB --from START`; for any other, empty the list and rename the job. If the rows may be "
+        "deleted, raise guards.max_deleted."
+    )
 
 
 class DeliveryNotUsable(Refused):

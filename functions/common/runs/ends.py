@@ -1,7 +1,7 @@
 """The ends of a run: one type for each, and the receipt of each.
 
     Landed             Pigment imported the file; some rows may have been skipped
-    LandedInPart       it did, and skipped more rows than the job allows
+    LandedInPart       it did, and skipped or deleted more rows than the job allows
     Published          an export's object has its public name
     NothingNew         there was nothing to send
     Previewed          a preview ran up to the push or the publication
@@ -24,6 +24,7 @@ from common.platform.errors import (
     LandingUnconfirmed,
     LandingUnknown,
     Refused,
+    TooManyDeleted,
     TooManySkipped,
 )
 from common.runs.cursors import LastLanding
@@ -113,7 +114,7 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
 
 
 def end_of(receipt: Receipt) -> End:
-    """Return the end that a stored, final receipt records; the numbers are in the receipt."""
+    """Return the end that a stored, final receipt records; the other numbers are in the receipt."""
     if receipt.error is None:
         ends: dict[str, End] = {"published": Published(), "nothing_new": NothingNew()}
         return ends.get(receipt.outcome, Landed())
@@ -121,6 +122,8 @@ def end_of(receipt: Receipt) -> End:
     match error:
         case TooManySkipped():
             return LandedInPart(error)
+        case TooManyDeleted() if receipt.outcome == "failed":
+            return LandedInPart(error, receipt.rows)
         case LandingUnknown() | LandingUnconfirmed():
             return ToBeSentAgain(error)
         case _:

@@ -1,14 +1,15 @@
 """The judgement of an import: what Pigment's report means for the run."""
 
 from common.pigment.import_state import ImportState
-from common.platform.errors import ImportFailed, TooManySkipped
+from common.platform.errors import ImportFailed, TooManyDeleted, TooManySkipped
 from common.runs import guards
 from common.runs.ends import Failed, Landed, LandedInPart
+from common.runs.leases import Journal
 from common.runs.receipts import Rows, Skip
 
 
-def judge(state: ImportState, max_skipped: int) -> Landed | LandedInPart | Failed:
-    """Return the end of an import; Pigment's `Completed` alone does not say whether rows were skipped."""
+def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Failed:
+    """Return the end of an import; Pigment's `Completed` alone does not say whether rows were skipped or deleted."""
     if state.ended == "failed":
         return Failed(ImportFailed(f"Pigment's import failed. {state.reasons()}"))
     report = state.detailed_report
@@ -21,7 +22,8 @@ def judge(state: ImportState, max_skipped: int) -> Landed | LandedInPart | Faile
     is_empty = not (inserted or updated or deleted or skipped)
     warnings = ("Pigment counted no row as inserted, updated, deleted or skipped.",) if is_empty else ()
     try:
-        guards.expect_few_skips(skipped, max_skipped)
-    except TooManySkipped as error:
+        guards.expect_few_deletions(deleted, journal.max_deleted)
+        guards.expect_few_skips(skipped, journal.max_skipped)
+    except (TooManyDeleted, TooManySkipped) as error:
         return LandedInPart(error, rows, skips, warnings)
     return Landed(rows, skips, warnings)

@@ -52,7 +52,7 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
     """
     with run.timed("pigment"):
         state = imports.follow(pigment, journal.receipt.import_id or "")
-    return StillImporting() if state is None else judge(state, journal.max_skipped)
+    return StillImporting() if state is None else judge(state, journal)
 
 
 def unknown(cause: str, run_id: str) -> LandingUnknown:
