@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.sandbox.pigment.model import Clear
 from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
 from tests.support.trips import HEADER as TRIPS_HEADER
@@ -33,7 +34,7 @@ class Clearing:
     world: World
     trips: Trips
 
-    def set_clearing(self, clear: str) -> None:
+    def set_clearing(self, clear: Clear) -> None:
         (configuration,) = (each for each in self.world.pigment.configurations() if each.id == self.trips.configuration)
         self.world.pigment.configuration(
             configuration.block, TRIPS_HEADER, uuid=configuration.id, unique=configuration.unique, clear=clear
@@ -114,7 +115,7 @@ def test_loading_again_with_a_configuration_that_still_clears_stops_and_begins_a
     cleared.set_clearing("none")
     world.run_pull("trips")
     cleared.set_clearing("all")
-    range_ = {"from_": "2026-01-01", "to": "2026-03-01"}
+    range_: dict[str, Any] = {"from_": "2026-01-01", "to": "2026-03-01"}
 
     stopped = world.run_pull("trips", **range_)
     cleared.set_clearing("none")

@@ -6,13 +6,20 @@ import msgspec
 
 from common.platform import http
 
+_OF_IMPORTED_ROWS = "MissingModalityUseDefaultOrNullModality"
+
 
 class SkippedRows(msgspec.Struct, frozen=True, rename="camel"):
-    """Rows that Pigment skipped for one reason (`ApiSkippedDataDto`). Its samples contain data and are not read."""
+    """Rows that Pigment skipped for one reason (`ApiSkippedData`). Its samples contain data and are not read."""
 
     count: int = 0
     reason: str = ""
     source_column_name: str | None = None
+
+    @property
+    def are_imported(self) -> bool:
+        """Whether the rows are in Pigment, with a default instead of an item that does not exist."""
+        return self.reason == _OF_IMPORTED_ROWS
 
 
 class ImpactedBlock(msgspec.Struct, frozen=True, rename="camel"):
@@ -27,6 +34,8 @@ class ImportSummary(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ImportReport(msgspec.Struct, frozen=True, rename="camel"):
+    block_type: str = ""
+    "`List`, or `Metric`, whose cells can each take several rows."
     summary: ImportSummary | None = None
     impacted_blocks: list[ImpactedBlock] | None = None
 

@@ -37,6 +37,8 @@ class Landed:
     "What Pigment counted; empty if it sent no report."
     skips: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
+    missing: int = 0
+    "How many of the rows that were sent are in none of Pigment's counts."
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
     """Return the receipt of a run from its receipt before the end, and its end."""
     match end:
         case Landed():
-            outcome: Outcome = "landed_with_skips" if end.counts.skipped else "landed"
+            outcome: Outcome = "landed_with_skips" if end.counts.skipped or end.missing else "landed"
             return _counted(begun, outcome, end)
         case LandedInPart():
             return msgspec.structs.replace(_counted(begun, "failed", end), error=ErrorReport.of(end.error))
