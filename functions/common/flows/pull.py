@@ -145,7 +145,7 @@ def _answered_before(
     if call_id is None:
         if settled is None or settled.run != previous.run:
             return None
-        return msgspec.structs.replace(settled, warnings=[*settled.warnings, _SETTLED])
+        return settled.warned(_SETTLED)
     if previous.tick != call_id:
         return None
     return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)

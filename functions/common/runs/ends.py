@@ -133,14 +133,8 @@ def end_of(receipt: Receipt) -> End:
 
 
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:
-    return msgspec.structs.replace(
-        begun,
-        outcome=outcome,
-        rows=begun.rows.joined(end.counts),
-        skips=list(end.skips),
-        warnings=[*begun.warnings, *end.warnings],
-        error=None,
-    )
+    counted = begun.warned(*end.warnings).with_skips(end.skips)
+    return msgspec.structs.replace(counted, outcome=outcome, rows=begun.rows.joined(end.counts), error=None)
 
 
 def _with_error(begun: Receipt, outcome: Outcome, error: BridgeError | None) -> Receipt:
