@@ -112,3 +112,15 @@ def test_half_a_character_of_a_column_can_stand_in_a_reason(world: World) -> Non
 
     assert (refused.status, refused.code) == (422, "delivery_not_usable")
     assert refused.error["message"] == "Row 2 adds ?, compared with the first row."
+
+
+def test_all_values_together_fit_into_the_metadata_of_an_object(world: World) -> None:
+    long = {"header": "🛫" * 5000, "reason": "a\nb" * 5000, "warnings": "ü" * 5000}
+
+    world.bucket.create("tmp/object", b"", {"run": "20260301T061503-1f0c9a2b", **long}, content_type="text/csv")
+
+    (stored,) = world.bucket.entries("tmp/")
+    sizes = {key: len(key) + len(value.encode()) for key, value in stored.metadata.items()}
+    assert METADATA_BYTES - 100 < sum(sizes.values()) <= METADATA_BYTES
+    assert stored.metadata["run"] == "20260301T061503-1f0c9a2b"
+    assert all(stored.metadata[key].endswith(" more characters)") for key in long)
