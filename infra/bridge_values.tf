@@ -56,7 +56,7 @@ locals {
     ObjectPath = {
       types    = ["text", "a number"]
       matches  = "^(\\{(date|time|run)\\}|[^/{}[:cntrl:]])+(/(\\{(date|time|run)\\}|[^/{}[:cntrl:]])+)*$"
-      excludes = "(^|/)\\.\\.?(/|$)"
+      excludes = "(^|/)\\.\\.?(/|$)|^\\.well-known/acme-challenge/"
       problem  = "is not the name of an object, or has an unknown placeholder"
     }
     Port = {
@@ -145,6 +145,12 @@ locals {
         && can(regex(local._formats[node.entry.kind].matches, node.text))
         && !can(regex(local._formats[node.entry.kind].excludes, node.text))
       )
+    ],
+    # base64 counts bytes: 1,200 characters of it are 900 bytes.
+    [
+      for node in local._single_values : "${node.path}: can be longer than 900 bytes; write a shorter name"
+      if node.entry.kind == "ObjectPath"
+      && length(base64encode(replace(replace(replace(node.text, "{date}", "2026-03-01"), "{time}", "061503"), "{run}", "20260301T061503-1f0c9a2b"))) > 1200
     ],
   )
 }

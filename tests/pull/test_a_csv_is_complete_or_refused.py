@@ -275,7 +275,7 @@ def test_a_contract_refuses_two_columns_of_one_name() -> None:
 
 def test_a_missing_column_is_refused_with_both_headers() -> None:
     with pytest.raises(
-        ColumnsChanged, match=r"does not contain carrier.*target.columns: day, carrier.*sent: day, delay"
+        ColumnsChanged, match=r"Renamed: carrier to delay\. target.columns: day, carrier.*sent: day, delay"
     ):
         check(b"day,delay\n1,2\n", Contract({"day": "d", "carrier": "c"}))
 

@@ -192,7 +192,7 @@ CASES = {
         "columns_changed",
         columns(Flights_Day="day", Flights_Plane="plane"),
         plain,
-        "does not contain Flights Plane",
+        "Missing: Flights Plane.",
         "refused",
     ),
     "a row of another width": FailingRun("rows_malformed", spoil(append=b"2013-01-04,UA\n"), heal, "2 fields"),
@@ -288,7 +288,7 @@ def test_a_malformed_request_is_answered_400_and_starts_nothing(world: World, bo
 
 def test_every_error_before_acceptance_is_tested_here() -> None:
     elsewhere = {
-        "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped",
+        "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped", "TooManyDeleted",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
         "LandingUnconfirmed", "BodyTooSlow",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",

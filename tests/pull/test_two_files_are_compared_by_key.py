@@ -246,7 +246,7 @@ def test_another_set_of_columns_changes_every_row(bucket: Bucket) -> None:
     assert comparison.counts == ChangeCounts(added=1, changed=1, gone=2, unchanged=0)
     assert comparison.is_sent == bytearray([1, 1])
     (warning,) = comparison.warnings
-    assert "every row counts as changed: Id, Carrier, Delay became Id, Carrier, Late." in warning
+    assert "every row counts as changed. Renamed: Delay to Late." in warning
 
 
 def test_a_previous_file_without_the_key_makes_every_row_new(bucket: Bucket) -> None:

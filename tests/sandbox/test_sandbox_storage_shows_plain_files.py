@@ -68,7 +68,10 @@ def test_an_object_and_a_folder_of_the_same_name_are_both_stored(cloud: Running,
     assert files_in(tmp_path / "state" / "bucket") == {"a": b"file", "c/d": b"inside"}
 
 
-@pytest.mark.parametrize("name", ["..", ".", "line\nbreak", "x" * 1025])
+NAMES = ["..", ".", "line\nbreak", "carriage\rreturn", "x" * 1025, "é" * 513, ".well-known/acme-challenge/x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_google_refuses_is_refused(cloud: Running, name: str) -> None:
     with pytest.raises(exceptions.BadRequest):
         cloud.bucket.blob(name).upload_from_string("x")

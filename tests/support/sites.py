@@ -131,7 +131,7 @@ class Sites:
             server.heal()
 
     def pause_imports(self) -> None:
-        """Keep imports in progress until `release_pigment`."""
+        """Keep imports in progress until `resume_imports`."""
         self.imports_are_paused = True
         self.pigment.hold()
 

@@ -211,6 +211,8 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
 
     max_skipped: Count = 0
     "If Pigment skips more rows, the run fails."
+    max_deleted: Count | None = None
+    "If Pigment deletes more rows, the load stops. Default: 0 for incremental and changes, otherwise no limit."
     accept_cap: bool = False
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
 
@@ -235,6 +237,15 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     "The import in Pigment."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
+
+    @property
+    def max_deleted(self) -> int | None:
+        """How many rows an import may delete; None for any number.
+
+        A load that sends only a part of the rows destroys the others if the import configuration clears.
+        """
+        default = None if self.load == "full" else 0
+        return default if self.guards.max_deleted is None else self.guards.max_deleted
 
 
 class Relay(Struct, frozen=True, kw_only=True):

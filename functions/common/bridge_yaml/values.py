@@ -297,7 +297,9 @@ def _parse_bucket(raw: object) -> BucketName:
 
 
 _PLACEHOLDERS = re.compile(r"\{(date|time|run)\}")
+_FILLED_BYTES = {"date": len("2026-03-01"), "time": len("061503"), "run": len("20260301T061503-1f0c9a2b")}
 _LONGEST_PATH_BYTES = 900
+"With its placeholders filled. Cloud Storage allows 1,024, of which `exports/` is a part."
 
 
 def _parse_object_path(raw: object) -> ObjectPath:
@@ -309,8 +311,12 @@ def _parse_object_path(raw: object) -> ObjectPath:
         raise InvalidValue(
             "is not the name of an object", "it without a / at the start or end, and without empty parts, . and .."
         )
-    if not value.isprintable() or len(value.encode()) > _LONGEST_PATH_BYTES:
-        raise InvalidValue(f"has non-printable characters, or more than {_LONGEST_PATH_BYTES} bytes")
+    if value.startswith(".well-known/acme-challenge/"):
+        raise InvalidValue("begins with .well-known/acme-challenge/, a reserved name", "another name")
+    if not value.isprintable():
+        raise InvalidValue("has non-printable characters")
+    if len(fixed.encode()) + sum(_FILLED_BYTES[name] for name in _PLACEHOLDERS.findall(value)) > _LONGEST_PATH_BYTES:
+        raise InvalidValue(f"can be longer than {_LONGEST_PATH_BYTES} bytes", "a shorter name")
     return value
 
 

@@ -192,11 +192,13 @@ def _land_oldest(
         if relay.keep == "latest" and _replace_older(instance, relay, oldest):
             return None
         previous = cursors.read(instance.bucket, relay.name)
+        guards.expect_kept_rows(previous, relay.target.configuration, relay.guards.max_deleted)
         staged = _stage(run, relay, oldest, previous)
         landed = cursors.of(staged, run.id, previous, tick=oldest.name)
         return land(run, lease, pigment, relay.target, staged, landed)
 
-    journal = Journal("reading", run.receipt, relay.target.repeatable, relay.guards.max_skipped, delivery=oldest.name)
+    limits = relay.guards.max_skipped, relay.guards.max_deleted
+    journal = Journal("reading", run.receipt, relay.target.repeatable, *limits, delivery=oldest.name)
     with pigment:
         return run_leased(run, relay.target.configuration, journal, pigment, work)
 

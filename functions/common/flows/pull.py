@@ -19,7 +19,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import cursors, receipts
+from common.runs import cursors, guards, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -114,15 +114,20 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         answered = _answered_before(run, job, previous, call_id, settled)
         if answered is not None:
             return answered
+        if not load.begins_again():
+            guards.expect_kept_rows(previous, target.configuration, job.max_deleted)
         batch = load.stage(run, previous, preview=False)
         if batch is None:
             return NothingNew()
         landed = msgspec.structs.replace(batch.landed, tick=call_id, configuration=target.configuration)
         if batch.staged.checked.rows == 0:
+            # What an earlier landing deleted is still missing.
+            deleted = previous.deleted_through(target.configuration) if previous else 0
+            landed = msgspec.structs.replace(landed, deleted=deleted)
             return NothingNew(landed if batch.moves_without_rows else None)
         return land(run, lease, pigment, target, batch.staged, landed)
 
-    journal = Journal("reading", run.receipt, target.repeatable, job.guards.max_skipped)
+    journal = Journal("reading", run.receipt, target.repeatable, job.guards.max_skipped, job.max_deleted)
     return run_leased(run, target.configuration, journal, pigment, work)
 
 
@@ -140,7 +145,7 @@ def _answered_before(
     if call_id is None:
         if settled is None or settled.run != previous.run:
             return None
-        return msgspec.structs.replace(settled, warnings=[*settled.warnings, _SETTLED])
+        return settled.warned(_SETTLED)
     if previous.tick != call_id:
         return None
     return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)

@@ -82,6 +82,8 @@ class ChangesLoad(Loader):
         """Return why the last landing cannot be compared with, if it cannot."""
         if previous.column is not None:
             return "The load was incremental until now"
+        if previous.deleted:
+            return f"Run {previous.run} deleted {previous.deleted:,} rows in Pigment"
         if not bucket.exists(previous.staged):
             return f"The file that run {previous.run} landed is missing"
         if previous.configuration not in (None, self._job.target.configuration):

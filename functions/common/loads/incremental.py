@@ -62,6 +62,9 @@ class IncrementalLoad(Loader):
     def progress(self) -> Progress | None:
         return self._progress
 
+    def begins_again(self) -> bool:
+        return self._requested.begin is not None
+
     def may_go_on(self) -> bool:
         return self._progress is not None and not self._progress.done and not self._is_last_window()
 

@@ -34,6 +34,10 @@ class Loader(Protocol):
         """Return how far a load of several batches has come."""
         return None
 
+    def begins_again(self) -> bool:
+        """Tell if a person asked to load rows again that had landed before."""
+        return False
+
     def may_go_on(self) -> bool:
         """Tell if this call may stage another batch."""
         return False

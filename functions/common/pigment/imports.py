@@ -5,12 +5,13 @@ has no idempotency key, so a push without an answer is `LandingUnconfirmed`, and
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import requests
 
 from common.pigment.client import PigmentClient, Unreachable
+from common.pigment.import_state import ImportState
 from common.platform import http
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ImportConfigurationNotFound, LandingUnconfirmed, OutOfTime
@@ -20,56 +21,6 @@ _SHORTEST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 30.0
 _UNKNOWN_IMPORT_GRACE_S = 60.0
 "How long a 404 for an import that was just accepted means: not yet."
-
-
-class SkippedRows(msgspec.Struct, frozen=True, rename="camel"):
-    """Rows that Pigment skipped for one reason (`ApiSkippedDataDto`). Its samples contain data and are not read."""
-
-    count: int = 0
-    reason: str = ""
-    source_column_name: str | None = None
-
-
-class ImpactedBlock(msgspec.Struct, frozen=True, rename="camel"):
-    skipped_data: list[SkippedRows] | None = None
-
-
-class ImportSummary(msgspec.Struct, frozen=True, rename="camel"):
-    inserted_count: int = 0
-    updated_count: int = 0
-    deleted_count: int = 0
-    skipped_count: int = 0
-
-
-class ImportReport(msgspec.Struct, frozen=True, rename="camel"):
-    summary: ImportSummary | None = None
-    impacted_blocks: list[ImpactedBlock] | None = None
-
-    def skips(self) -> list[SkippedRows]:
-        return [skip for block in self.impacted_blocks or [] for skip in block.skipped_data or []]
-
-
-class ImportErrorDetail(msgspec.Struct, frozen=True):
-    name: str | None = None
-    description: str | None = None
-
-
-class ImportState(msgspec.Struct, frozen=True, rename="camel"):
-    """The state of an import. An unknown status counts as still in progress."""
-
-    import_status: str
-    errors_details: list[ImportErrorDetail] | None = None
-    detailed_report: ImportReport | None = None
-
-    @property
-    def ended(self) -> Literal["completed", "failed"] | None:
-        return {"Completed": "completed", "Failed": "failed"}.get(self.import_status)  # type: ignore[return-value]
-
-    def reasons(self) -> str:
-        """Pigment's explanation of a failure."""
-        details = self.errors_details or []
-        words = [f"{detail.name or 'Error'}: {detail.description or ''}".strip() for detail in details]
-        return http.redacted("; ".join(words)) or "Pigment gave no reason."
 
 
 class Handover(Protocol):

@@ -17,6 +17,7 @@
     │   ├── WindowIgnored
     │   ├── KeysNotUnique
     │   ├── TooManySkipped
+    │   ├── TooManyDeleted
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
@@ -61,6 +62,7 @@ from typing import ClassVar
 import msgspec
 
 from common.platform.log import log
+from common.platform.text import shorten
 
 _DEFAULT_RETRY_AFTER_S = 60.0
 
@@ -72,13 +74,15 @@ class BridgeError(Exception):
     "The HTTP status of the answer."
     concerns_content: ClassVar[bool] = False
     "Whether the same content fails again at every attempt. A webhook delivery that fails so goes to `dead/`."
+    longest_cause_bytes: ClassVar[int] = 2000
+    "A cause can quote a vendor or the header of a file. It is logged, and stored in receipts and in metadata."
     next_step: str
 
     def __init__(self, cause: str, *, next_step: str | None = None) -> None:
-        super().__init__(cause)
-        self.cause = cause
+        self.cause = shorten(cause, self.longest_cause_bytes)
+        super().__init__(self.cause)
         if next_step is not None:
-            self.next_step = next_step
+            self.next_step = shorten(next_step, self.longest_cause_bytes)
 
     @property
     def code(self) -> str:
@@ -251,6 +255,18 @@ class TooManySkipped(Refused):
     next_step = "The receipt lists reasons and columns. Add the missing items in Pigment or fix the values; run again."
 
 
+class TooManyDeleted(Refused):
+    """An import deleted more rows than guards.max_deleted allows; until a person has acted, no run sends anything."""
+
+    # It is not the content that fails: the deliveries after it wait.
+    concerns_content = False
+    next_step = (
+        "In Pigment, set the import configuration not to clear. Then load the deleted rows again: an incremental load "
+        "with `bridge backfill JOB --from START`; for any other, empty the list and rename the job. If the rows may be "
+        "deleted, raise guards.max_deleted."
+    )
+
+
 class DeliveryNotUsable(Refused):
     """Looker's webhook delivery contains no rows that can be landed."""
 
@@ -266,6 +282,8 @@ class OurFault(BridgeError):
 class BridgeFileInvalid(OurFault):
     """bridge.yaml is not valid."""
 
+    # All faults are reported together.
+    longest_cause_bytes = 50_000
     next_step = "Fix each line named here, then run `bridge check`."
 
 

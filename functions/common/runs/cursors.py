@@ -49,6 +49,12 @@ class LastLanding(msgspec.Struct, frozen=True):
     configuration: str | None = None
     previous: str | msgspec.UnsetType | None = msgspec.UNSET
     "The run of the landing that this one follows; unset in an object of an earlier version."
+    deleted: int = 0
+    "How many rows Pigment deleted, if that was more than the job allowed."
+
+    def deleted_through(self, configuration: str) -> int:
+        """Return how many rows this landing deleted, if it landed through this import configuration."""
+        return self.deleted if self.configuration == configuration else 0
 
 
 def of(file: CheckedFile, run: str, previous: LastLanding | None, *, tick: str | None = None) -> LastLanding:

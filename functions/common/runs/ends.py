@@ -1,7 +1,7 @@
 """The ends of a run: one type for each, and the receipt of each.
 
     Landed             Pigment imported the file; some rows may have been skipped
-    LandedInPart       it did, and skipped more rows than the job allows
+    LandedInPart       it did, and skipped or deleted more rows than the job allows
     Published          an export's object has its public name
     NothingNew         there was nothing to send
     Previewed          a preview ran up to the push or the publication
@@ -24,6 +24,7 @@ from common.platform.errors import (
     LandingUnconfirmed,
     LandingUnknown,
     Refused,
+    TooManyDeleted,
     TooManySkipped,
 )
 from common.runs.cursors import LastLanding
@@ -36,6 +37,8 @@ class Landed:
     "What Pigment counted; empty if it sent no report."
     skips: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
+    missing: int = 0
+    "How many of the rows that were sent are in none of Pigment's counts."
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
     """Return the receipt of a run from its receipt before the end, and its end."""
     match end:
         case Landed():
-            outcome: Outcome = "landed_with_skips" if end.counts.skipped else "landed"
+            outcome: Outcome = "landed_with_skips" if end.counts.skipped or end.missing else "landed"
             return _counted(begun, outcome, end)
         case LandedInPart():
             return msgspec.structs.replace(_counted(begun, "failed", end), error=ErrorReport.of(end.error))
@@ -113,7 +116,7 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
 
 
 def end_of(receipt: Receipt) -> End:
-    """Return the end that a stored, final receipt records; the numbers are in the receipt."""
+    """Return the end that a stored, final receipt records; the other numbers are in the receipt."""
     if receipt.error is None:
         ends: dict[str, End] = {"published": Published(), "nothing_new": NothingNew()}
         return ends.get(receipt.outcome, Landed())
@@ -121,6 +124,8 @@ def end_of(receipt: Receipt) -> End:
     match error:
         case TooManySkipped():
             return LandedInPart(error)
+        case TooManyDeleted() if receipt.outcome == "failed":
+            return LandedInPart(error, receipt.rows)
         case LandingUnknown() | LandingUnconfirmed():
             return ToBeSentAgain(error)
         case _:
@@ -128,14 +133,8 @@ def end_of(receipt: Receipt) -> End:
 
 
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:
-    return msgspec.structs.replace(
-        begun,
-        outcome=outcome,
-        rows=begun.rows.joined(end.counts),
-        skips=list(end.skips),
-        warnings=[*begun.warnings, *end.warnings],
-        error=None,
-    )
+    counted = begun.warned(*end.warnings).with_skips(end.skips)
+    return msgspec.structs.replace(counted, outcome=outcome, rows=begun.rows.joined(end.counts), error=None)
 
 
 def _with_error(begun: Receipt, outcome: Outcome, error: BridgeError | None) -> Receipt:

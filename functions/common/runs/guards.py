@@ -1,6 +1,7 @@
 """Guards: checks that refuse suspicious data. They take values, and raise an error or return nothing."""
 
-from common.platform.errors import Shrunk, TooFewRows, TooManySkipped, TruncatedAtLimit
+from common.platform.errors import Shrunk, TooFewRows, TooManyDeleted, TooManySkipped, TruncatedAtLimit
+from common.runs.cursors import LastLanding
 
 
 def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
@@ -31,3 +32,20 @@ def expect_few_skips(skipped: int, max_skipped: int) -> None:
     """Raise TooManySkipped if Pigment skipped more rows than the job allows."""
     if skipped > max_skipped:
         raise TooManySkipped(f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}.")
+
+
+def expect_few_deletions(deleted: int, max_deleted: int | None) -> None:
+    """Raise TooManyDeleted if Pigment deleted more rows than the job allows."""
+    if max_deleted is not None and deleted > max_deleted:
+        landed = "The rows that were sent have landed"
+        raise TooManyDeleted(f"Pigment deleted {deleted:,} rows, guards.max_deleted allows {max_deleted:,}. {landed}.")
+
+
+def expect_kept_rows(previous: LastLanding | None, configuration: str, max_deleted: int | None) -> None:
+    """Raise TooManyDeleted if the last landing through this configuration deleted more rows than the job allows."""
+    if previous is None or max_deleted is None:
+        return
+    deleted = previous.deleted_through(configuration)
+    if deleted > max_deleted:
+        earlier = f"Run {previous.run} deleted {deleted:,} rows in Pigment"
+        raise TooManyDeleted(f"{earlier}, guards.max_deleted allows {max_deleted:,}. Nothing was sent.")

@@ -17,13 +17,13 @@ import msgspec
 from common.bridge_yaml import Target
 from common.pigment import imports
 from common.pigment.client import PigmentClient
-from common.pigment.imports import ImportState, UploadBody
-from common.platform.errors import ConfigurationOccupied, ImportFailed, LandingUnknown, TooManySkipped
-from common.runs import guards
+from common.pigment.imports import UploadBody
+from common.platform.errors import ConfigurationOccupied, LandingUnknown
 from common.runs.cursors import LastLanding
 from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
+from common.runs.judgement import judge
 from common.runs.leases import Journal, Lease
-from common.runs.receipts import Receipt, Rows, Skip
+from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
 from common.storage.bucket import Stale
@@ -52,27 +52,7 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
     """
     with run.timed("pigment"):
         state = imports.follow(pigment, journal.receipt.import_id or "")
-    return StillImporting() if state is None else judge(state, journal.max_skipped)
-
-
-def judge(state: ImportState, max_skipped: int) -> Landed | LandedInPart | Failed:
-    """Return the end of an import; Pigment's `Completed` alone does not say whether rows were skipped."""
-    if state.ended == "failed":
-        return Failed(ImportFailed(f"Pigment's import failed. {state.reasons()}"))
-    report = state.detailed_report
-    if report is None or report.summary is None:
-        return Landed(warnings=("Pigment sent no detailed report: it is not known whether it skipped rows.",))
-    counts, skipped = report.summary, max(report.summary.skipped_count, 0)
-    inserted, updated, deleted = counts.inserted_count, counts.updated_count, counts.deleted_count
-    rows = Rows(inserted=inserted, updated=updated, deleted=deleted, skipped=skipped)
-    skips = tuple(Skip(skip.reason, skip.source_column_name, skip.count) for skip in report.skips())
-    is_empty = not (inserted or updated or deleted or skipped)
-    warnings = ("Pigment counted no row as inserted, updated, deleted or skipped.",) if is_empty else ()
-    try:
-        guards.expect_few_skips(skipped, max_skipped)
-    except TooManySkipped as error:
-        return LandedInPart(error, rows, skips, warnings)
-    return Landed(rows, skips, warnings)
+    return StillImporting() if state is None else judge(state, journal)
 
 
 def unknown(cause: str, run_id: str) -> LandingUnknown:

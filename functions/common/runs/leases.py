@@ -42,6 +42,8 @@ class Journal(msgspec.Struct, frozen=True):
     "The receipt so far: a later run completes it if this run cannot."
     repeatable: bool
     max_skipped: int
+    max_deleted: int | None = None
+    "None: any number."
     delivery: str | None = None
     "The name in the inbox of the webhook delivery that is being landed."
     landed: LastLanding | None = None

@@ -4,14 +4,16 @@ A receipt is written once, when its run has ended. The outcomes `importing` and 
 one of them is replaced once, when a later run or a person has settled how the import ended.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
 from common.platform.clock import stamp
 from common.platform.errors import ErrorReport
+from common.platform.text import shorten
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
@@ -20,6 +22,13 @@ from common.tables.staging import Sample
 Outcome = Literal[
     "landed", "landed_with_skips", "nothing_new", "previewed", "published", "importing", "refused", "failed", "unknown"
 ]
+
+
+_LONGEST_WARNING_BYTES = 2000
+_MOST_WARNINGS = 50
+_WARNINGS_LEFT_OUT = "There were more warnings, which are left out."
+_MOST_SKIPS = 50
+_LONGEST_REASON_BYTES = 200
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -50,6 +59,10 @@ class Skip(msgspec.Struct, frozen=True):
     reason: str
     column: str | None
     count: int
+
+    def shortened(self) -> "Skip":
+        column = None if self.column is None else shorten(self.column, _LONGEST_REASON_BYTES)
+        return Skip(shorten(self.reason, _LONGEST_REASON_BYTES), column, self.count)
 
 
 class CursorMove(msgspec.Struct, frozen=True):
@@ -102,6 +115,21 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
     progress: Progress | msgspec.UnsetType = msgspec.UNSET
+
+    def warned(self, *warnings: str) -> Self:
+        """Return the receipt with more warnings, each of them once, short enough to be stored and logged."""
+        known = list(dict.fromkeys([*self.warnings, *(shorten(each, _LONGEST_WARNING_BYTES) for each in warnings)]))
+        left_out = [_WARNINGS_LEFT_OUT] if len(known) > _MOST_WARNINGS else []
+        return msgspec.structs.replace(self, warnings=[*known[: _MOST_WARNINGS - len(left_out)], *left_out])
+
+    def with_skips(self, skips: Sequence[Skip]) -> Self:
+        """Return the receipt with the skips of most rows, and the sum of the others."""
+        if len(skips) > _MOST_SKIPS:
+            by_count = sorted(skips, key=lambda skip: -skip.count)
+            others = by_count[_MOST_SKIPS - 1 :]
+            rest = Skip(f"{len(others):,} other reasons", None, sum(skip.count for skip in others))
+            skips = [*by_count[: _MOST_SKIPS - 1], rest]
+        return msgspec.structs.replace(self, skips=[skip.shortened() for skip in skips])
 
     @property
     def is_final(self) -> bool:

@@ -17,6 +17,7 @@ from common.runs.instance import Instance
 from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
+from common.tables.header import header_changes
 from common.tables.staging import CheckedFile
 
 _NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
@@ -56,13 +57,12 @@ class Run:
 
     def warn(self, *warnings: str) -> None:
         """Add warnings to the receipt, each of them once."""
-        known = self.receipt.warnings
-        self._replace(warnings=[*known, *(warning for warning in dict.fromkeys(warnings) if warning not in known)])
+        self.receipt = self.receipt.warned(*warnings)
 
     def warn_of_changed_header(self, previous: LastLanding | None, header: list[str]) -> None:
         if previous is not None and previous.header and previous.header != header:
-            before, after = ", ".join(previous.header), ", ".join(header)
-            self.warn(f"The header changed since run {previous.run}: {before} became {after}.")
+            changed = f"The header changed since run {previous.run}. {header_changes(previous.header, header)}"
+            self.warn(f"{changed} Before: {', '.join(previous.header)}. Now: {', '.join(header)}.")
 
     def note_configuration(self, configuration: str) -> None:
         self._replace(configuration=configuration)
@@ -113,7 +113,7 @@ def save(bucket: Bucket, receipt: Receipt) -> Receipt:
     except BridgeError as error:
         log.error("receipt not saved", code=error.code, cause=error.cause)
         warning = f"This receipt could not be saved: {error.cause}"
-        receipt = msgspec.structs.replace(receipt, warnings=[*receipt.warnings, warning])
+        receipt = receipt.warned(warning)
     _log(receipt)
     return receipt
 

@@ -23,6 +23,7 @@ from common.platform.errors import (
     LandingUnknown,
     NoSuchJob,
     RunInterrupted,
+    TooManyDeleted,
 )
 from common.runs import cursors, landing, leases, publication, receipts
 from common.runs.cursors import LastLanding
@@ -112,6 +113,14 @@ def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
     match end:
         case Landed():
             return msgspec.structs.replace(journal.landed, landed_at=now) if journal.landed else None
+        case LandedInPart(TooManyDeleted(), counts):
+            # The rows of this run are in Pigment, others no longer are. The cursor says so, and stops the next run. A
+            # range that was being loaded again begins again, because its first rows may be among the deleted ones.
+            landed = landing_after(Landed(), journal, now)
+            configuration = journal.receipt.configuration
+            return landed and msgspec.structs.replace(
+                landed, deleted=counts.deleted or 0, configuration=configuration, backfill=None
+            )
         case LandedInPart():
             # The rows that were not skipped are in Pigment. Sent again, they would double at an append; at a repeatable
             # target they are sent again together with the others.
@@ -132,6 +141,7 @@ def place_after(end: End) -> Literal["delivered", "dead"] | None:
         case Landed():
             return "delivered"
         case LandedInPart():
+            # Its rows have landed, but the run has failed: under `dead/` a person sees it and its reason.
             return "dead"
         case Failed(error):
             return "dead" if error.concerns_content else None

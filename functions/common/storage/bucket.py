@@ -24,6 +24,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.platform import emulator
 from common.platform.errors import StorageBusy, StorageRefused
+from common.storage.metadata import fitting
 
 CHUNK_BYTES = 4 * 1024 * 1024
 "How much a stream keeps in memory; Cloud Storage requires multiples of 256 KiB."
@@ -194,7 +195,7 @@ class Bucket:
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
         """Write a new object; return False if the same object already exists. Raises Stale if another object exists."""
         blob = self._bucket.blob(path)
-        blob.metadata = metadata
+        blob.metadata = fitting(metadata)
         with _google(f"write {path}"):
             try:
                 blob.upload_from_string(content, content_type=content_type, if_generation_match=0, **_CALL_OPTIONS)
@@ -211,7 +212,8 @@ class Bucket:
         with _google(f"copy {path} to {to_path}"):
             try:
                 source.reload(**_CALL_OPTIONS)
-                target.metadata, target.content_type = {**(source.metadata or {}), **metadata}, source.content_type
+                target.metadata = fitting({**(source.metadata or {}), **metadata})
+                target.content_type = source.content_type
                 _rewrite(source, target, over=0)
             except google_errors.PreconditionFailed:
                 return True
@@ -225,7 +227,7 @@ class Bucket:
     ) -> Iterator["ObjectStream"]:
         """Open a stream into a new object, which is created at the end; after an exception it is not created."""
         blob = self._bucket.blob(path)
-        blob.metadata = metadata
+        blob.metadata = fitting(metadata or {})
         options = {"chunk_size": CHUNK_BYTES, "ignore_flush": True, "content_type": content_type, **_CALL_OPTIONS}
         with _google(f"write {path}"):
             writer = blob.open("wb", if_generation_match=0, **options)
@@ -260,13 +262,13 @@ class Bucket:
             over: the generation that it may replace, or 0 for no object; Stale is raised if the name has another.
         """
         source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-        target.metadata, target.content_type = metadata, content_type
+        target.metadata, target.content_type = fitting(metadata), content_type
         with _google(f"publish {to.name}/{to_path}"):
             try:
                 _rewrite(source, target, over=over)
             except google_errors.PreconditionFailed:
                 there = to.find(to_path)
-                if there is not None and there.metadata == metadata:
+                if there is not None and there.metadata == fitting(metadata):
                     return there
                 raise Stale(to_path) from None
         return _object(target)

@@ -20,6 +20,8 @@ from typing import Self
 import msgspec
 
 from common.platform.errors import AnswerNotUnderstood, ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
+from common.platform.text import listed
+from common.tables.header import header_changes
 from common.tables.records import RecordSplitter, begin_of_last_record, end_of_first_record, write_records
 from common.tables.rewrite import Rewriter
 
@@ -153,7 +155,7 @@ class Checker:
         unsent = self._place_watched()
         if columns is None:
             if repeated:
-                self._warnings.append(f"The header contains {', '.join(repeated)} more than once.")
+                self._warnings.append(f"The header contains {listed(repeated)} more than once.")
             order = [place for place in range(len(header)) if place != unsent]
             self._rewrite_in(order)
             return [header[place] for place in order]
@@ -162,7 +164,7 @@ class Checker:
             raise ColumnsChanged(_differences(self._origin.writer, list(columns), header, repeated))
         left_out = [name for place, name in enumerate(header) if name not in columns and place != unsent]
         if left_out:
-            self._warnings.append(f"Columns that are not in target.columns were left out: {', '.join(left_out)}.")
+            self._warnings.append(f"Columns that are not in target.columns were left out: {listed(left_out)}.")
         self._rewrite_in([header.index(name) for name in columns])
         return list(columns.values())
 
@@ -275,7 +277,7 @@ def _place(bare: bytes, position: int, first_row: int) -> str:
 
 def _differences(writer: str, wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]) -> str:
     if repeated:
-        return f"{writer}'s header contains {', '.join(repeated)} more than once, so target.columns is ambiguous."
-    missing = ", ".join(name for name in wanted if name not in found)
+        return f"{writer}'s header contains {listed(repeated)} more than once, so target.columns is ambiguous."
+    # The differences come first: the headers can be too long to be shown whole.
     both = f"target.columns: {', '.join(wanted)}. {writer} sent: {', '.join(found)}."
-    return f"{writer}'s header does not contain {missing}. {both}"
+    return f"{writer}'s header does not match target.columns. {header_changes(wanted, found)} {both}"

@@ -11,13 +11,12 @@ from typing import NoReturn
 
 from common.platform.errors import DeliveryNotUsable, QueryFailed
 from common.platform.http import in_blocks
+from common.platform.text import listed
 from common.tables.records import write_records
 
 _LONGEST_ROW = 1024 * 1024
 _LONGEST_NUMBER = 1_000
 _BATCH_ROWS = 64
-_NAMES_SHOWN = 5
-_LONGEST_NAME_SHOWN = 60
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ERROR_OBJECT = re.compile(r'\{\s*"looker_error"')
@@ -145,7 +144,7 @@ def _expect_columns(names: Sequence[str]) -> None:
         raise DeliveryNotUsable("The first row is empty, so it has no column names.")
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
-        twice = f"The first row has {_listed(repeated)} more than once"
+        twice = f"The first row has {listed(repeated)} more than once"
         raise DeliveryNotUsable(f"{twice}. CSV keeps repeated columns, JSON does not.")
 
 
@@ -155,8 +154,8 @@ def _in_order(header: Sequence[str], row: Sequence[NamedValue], number: int) -> 
     if len(row) == len(header) and cells.keys() == expected:
         return [(name, cells[name]) for name in header]
     missing, added = [name for name in header if name not in cells], [name for name in cells if name not in expected]
-    differences = [f"lacks {_listed(missing)}"] if missing else []
-    differences += [f"adds {_listed(added)}"] if added else []
+    differences = [f"lacks {listed(missing)}"] if missing else []
+    differences += [f"adds {listed(added)}"] if added else []
     difference = " and ".join(differences) or "has a column twice"
     raise DeliveryNotUsable(f"Row {number} {difference}, compared with the first row.")
 
@@ -168,7 +167,7 @@ def _cell(name: str, value: object, row: int) -> str:
         # As in Looker's CSV, so that both formats fit the same import configuration.
         return "Yes" if value else "No"
     raise DeliveryNotUsable(
-        f"Row {row} has more than one value in the column {_listed([name])}, as in pivots and json_detail.",
+        f"Row {row} has more than one value in the column {listed([name])}, as in pivots and json_detail.",
         next_step="In Looker, edit the schedule: choose CSV as its format, and remove pivots from the Look.",
     )
 
@@ -186,9 +185,3 @@ def _refuse_constant(name: str) -> NoReturn:
 def _refuse_error_text(names: Iterable[str], row: int) -> None:
     if "looker_error" in names:
         raise QueryFailed(f"Looker put an error text in place of row {row}: its database failed.")
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = [name[:_LONGEST_NAME_SHOWN] for name in names[:_NAMES_SHOWN]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

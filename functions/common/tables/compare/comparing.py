@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from common.platform.errors import ColumnsChanged, KeysNotUnique
+from common.platform.text import listed
 from common.storage.bucket import Bucket
 from common.tables.compare.diff import ChangeCounts, Diff, RowSamples, diff_of
 from common.tables.compare.file import CheckedCsv
+from common.tables.header import header_changes
 from common.tables.staging import ProgressCallback
 
 
@@ -86,7 +88,7 @@ def compare(
 def _expect_columns(key: Sequence[str], header: Sequence[str]) -> None:
     if not _has(header, key):
         next_step = "Write load.changes.key with the column names of Looker's header, then run again."
-        cause = f"load.changes.key is {', '.join(key)}, but the header does not contain each of them exactly once"
+        cause = f"load.changes.key is {listed(key)}, but the header does not contain each of them exactly once"
         raise ColumnsChanged(f"{cause}: {', '.join(header)}.", next_step=next_step)
 
 
@@ -98,5 +100,5 @@ def _warnings(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> li
     if old is None or sorted(old.columns) == sorted(new.columns):
         return []
     kind = "changed" if _has(old.header, key) else "new"
-    columns = f"{', '.join(old.header)} became {', '.join(new.header)}"
-    return [f"The columns differ from those of the last landed file, so every row counts as {kind}: {columns}."]
+    differ = f"The columns differ from those of the last landed file, so every row counts as {kind}."
+    return [f"{differ} {header_changes(old.header, new.header)}"]

@@ -26,7 +26,7 @@ from typing import Any
 from local.sandbox.storage.buckets import Buckets
 from local.sandbox.storage.conditions import Conditions
 from local.sandbox.storage.draft import Draft
-from local.sandbox.storage.object import NewObject, Version, timestamp
+from local.sandbox.storage.object import NewObject, Version, check_metadata, timestamp
 from local.sandbox.storage.refusal import no_such_object
 from local.sandbox.storage.view import PlainView
 
@@ -155,9 +155,10 @@ class Disk:
     def describe(self, version: Version, fields: Mapping[str, Any], conditions: Conditions) -> Version:
         """Change the metadata of a version. The caller must hold the lock from its lookup on.
 
-        Raises StorageRefusal 412.
+        Raises StorageRefusal 400 or 412.
         """
         version.check(conditions)
+        check_metadata(fields)
         version = version.described(fields, self._now())
         with self.database:
             self.database.execute(
