@@ -232,7 +232,7 @@ CASES = {
         lambda world: setattr(world.pigment, "max_body_bytes", 1 << 30),
     ),
     "Pigment refusing the file": FailingRun(
-        "pigment_refused", refuse(PUSH, 400, b"No such header"), heal, "No such header"
+        "file_refused", refuse(PUSH, 400, b"No such header"), heal, "No such header"
     ),
     "Pigment's 429 to the end": FailingRun("pigment_busy", refuse(PUSH, 429), heal, "429"),
     "Pigment resetting before it has the whole file": FailingRun(
@@ -292,7 +292,7 @@ def test_every_error_before_acceptance_is_tested_here() -> None:
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
         "LandingUnconfirmed", "BodyTooSlow",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
-        "BlockNotFound", "ViewTooBig", "ViewNotSupported",
+        "BlockNotFound", "ViewTooBig", "ViewNotSupported", "PigmentRefused",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique",
     }  # fmt: skip
     named = {kind.__name__ for kind in every_error()} - elsewhere

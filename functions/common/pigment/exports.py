@@ -21,6 +21,7 @@ from common.pigment.refusals import PigmentRequest, error_of
 from common.platform import http
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, PigmentBusy, StreamCut
+from common.platform.explanations import beginning_of, explanation_in
 from common.platform.retry import retry
 from common.platform.secrets import Secrets
 
@@ -137,8 +138,9 @@ def _begin(
         if is_refused and secrets.read_again(settings.export_key, key) is not None:
             raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
         refused = PigmentRequest("export", request.what, settings.export_key)
-        words, now = _words_of(response, key.reveal()), deadline.clock.now()
-        raise error_of(refused, response.status_code, response.headers, words, key.reveal(), now)
+        body, kind = beginning_of(response.iter_bytes()), response.headers.get("Content-Type", "")
+        explanation, now = explanation_in(body, kind, [key.reveal()]), deadline.clock.now()
+        raise error_of(refused, response.status_code, response.headers, explanation, key.reveal(), now)
 
 
 class _Bearer(httpx.Auth):
@@ -156,11 +158,3 @@ def _expect_csv(response: httpx.Response) -> httpx.Response:
         response.close()
         raise AnswerNotUnderstood("The answer is a web page, not Pigment's export.")
     return response
-
-
-def _words_of(response: httpx.Response, key: str) -> str:
-    try:
-        text = next(response.iter_bytes(4096), b"").decode("utf-8", "replace")
-    except httpx.HTTPError:
-        return ""
-    return http.words_in(text, [key])
