@@ -17,12 +17,12 @@ NOTHING_LANDED = {"delivered": 0, "waiting": 2, "dead": 0}
 FAILURES = (500, 501, 502, 503, 504, 507, 520, 521, 529)
 
 
-REFUSALS = {status: Response(status, b'{"title": "No"}', PROBLEM) for status in STATUSES}
-WEB_PAGES = {
+REFUSALS: dict[object, Response] = {status: Response(status, b'{"title": "No"}', PROBLEM) for status in STATUSES}
+WEB_PAGES: dict[object, Response] = {
     **{status: Response(status, PAGE, HTML) for status in (200, 201, 203, 302, 400, 403, 404, 422)},
     "200 without a content type": Response(200, b"\n" + PAGE),
 }
-SENT_AGAIN = {
+SENT_AGAIN: dict[object, Response] = {
     "in seconds": Response(503, b"", {"Retry-After": "7"}),
     "at a time": Response(503, b"", {"Retry-After": "Sun, 01 Mar 2026 06:15:05 GMT"}),
     "with a web page": Response(503, PAGE, HTML | {"Retry-After": "7"}),

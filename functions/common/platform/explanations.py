@@ -57,7 +57,7 @@ def explanation_in(body: bytes, content_type: str, secrets: Iterable[str]) -> Ex
     is_web_page = "html" in content_type.lower() or text.lower().startswith(_WEB_PAGES)
     words, faults = ("", "") if is_markup or is_web_page else _words_in(body) or (text, "")
     words, faults = _showable(words, secrets)[:_LONGEST_WORDS], _showable(faults, secrets)[:_LONGEST_FAULTS]
-    shown = ": ".join(filter(None, (words, faults)))
+    shown = ": ".join(filter(None, (words.removesuffix(".") if faults else words, faults)))
     return Explanation(shown, f"{text} {words} {faults}".lower(), is_web_page)
 
 

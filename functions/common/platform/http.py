@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import requests
@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from common.platform.clock import Deadline
-from common.platform.errors import OutOfTime
+from common.platform.errors import AnswerNotUnderstood, OutOfTime
 
 USER_AGENT = "looker-pigment-bridge"
 
@@ -75,6 +75,17 @@ def accepted(response: requests.Response) -> bool:
 def is_temporary(status: int) -> bool:
     """Whether a status says that the same request can succeed later: 408, 425, 429 and every 5xx."""
     return status in _TEMPORARY_REFUSALS or status >= requests.codes.server_error
+
+
+def expect_uncompressed(headers: Mapping[str, str], vendor: str) -> None:
+    """Raise AnswerNotUnderstood if rows come compressed, which no request of the bridge asks for.
+
+    The decoders do not say whether a compressed stream has reached its own end, so that one which lost it looks whole.
+    """
+    if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        next_step = f"Let what is between the bridge and {vendor} pass answers on as they are, without compression."
+        cause = f"{vendor}'s rows came compressed although that was not asked for, so a lost end would not be noticed."
+        raise AnswerNotUnderstood(cause, next_step=next_step)
 
 
 def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
