@@ -212,6 +212,7 @@ CASES = {
     "nothing at all in place of rows": FailingRun("stream_cut", spoil(replace=b""), heal, "empty"),
     "a stream cut in the middle": FailingRun("stream_cut", spoil(cut_after_bytes=100), heal, "broke off"),
     "a stream reset in the middle": FailingRun("stream_cut", spoil(reset_after_bytes=100), heal),
+    "bytes that are not of HTTP in the middle": FailingRun("stream_cut", spoil(garble_after_bytes=100), heal),
     "a last record without its end": FailingRun("stream_cut", spoil(append=b"2013-01-04,UA,EWR,1"), heal, "row 5"),
     "a redirect to somewhere else": FailingRun(
         "looker_refused", refuse(LOOK, 302, Location="https://elsewhere.example/"), heal, "302"

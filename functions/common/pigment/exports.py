@@ -40,6 +40,10 @@ class ExportRequest(msgspec.Struct, frozen=True):
     body: dict[str, Any] | None = None
 
 
+class _BrokenOff(StreamCut):
+    """The connection ended before the answer did, so that another attempt can bring all of it."""
+
+
 class ExportAnswer:
     def __init__(self, response: httpx.Response, deadline: Deadline) -> None:
         self._response = response
@@ -73,7 +77,7 @@ class ExportAnswer:
             # In the pieces that arrive: httpx would build blocks of a fixed size by copying twice.
             yield from self._response.iter_bytes()
         except Exception as error:  # see `_begin`
-            raise StreamCut(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
+            raise _BrokenOff(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
 
 
 def ask(
@@ -103,7 +107,7 @@ def ask(
         ):
             return read(ExportAnswer(response, deadline))
 
-    return retry(attempt, deadline, chance, on=(PigmentBusy, StreamCut))
+    return retry(attempt, deadline, chance, on=(PigmentBusy, _BrokenOff))
 
 
 def request_for(source: bridge_yaml.ExportSource, date_format: str) -> ExportRequest:
