@@ -212,7 +212,7 @@ REFUSALS = {
     "a web page": (Response(200, b"<html>Log in</html>", {"Content-Type": "text/html"}), 502, "answer_not_understood"),
     "a web page as CSV": (Response(200, b"<!doctype html>\n"), 502, "answer_not_understood"),
     "JSON": (Response(200, b'{"title": "Error"}\n'), 502, "answer_not_understood"),
-    "a redirect": (Response(302, b"", {"Location": "https://example.com/login"}), 502, "pigment_refused"),
+    "a redirect": (Response(302, b"", {"Location": "https://example.com/login"}), 502, "answer_not_understood"),
     "a header alone": (Response(200, b"Country;Month\n"), 422, "too_few_rows"),
     "nothing": (Response(200, b""), 502, "stream_cut"),
     "a record of another width": (Response(200, GUIDE + b"DE;Mar 21\n"), 502, "rows_malformed"),

@@ -11,15 +11,53 @@ from common.platform.retry import ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S, retry_
 from local.sandbox.wire import Response
 from tests.support.world import PULL_RUN, PUSH, STATUS, World
 
+LOGIN = r"POST /api/4\.0/login"
 LOOK = r"GET /api/4\.0/looks/12"
+TEMPORARY = (408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599)
+HTML = {"Content-Type": "text/html"}
 
 
-@pytest.mark.parametrize("on", [PULL_RUN, LOOK])
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_busy_looker_is_retried(world: World, on: str, status: int) -> None:
-    world.looker_server.fault(on, times=2, refuse=Response(status))
+@pytest.mark.parametrize("on", [LOGIN, LOOK, PULL_RUN, STATUS])
+def test_every_question_is_asked_again_after_every_temporary_status(world: World, on: str) -> None:
+    server = world.pigment_server if on == STATUS else world.looker_server
+    for status in TEMPORARY:
+        server.fault(on, times=2, refuse=Response(status, b"<html><h1>Try later</h1></html>", HTML))
+        assert world.run_pull("flights").body["outcome"] == "landed", status
+    assert len(world.imports) == len(TEMPORARY)
+
+
+@pytest.mark.parametrize("on", [LOGIN, LOOK, PULL_RUN, STATUS])
+@pytest.mark.parametrize("how", [{"reset_before": True}, {"go_away": True}, {"reset_after": True}])
+def test_every_question_is_asked_again_after_a_lost_connection(world: World, on: str, how: dict[str, object]) -> None:
+    server = world.pigment_server if on == STATUS else world.looker_server
+    server.fault(on, times=2, **how)
 
     assert world.run_pull("flights").body["outcome"] == "landed"
+    assert len(world.imports) == 1
+
+
+def test_a_status_that_stays_unavailable_leaves_the_import_to_the_next_run(world: World) -> None:
+    world.pigment_server.fault(STATUS, times=-1, refuse=Response(500))
+
+    answer = world.run_pull("flights")
+    world.pigment_server.heal()
+
+    assert (answer.status, answer.code, answer.receipt["outcome"]) == (503, "pigment_busy", "importing")
+    assert world.run_pull("flights").status == 200
+    assert world.receipts()[0]["outcome"] == "landed"
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404])
+def test_a_web_page_in_place_of_a_status_says_nothing_of_the_import(world: World, status: int) -> None:
+    page = Response(status, b"<!doctype html><html>Down for maintenance</html>", HTML)
+    world.pigment_server.fault(STATUS, times=-1, refuse=page)
+
+    answer = world.run_pull("flights")
+    world.pigment_server.heal()
+
+    assert (answer.code, answer.receipt["outcome"]) == ("answer_not_understood", "importing")
+    assert world.run_pull("flights").status == 200
+    assert world.receipts()[0]["outcome"] == "landed"
 
 
 @pytest.mark.parametrize("on", [PULL_RUN, PUSH])

@@ -212,6 +212,7 @@ CASES = {
     "nothing at all in place of rows": FailingRun("stream_cut", spoil(replace=b""), heal, "empty"),
     "a stream cut in the middle": FailingRun("stream_cut", spoil(cut_after_bytes=100), heal, "broke off"),
     "a stream reset in the middle": FailingRun("stream_cut", spoil(reset_after_bytes=100), heal),
+    "bytes that are not of HTTP in the middle": FailingRun("stream_cut", spoil(garble_after_bytes=100), heal),
     "a last record without its end": FailingRun("stream_cut", spoil(append=b"2013-01-04,UA,EWR,1"), heal, "row 5"),
     "a redirect to somewhere else": FailingRun(
         "looker_refused", refuse(LOOK, 302, Location="https://elsewhere.example/"), heal, "302"
@@ -232,7 +233,7 @@ CASES = {
         lambda world: setattr(world.pigment, "max_body_bytes", 1 << 30),
     ),
     "Pigment refusing the file": FailingRun(
-        "pigment_refused", refuse(PUSH, 400, b"No such header"), heal, "No such header"
+        "file_refused", refuse(PUSH, 400, b"No such header"), heal, "No such header"
     ),
     "Pigment's 429 to the end": FailingRun("pigment_busy", refuse(PUSH, 429), heal, "429"),
     "Pigment resetting before it has the whole file": FailingRun(
@@ -292,7 +293,7 @@ def test_every_error_before_acceptance_is_tested_here() -> None:
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
         "LandingUnconfirmed", "BodyTooSlow",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
-        "BlockNotFound", "ViewTooBig", "ViewNotSupported",
+        "BlockNotFound", "ViewTooBig", "ViewNotSupported", "PigmentRefused",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique",
     }  # fmt: skip
     named = {kind.__name__ for kind in every_error()} - elsewhere

@@ -334,11 +334,11 @@ FAILURES: dict[str, tuple[int, Callable[[Scene], None]]] = {
         f"{server} echoing with {status} on {where}, {say.__name__}": (answered, echo(server, on, status, say))
         for say in (whole, values, as_json, as_a_message)
         for server, where, on, status, answered in (
-            ("looker", "login", LOGIN, 500, 502),
-            ("looker", "look", LOOK, 500, 502),
-            ("looker", "run", PULL_RUN, 500, 502),
+            ("looker", "login", LOGIN, 400, 502),
+            ("looker", "look", LOOK, 400, 502),
+            ("looker", "run", PULL_RUN, 400, 502),
             ("pigment", "push", PUSH, 500, 500),
-            ("pigment", "status", STATUS, 500, 502),
+            ("pigment", "status", STATUS, 400, 502),
         )
     },
     **{

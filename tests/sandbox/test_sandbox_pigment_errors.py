@@ -56,7 +56,7 @@ def test_a_delivery_without_csv_is_400(caller: Caller, data: str | None, mimetyp
 def test_a_body_over_the_limit_is_400_and_leaves_no_file(caller: Caller) -> None:
     caller.pigment.max_body_bytes = 10
     answer = caller.push(caller.flights(), FLIGHTS)
-    assert (answer.status_code, "size limit" in answer.text) == (400, True)
+    assert (answer.status_code, "Size limit" in answer.text) == (400, True)
     assert caller.pigment.imports == []
     assert list((caller.pigment.folder / "received").iterdir()) == []
 

@@ -106,9 +106,12 @@ def _fetch(
 ) -> ExportFile:
     instance, deadline = run.instance, run.keep_back(0.2, _FOR_PUBLISHING_S)
     request = exports.request_for(source, job.date_format)
-    with exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance) as answer:
+
+    def read(answer: exports.ExportAnswer) -> ExportFile:
         run.warn(*answer.warnings)
         return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress)
+
+    return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, read)
 
 
 def _publish(run: Run, job: bridge_yaml.Export, file: ExportFile, target: Bucket, path: str, *, over: int) -> None:

@@ -15,23 +15,10 @@ from common.platform.errors import (
     LookNotFound,
     QueryFailed,
 )
+from common.platform.explanations import explanation_of
 from common.platform.retry import retry_after_s
 
-_LONGEST_FAULTS = 600
-"Characters: enough for every field of a user."
-
 T = TypeVar("T")
-
-
-class _FieldError(msgspec.Struct, frozen=True):
-    field: str | None = None
-    message: str | None = None
-
-
-class _ValidationError(msgspec.Struct, frozen=True):
-    """Looker's answer to a body that is not valid (API 4.0, `ValidationError`)."""
-
-    errors: list[_FieldError] | None = None
 
 
 def unreachable(error: requests.RequestException) -> LookerBusy:
@@ -41,11 +28,9 @@ def unreachable(error: requests.RequestException) -> LookerBusy:
 def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True) -> BridgeError:
     """Return the error for an answer that is not a 2xx. Its message names `what` was requested and may quote Looker."""
     status = response.status_code
-    # Read whole: after `words_of` has read a stream, it cannot be read again.
-    faults = _faults_in(response) if is_quoted and status == requests.codes.unprocessable_entity else ""
-    words = http.words_of(response) if is_quoted else ""
-    cause = f"Looker answered {status} when asked for {what}. {words}{faults}".strip()
-    if status in http.BUSY_STATUSES:
+    words = explanation_of(response).words if is_quoted else ""
+    cause = f"Looker answered {status} when asked for {what}. {words}".strip()
+    if http.is_temporary(status):
         wait_s = retry_after_s(response.headers.get("Retry-After"), deadline.clock.now())
         return LookerBusy(cause, retry_after_s=wait_s)
     if status == requests.codes.not_found:
@@ -80,13 +65,3 @@ def convert(value: Any, kind: type[T], what: str) -> T:
     except msgspec.ValidationError as error:
         mismatch = f"Looker's answer about {what} does not match its API description: {error}."
         raise AnswerNotUnderstood(mismatch) from None
-
-
-def _faults_in(response: requests.Response) -> str:
-    """Return Looker's message for each field of a body that is not valid."""
-    try:
-        faults = msgspec.json.decode(response.content, type=_ValidationError).errors or []
-    except (msgspec.DecodeError, requests.RequestException):
-        return ""
-    text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-    return f": {http.redacted(text)[:_LONGEST_FAULTS]}" if text else ""

@@ -159,7 +159,10 @@ class LookerStream:
         self._response.close()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield blocks of about a megabyte. Raises StreamCut if the connection broke or stalled, OutOfTime if late."""
+        """Yield blocks of about a megabyte. Raises StreamCut if the connection broke or stalled, OutOfTime if late,
+        AnswerNotUnderstood if they are compressed.
+        """
+        http.expect_uncompressed(self._response.headers, "Looker")
         late = "Looker was still sending rows when the time budget ended. Nothing was sent to Pigment."
         try:
             yield from http.blocks_of(self._response.iter_content(http.BLOCK_BYTES), self._deadline, late)

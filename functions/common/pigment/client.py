@@ -8,10 +8,11 @@ import requests
 from urllib3.util import Timeout
 
 from common import bridge_yaml
-from common.pigment.refusals import PigmentRequest, error_of
+from common.pigment.refusals import PigmentRequest, Purpose, error_of
 from common.platform import http
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, BridgeError, PigmentBusy
+from common.platform.explanations import explanation_of
 from common.platform.retry import retry
 from common.platform.secrets import Secret, Secrets
 
@@ -88,11 +89,11 @@ class PigmentClient:
                 raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
         return response
 
-    def refusal(self, response: requests.Response, what: str) -> BridgeError:
+    def refusal(self, response: requests.Response, what: str, purpose: Purpose = "read") -> BridgeError:
         """Return the error for an answer that is not a 2xx."""
-        request = PigmentRequest("import", what, self._key_name)
-        words, now = http.words_of(response), self.deadline.clock.now()
-        return error_of(request, response.status_code, response.headers, words, key="", now=now)
+        request = PigmentRequest(purpose, what, self._key_name)
+        explanation, now = explanation_of(response), self.deadline.clock.now()
+        return error_of(request, response.status_code, response.headers, explanation, key="", now=now)
 
     def _send_with(self, key: Secret, method: str, path: str, **options: Any) -> requests.Response:
         try:

@@ -10,8 +10,8 @@ import functools
 import os
 import random
 import ssl
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -21,8 +21,11 @@ from common.pigment.refusals import PigmentRequest, error_of
 from common.platform import http
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, PigmentBusy, StreamCut
+from common.platform.explanations import beginning_of, explanation_in
 from common.platform.retry import retry
 from common.platform.secrets import Secrets
+
+T = TypeVar("T")
 
 _LATE = "Pigment was still sending rows when the time budget ended; nothing was published."
 _DELIMITERS = {",": "Comma", ";": "Semicolon"}
@@ -35,6 +38,10 @@ class ExportRequest(msgspec.Struct, frozen=True):
     "In words: `the view 9b2c…`."
     parameters: dict[str, str] = {}
     body: dict[str, Any] | None = None
+
+
+class _BrokenOff(StreamCut):
+    """The connection ended before the answer did, so that another attempt can bring all of it."""
 
 
 class ExportAnswer:
@@ -55,36 +62,52 @@ class ExportAnswer:
         return self._is_http2 or "Content-Length" in self._response.headers
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield blocks of about a megabyte. Raises StreamCut if the answer ends too early or stops, or OutOfTime."""
+        """Yield blocks of about a megabyte. Raises StreamCut if the answer ends too early or stops, OutOfTime if late,
+        AnswerNotUnderstood if they are compressed.
+        """
+        http.expect_uncompressed(self._response.headers, "Pigment")
         if not self.proves_its_end and "chunked" not in self._response.headers.get("Transfer-Encoding", "").lower():
             next_step = "Connect the function to Pigment without the proxy that removes the answer's framing."
             cause = "Pigment's answer has no length and no chunks, so a truncated answer could not be detected."
             raise StreamCut(cause, next_step=next_step)
+        yield from http.blocks_of(self._pieces(), self._deadline, _LATE)
+
+    def _pieces(self) -> Iterator[bytes]:
         try:
             # In the pieces that arrive: httpx would build blocks of a fixed size by copying twice.
-            yield from http.blocks_of(self._response.iter_bytes(), self._deadline, _LATE)
-        except (httpx.TransportError, httpx.StreamError) as error:
-            raise StreamCut(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
+            yield from self._response.iter_bytes()
+        except Exception as error:  # see `_begin`
+            raise _BrokenOff(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
 
 
-@contextlib.contextmanager
 def ask(
     request: ExportRequest,
     settings: bridge_yaml.PigmentSettings,
     secrets: Secrets,
     deadline: Deadline,
     chance: random.Random,
-) -> Iterator[ExportAnswer]:
-    """Start an export. Raises PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused or
+    read: Callable[[ExportAnswer], T],
+) -> T:
+    """Export, and return what `read` makes of the answer.
+
+    An export changes nothing in Pigment. While Pigment is busy, or if the answer breaks off, it is asked for again from
+    its beginning, over a new connection; `read` is then called again, and must replace what it has made before.
+
+    Raises what `read` raises; PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused or
     AnswerNotUnderstood if Pigment does not return it, PigmentBusy if it does not now.
     """
-    timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
     headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
     trust = _trust(os.environ.get("SSL_CERT_FILE"), os.environ.get("REQUESTS_CA_BUNDLE"))
-    with httpx.Client(http2=True, verify=trust, timeout=timeout, headers=headers) as client:
-        response = retry(lambda: _begin(client, request, settings, secrets, deadline), deadline, chance)
-        with contextlib.closing(response):
-            yield ExportAnswer(response, deadline)
+
+    def attempt() -> T:
+        timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
+        with (
+            httpx.Client(http2=True, verify=trust, timeout=timeout, headers=headers) as client,
+            contextlib.closing(_begin(client, request, settings, secrets, deadline)) as response,
+        ):
+            return read(ExportAnswer(response, deadline))
+
+    return retry(attempt, deadline, chance, on=(PigmentBusy, _BrokenOff))
 
 
 def request_for(source: bridge_yaml.ExportSource, date_format: str) -> ExportRequest:
@@ -123,12 +146,14 @@ def _begin(
 ) -> httpx.Response:
     """Send one request; a 401 is retried if the secret now has a newer version."""
     key = secrets.read(settings.export_key)
+    prepared = client.build_request(
+        request.method, settings.url + request.path, params=request.parameters, json=request.body
+    )
     try:
-        prepared = client.build_request(
-            request.method, settings.url + request.path, params=request.parameters, json=request.body
-        )
         response = client.send(prepared, auth=_Bearer(key.reveal()), stream=True)
-    except httpx.TransportError as error:
+    except Exception as error:
+        # httpx lets errors of the packages beneath it through: of h2 after a GOAWAY, of httpcore for a connection that
+        # another request uses up, ValueError for a status that is not a number. They have no base in common.
         raise PigmentBusy(f"Pigment cannot be reached: {http.kind_of(error)}.") from error
     if response.status_code == httpx.codes.OK:
         return _expect_csv(response)
@@ -137,8 +162,9 @@ def _begin(
         if is_refused and secrets.read_again(settings.export_key, key) is not None:
             raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
         refused = PigmentRequest("export", request.what, settings.export_key)
-        words, now = _words_of(response, key.reveal()), deadline.clock.now()
-        raise error_of(refused, response.status_code, response.headers, words, key.reveal(), now)
+        body, kind = beginning_of(response.iter_bytes()), response.headers.get("Content-Type", "")
+        explanation, now = explanation_in(body, kind, [key.reveal()]), deadline.clock.now()
+        raise error_of(refused, response.status_code, response.headers, explanation, key.reveal(), now)
 
 
 class _Bearer(httpx.Auth):
@@ -156,11 +182,3 @@ def _expect_csv(response: httpx.Response) -> httpx.Response:
         response.close()
         raise AnswerNotUnderstood("The answer is a web page, not Pigment's export.")
     return response
-
-
-def _words_of(response: httpx.Response, key: str) -> str:
-    try:
-        text = next(response.iter_bytes(4096), b"").decode("utf-8", "replace")
-    except httpx.HTTPError:
-        return ""
-    return http.words_in(text, [key])

@@ -12,9 +12,17 @@ import requests
 
 from common.pigment.client import PigmentClient, Unreachable
 from common.pigment.import_state import ImportState
+from common.pigment.refusals import Purpose
 from common.platform import http
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, ImportConfigurationNotFound, LandingUnconfirmed, OutOfTime
+from common.platform.errors import (
+    AnswerNotUnderstood,
+    BridgeError,
+    ImportConfigurationNotFound,
+    LandingUnconfirmed,
+    OutOfTime,
+)
+from common.platform.explanations import explanation_of
 from common.platform.retry import retry, retry_after_s
 
 _SHORTEST_WAIT_S = 0.1
@@ -94,7 +102,8 @@ def push(
     Raises:
         LandingUnconfirmed: Pigment may have accepted it.
         PigmentBusy: Pigment did not accept it, and the time or the attempts are used up.
-        PigmentKeyRefused, ImportConfigurationNotFound, FileTooBig, PigmentRefused: Pigment did not accept it.
+        PigmentKeyRefused, ImportConfigurationNotFound, FileTooBig, FileRefused, PigmentRefused, AnswerNotUnderstood:
+            Pigment did not accept it.
     """
 
     def push_once() -> str:
@@ -171,17 +180,21 @@ def _retry(pigment: PigmentClient, repeatable: bool, handover: Handover, start: 
 def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Callable[[], bool], **options: Any) -> str:
     """Make one attempt to start an import.
 
-    429 and every other 4xx mean that nothing was accepted. A lost connection means that only before the last byte was
-    sent. A 5xx may come from a gateway behind which the push succeeded.
+    Pigment accepted nothing if the connection broke, or a refusal came, before the last byte was sent; if the status is
+    below 500; and if it is 503 with `Retry-After`, which asks to send it again. Any other 5xx may come from a gateway
+    behind which the push succeeded.
     """
     what = f"an import by the configuration {configuration}"
+    purpose: Purpose = "push" if "data" in options else "trigger"
     try:
         with pigment.send("POST", path, params={"configurationId": configuration}, **options) as response:
             if http.accepted(response):
                 return _import_id(response, what)
-            if response.status_code < requests.codes.server_error:
-                raise pigment.refusal(response, what)
             wait_s = retry_after_s(response.headers.get("Retry-After"), pigment.deadline.clock.now())
+            is_asked_again = response.status_code == requests.codes.service_unavailable and wait_s is not None
+            if response.status_code < requests.codes.server_error or is_asked_again or not is_sent():
+                raise pigment.refusal(response, what, purpose)
+            # What a gateway says is not quoted: it may repeat the file.
             cause = f"Pigment answered {response.status_code} when asked for {what}."
             raise LandingUnconfirmed(cause, retry_after_s=wait_s)
     except Unreachable as error:
@@ -191,7 +204,11 @@ def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Calla
 
 
 def _import_id(response: requests.Response, what: str) -> str:
+    """Raise AnswerNotUnderstood if a web page answered, behind which Pigment accepted nothing."""
+    status = response.status_code
+    if explanation_of(response).is_web_page:
+        raise AnswerNotUnderstood(f"Pigment's address answered {status} with a web page when asked for {what}.")
     try:
         return msgspec.json.decode(response.content, type=_Started).import_id
     except (msgspec.DecodeError, requests.RequestException):
-        raise _NoImportId(f"Pigment answered {response.status_code} to {what} without an import id.") from None
+        raise _NoImportId(f"Pigment answered {status} to {what} without an import id.") from None

@@ -42,6 +42,7 @@
     │   ├── ViewTooBig
     │   ├── ViewNotSupported
     │   ├── FileTooBig
+    │   ├── FileRefused
     │   ├── PigmentRefused
     │   └── ImportFailed
     └── Busy                       503  temporary: a later attempt can succeed
@@ -73,7 +74,9 @@ class BridgeError(Exception):
     status: ClassVar[int]
     "The HTTP status of the answer."
     concerns_content: ClassVar[bool] = False
-    "Whether the same content fails again at every attempt. A webhook delivery that fails so goes to `dead/`."
+    """Whether the same content fails again at every attempt. A webhook delivery that fails so goes to `dead/`, so only
+    an error that its bytes or an answer about them have caused is marked.
+    """
     longest_cause_bytes: ClassVar[int] = 2000
     "A cause can quote a vendor or the header of a file. It is logged, and stored in receipts and in metadata."
     next_step: str
@@ -380,7 +383,10 @@ class RowsMalformed(VendorRefused):
 class AnswerNotUnderstood(VendorRefused):
     """A vendor's answer does not match its API description."""
 
-    next_step = "Check the address in bridge.yaml: a proxy or a login page may answer instead of the vendor."
+    next_step = (
+        "Check the address in bridge.yaml, and what is before it: a proxy, a firewall, or a page for logins or "
+        "maintenance may answer instead of the vendor."
+    )
 
 
 class PigmentKeyRefused(VendorRefused):
@@ -428,11 +434,17 @@ class FileTooBig(VendorRefused):
     next_step = "Set target.via: storage (Pigment's own Cloud Storage connector), or load incrementally in windows."
 
 
-class PigmentRefused(VendorRefused):
-    """Pigment refused a request."""
+class FileRefused(VendorRefused):
+    """Pigment refused the file."""
 
     concerns_content = True
     next_step = "Read Pigment's explanation. Check that header and delimiter match the import configuration's sample."
+
+
+class PigmentRefused(VendorRefused):
+    """Pigment refused a request that carries no file: an export, a trigger or a question."""
+
+    next_step = "Read Pigment's explanation. `bridge check` tests the key, the import configuration and the source."
 
 
 class ImportFailed(VendorRefused):

@@ -1,11 +1,10 @@
-"""The shared part of the clients of Looker and Pigment: sessions, authentication, and error texts without secrets."""
+"""The shared part of the clients of Looker and Pigment: sessions, authentication, statuses and blocks."""
 
 import functools
 import os
 import re
 import ssl
-import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import requests
@@ -13,7 +12,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from common.platform.clock import Deadline
-from common.platform.errors import OutOfTime
+from common.platform.errors import AnswerNotUnderstood, OutOfTime
 
 USER_AGENT = "looker-pigment-bridge"
 
@@ -22,11 +21,11 @@ CONNECT_TIMEOUT_S = 10
 LONGEST_READ_TIMEOUT_S = 600
 "A database can take minutes before the first byte of a query's answer."
 
-BUSY_STATUSES = frozenset({429, 502, 503, 504})
+TOO_LARGE = requests.codes.request_entity_too_large
+_TEMPORARY_REFUSALS = (requests.codes.request_timeout, requests.codes.too_early, requests.codes.too_many_requests)
 
 # A vendor's explanation is shown to people, so secrets that it repeats are removed.
 _SECRET = re.compile(r"(?i)(bearer\s+|token\s+|api_key=|client_secret=|pgmt_)[^\s\"'&,}]+")
-_LONGEST_EXPLANATION = 300
 
 
 class Bearer(AuthBase):
@@ -73,37 +72,20 @@ def accepted(response: requests.Response) -> bool:
     return bool(requests.codes.ok <= response.status_code < requests.codes.multiple_choices)
 
 
-def words_of(response: requests.Response) -> str:
-    """Return a vendor's explanation of a refusal, at most 300 characters and without secrets; may be empty."""
-    try:
-        text = next(response.iter_content(4096), b"").decode("utf-8", "replace")
-    except requests.RequestException:
-        return ""
-    return words_in(text, _secrets_of(response.request))
+def is_temporary(status: int) -> bool:
+    """Whether a status says that the same request can succeed later: 408, 425, 429 and every 5xx."""
+    return status in _TEMPORARY_REFUSALS or status >= requests.codes.server_error
 
 
-def words_in(text: str, secrets: Iterable[str]) -> str:
-    """Return the explanation in the text of a refusal.
+def expect_uncompressed(headers: Mapping[str, str], vendor: str) -> None:
+    """Raise AnswerNotUnderstood if rows come compressed, which no request of the bridge asks for.
 
-    Args:
-        text: the body, or its beginning. JSON is reduced to its message; HTML gives an empty explanation.
-        secrets: the credentials of the request, which the text may repeat.
+    The decoders do not say whether a compressed stream has reached its own end, so that one which lost it looks whole.
     """
-    for secret in secrets:
-        text = text.replace(secret, "…")
-    message = re.search(r'"(?:looker_error|message|detail|title|error)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
-    if message:
-        text = message.group(1)
-    if text.lstrip().startswith("<"):
-        return ""
-    return redacted(" ".join(text.split()))[:_LONGEST_EXPLANATION]
-
-
-def _secrets_of(request: requests.PreparedRequest) -> list[str]:
-    """Return the credentials of a request, which its answer may repeat: the token, or the secret in a login form."""
-    token = request.headers.get("Authorization", "").partition(" ")[2]
-    form = urllib.parse.parse_qs(request.body) if isinstance(request.body, str) else {}
-    return [secret for secret in (token, *form.get("client_secret", [])) if secret]
+    if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        next_step = f"Let what is between the bridge and {vendor} pass answers on as they are, without compression."
+        cause = f"{vendor}'s rows came compressed although that was not asked for, so a lost end would not be noticed."
+        raise AnswerNotUnderstood(cause, next_step=next_step)
 
 
 def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from common.platform.clock import Deadline
-from common.platform.errors import Busy
+from common.platform.errors import BridgeError, Busy
 
 ATTEMPTS = 7
 FIRST_WAIT_S = 0.5
@@ -22,20 +22,26 @@ T = TypeVar("T")
 
 
 def retry(
-    act: Callable[[], T], deadline: Deadline, chance: random.Random, *, but_not: type[Busy] | tuple[()] = ()
+    act: Callable[[], T],
+    deadline: Deadline,
+    chance: random.Random,
+    *,
+    on: type[BridgeError] | tuple[type[BridgeError], ...] = Busy,
+    but_not: type[Busy] | tuple[()] = (),
 ) -> T:
-    """Call `act` until it does not raise `Busy`, and return its result.
+    """Call `act` until it does not raise an error of `on`, and return its result.
 
-    Raises the last `Busy` if the attempts or the time are used up. An error in `but_not` is raised immediately,
-    because a second attempt could do harm.
+    Raises the last of these errors if the attempts or the time are used up. An error in `but_not` is raised
+    immediately, because a second attempt could do harm.
     """
     attempt = 1
     while True:
         try:
             return act()
-        except Busy as busy:
-            wait_s = wait_before_next_s(attempt, busy.retry_after_s, chance.random())
-            if isinstance(busy, but_not) or attempt == ATTEMPTS or not deadline.allows(wait_s):
+        except on as error:
+            asked_s = error.retry_after_s if isinstance(error, Busy) else None
+            wait_s = wait_before_next_s(attempt, asked_s, chance.random())
+            if isinstance(error, but_not) or attempt == ATTEMPTS or not deadline.allows(wait_s):
                 raise
         deadline.clock.sleep(wait_s)
         attempt += 1

@@ -22,6 +22,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
+from hyperframe.frame import GoAwayFrame
 
 from local.sandbox import wire
 
@@ -76,6 +77,11 @@ class _Connection(socketserver.BaseRequestHandler):
         """Send the pending frames."""
         if data := self.http.data_to_send():
             self._tls.write(data)
+        self.request.sendall(self._outgoing.read())
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes that h2 does not know of."""
+        self._tls.write(data)
         self.request.sendall(self._outgoing.read())
 
     def _shake_hands(self) -> None:
@@ -201,6 +207,19 @@ class _Stream:
         with contextlib.suppress(OSError, ProtocolError), self.connection.changed:
             self.connection.http.reset_stream(self.id, ErrorCodes.INTERNAL_ERROR)
             self.connection.flush()
+
+    def garble(self) -> None:
+        """Send a frame that is longer than any that is allowed."""
+        with self.connection.changed:
+            self.connection.send_bytes(b"\xff" * 64)
+        self.cut()
+
+    def go_away(self) -> None:
+        """Send GOAWAY without an error, as a server that stops. h2 itself would then refuse to send the rest."""
+        frame = GoAwayFrame(stream_id=0, last_stream_id=self.id)
+        with self.connection.changed:
+            self.connection.flush()
+            self.connection.send_bytes(frame.serialize())
 
     def reset(self) -> None:
         """Wake up `_Connection.handle`; its close sends RST instead of FIN because of the zero linger time."""

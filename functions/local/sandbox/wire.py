@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 import urllib.parse
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, Protocol, Self
@@ -118,6 +119,16 @@ class Fault:
     cut_after_bytes: int | None = None
     "Close the connection after this many bytes of the body, before the end that the client expects."
     reset_after_bytes: int | None = None
+    end_after_bytes: int | None = None
+    "End the answer properly after this many bytes of the body, as a gateway does that lost the rest."
+    compress: bool = False
+    "Compress the body with gzip although nobody asked for it. An answer that ends too early lacks the end of the gzip."
+    go_away: bool = False
+    "Announce over HTTP/2 that the server stops (GOAWAY), in place of an answer; the site does not see the request."
+    go_away_after_bytes: int | None = None
+    "Announce the same after this many bytes of the body, and send the rest."
+    garble_after_bytes: int | None = None
+    "Send bytes that are not of the protocol after this many bytes of the body, and close the connection."
     append: bytes = b""
     "Text to add to a valid body, for example a database error in a 200."
     replace: bytes | None = None
@@ -138,9 +149,14 @@ class Fault:
     seen: int = dataclasses.field(default=0, init=False)
 
     @property
-    def limit_bytes(self) -> int | None:
-        """The number of bytes of the body to send; None for all."""
-        return self.reset_after_bytes if self.cut_after_bytes is None else self.cut_after_bytes
+    def interruption(self) -> "tuple[int, Callable[[Sender], None]] | None":
+        """The number of bytes of the body to send, and how it is then interrupted."""
+        interruptions: list[tuple[int | None, Callable[[Sender], None]]] = [
+            (self.cut_after_bytes, lambda sender: sender.cut()),
+            (self.reset_after_bytes, lambda sender: sender.reset_body()),
+            (self.garble_after_bytes, lambda sender: sender.garble()),
+        ]
+        return next(((limit, interrupt) for limit, interrupt in interruptions if limit is not None), None)
 
     def strikes(self, method: str, path: str) -> bool:
         if not re.match(self.on, f"{method} {path}"):
@@ -260,6 +276,12 @@ class Sender(Protocol):
     def reset_body(self) -> None:
         """Reset the answer alone if the protocol can, otherwise the connection."""
 
+    def garble(self) -> None:
+        """Send bytes that are not of the protocol, and close the connection."""
+
+    def go_away(self) -> None:
+        """Announce that the server stops, if the protocol can."""
+
     def reset(self) -> None:
         """Reset the connection: the client sees ECONNRESET."""
 
@@ -333,6 +355,9 @@ class Server:
     def serve(self, request: Request, sender: Sender) -> None:
         """Answer a request, with its fault if it has one."""
         response, fault = self._answer(request)
+        if response is None and fault and fault.go_away:
+            sender.go_away()
+            return sender.cut()
         if response is None:
             return sender.reset()
         if fault and fault.delay_s:
@@ -346,19 +371,23 @@ class Server:
         return self._send_body(request, response, fault, sender)
 
     def _send_body(self, request: Request, response: Response, fault: Fault | None, sender: Sender) -> None:
-        limit = fault.limit_bytes if fault else None
+        interruption = fault.interruption if fault else None
+        goes_away_after = fault.go_away_after_bytes if fault else None
         kept, sent = b"", 0
         for block in response.blocks(fault):
             if fault and fault.drip_s:
                 sender.flush()
                 time.sleep(fault.drip_s)
-            piece = block if limit is None else block[: limit - sent]
+            if goes_away_after is not None and sent >= goes_away_after:
+                sender.go_away()
+                goes_away_after = None
+            piece = block if interruption is None else block[: interruption[0] - sent]
             sender.send_block(piece)
             sent += len(piece)
             kept += piece[: max(self.keep_bytes - len(kept), 0)]
-            if fault and limit is not None and sent >= limit:
+            if interruption is not None and sent >= interruption[0]:
                 self._record(request, response, kept)
-                return sender.cut() if fault.reset_after_bytes is None else sender.reset_body()
+                return interruption[1](sender)
         self._record(request, response, kept)
         return sender.end()
 
@@ -373,7 +402,7 @@ class Server:
             request.body.before_block = fault.before_block
         if fault.act:
             fault.act()
-        response = None if fault.reset_before else self._ask_site(request, fault.refuse)
+        response = None if fault.reset_before or fault.go_away else self._ask_site(request, fault.refuse)
         if response is None:
             return None, fault
         if fault.then:
@@ -496,6 +525,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.reset()
 
+    def garble(self) -> None:
+        self.wfile.write(b"\xff" * 64 + b"\r\n")
+        self.cut()
+
+    def go_away(self) -> None:
+        """Do nothing: a server that speaks HTTP/1.1 stops between two answers."""
+
     def reset(self) -> None:
         """Close with a zero linger time, which sends RST in place of FIN."""
         self.close_connection = True
@@ -513,9 +549,31 @@ def _changed(response: Response, fault: Fault) -> Response:
         return dataclasses.replace(response, body=fault.replace, length=None)
     if fault.append:
         return dataclasses.replace(response, body=_followed(response.blocks(), fault.append), length=None)
+    if fault.end_after_bytes is not None:
+        response = dataclasses.replace(response, body=_beginning(response.blocks(), fault.end_after_bytes), length=None)
+    if fault.compress:
+        body = _compressed(response.blocks(), is_whole=fault.end_after_bytes is None)
+        headers = {**response.headers, "Content-Encoding": "gzip"}
+        return dataclasses.replace(response, body=body, headers=headers, length=None)
     return response
 
 
 def _followed(blocks: Iterable[bytes], end: bytes) -> Iterator[bytes]:
     yield from blocks
     yield end
+
+
+def _beginning(blocks: Iterable[bytes], length: int) -> Iterator[bytes]:
+    for block in blocks:
+        yield block[:length]
+        length -= min(length, len(block))
+        if not length:
+            return
+
+
+def _compressed(blocks: Iterable[bytes], *, is_whole: bool) -> Iterator[bytes]:
+    gzip = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    for block in blocks:
+        yield gzip.compress(block) + gzip.flush(zlib.Z_SYNC_FLUSH)
+    if is_whole:
+        yield gzip.flush()

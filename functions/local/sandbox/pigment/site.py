@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
@@ -60,7 +61,7 @@ class _PigmentRefusal(Exception):
     def __init__(self, status: int, text: str, *, problem: bool = False) -> None:
         super().__init__(text)
         self.response = (
-            Response.of_json({"title": text, "status": status}, status, **{"Content-Type": "application/problem+json"})
+            Response.of_json(_problem(status, text), status, **{"Content-Type": "application/problem+json"})
             if problem
             else Response(status, text.encode(), {"Content-Type": "text/plain"} if text else {})
         )
@@ -178,7 +179,8 @@ class SandboxPigment(ExportingWorkspace):
     def _body(self, request: Request) -> Iterator[bytes]:
         for block in request.body.blocks():
             if request.body.received_bytes > self.max_body_bytes:
-                raise _PigmentRefusal(400, f"The file exceeds the size limit of {self.max_body_bytes} bytes.")
+                text = f"Size limit exceeded: the file is over {self.max_body_bytes} bytes."
+                raise _PigmentRefusal(400, text, problem=True)
             yield block
 
     def _configuration(self, request: Request) -> Configuration:
@@ -266,6 +268,11 @@ class SandboxPigment(ExportingWorkspace):
             return _csv(self.export_grid(block, shown, _style(shown, dates)))
         except Unanswerable as error:
             raise _PigmentRefusal(400, str(error), problem=True) from None
+
+
+def _problem(status: int, text: str) -> dict[str, Any]:
+    """Return a body of RFC 9457."""
+    return {"title": HTTPStatus(status).phrase, "status": status, "detail": text}
 
 
 def _list(found: Iterable[dict[str, str]]) -> Response:

@@ -1,0 +1,161 @@
+"""An export changes nothing in Pigment: while nothing is published, it is asked for again within the time budget."""
+
+import contextlib
+import importlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from common.pigment import exports
+from common.platform.clock import Deadline
+from common.platform.errors import PigmentBusy, StreamCut
+from common.platform.retry import ATTEMPTS
+from local.sandbox.http2 import Http2Server
+from local.sandbox.wire import Response, Server
+from tests.support.certificates import certificate
+from tests.support.world import EXPORTS, VIEW, World
+
+ROWS = b"Id;Amount\n" + b"".join(b"%d;%d\n" % (number, number) for number in range(40))
+CSV = Response(200, ROWS, {"Content-Type": "text/csv"})
+PAGE = Response(502, b"<html><h1>Bad Gateway</h1></html>", {"Content-Type": "text/html"})
+
+STATUSES = (408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599)
+BROKEN = {
+    "a reset connection": {"reset_before": True},
+    "a server that stops before it answers": {"go_away": True},
+    "an answer without a status line or a frame": {"refuse": CSV, "garble_after_bytes": 0},
+    "rows that are cut": {"refuse": CSV, "cut_after_bytes": 100},
+    "rows that are reset": {"refuse": CSV, "reset_after_bytes": 100},
+    "a server that stops in the middle": {"refuse": CSV, "go_away_after_bytes": 64, "block_bytes": 32},
+    "bytes that are not of the protocol": {"refuse": CSV, "garble_after_bytes": 100},
+}
+
+
+@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
+def server(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Server]:
+    world.add_export("revenue")
+    if request.param == "HTTP/1.1":
+        yield world.pigment_server
+        return
+    pem = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    with Http2Server(world.pigment, context) as http2:
+        world.raw["pigment"]["url"] = http2.url
+        world.save_jobs()
+        yield http2
+
+
+def expect_published(world: World) -> None:
+    answer = world.run_export("revenue")
+    assert answer.status == 200, answer.body
+    assert world.bucket.read("exports/revenue.csv") == ROWS
+    assert world.objects("tmp/") == world.objects("leases/") == []
+
+
+@pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_answer_is_followed_by_a_whole_one(world: World, server: Server, how: dict[str, object]) -> None:
+    server.fault(EXPORTS, times=2, **how)
+    server.fault(EXPORTS, times=-1, refuse=CSV)
+
+    expect_published(world)
+
+
+@pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN.keys())
+def test_an_answer_that_always_breaks_publishes_nothing(world: World, server: Server, how: dict[str, object]) -> None:
+    fault = server.fault(EXPORTS, times=-1, **how)
+
+    answer = world.run_export("revenue")
+
+    # Over HTTP/1.1, a server that stops ends its answers.
+    if not ("go_away_after_bytes" in how and server is world.pigment_server):
+        assert answer.code in ("stream_cut", "pigment_busy"), answer.body
+        assert fault.hits == ATTEMPTS
+        assert world.objects("exports/") == []
+    assert world.objects("tmp/") == world.objects("leases/") == []
+
+
+@pytest.mark.parametrize("source", [{"view": VIEW}, {"table": VIEW}], ids=["a view", "a block"])
+def test_every_temporary_status_is_followed_by_another_attempt(world: World, source: dict[str, str]) -> None:
+    world.add_export("revenue", source={**source, "delimiter": ";"})
+    for status in STATUSES:
+        world.pigment_server.heal()
+        world.pigment_server.fault(EXPORTS, times=2, refuse=Response(status, PAGE.body, PAGE.headers))
+        world.pigment_server.fault(EXPORTS, times=-1, refuse=CSV)
+        expect_published(world)
+
+
+def test_rows_are_not_asked_for_again_after_the_time_budget(world: World) -> None:
+    world.add_export("revenue")
+    late = {"act": lambda: world.clock.advance(100_000), "refuse": CSV, "cut_after_bytes": 100}
+    fault = world.pigment_server.fault(EXPORTS, times=-1, **late)
+
+    assert world.run_export("revenue").code in ("stream_cut", "out_of_time")
+    assert fault.hits == 1
+
+
+def errors_of(package: str) -> list[Exception]:
+    """One error of each class of a package."""
+    kinds = {
+        kind
+        for module in (package, f"{package}.exceptions", f"{package}._exceptions", f"{package}._util")
+        for kind in _names_of(module)
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__.startswith(package)
+    }
+    assert kinds, package
+    return [_made(kind) for kind in sorted(kinds, key=str)]
+
+
+def _names_of(module: str) -> list[object]:
+    with contextlib.suppress(ModuleNotFoundError):
+        return list(vars(importlib.import_module(module)).values())
+    return []
+
+
+def _made(kind: type[Exception]) -> Exception:
+    for arguments in (), ("why",), (1,), (1, "why"), (1, 2, 3):
+        with contextlib.suppress(TypeError):
+            return kind(*arguments)
+    error = kind.__new__(kind)
+    error.args = ("why",)
+    return error
+
+
+LIBRARIES = ("httpx", "httpcore", "h2", "hpack", "hyperframe", "h11")
+
+
+class Failing(httpx.BaseTransport, httpx.SyncByteStream):
+    """A connection that fails with an error of a library, at the answer or in its rows."""
+
+    def __init__(self, error: Exception, *, in_rows: bool) -> None:
+        self.error, self.in_rows = error, in_rows
+
+    def handle_request(self, _: httpx.Request) -> httpx.Response:
+        if self.in_rows:
+            return httpx.Response(200, headers={"Content-Length": "100"}, stream=self)
+        raise self.error
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"Id;Amount\n"
+        raise self.error
+
+
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_no_error_of_the_libraries_leaves_the_exports(world: World, package: str) -> None:
+    world.add_export("revenue")
+    bridge, deadline = world.instance.config(), Deadline.after(world.clock, 300)
+    request = exports.request_for(bridge.exports["revenue"].source, "Iso8601")
+    for error in errors_of(package):
+        before = httpx.Client(transport=Failing(error, in_rows=False))
+        within = httpx.Client(transport=Failing(error, in_rows=True))
+        with pytest.raises(PigmentBusy, match="cannot be reached"):
+            exports._begin(before, request, bridge.pigment, world.instance.secrets, deadline)
+        response = exports._begin(within, request, bridge.pigment, world.instance.secrets, deadline)
+        with pytest.raises(StreamCut, match="broke off"):
+            list(exports.ExportAnswer(response, deadline).blocks())
