@@ -47,6 +47,13 @@ def test_rows_in_no_count_are_reported_as_missing(world: World) -> None:
     assert warning.endswith("it counts 2 inserted, 1 updated and 0 skipped rows.")
 
 
+def test_at_a_repeatable_target_a_row_in_no_count_may_be_an_unchanged_one(world: World) -> None:
+    answer = run_with_report(world, counts(inserted=2, updated=1), target={"repeatable": True})
+
+    assert (answer.status, answer.receipt["outcome"]) == (200, "landed")
+    assert "does not account for 2 of the rows" in answer.receipt["warnings"][0]
+
+
 def test_a_metric_takes_several_rows_into_one_cell(world: World) -> None:
     answer = run_with_report(world, counts(inserted=1, updated=1), block_type="Metric")
 

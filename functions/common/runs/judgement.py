@@ -20,15 +20,16 @@ def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Faile
     if state.ended == "failed":
         return Failed(ImportFailed(f"Pigment's import failed. {state.reasons()}"))
     report = state.detailed_report or ImportReport()
-    rows, missing = _counts(report), _missing(report, journal.receipt.rows.sent)
+    rows, uncounted = _counts(report), _uncounted(report, journal.receipt.rows.sent)
     skips = tuple(Skip(skip.reason, skip.source_column_name, skip.count) for skip in report.skips())
-    warnings = tuple(_warnings(state, report, rows, missing))
+    warnings = tuple(_warnings(state, report, rows, uncounted))
     try:
         guards.expect_few_deletions(rows.deleted or 0, journal.max_deleted)
         guards.expect_few_skips(rows.skipped or 0, journal.max_skipped)
     except (TooManyDeleted, TooManySkipped) as error:
         return LandedInPart(error, rows, skips, warnings)
-    return Landed(rows, skips, warnings, missing)
+    # At a repeatable target an uncounted row may have been there already; Pigment does not say how it counts those.
+    return Landed(rows, skips, warnings, missing=0 if journal.repeatable else uncounted)
 
 
 def _counts(report: ImportReport) -> Rows:
@@ -50,7 +51,7 @@ def _skipped_by_reason(report: ImportReport) -> int:
     return sum(max(skip.count, 0) for skip in report.skips())
 
 
-def _missing(report: ImportReport, sent: int | None) -> int:
+def _uncounted(report: ImportReport, sent: int | None) -> int:
     """Return how many of the rows that were sent are in none of Pigment's counts."""
     if sent is None or report.summary is None or report.block_type == "Metric":
         return 0
@@ -59,7 +60,7 @@ def _missing(report: ImportReport, sent: int | None) -> int:
     return max(sent - report.summary.inserted_count - report.summary.updated_count - skipped, 0)
 
 
-def _warnings(state: ImportState, report: ImportReport, rows: Rows, missing: int) -> Iterator[str]:
+def _warnings(state: ImportState, report: ImportReport, rows: Rows, uncounted: int) -> Iterator[str]:
     if state.errors_details:
         yield f"Pigment completed the import and reported errors. {state.reasons()}"
     if report.summary is None:
@@ -70,6 +71,6 @@ def _warnings(state: ImportState, report: ImportReport, rows: Rows, missing: int
         yield f"Pigment's report counts {in_all:,} skipped rows in all, but {by_reason:,} by reason."
     if not (rows.inserted or rows.updated or rows.deleted or rows.skipped):
         yield "Pigment counted no row as inserted, updated, deleted or skipped."
-    elif missing:
+    elif uncounted:
         counted = f"{rows.inserted:,} inserted, {rows.updated:,} updated and {rows.skipped:,} skipped rows"
-        yield f"Pigment's report does not account for {missing:,} of the rows that were sent: it counts {counted}."
+        yield f"Pigment's report does not account for {uncounted:,} of the rows that were sent: it counts {counted}."
