@@ -55,6 +55,15 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
         return DeliveryCounts(delivered, waiting, self.dead + other.dead, self.error or other.error)
 
 
+class DeliveredRows(msgspec.Struct, frozen=True):
+    """The rows of a delivery as CSV, with the warnings about them."""
+
+    blocks: Iterator[bytes]
+    warnings: list[str]
+    row_limit: int | None
+    "The limit of Looker's query, at which the rows are cut."
+
+
 def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
     """Land the waiting deliveries: for the configuration of the hinted relay, or all without a valid hint."""
     deadline = instance.deadline()
@@ -226,23 +235,23 @@ def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: Waiting
 
 def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
-    blocks, warnings = _open(bucket, oldest)
+    rows_of = _open(bucket, oldest)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = paths.staged(relay.name, run.id)
-    staged = staging.stage(bucket, path, blocks, contract, run.instance.progress)
-    run.note_read(staged, warnings)
+    staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
+    run.note_read(staged, rows_of.warnings)
     rows = staged.checked.rows
     guards.expect_rows(rows, max(1, relay.guards.min_rows))
     if not relay.guards.accept_cap:
-        guards.expect_no_cap(rows, CAPS, None)
+        guards.expect_no_cap(rows, CAPS, rows_of.row_limit)
     guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
     return staged
 
 
-def _open(bucket: Bucket, oldest: WaitingDelivery) -> tuple[Iterator[bytes], list[str]]:
-    """Open a delivery's rows as CSV, with the warnings about them."""
-    if oldest.content_type == "text/csv":
-        warning = oldest.metadata.get("warnings")
-        return bucket.reading(oldest.path).blocks(), [warning] if warning else []
-    delivery = webhook.read(bucket.read(oldest.path))
-    return delivery.csv_blocks(), delivery.warnings
+def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
+    if delivery.content_type == "text/csv":
+        warning, limit = delivery.metadata.get("warnings"), delivery.metadata.get(inbox.ROW_LIMIT)
+        warnings = [warning] if warning else []
+        return DeliveredRows(bucket.reading(delivery.path).blocks(), warnings, int(limit) if limit else None)
+    posted = webhook.read(bucket.read(delivery.path))
+    return DeliveredRows(posted.csv_blocks(), posted.warnings, posted.row_limit)

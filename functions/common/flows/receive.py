@@ -98,7 +98,8 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
 
     # Looker creates each address for one event, so that it can replace the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
-    is_new = inbox.put_rows(instance.bucket, relay.name, identity, begin, instance.clock.now())
+    details = {} if execution.row_limit is None else {inbox.ROW_LIMIT: str(execution.row_limit)}
+    is_new = inbox.put_rows(instance.bucket, relay.name, identity, begin, instance.clock.now(), details)
     return _acknowledge(relay, identity, is_new=is_new)
 
 

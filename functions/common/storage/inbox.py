@@ -14,9 +14,10 @@ not use a second address. After a kill while they arrive, there is no object and
 still in Looker, and a person sends them again, as a new delivery.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -27,6 +28,9 @@ from common.storage.bucket import Bucket, ListedObject, Stale
 
 _SAME_CONTENT_FOR = timedelta(hours=1)
 "For how long equal content without a webhook id is the same delivery: a schedule may send it again later."
+
+ROW_LIMIT = "row-limit"
+"Metadata of rows alone: the limit of their query."
 
 PLACES = ("inbox", "delivered", "dead")
 
@@ -80,7 +84,12 @@ def put(bucket: Bucket, relay: str, identity: str, body: bytes, now: datetime, *
 
 
 def put_rows(
-    bucket: Bucket, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[IncomingRows]], now: datetime
+    bucket: Bucket,
+    relay: str,
+    identity: str,
+    fetch: Callable[[], AbstractContextManager[IncomingRows]],
+    now: datetime,
+    details: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
     """Fetch rows and store them, unless they are stored already, and return whether they are new.
 
@@ -91,7 +100,8 @@ def put_rows(
     if mark is None:
         return False
     with fetch() as rows:
-        metadata = {"received-at": mark.received_at} | ({"warnings": " ".join(rows.warnings)} if rows.warnings else {})
+        warnings = {"warnings": " ".join(rows.warnings)} if rows.warnings else {}
+        metadata = {"received-at": mark.received_at, **details, **warnings}
         with bucket.writing(paths.delivery("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
             for block in rows.blocks():
                 file.write(block)
