@@ -89,6 +89,7 @@ locals {
       "inbox/"     = "write"
       "leases/"    = "write"
       "receipts/"  = "write"
+      "seen/"      = "write" # a pull begins, and the next signal counts
       "staged/"    = "write"
       "watch/"     = "write"
     }

@@ -12,6 +12,7 @@ from rich.text import Text
 from common.platform.errors import NoSuchJob
 from common.storage import inbox
 from common.storage.bucket import Bucket, ListedObject
+from common.storage.claims import PLACES, PLAN
 
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
@@ -31,7 +32,7 @@ class DeliverySummary(msgspec.Struct, frozen=True):
     @classmethod
     def from_object(cls, entry: ListedObject) -> "DeliverySummary":
         folder, _, identifier = entry.name.partition("/")
-        details = dict(entry.metadata)
+        details = {name: value for name, value in entry.metadata.items() if name != PLAN}
         return cls(identifier, _STATES[folder], details.pop("received-at", ""), entry.size_bytes, details)
 
 
@@ -98,7 +99,7 @@ def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
 
 
 def _matching(bucket: Bucket, identifier: str) -> Iterator[tuple[str, ListedObject]]:
-    for folder in inbox.PLACES:
+    for folder in PLACES:
         for entry in inbox.every(bucket, folder):
             if identifier in entry.name:
                 yield folder, entry

@@ -26,7 +26,7 @@ from common.runs.landing import land
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.storage import inbox, paths
+from common.storage import claims, inbox, paths
 from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
 from common.tables import staging
@@ -93,9 +93,9 @@ def _orphaned(instance: Instance, bridge: bridge_yaml.Bridge) -> DeliveryCounts:
     orphans = [relay for relay in inbox.relays(instance.bucket) if relay not in bridge.relays]
     if not orphans:
         return DeliveryCounts()
-    names = ", ".join(sorted(set(orphans)))
+    names = ", ".join(orphans)
     error = NoSuchJob(f"Deliveries wait for relays that bridge.yaml does not have: {names}.", next_step=_RESTORE_RELAYS)
-    return DeliveryCounts(waiting=len(orphans), error=ErrorReport.of(error))
+    return DeliveryCounts(waiting=inbox.count(instance.bucket, orphans), error=ErrorReport.of(error))
 
 
 def _by_configuration(bridge: bridge_yaml.Bridge, hint: str | None) -> list[list[bridge_yaml.AnyRelay]]:
@@ -149,7 +149,7 @@ def _oldest(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay]) -> Waiti
 
 
 def _waiting(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay], error: ErrorReport | None) -> DeliveryCounts:
-    waiting = sum(1 for relay in relays for _ in inbox.waiting(instance.bucket, relay.name))
+    waiting = inbox.count(instance.bucket, [relay.name for relay in relays])
     return DeliveryCounts(waiting=waiting, error=error)
 
 
@@ -173,6 +173,7 @@ def _start_pull(
     instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Signal, deadline: Deadline
 ) -> Receipt:
     """Pull once for all waiting signals: all of them arrived before the pull, which reads everything."""
+    claims.forget_signals(instance.bucket, relay.name)
     signals = list(inbox.waiting(instance.bucket, relay.name))
     call_id = f"delivery {signals[-1].name}" if signals else None
     receipt = pull(instance, bridge, bridge.pulls[relay.start], call_id=call_id, deadline=deadline)
@@ -249,9 +250,9 @@ def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery, previous
 
 
 def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
+    warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
     if delivery.content_type == "text/csv":
-        warning, limit = delivery.metadata.get("warnings"), delivery.metadata.get(inbox.ROW_LIMIT)
-        warnings = [warning] if warning else []
+        limit = delivery.metadata.get(inbox.ROW_LIMIT)
         return DeliveredRows(bucket.reading(delivery.path).blocks(), warnings, int(limit) if limit else None)
     posted = webhook.read(bucket.read(delivery.path))
-    return DeliveredRows(posted.csv_blocks(), posted.warnings, posted.row_limit)
+    return DeliveredRows(posted.csv_blocks(), [*posted.warnings, *warnings], posted.row_limit)

@@ -33,6 +33,11 @@ class ScheduledPlan(msgspec.Struct, frozen=True):
     query: msgspec.Raw = msgspec.Raw()
 
     @property
+    def identity(self) -> str:
+        """What tells this schedule from others: its id or, if it has none, its title."""
+        return text_of(self.scheduled_plan_id) or text_of(self.title) or ""
+
+    @property
     def row_limit(self) -> int | None:
         """The row limit of the query, at which Looker cuts a delivery; None if it has none."""
         try:
@@ -68,6 +73,10 @@ class WebhookPayload(msgspec.Struct, frozen=True):
     @property
     def plan_title(self) -> str | None:
         return text_of(self.scheduled_plan.title) if self.scheduled_plan else None
+
+    @property
+    def plan(self) -> str:
+        return self.scheduled_plan.identity if self.scheduled_plan else ""
 
     @property
     def row_limit(self) -> int | None:
