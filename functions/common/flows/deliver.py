@@ -6,6 +6,7 @@
 The inbox decides what is to be landed. The message that starts this flow is only a hint, and an extra call is harmless.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -16,7 +17,17 @@ from common.flows.pull import pull
 from common.looker import webhook
 from common.looker.client import CAPS
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy
+from common.platform.errors import (
+    BridgeError,
+    DeliveryNotUsable,
+    ErrorReport,
+    NoSuchJob,
+    OutOfTime,
+    PigmentBusy,
+    StorageBusy,
+    StorageRefused,
+    as_bridge_error,
+)
 from common.platform.log import log
 from common.runs import cursors, guards, leases
 from common.runs.cursors import LastLanding
@@ -250,9 +261,32 @@ def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery, previous
 
 
 def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
-    warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
-    if delivery.content_type == "text/csv":
-        limit = delivery.metadata.get(inbox.ROW_LIMIT)
-        return DeliveredRows(bucket.reading(delivery.path).blocks(), warnings, int(limit) if limit else None)
-    posted = webhook.read(bucket.read(delivery.path))
-    return DeliveredRows(posted.csv_blocks(), [*posted.warnings, *warnings], posted.row_limit)
+    """Open a stored delivery. Raises DeliveryNotUsable or another error that concerns the content if it has no rows."""
+    with _reading():
+        warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
+        if delivery.content_type == "text/csv":
+            limit = delivery.metadata.get(inbox.ROW_LIMIT)
+            blocks = bucket.reading(delivery.path).blocks()
+            return DeliveredRows(_read(blocks), warnings, int(limit) if limit else None)
+        posted = webhook.read(bucket.read(delivery.path))
+        return DeliveredRows(_read(posted.csv_blocks()), [*posted.warnings, *warnings], posted.row_limit)
+
+
+def _read(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    with _reading():
+        yield from blocks
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Convert what reading stored bytes raises: unless storage is at fault, every later attempt would fail as well."""
+    try:
+        yield
+    except (StorageBusy, StorageRefused):
+        raise
+    except Exception as error:
+        failure = as_bridge_error(error)
+        if failure.concerns_content:
+            raise
+        cause = f"The stored delivery cannot be read. {failure.cause}"
+        raise DeliveryNotUsable(cause, next_step=failure.next_step) from error
