@@ -91,6 +91,7 @@ locals {
       "receipts/"  = "write"
       "seen/"      = "write" # a pull begins, and the next signal counts
       "staged/"    = "write"
+      "waits/"     = "write"
       "watch/"     = "write"
     }
     webhook_receive = {

@@ -254,9 +254,11 @@ def sweeps(here: Observed) -> None:
     here.deliver()
     world.clock.advance(2 * 24 * 3600)
     assert here.post("sales", delivery(("7", "8"))) == 200
-    world.pigment_server.fault(PUSH, times=-1, refuse=Response(503))
-    assert here.deliver()["waiting"] == 1
-    world.pigment_server.heal()
+    for busy in (Response(429, headers={"Retry-After": "3000"}), Response(503)):
+        world.pigment_server.fault(PUSH, times=-1, refuse=busy)
+        assert here.deliver()["waiting"] == 1
+        world.pigment_server.heal()
+        world.clock.advance(3600)
     world.storage_server.fault("GET .*/watch.*", times=-1, refuse=Response(403))
     here.deliver()
     world.storage_server.heal()
