@@ -133,7 +133,7 @@ def _deliver_all(
     least_s = deadline.remaining_s() * _LEAST_SHARE_FOR_A_LANDING
     counts = DeliveryCounts()
     for number, (relay, delivery) in enumerate(_turns(bucket, relays)):
-        if number == 0 and (error := backoff.current(bucket, configuration, instance.clock)):
+        if number == 0 and (error := backoff.current(bucket, configuration)):
             landed = DeliveryCounts(error=error)
         elif not deadline.allows(least_s):
             late = OutOfTime("The time budget ended while deliveries were waiting.")
@@ -197,7 +197,7 @@ def _deliver_one(
     if not instance.bucket.exists(delivery.path):
         return DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1)
     report = receipt.error or ErrorReport.of(_incomplete(receipt))
-    backoff.note(instance.bucket, _configuration(bridge, relay), report, instance.clock)
+    backoff.note(instance.bucket, _configuration(bridge, relay), report)
     return DeliveryCounts(error=report)
 
 
