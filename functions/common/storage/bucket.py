@@ -234,6 +234,13 @@ class Bucket:
                 return False
             return True
 
+    def add_metadata(self, path: str, metadata: dict[str, str]) -> None:
+        """Add metadata to an object. Raises StorageRefused if there is no such object."""
+        blob = self._bucket.blob(path)
+        blob.metadata = metadata
+        with _google(f"describe {path}"):
+            blob.patch(**_CALL_OPTIONS)
+
     @contextlib.contextmanager
     def writing(
         self, path: str, metadata: dict[str, str] | None = None, *, content_type: str = "text/csv"

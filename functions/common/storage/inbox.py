@@ -29,11 +29,13 @@ from common.storage.claims import PLAN, REPLAY_OF, Arrival, Claim
 
 ROW_LIMIT = "row-limit"
 WARNINGS = "warnings"
-"Metadata of a delivery: the limit of the query, for rows alone; what its receipt is to say."
+REPLAYED_AS = "replayed-as"
+"Metadata of a delivery: the limit of the query, for rows alone; what its receipt is to say; the name of its last copy."
 
 MOST_COUNTED = 1000
 "One call lists so many names."
 _PAGE_SIZE = 100
+_REPLAYS_SHOW_FOR = timedelta(hours=1)
 _FIRST_STEP = timedelta(seconds=1)
 _LEAST_STEP = timedelta(milliseconds=1)
 
@@ -210,8 +212,27 @@ def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> 
     """Copy a closed delivery into the inbox, to land it again; return its new name, or None if there is no delivery."""
     # It gets a new name, because the name of a closed delivery counts as closed.
     again = claims.name_at(now, name.rpartition("-")[2])
-    closed, waiting_again = paths.delivery(place, relay, name), paths.delivery("inbox", relay, again)
-    return again if bucket.copy_with(closed, waiting_again, {REPLAY_OF: name}) else None
+    closed = paths.delivery(place, relay, name)
+    if place == "dead" and bucket.exists(closed):
+        # After a kill between the two, there is no copy; the person sees no new id, and repeats the command.
+        bucket.add_metadata(closed, {REPLAYED_AS: again})
+    copied = {REPLAY_OF: name, REPLAYED_AS: ""}
+    return again if bucket.copy_with(closed, paths.delivery("inbox", relay, again), copied) else None
+
+
+def to_replay(bucket: Bucket, now: datetime, relay: str = "") -> Iterator[ListedObject]:
+    """Yield the dead deliveries that were not replayed, the oldest of each relay first."""
+    return (entry for entry in every(bucket, "dead", relay) if not _is_replayed(bucket, entry, now))
+
+
+def _is_replayed(bucket: Bucket, dead: ListedObject, now: datetime) -> bool:
+    relay, again = dead.name.split("/")[1], dead.metadata.get(REPLAYED_AS)
+    if not again:
+        return False
+    replayed_at = claims.arrival_of(again)
+    # A copy that has landed is deleted one day. Until then, it shows whether a kill prevented the replay.
+    is_old = replayed_at is not None and now - replayed_at > _REPLAYS_SHOW_FOR
+    return is_old or any(bucket.exists(paths.delivery(place, relay, again)) for place in claims.PLACES)
 
 
 def every(bucket: Bucket, place: str, relay: str = "") -> Iterator[ListedObject]:
