@@ -63,6 +63,11 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
     def status(self) -> int:
         return self.error.kind.status if self.error else 200
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether more deliveries may wait than were counted."""
+        return self.waiting >= inbox.MOST_COUNTED
+
     def plus(self, other: "DeliveryCounts") -> "DeliveryCounts":
         delivered, waiting = self.delivered + other.delivered, min(self.waiting + other.waiting, inbox.MOST_COUNTED)
         return DeliveryCounts(delivered, waiting, self.dead + other.dead, self.error or other.error)
