@@ -89,7 +89,9 @@ locals {
       "inbox/"     = "write"
       "leases/"    = "write"
       "receipts/"  = "write"
+      "seen/"      = "write" # a pull begins, and the next signal counts
       "staged/"    = "write"
+      "waits/"     = "write"
       "watch/"     = "write"
     }
     webhook_receive = {

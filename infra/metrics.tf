@@ -17,7 +17,7 @@ locals {
     runs           = { filter = local._run_ended, labels = ["job", "kind", "outcome"], unit = "1", value = null, description = "Runs by outcome." }
     seconds        = { filter = local._run_ended, labels = ["job", "kind"], unit = "s", value = "seconds.total", description = "Duration of runs." }
     sweeps         = { filter = local._inbox_sweeps, labels = [], unit = "1", value = null, description = "Sweeps of the inbox." }
-    waiting        = { filter = local._inbox_sweeps, labels = [], unit = "1", value = "waiting", description = "Deliveries that are still waiting after a sweep." }
+    waiting        = { filter = local._inbox_sweeps, labels = [], unit = "1", value = "waiting", description = "Deliveries that are still waiting after a sweep, at most 1,000." }
   }
 }
 

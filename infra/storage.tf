@@ -12,8 +12,8 @@ locals {
     "tmp/"       = 1
   }
 
-  # Temporary files and leases. Leases are rewritten every 30 seconds of a run. Earlier versions are useless.
-  _prefixes_without_versions = ["leases/", "staged/", "tmp/"]
+  # Temporary files, leases and waits. Leases are rewritten every 30 seconds of a run. Earlier versions are useless.
+  _prefixes_without_versions = ["leases/", "staged/", "tmp/", "waits/"]
 }
 
 resource "google_storage_bucket" "bridge" {

@@ -101,7 +101,7 @@ def _wait_s(receipt: Receipt) -> float | None:
         return 0.0
     if issubclass(receipt.error.kind, ConfigurationOccupied):
         return _OCCUPIED_WAIT_S
-    return receipt.error.retry_after_s
+    return receipt.error.next_attempt_after_s
 
 
 def _number(text: str) -> float:

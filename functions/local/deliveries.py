@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from rich.text import Text
 from common.platform.errors import NoSuchJob
 from common.storage import inbox
 from common.storage.bucket import Bucket, ListedObject
+from common.storage.claims import PLACES, PLAN
 
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
@@ -31,8 +32,17 @@ class DeliverySummary(msgspec.Struct, frozen=True):
     @classmethod
     def from_object(cls, entry: ListedObject) -> "DeliverySummary":
         folder, _, identifier = entry.name.partition("/")
-        details = dict(entry.metadata)
+        details = {name: value for name, value in entry.metadata.items() if value and name != PLAN}
         return cls(identifier, _STATES[folder], details.pop("received-at", ""), entry.size_bytes, details)
+
+
+class ReplayedDelivery(msgspec.Struct, frozen=True):
+    """A delivery that waits again."""
+
+    id: str
+    new_id: str
+    reason: str
+    "Why it was dead; empty if it had landed."
 
 
 def summaries(bucket: Bucket, relay: str, states: Iterable[str]) -> list[DeliverySummary]:
@@ -71,20 +81,45 @@ def content(bucket: Bucket, entry: ListedObject) -> Any:
         return body[:2000].decode("utf-8", "replace")
 
 
-def replay(bucket: Bucket, identifier: str) -> str:
-    """Put a delivery into the inbox again and return its new id.
+def replay(bucket: Bucket, identifier: str, now: datetime) -> ReplayedDelivery:
+    """Put a delivery into the inbox again.
 
     Raises:
         NoSuchJob: there is no such delivery, or it is still waiting.
     """
     folder, entry = find(bucket, identifier)
-    relay, _, name = entry.name.partition("/")[2].rpartition("/")
     if folder == "inbox":
         raise NoSuchJob(
             f"The delivery {identifier} is still waiting.",
             next_step="No action needed: it is delivered automatically.",
         )
-    return f"{relay}/{inbox.replay(bucket, folder, relay, name, datetime.now(UTC))}"
+    return _replay(bucket, folder, entry, now)
+
+
+def replay_dead(bucket: Bucket, relay: str, now: datetime) -> list[ReplayedDelivery]:
+    """Put the dead deliveries of a relay, or of all, into the inbox again, in the order in which they arrived.
+
+    Those that were replayed before are left out: if such a copy has died as well, it is dead itself.
+    """
+    dead = sorted(inbox.to_replay(bucket, now, relay), key=lambda entry: entry.name.rpartition("/")[2])
+    moments = (now + timedelta(microseconds=number) for number in range(len(dead)))
+    return [_replay(bucket, "dead", entry, moment) for entry, moment in zip(dead, moments, strict=True)]
+
+
+def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime) -> ReplayedDelivery:
+    identifier = entry.name.partition("/")[2]
+    relay, _, name = identifier.rpartition("/")
+    again = inbox.replay(bucket, folder, relay, name, now)
+    if again is None:
+        raise NoSuchJob(f"The delivery {identifier} is gone.", next_step="`bridge deliveries --all` lists the ids.")
+    return ReplayedDelivery(identifier, f"{relay}/{again}", entry.metadata.get("reason", ""))
+
+
+def table_of_replays(replayed: Iterable[ReplayedDelivery]) -> Table:
+    out = Table("id", "new id", "it was dead because", box=None)
+    for each in replayed:
+        out.add_row(each.id, each.new_id, each.reason)
+    return out
 
 
 def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
@@ -98,7 +133,7 @@ def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
 
 
 def _matching(bucket: Bucket, identifier: str) -> Iterator[tuple[str, ListedObject]]:
-    for folder in inbox.PLACES:
+    for folder in PLACES:
         for entry in inbox.every(bucket, folder):
             if identifier in entry.name:
                 yield folder, entry

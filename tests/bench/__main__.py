@@ -1,8 +1,8 @@
-"""`python -m tests.bench [memory|wall|changes|export|relay|door|start] [--rows N] [--rounds N]`."""
+"""`python -m tests.bench [memory|wall|changes|export|relay|backlog|door|start] [--rows N] [--rounds N]`."""
 
 import argparse
 
-from . import changes, door, export, memory, relay, show, start, wall
+from . import backlog, changes, door, export, memory, relay, show, start, wall
 
 
 def main() -> None:
@@ -10,14 +10,14 @@ def main() -> None:
     asked.add_argument(
         "measurements",
         nargs="*",
-        metavar="memory|wall|changes|export|relay|door|start",
+        metavar="memory|wall|changes|export|relay|backlog|door|start",
         help="all of them, if none is named",
     )
     asked.add_argument(
         "--rows",
         type=int,
         help=f"of the largest pull, {memory.ROWS} for memory, {wall.ROWS} for wall; of the changes, {changes.ROWS}; "
-        f"of the export, {export.ROWS}",
+        f"of the export, {export.ROWS}; deliveries of the backlog, {backlog.WAITING}",
     )
     asked.add_argument("--rounds", type=int, help="beside the one that warms up")
     given = asked.parse_args()
@@ -28,6 +28,7 @@ def main() -> None:
         "export": lambda: export.measure(given.rows or export.ROWS, given.rounds or export.ROUNDS),
         "relay": lambda: relay.measure(given.rounds or relay.ROUNDS),
         "door": lambda: door.measure(given.rounds or door.ROUNDS),
+        "backlog": lambda: backlog.measure(given.rows or backlog.WAITING),
         "start": lambda: start.measure(given.rounds or start.ROUNDS),
     }
     unknown = [name for name in given.measurements if name not in measurements]

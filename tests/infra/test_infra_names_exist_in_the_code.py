@@ -26,7 +26,7 @@ from common.platform import errors
 from common.runs import instance
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome
-from common.storage import inbox, paths
+from common.storage import claims, paths
 from local.sandbox.wire import Exchange, Response
 from tests.support import terraform
 from tests.support.action_caller import LookerSide
@@ -254,9 +254,11 @@ def sweeps(here: Observed) -> None:
     here.deliver()
     world.clock.advance(2 * 24 * 3600)
     assert here.post("sales", delivery(("7", "8"))) == 200
-    world.pigment_server.fault(PUSH, times=-1, refuse=Response(503))
-    assert here.deliver()["waiting"] == 1
-    world.pigment_server.heal()
+    for busy in (Response(429, headers={"Retry-After": "3000"}), Response(503)):
+        world.pigment_server.fault(PUSH, times=-1, refuse=busy)
+        assert here.deliver()["waiting"] == 1
+        world.pigment_server.heal()
+        world.clock.advance(3600)
     world.storage_server.fault("GET .*/watch.*", times=-1, refuse=Response(403))
     here.deliver()
     world.storage_server.heal()
@@ -316,7 +318,9 @@ def test_notifications_are_limited_to_the_inbox(plan: terraform.PlannedChanges) 
     prefix = notification["object_name_prefix"]
 
     assert paths.delivery("inbox", "sales", "a").startswith(prefix)
-    assert not any(paths.delivery(place, "sales", "a").startswith(prefix) for place in inbox.PLACES if place != "inbox")
+    assert not any(
+        paths.delivery(place, "sales", "a").startswith(prefix) for place in claims.PLACES if place != "inbox"
+    )
 
 
 def test_lifecycle_rules_use_existing_prefixes(plan: terraform.PlannedChanges, observed: Observed) -> None:

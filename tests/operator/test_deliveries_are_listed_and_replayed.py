@@ -13,9 +13,9 @@ from tests.support.served import Served, served, write_files
 from tests.support.world import PUSH, WEBHOOK_TOKEN, World, delivery
 
 
-def post(bridge: Served, body: bytes, event: str) -> requests.Response:
+def post(bridge: Served, body: bytes, event: str, relay: str = "sales") -> requests.Response:
     headers = {"X-Looker-Webhook-Token": WEBHOOK_TOKEN, "X-Looker-Webhook-Id": event}
-    return requests.post(f"{bridge.addresses['receive']}/sales", data=body, headers=headers, timeout=30)
+    return requests.post(f"{bridge.addresses['receive']}/{relay}", data=body, headers=headers, timeout=30)
 
 
 def output_of(world: World, *arguments: str) -> str:
@@ -94,6 +94,39 @@ def test_a_replayed_delivery_lands_again_even_if_it_has_landed(world: World) -> 
         wait_until(world, "delivered", 3)
 
     assert len(world.imports) == 3
+
+
+def test_all_that_is_dead_lands_after_one_command(world: World) -> None:
+    world.add_relay("sales", guards={"min_rows": 2})
+    world.add_relay("other", guards={"min_rows": 2})
+    write_files(world)
+    with served(world) as bridge:
+        for number in ("1", "2", "3"):
+            post(bridge, delivery((number, "10")), number)
+        post(bridge, delivery(("4", "10")), "4", relay="other")
+        dead = wait_until(world, "dead", 4)
+    world.add_relay("sales", target=world.raw["relays"]["sales"]["target"])
+    write_files(world)
+    with served(world):
+        replayed = json.loads(output_of(world, "deliveries", "replay", "--all", "--relay", "sales", "--json"))
+        wait_until(world, "delivered", 3)
+        # What has been replayed is not replayed again; the other relay's delivery dies again, as it is as short.
+        rest = output_of(world, "deliveries", "replay", "--all")
+        wait_until(world, "dead", 5)
+
+    sales = [each for each in dead if each["id"].startswith("sales/")]
+    assert [each["id"] for each in replayed] == [each["id"] for each in sales]
+    assert all("1 rows" in each["reason"] and each["new_id"] != each["id"] for each in replayed)
+    assert (rest.count("other/"), rest.count("sales/"), rest.count("1 rows")) == (2, 0, 1)
+    configuration = world.raw["relays"]["sales"]["target"]["configuration"]
+    assert [row["Id"] for row in world.pigment.rows(configuration)] == ["1", "2", "3"]
+
+
+def test_ids_and_all_exclude_each_other(world: World) -> None:
+    write_files(world)
+
+    for arguments in ((), ("an-id", "--all"), ("an-id", "--relay", "sales")):
+        assert run(world, "deliveries", "replay", *arguments).status == 2
 
 
 def test_an_unknown_id_is_an_error(world: World) -> None:

@@ -351,6 +351,7 @@ def test_the_age_of_the_oldest_waiting_delivery_is_logged(world: World, lines: T
     assert line["oldest_waiting_s"] == 200
 
     world.pigment_server.heal()
+    world.clock.advance(HOUR_S + 1)
     world.run_deliver()
     (line,) = lines("inbox processed")
     assert (line["waiting"], line["delivered"], line["dead"], line["oldest_waiting_s"]) == (0, 2, 0, 0)
@@ -369,7 +370,7 @@ def test_an_age_that_cannot_be_read_does_not_change_the_answer(world: World, lin
     world.bucket.create("inbox/gone/20260301T061500000000-a", b"{}", {}, content_type="application/json")
     answer = world.run_deliver()
     refuse = Response(403, b"{}", {"Content-Type": "application/json"})
-    world.storage_server.fault("GET /storage/v1/b/bucket/o$", after=1, times=-1, refuse=refuse)
+    world.storage_server.fault("GET /storage/v1/b/bucket/o$", after=2, times=-1, refuse=refuse)
 
     assert world.run_deliver().body == answer.body
     assert [line["oldest_waiting_s"] for line in lines("inbox processed")] == [0, None]

@@ -101,8 +101,8 @@ def test_an_unknown_relay_is_answered_404_with_the_token(sales: World) -> None:
 
 
 def test_the_same_webhook_id_is_stored_and_landed_once(sales: World) -> None:
-    for amount in ("10", "11"):
-        assert sales.post_delivery("sales", delivery(("1", amount)), X_Looker_Webhook_Id="event-1").status == 200
+    for _ in range(2):
+        assert sales.post_delivery("sales", delivery(("1", "10")), X_Looker_Webhook_Id="event-1").status == 200
     sales.run_deliver()
     assert sales.post_delivery("sales", delivery(("1", "10")), X_Looker_Webhook_Id="event-1").status == 200
     sales.run_deliver()

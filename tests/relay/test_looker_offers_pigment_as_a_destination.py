@@ -448,3 +448,14 @@ def test_a_downloaded_delivery_can_be_replayed_with_its_kind(looker: LookerSide)
 
     assert looker.world.run_deliver().body["delivered"] == 1
     assert landed(looker) == [("1", "10")] * 2
+
+
+def test_as_many_rows_as_the_limit_of_the_query_are_refused(looker: LookerSide) -> None:
+    body = execution(looker.offer(numbered(3)), {})
+    body["scheduled_plan"]["query"]["limit"] = "3"
+
+    assert looker.post("/actions/sales/execute", body).body["looker"]["success"]
+    assert looker.world.run_deliver().body["dead"] == 1
+
+    (refused,) = looker.world.bucket.entries("dead/sales/")
+    assert refused.metadata["code"] == "truncated_at_limit"

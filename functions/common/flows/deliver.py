@@ -6,6 +6,7 @@
 The inbox decides what is to be landed. The message that starts this flow is only a hint, and an extra call is harmless.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -16,9 +17,19 @@ from common.flows.pull import pull
 from common.looker import webhook
 from common.looker.client import CAPS
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, ErrorReport, NoSuchJob, OutOfTime, PigmentBusy
+from common.platform.errors import (
+    BridgeError,
+    DeliveryNotUsable,
+    ErrorReport,
+    NoSuchJob,
+    OutOfTime,
+    PigmentBusy,
+    StorageBusy,
+    StorageRefused,
+    as_bridge_error,
+)
 from common.platform.log import log
-from common.runs import cursors, guards, leases
+from common.runs import backoff, cursors, guards, leases
 from common.runs.cursors import LastLanding
 from common.runs.ends import End
 from common.runs.instance import Instance
@@ -26,8 +37,9 @@ from common.runs.landing import land
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.storage import inbox, paths
+from common.storage import claims, inbox, paths
 from common.storage.bucket import Bucket
+from common.storage.claims import REPLACED
 from common.storage.inbox import WaitingDelivery
 from common.tables import staging
 from common.tables.check import Contract
@@ -42,6 +54,7 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
 
     delivered: int = 0
     waiting: int = 0
+    "At most 1,000: that many, or more."
     dead: int = 0
     error: ErrorReport | None = None
     "Why the oldest of the waiting deliveries was not landed."
@@ -50,9 +63,23 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
     def status(self) -> int:
         return self.error.kind.status if self.error else 200
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether more deliveries may wait than were counted."""
+        return self.waiting >= inbox.MOST_COUNTED
+
     def plus(self, other: "DeliveryCounts") -> "DeliveryCounts":
-        delivered, waiting = self.delivered + other.delivered, self.waiting + other.waiting
+        delivered, waiting = self.delivered + other.delivered, min(self.waiting + other.waiting, inbox.MOST_COUNTED)
         return DeliveryCounts(delivered, waiting, self.dead + other.dead, self.error or other.error)
+
+
+class DeliveredRows(msgspec.Struct, frozen=True):
+    """The rows of a delivery as CSV, with the warnings about them."""
+
+    blocks: Iterator[bytes]
+    warnings: list[str]
+    row_limit: int | None
+    "The limit of Looker's query, at which the rows are cut."
 
 
 def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
@@ -84,9 +111,9 @@ def _orphaned(instance: Instance, bridge: bridge_yaml.Bridge) -> DeliveryCounts:
     orphans = [relay for relay in inbox.relays(instance.bucket) if relay not in bridge.relays]
     if not orphans:
         return DeliveryCounts()
-    names = ", ".join(sorted(set(orphans)))
+    names = ", ".join(orphans)
     error = NoSuchJob(f"Deliveries wait for relays that bridge.yaml does not have: {names}.", next_step=_RESTORE_RELAYS)
-    return DeliveryCounts(waiting=len(orphans), error=ErrorReport.of(error))
+    return DeliveryCounts(waiting=inbox.count(instance.bucket, orphans), error=ErrorReport.of(error))
 
 
 def _by_configuration(bridge: bridge_yaml.Bridge, hint: str | None) -> list[list[bridge_yaml.AnyRelay]]:
@@ -107,24 +134,45 @@ def _deliver_all(
     instance: Instance, bridge: bridge_yaml.Bridge, relays: Sequence[bridge_yaml.AnyRelay], deadline: Deadline
 ) -> DeliveryCounts:
     """Land the deliveries of one configuration, the oldest first, until one of them has to wait."""
-    by_name = {relay.name: relay for relay in relays}
+    bucket, configuration = instance.bucket, _configuration(bridge, relays[0])
     least_s = deadline.remaining_s() * _LEAST_SHARE_FOR_A_LANDING
     counts = DeliveryCounts()
-    while (oldest := _oldest(instance, relays)) is not None:
-        if not deadline.allows(least_s):
+    for number, (relay, delivery) in enumerate(_turns(bucket, relays)):
+        if number == 0 and (error := backoff.current(bucket, configuration)):
+            landed = DeliveryCounts(error=error)
+        elif not deadline.allows(least_s):
             late = OutOfTime("The time budget ended while deliveries were waiting.")
-            return counts.plus(_waiting(instance, relays, ErrorReport.of(late)))
-        try:
-            receipt = _deliver_one(instance, bridge, by_name[oldest.relay], oldest, deadline)
-        except BridgeError as error:
-            return counts.plus(_waiting(instance, relays, ErrorReport.of(error)))
-        if receipt is None:
-            continue
-        if instance.bucket.exists(oldest.path):
-            return counts.plus(_waiting(instance, relays, receipt.error or ErrorReport.of(_incomplete(receipt))))
-        counts = counts.plus(DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1))
-    leases.forget(instance.bucket, _configuration(bridge, relays[0]))
+            landed = DeliveryCounts(error=ErrorReport.of(late))
+        else:
+            landed = _deliver_one(instance, bridge, relay, delivery, deadline)
+        counts = counts.plus(landed)
+        if landed.error:
+            return counts.plus(DeliveryCounts(waiting=inbox.count(bucket, [each.name for each in relays])))
+    leases.forget(bucket, configuration)
     return counts
+
+
+def _turns(
+    bucket: Bucket, relays: Sequence[bridge_yaml.AnyRelay]
+) -> Iterator[tuple[bridge_yaml.AnyRelay, WaitingDelivery]]:
+    """Yield the relay whose turn it is and the delivery to land, as long as deliveries wait.
+
+    The relay with the oldest delivery is the next. A listing serves as many landings as it has names.
+    """
+    by_name = {relay.name: relay for relay in relays}
+    while listed := inbox.next_of(bucket, by_name):
+        for oldest in listed:
+            relay = by_name[oldest.relay]
+            if isinstance(relay, bridge_yaml.Relay) and relay.keep == "every":
+                yield relay, oldest
+                continue
+            # This turn is for all deliveries of the relay: what is left of them is listed again.
+            yield relay, _newest(bucket, relay) or oldest
+            break
+
+
+def _newest(bucket: Bucket, relay: bridge_yaml.AnyRelay) -> WaitingDelivery | None:
+    return inbox.newest(bucket, relay.name) if isinstance(relay, bridge_yaml.Relay) else None
 
 
 def _incomplete(receipt: Receipt) -> BridgeError:
@@ -134,73 +182,97 @@ def _incomplete(receipt: Receipt) -> BridgeError:
     return OutOfTime(f"The time budget ended before {receipt.job} landed all its windows; the next call continues.")
 
 
-def _oldest(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay]) -> WaitingDelivery | None:
-    firsts = [next(inbox.waiting(instance.bucket, relay.name), None) for relay in relays]
-    return min((first for first in firsts if first), key=lambda each: each.name, default=None)
-
-
-def _waiting(instance: Instance, relays: Sequence[bridge_yaml.AnyRelay], error: ErrorReport | None) -> DeliveryCounts:
-    waiting = sum(1 for relay in relays for _ in inbox.waiting(instance.bucket, relay.name))
-    return DeliveryCounts(waiting=waiting, error=error)
-
-
 def _deliver_one(
     instance: Instance,
     bridge: bridge_yaml.Bridge,
     relay: bridge_yaml.AnyRelay,
-    oldest: WaitingDelivery,
+    delivery: WaitingDelivery,
     deadline: Deadline,
-) -> Receipt | None:
-    """Land one delivery; return None if it had already been closed. Raises ConfigurationOccupied."""
-    if isinstance(relay, bridge_yaml.Relay):
-        return _land_oldest(instance, bridge, relay, oldest, deadline)
-    if inbox.is_closed(instance.bucket, relay.name, oldest.name):
-        instance.bucket.delete(oldest.path)
-        return None
-    return _start_pull(instance, bridge, relay, deadline)
+) -> DeliveryCounts:
+    """Land one delivery, unless it was closed before; the error says why it still waits."""
+    try:
+        if isinstance(relay, bridge_yaml.Relay):
+            receipt = _land(instance, bridge, relay, delivery, deadline)
+        else:
+            receipt = _start_pull(instance, bridge, relay, delivery, deadline)
+    except BridgeError as error:
+        return DeliveryCounts(error=ErrorReport.of(error))
+    if receipt is None:
+        return DeliveryCounts()
+    if not instance.bucket.exists(delivery.path):
+        return DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1)
+    report = receipt.error or ErrorReport.of(_incomplete(receipt))
+    backoff.note(instance.bucket, _configuration(bridge, relay), report)
+    return DeliveryCounts(error=report)
 
 
 def _start_pull(
-    instance: Instance, bridge: bridge_yaml.Bridge, relay: bridge_yaml.Signal, deadline: Deadline
-) -> Receipt:
-    """Pull once for all waiting signals: all of them arrived before the pull, which reads everything."""
-    signals = list(inbox.waiting(instance.bucket, relay.name))
+    instance: Instance,
+    bridge: bridge_yaml.Bridge,
+    relay: bridge_yaml.Signal,
+    oldest: WaitingDelivery,
+    deadline: Deadline,
+) -> Receipt | None:
+    """Pull once for all waiting signals: all of them arrived before the pull, which reads everything.
+
+    Returns None if the oldest was closed before. Raises ConfigurationOccupied.
+    """
+    bucket = instance.bucket
+    if inbox.is_closed(bucket, relay.name, oldest.name):
+        bucket.delete(oldest.path)
+        return None
+    claims.forget_signals(bucket, relay.name)
+    signals = list(inbox.waiting(bucket, relay.name))
+    # After a kill while the signals are closed, the newest is still there: the next pull is the same call.
     call_id = f"delivery {signals[-1].name}" if signals else None
     receipt = pull(instance, bridge, bridge.pulls[relay.start], call_id=call_id, deadline=deadline)
     is_complete = receipt.progress is msgspec.UNSET or receipt.progress.done
     if receipt.has_ended_well and is_complete:
         for signal in signals:
             metadata = {"outcome": receipt.outcome, "run": receipt.run}
-            inbox.close(instance.bucket, relay.name, signal.name, "delivered", metadata)
+            inbox.close(bucket, relay.name, signal.name, "delivered", metadata)
     return receipt
 
 
-def _land_oldest(
+def _land(
     instance: Instance,
     bridge: bridge_yaml.Bridge,
     relay: bridge_yaml.Relay,
-    oldest: WaitingDelivery,
+    delivery: WaitingDelivery,
     deadline: Deadline,
 ) -> Receipt | None:
+    """Return None if the delivery had already been closed, or is now replaced. Raises ConfigurationOccupied."""
     run = Run(instance, relay.name, relay.kind, deadline=deadline)
     run.note_configuration(relay.target.configuration)
     pigment = open_pigment(run, bridge)
 
     def work(lease: Lease, _: Receipt | None) -> End | None:
-        if _is_closed(instance.bucket, relay, oldest):
-            return None
-        if relay.keep == "latest" and _replace_older(instance, relay, oldest):
+        if _is_closed(instance.bucket, relay, delivery):
             return None
         previous = cursors.read(instance.bucket, relay.name)
         guards.expect_kept_rows(previous, relay.target.configuration, relay.guards.max_deleted)
-        staged = _stage(run, relay, oldest, previous)
-        landed = cursors.of(staged, run.id, previous, tick=oldest.name)
-        return land(run, lease, pigment, relay.target, staged, landed)
+        if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
+            return None
+        staged = _stage(run, relay, delivery, previous)
+        landed = cursors.of(staged, run.id, previous, tick=delivery.name)
+        try:
+            return land(run, lease, pigment, relay.target, staged, landed)
+        except BridgeError as error:
+            if not error.concerns_content:
+                _discard_unsent(run, lease, staged)
+            raise
 
     limits = relay.guards.max_skipped, relay.guards.max_deleted
-    journal = Journal("reading", run.receipt, relay.target.repeatable, *limits, delivery=oldest.name)
+    journal = Journal("reading", run.receipt, relay.target.repeatable, *limits, delivery=delivery.name)
     with pigment:
         return run_leased(run, relay.target.configuration, journal, pigment, work)
+
+
+def _discard_unsent(run: Run, lease: Lease, staged: Staged) -> None:
+    """Delete a file of which Pigment accepted nothing: the next attempt stages the delivery again."""
+    if lease.journal.step == "reading":
+        with contextlib.suppress(BridgeError):
+            run.instance.bucket.delete(staged.path)
 
 
 def _is_closed(bucket: Bucket, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
@@ -217,34 +289,70 @@ def _is_closed(bucket: Bucket, relay: bridge_yaml.Relay, oldest: WaitingDelivery
     return True
 
 
-def _replace_older(instance: Instance, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
-    """Close every delivery except the newest, and return whether the oldest was closed."""
-    *older, newest = inbox.waiting(instance.bucket, relay.name)
-    for each in older:
-        metadata = {"outcome": "replaced", "by": newest.name}
-        inbox.close(instance.bucket, relay.name, each.name, "delivered", metadata)
-    return newest.name != oldest.name
+def _is_replaced(
+    bucket: Bucket,
+    relay: bridge_yaml.Relay,
+    newest: WaitingDelivery,
+    previous: LastLanding | None,
+    deadline: Deadline,
+) -> bool:
+    """Whether a later delivery than the newest that waits has landed; then the waiting ones are closed as replaced.
+
+    They are closed only now, so that an older one still lands if the newest is refused. After a kill between the
+    landing and this, the cursor still says which delivery landed.
+    """
+    landed = previous.tick if previous else None
+    # The cursor of an earlier job with this name may record another kind of call.
+    if landed is None or claims.arrival_of(landed) is None or newest.name >= landed:
+        return False
+    for each in inbox.next_of(bucket, [relay.name]):
+        if each.name < landed and deadline.allows(0):
+            inbox.close(bucket, relay.name, each.name, "delivered", {"outcome": REPLACED, "by": landed})
+    return True
 
 
-def _stage(run: Run, relay: bridge_yaml.Relay, oldest: WaitingDelivery, previous: LastLanding | None) -> Staged:
+def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
-    blocks, warnings = _open(bucket, oldest)
+    rows_of = _open(bucket, delivery)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = paths.staged(relay.name, run.id)
-    staged = staging.stage(bucket, path, blocks, contract, run.instance.progress)
-    run.note_read(staged, warnings)
+    staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
+    run.note_read(staged, rows_of.warnings)
     rows = staged.checked.rows
     guards.expect_rows(rows, max(1, relay.guards.min_rows))
     if not relay.guards.accept_cap:
-        guards.expect_no_cap(rows, CAPS, None)
+        guards.expect_no_cap(rows, CAPS, rows_of.row_limit)
     guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
     return staged
 
 
-def _open(bucket: Bucket, oldest: WaitingDelivery) -> tuple[Iterator[bytes], list[str]]:
-    """Open a delivery's rows as CSV, with the warnings about them."""
-    if oldest.content_type == "text/csv":
-        warning = oldest.metadata.get("warnings")
-        return bucket.reading(oldest.path).blocks(), [warning] if warning else []
-    delivery = webhook.read(bucket.read(oldest.path))
-    return delivery.csv_blocks(), delivery.warnings
+def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
+    """Open a stored delivery. Raises DeliveryNotUsable or another error that concerns the content if it has no rows."""
+    with _reading():
+        warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
+        if delivery.content_type == "text/csv":
+            limit = delivery.metadata.get(inbox.ROW_LIMIT)
+            blocks = bucket.reading(delivery.path).blocks()
+            return DeliveredRows(_read(blocks), warnings, int(limit) if limit else None)
+        posted = webhook.read(bucket.read(delivery.path))
+        return DeliveredRows(_read(posted.csv_blocks()), [*posted.warnings, *warnings], posted.row_limit)
+
+
+def _read(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    with _reading():
+        yield from blocks
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Convert what reading stored bytes raises: unless storage is at fault, every later attempt would fail as well."""
+    try:
+        yield
+    except (StorageBusy, StorageRefused):
+        raise
+    except Exception as error:
+        failure = as_bridge_error(error)
+        if failure.concerns_content:
+            raise
+        cause = f"The stored delivery cannot be read. {failure.cause}"
+        raise DeliveryNotUsable(cause, next_step=failure.next_step) from error

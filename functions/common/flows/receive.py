@@ -19,7 +19,8 @@ from common.platform.errors import NoSuchJob, TokenRefused
 from common.platform.secrets import Secrets
 from common.runs.instance import Instance
 from common.storage import inbox
-from common.storage.inbox import IncomingRows
+from common.storage.claims import Arrival
+from common.storage.inbox import IncomingRows, StoredDelivery
 
 _DROP_IN_PATHS = ("/api/import/push/looker", "/api/v1/import/push/looker")
 "Pigment's own paths: only the host in Looker's webhook changes, and the key is removed."
@@ -77,9 +78,9 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
     Raises DeliveryNotUsable, MalformedRequest or another error if the delivery contains no rows that can be landed,
     StorageBusy or StorageRefused if it is not stored.
     """
-    identity = _identity(relay, body, event)
-    is_new = inbox.put(instance.bucket, relay.name, identity, body, instance.clock.now(), by_id=bool(event))
-    return _acknowledge(relay, identity, is_new=is_new, bytes=len(body))
+    arrival = _arrival(relay, body, event)
+    stored = inbox.put(instance.bucket, relay.name, arrival, body, instance.clock.now())
+    return _acknowledge(relay, arrival.event or arrival.content, stored, bytes=len(body))
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
@@ -98,14 +99,18 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
 
     # Looker creates each address for one event, so that it can replace the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
-    is_new = inbox.put_rows(instance.bucket, relay.name, identity, begin, instance.clock.now())
-    return _acknowledge(relay, identity, is_new=is_new)
+    details = {} if execution.row_limit is None else {inbox.ROW_LIMIT: str(execution.row_limit)}
+    now, plan = instance.clock.now(), _digest(execution.plan)
+    stored = inbox.put_rows(instance.bucket, relay.name, identity, begin, now, plan=plan, details=details)
+    return _acknowledge(relay, identity, stored)
 
 
-def _acknowledge(relay: bridge_yaml.AnyRelay, identity: str, *, is_new: bool, **fields: int) -> str:
-    event = "delivery stored" if is_new else "delivery already received"
+def _acknowledge(relay: bridge_yaml.AnyRelay, identity: str, stored: StoredDelivery, **fields: int) -> str:
+    event = "delivery stored" if stored.is_new else "delivery already received"
     log.log.info(event, job=relay.name, delivery=identity, **fields)
-    return "Received." if is_new else "Already received."
+    if stored.warning:
+        log.log.warning("webhook id used again", job=relay.name, delivery=identity, cause=stored.warning)
+    return "Received." if stored.is_new else "Already received."
 
 
 def _tokens(headers: Headers) -> Iterator[str]:
@@ -117,12 +122,13 @@ def _tokens(headers: Headers) -> Iterator[str]:
         yield found[1] if found else ""
 
 
-def _identity(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> str:
-    """Return a digest of the event's id or, if Looker sent none, of plan and rows; of a signal, any body is valid."""
-    digest = webhook.read(body).content_digest if isinstance(relay, bridge_yaml.Relay) else None
-    if event:
-        return _digest(f"id {event}")
-    return (digest or hashlib.sha256(body).hexdigest())[:32]
+def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> Arrival:
+    """Return what identifies a delivery. Raises what `webhook.read` raises; of a signal, any body is valid."""
+    event_digest = _digest(f"id {event}") if event else None
+    if not isinstance(relay, bridge_yaml.Relay):
+        return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest)
+    delivery = webhook.read(body)
+    return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest)
 
 
 def _digest(identity: str) -> str:

@@ -99,15 +99,20 @@ class ErrorReport(msgspec.Struct, frozen=True):
     message: str
     next_step: str
     retry_after_s: float | None = None
-    "After how many seconds a new attempt makes sense; only for temporary errors."
+    "After how many seconds the vendor accepts a new attempt, if it said so."
 
     @property
     def kind(self) -> type[BridgeError]:
         return class_of(self.code)
 
+    @property
+    def next_attempt_after_s(self) -> float | None:
+        """After how many seconds a new attempt makes sense; None if the error is not temporary."""
+        return (self.retry_after_s or _DEFAULT_RETRY_AFTER_S) if issubclass(self.kind, Busy) else None
+
     @classmethod
     def of(cls, error: BridgeError) -> "ErrorReport":
-        wait_s = (error.retry_after_s or _DEFAULT_RETRY_AFTER_S) if isinstance(error, Busy) else None
+        wait_s = error.retry_after_s if isinstance(error, Busy) else None
         return cls(error.code, error.cause, error.next_step, wait_s)
 
 

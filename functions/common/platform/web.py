@@ -1,6 +1,7 @@
 """HTTP: decode a request into a typed call, and encode a result or an error as the answer."""
 
 import contextvars
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
@@ -66,8 +67,8 @@ def log_refusal(error: BridgeError) -> ErrorReport:
 
 def respond(value: Any, status: int, error: ErrorReport | None = None) -> flask.Response:
     response = flask.Response(msgspec.json.encode(value), status, mimetype="application/json")
-    if error is not None and error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error is not None and (wait_s := error.next_attempt_after_s) is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
     return response
 
 

@@ -175,13 +175,28 @@ class Bucket:
             for page in self._client.list_blobs(self._bucket, **options).pages:
                 yield from sorted(page.prefixes)
 
-    def entries(self, prefix: str) -> Iterator[ListedObject]:
-        """Yield the objects with a prefix, in the order of their names."""
+    def entries(self, prefix: str, *, since: str | None = None) -> Iterator[ListedObject]:
+        """Yield the objects with a prefix, in the order of their names.
+
+        Args:
+            since: the first name; those that sort before it are left out.
+        """
         with _google(f"list {prefix}"):
-            for blob in self._client.list_blobs(self._bucket, prefix=prefix, **_CALL_OPTIONS):
-                yield ListedObject(
-                    blob.name, blob.size, blob.metadata or {}, blob.content_type or "", blob.time_created or _LONG_AGO
-                )
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **_CALL_OPTIONS):
+                yield _listed(blob)
+
+    def page(self, prefix: str, size: int, *, since: str | None = None) -> tuple[list[ListedObject], bool]:
+        """Return the first objects with a prefix, at most 1,000, and whether there are no more of them."""
+        options = {"start_offset": since, "max_results": size, **_CALL_OPTIONS}
+        with _google(f"list {prefix}"):
+            blobs = self._client.list_blobs(self._bucket, prefix=prefix, **options)
+            return [_listed(blob) for blob in blobs], blobs.next_page_token is None
+
+    def count(self, prefix: str, at_most: int) -> int:
+        """Count the objects with a prefix, up to a number."""
+        options = {"max_results": at_most, "fields": "items(name),nextPageToken", **_CALL_OPTIONS}
+        with _google(f"list {prefix}"):
+            return sum(1 for _ in self._client.list_blobs(self._bucket, prefix=prefix, **options))
 
     def read(self, path: str) -> bytes:
         """Return an object's content. Raises StorageRefused if there is no such object."""
@@ -220,6 +235,13 @@ class Bucket:
             except google_errors.NotFound:
                 return False
             return True
+
+    def add_metadata(self, path: str, metadata: dict[str, str]) -> None:
+        """Add metadata to an object. Raises StorageRefused if there is no such object."""
+        blob = self._bucket.blob(path)
+        blob.metadata = metadata
+        with _google(f"describe {path}"):
+            blob.patch(**_CALL_OPTIONS)
 
     @contextlib.contextmanager
     def writing(
@@ -345,6 +367,11 @@ def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
     token, _, _ = target.rewrite(source, if_generation_match=over, **_CALL_OPTIONS)
     while token is not None:
         token, _, _ = target.rewrite(source, token=token, if_generation_match=over, **_CALL_OPTIONS)
+
+
+def _listed(blob: Any) -> ListedObject:
+    created_at = blob.time_created or _LONG_AGO
+    return ListedObject(blob.name, blob.size, blob.metadata or {}, blob.content_type or "", created_at)
 
 
 def _object(blob: Any) -> StoredObject:

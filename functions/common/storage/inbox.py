@@ -1,44 +1,43 @@
 """The inbox: webhook deliveries from their arrival until they have landed.
 
-    seen/<relay>/<identity>              the name of a delivery: the same delivery gets the same name
+    seen/<relay>/<event>                 the name of the delivery with this webhook id, and a digest of its content
+    seen/<relay>/plan-<plan>             the same of the latest delivery of a schedule that came without an id
     inbox/<relay>/<time>-<identity>      stored and not landed yet; names sort by time of arrival
     delivered/<relay>/<time>-<identity>  landed, or replaced by a newer one
     dead/<relay>/<time>-<identity>       refused permanently, with the reason in its metadata
 
-A delivery is stored by two writes, each of which can be repeated: the mark that gives its identity a name, and the
-object with that name. After a kill between them, nothing was acknowledged; the next attempt finds the mark but no
-object, and writes the object.
+A delivery is stored by two writes, each of which can be repeated: the mark in `seen/` that gives it its name (see
+`common.storage.claims`), and the object with that name. After a kill between them, nothing was acknowledged; the next
+attempt finds the mark but no object, and writes the object.
 
 Rows that can be fetched only once are marked before they are fetched, so that a second call for a stored delivery does
 not use a second address. After a kill while they arrive, there is no object and nothing was acknowledged: the rows are
 still in Looker, and a person sends them again, as a new delivery.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
 
-from common.platform.clock import stamp
-from common.storage import paths
+from common.storage import claims, paths
 from common.storage.bucket import Bucket, ListedObject, Stale
+from common.storage.claims import PLAN, REPLAY_OF, Arrival, Claim
 
-_SAME_CONTENT_FOR = timedelta(hours=1)
-"For how long equal content without a webhook id is the same delivery: a schedule may send it again later."
+ROW_LIMIT = "row-limit"
+WARNINGS = "warnings"
+REPLAYED_AS = "replayed-as"
+"Metadata of a delivery: the limit of the query, for rows alone; what its receipt is to say; the name of its last copy."
 
-PLACES = ("inbox", "delivered", "dead")
-
-_ARRIVAL = "%Y%m%dT%H%M%S%f"
-"The beginning of a name, in UTC: names sort by time."
-
-
-class DeliveryMark(msgspec.Struct, frozen=True):
-    name: str
-    received_at: str
-    by_id: bool
-    "Whether its identity is Looker's id of the event, and not its content."
+MOST_COUNTED = 1000
+"One call lists so many names."
+_PAGE_SIZE = 100
+_REPLAYS_SHOW_FOR = timedelta(hours=1)
+_FIRST_STEP = timedelta(seconds=1)
+_LEAST_STEP = timedelta(milliseconds=1)
 
 
 class WaitingDelivery(msgspec.Struct, frozen=True):
@@ -55,6 +54,13 @@ class WaitingDelivery(msgspec.Struct, frozen=True):
         return paths.delivery("inbox", self.relay, self.name)
 
 
+class StoredDelivery(msgspec.Struct, frozen=True):
+    """What became of a delivery that arrived."""
+
+    is_new: bool
+    warning: str | None = None
+
+
 class IncomingRows(Protocol):
     warnings: list[str]
 
@@ -62,86 +68,131 @@ class IncomingRows(Protocol):
         """Yield CSV; raise an error if it is not complete."""
 
 
-def put(bucket: Bucket, relay: str, identity: str, body: bytes, now: datetime, *, by_id: bool) -> bool:
-    """Store a delivery, and return whether it is new. Raises StorageBusy or StorageRefused if it is not stored.
-
-    Args:
-        identity: a digest of the webhook's id, or of plan and content.
-    """
-    mark = _claim(bucket, relay, identity, now, by_id=by_id)
-    if mark is None:
-        return False
-    metadata = {"received-at": mark.received_at}
+def put(bucket: Bucket, relay: str, arrival: Arrival, body: bytes, now: datetime) -> StoredDelivery:
+    """Store a delivery, unless it is stored already. Raises StorageBusy or StorageRefused if it is not stored."""
+    claim = (
+        claims.claim_event(bucket, relay, arrival.event, arrival.content, now)
+        if arrival.event
+        else claims.claim_content(bucket, relay, arrival, now)
+    )
+    if claim is None:
+        return StoredDelivery(is_new=False)
+    metadata, path = _metadata(claim, arrival.plan), paths.delivery("inbox", relay, claim.mark.name)
     try:
-        return bucket.create(paths.delivery("inbox", relay, mark.name), body, metadata, content_type="application/json")
+        is_created = bucket.create(path, body, metadata, content_type="application/json")
     except Stale:
-        # The same event with other content at the same moment: the first one stays.
-        return False
+        # Another call stored the same rows at the same moment, in a body that differs in other bytes.
+        return StoredDelivery(is_new=False)
+    # Under a name of its own, an object that is there already is this call's, whose first answer was lost.
+    return StoredDelivery(is_created or claim.is_first, claim.warning)
 
 
 def put_rows(
-    bucket: Bucket, relay: str, identity: str, fetch: Callable[[], AbstractContextManager[IncomingRows]], now: datetime
-) -> bool:
-    """Fetch rows and store them, unless they are stored already, and return whether they are new.
+    bucket: Bucket,
+    relay: str,
+    event: str,
+    fetch: Callable[[], AbstractContextManager[IncomingRows]],
+    now: datetime,
+    *,
+    plan: str = "",
+    details: Mapping[str, str] = MappingProxyType({}),
+) -> StoredDelivery:
+    """Fetch rows and store them, unless the rows of this event are stored already.
 
-    The identity is that of the event: the content is not known before it is fetched. Raises BridgeError if the rows are
-    not complete, or are not stored.
+    The event alone identifies them: their content is not known before they are fetched. Raises BridgeError if the rows
+    are not complete, or are not stored.
+
+    Args:
+        details: more metadata.
     """
-    mark = _claim(bucket, relay, identity, now, by_id=True)
-    if mark is None:
-        return False
+    claim = claims.claim_event(bucket, relay, event, None, now)
+    if claim is None:
+        return StoredDelivery(is_new=False)
     with fetch() as rows:
-        metadata = {"received-at": mark.received_at} | ({"warnings": " ".join(rows.warnings)} if rows.warnings else {})
-        with bucket.writing(paths.delivery("inbox", relay, mark.name), metadata, content_type="text/csv") as file:
+        warnings = {WARNINGS: " ".join(rows.warnings)} if rows.warnings else {}
+        metadata = {**_metadata(claim, plan), **details, **warnings}
+        path = paths.delivery("inbox", relay, claim.mark.name)
+        with bucket.writing(path, metadata, content_type="text/csv") as file:
             for block in rows.blocks():
                 file.write(block)
-    return True
+    return StoredDelivery(is_new=True)
 
 
-def _claim(bucket: Bucket, relay: str, identity: str, now: datetime, *, by_id: bool) -> DeliveryMark | None:
-    """Return the name for a delivery; None if the delivery is already stored under its name."""
-    mark = DeliveryMark(f"{now:{_ARRIVAL}}-{identity}", stamp(now), by_id)
-    earlier = _mark(bucket, paths.seen(relay, identity), mark)
-    if earlier and any(bucket.exists(paths.delivery(place, relay, earlier.name)) for place in PLACES):
-        return None
-    return earlier or mark
-
-
-def _mark(bucket: Bucket, path: str, mark: DeliveryMark) -> DeliveryMark | None:
-    """Mark a delivery's identity as seen, and return the earlier mark if there is a valid one."""
-
-    def is_valid(earlier: DeliveryMark) -> bool:
-        age = datetime.fromisoformat(mark.received_at) - datetime.fromisoformat(earlier.received_at)
-        return earlier.by_id or age <= _SAME_CONTENT_FOR
-
-    there = bucket.write_json_unless(path, mark, is_valid)
-    return None if there is mark else there
+def _metadata(claim: Claim, plan: str) -> dict[str, str]:
+    warnings = {WARNINGS: claim.warning} if claim.warning else {}
+    return {"received-at": claim.mark.received_at, PLAN: plan, **warnings}
 
 
 def waiting(bucket: Bucket, relay: str) -> Iterator[WaitingDelivery]:
     """Yield the deliveries that have not landed yet, the oldest first."""
-    for entry in bucket.entries(paths.deliveries("inbox", relay)):
-        name = entry.name.rpartition("/")[2]
-        yield WaitingDelivery(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
+    return (_delivery(relay, entry) for entry in bucket.entries(paths.deliveries("inbox", relay)))
 
 
-def relays(bucket: Bucket) -> Iterator[str]:
-    """Yield the relay of each waiting delivery."""
-    for name in bucket.names(paths.deliveries("inbox")):
-        yield name.split("/")[1]
+def next_of(bucket: Bucket, relays: Iterable[str]) -> list[WaitingDelivery]:
+    """Return the oldest deliveries that some relays have in the inbox, in order. One call for each relay lists them."""
+    pages = [_Page.read(bucket, relay) for relay in relays]
+    # Beyond the end of a page that is not the last one, the next delivery may be one that is not listed yet.
+    end = min((page.deliveries[-1].name for page in pages if not page.is_last), default=None)
+    listed = sorted((each for page in pages for each in page.deliveries), key=lambda each: each.name)
+    return [each for each in listed if end is None or each.name <= end]
+
+
+def newest(bucket: Bucket, relay: str) -> WaitingDelivery | None:
+    """Return the newest delivery of a relay that waits.
+
+    Cloud Storage lists names in ascending order only. The time in a name is searched in growing, then shrinking steps,
+    so that the number of calls hardly depends on the number of deliveries.
+    """
+    page, step = _Page.read(bucket, relay), _FIRST_STEP
+    while not page.is_last:
+        last = page.deliveries[-1].name
+        arrived_at = claims.arrival_of(last)
+        further = _Page.read(bucket, relay, since=claims.name_at(arrived_at + step, "")) if arrived_at else None
+        if further and further.deliveries:
+            page, step = further, step * 2
+        elif arrived_at and step > _LEAST_STEP:
+            step /= 4
+        else:
+            page = _Page.read(bucket, relay, since=last)
+    return page.deliveries[-1] if page.deliveries else None
+
+
+def count(bucket: Bucket, relays: Iterable[str]) -> int:
+    """Return how many deliveries of some relays wait, or `MOST_COUNTED` if there are more."""
+    total = 0
+    for relay in relays:
+        total += bucket.count(paths.deliveries("inbox", relay), MOST_COUNTED - total)
+        if total >= MOST_COUNTED:
+            break
+    return total
+
+
+def relays(bucket: Bucket) -> list[str]:
+    """Return the relays that have a delivery in the inbox."""
+    return [folder.split("/")[1] for folder in bucket.folders(paths.deliveries("inbox"))]
 
 
 def oldest(bucket: Bucket) -> datetime | None:
     """Return when the oldest waiting delivery arrived; None if no delivery is waiting."""
-    return min(filter(None, map(_arrival, bucket.names(paths.deliveries("inbox")))), default=None)
+    firsts = [_Page.read(bucket, relay, size=1).deliveries for relay in relays(bucket)]
+    return min(filter(None, (claims.arrival_of(first.name) for (first,) in filter(None, firsts))), default=None)
 
 
-def _arrival(path: str) -> datetime | None:
-    """Return the time in a name; None for an object that the bridge did not write."""
-    try:
-        return datetime.strptime(path.rpartition("/")[2].partition("-")[0], _ARRIVAL).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+class _Page(msgspec.Struct, frozen=True):
+    deliveries: list[WaitingDelivery]
+    is_last: bool
+
+    @classmethod
+    def read(cls, bucket: Bucket, relay: str, *, since: str = "", size: int = _PAGE_SIZE) -> "_Page":
+        """Read one page of a relay's deliveries, from the first name that does not sort before `since`."""
+        folder = paths.deliveries("inbox", relay)
+        entries, is_last = bucket.page(folder, size, since=folder + since)
+        return cls([_delivery(relay, entry) for entry in entries], is_last)
+
+
+def _delivery(relay: str, entry: ListedObject) -> WaitingDelivery:
+    name = entry.name.rpartition("/")[2]
+    return WaitingDelivery(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
 def close(bucket: Bucket, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
@@ -160,9 +211,28 @@ def is_closed(bucket: Bucket, relay: str, name: str) -> bool:
 def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> str | None:
     """Copy a closed delivery into the inbox, to land it again; return its new name, or None if there is no delivery."""
     # It gets a new name, because the name of a closed delivery counts as closed.
-    again = f"{now:{_ARRIVAL}}-{name.rpartition('-')[2]}"
-    closed, waiting_again = paths.delivery(place, relay, name), paths.delivery("inbox", relay, again)
-    return again if bucket.copy_with(closed, waiting_again, {"replay-of": name}) else None
+    again = claims.name_at(now, name.rpartition("-")[2])
+    closed = paths.delivery(place, relay, name)
+    if place == "dead" and bucket.exists(closed):
+        # After a kill between the two, there is no copy; the person sees no new id, and repeats the command.
+        bucket.add_metadata(closed, {REPLAYED_AS: again})
+    copied = {REPLAY_OF: name, REPLAYED_AS: ""}
+    return again if bucket.copy_with(closed, paths.delivery("inbox", relay, again), copied) else None
+
+
+def to_replay(bucket: Bucket, now: datetime, relay: str = "") -> Iterator[ListedObject]:
+    """Yield the dead deliveries that were not replayed, the oldest of each relay first."""
+    return (entry for entry in every(bucket, "dead", relay) if not _is_replayed(bucket, entry, now))
+
+
+def _is_replayed(bucket: Bucket, dead: ListedObject, now: datetime) -> bool:
+    relay, again = dead.name.split("/")[1], dead.metadata.get(REPLAYED_AS)
+    if not again:
+        return False
+    replayed_at = claims.arrival_of(again)
+    # A copy that has landed is deleted one day. Until then, it shows whether a kill prevented the replay.
+    is_old = replayed_at is not None and now - replayed_at > _REPLAYS_SHOW_FOR
+    return is_old or any(bucket.exists(paths.delivery(place, relay, again)) for place in claims.PLACES)
 
 
 def every(bucket: Bucket, place: str, relay: str = "") -> Iterator[ListedObject]:

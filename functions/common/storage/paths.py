@@ -65,6 +65,16 @@ def seen(relay: str, identity: str) -> str:
     return f"seen/{relay}/{identity}"
 
 
+def latest(relay: str, plan: str) -> str:
+    """The mark of the latest delivery of a schedule."""
+    return seen(relay, f"plan-{plan}")
+
+
+def wait(configuration: str) -> str:
+    """How long the deliveries into a configuration wait, because the vendor said so."""
+    return f"waits/{configuration}.json"
+
+
 def filled(template: str, moment: datetime, run: str) -> str:
     """Fill the placeholders of a name such as `flights/flights-{date}.csv`; the moment's time zone decides the date."""
     values = {"{date}": f"{moment:%Y-%m-%d}", "{time}": f"{moment:%H%M%S}", "{run}": run}

@@ -61,15 +61,34 @@ def show_delivery(
 def replay_deliveries(
     bridge: SelectedBridge,
     identifiers: Annotated[
-        list[str], typer.Argument(metavar="ID…", help="The ids of deliveries, or unique parts of them.")
-    ],
+        list[str] | None, typer.Argument(metavar="[ID…]", help="The ids of deliveries, or unique parts of them.")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Replay every dead delivery, except those replayed before.")
+    ] = False,
+    relay: Annotated[str, typer.Option(help="With --all: the name of a relay, to replay only its deliveries.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Put delivered or dead deliveries into the inbox again and print their new ids.
 
-    A replayed delivery is landed again even if it has landed before.
+    A replayed delivery is landed again even if it has landed before. `--all` takes what is dead, the oldest first, and
+    asks nothing.
     """
+    if bool(identifiers) == all_ or (relay and not all_):
+        raise typer.BadParameter("Give ids, or --all, which --relay can limit to one relay.")
     from local import deliveries  # noqa: PLC0415
 
     with bridge.open():
-        for identifier in identifiers:
-            terminal.say(deliveries.replay(instance.current.bucket, identifier))
+        current = instance.current
+        bucket, now = current.bucket, current.clock.now()
+        if all_:
+            replayed = deliveries.replay_dead(bucket, relay, now)
+        else:
+            replayed = [deliveries.replay(bucket, identifier, current.clock.now()) for identifier in identifiers or []]
+        if as_json:
+            terminal.print_json(replayed)
+        elif all_:
+            terminal.console().print(deliveries.table_of_replays(replayed))
+        else:
+            for each in replayed:
+                terminal.say(each.new_id)

@@ -98,7 +98,8 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     if as_json:
         terminal.print_json(counts)
     else:
-        terminal.say(f"delivered {counts.delivered}, waiting {counts.waiting}, dead {counts.dead}")
+        waiting = f"{counts.waiting:,}{'+' if counts.is_capped else ''}"
+        terminal.say(f"delivered {counts.delivered}, waiting {waiting}, dead {counts.dead}")
         if counts.error:
             terminal.say(f"{counts.error.code}: {counts.error.message}\n→ {counts.error.next_step}")
     raise typer.Exit(1 if counts.error else 0)

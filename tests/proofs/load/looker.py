@@ -82,10 +82,10 @@ class Looker:
 
 def _blocks(identity: str) -> Iterator[bytes]:
     """Split a body into two chunks, without a length, as Looker sends it."""
+    # Each is a schedule of its own: of one schedule, content that returns after other content is a new delivery.
+    plan = {"scheduled_plan_id": identity, "title": "Sales"}
     data = f"Id,Amount\n{identity}/first,1\n{identity}/last,2\n"
     attachment = {"mimetype": "text/csv", "extension": "csv", "data": data}
-    body = json.dumps(
-        {"type": "query", "scheduled_plan": {"scheduled_plan_id": 1, "title": "Sales"}, "attachment": attachment}
-    ).encode()
+    body = json.dumps({"type": "query", "scheduled_plan": plan, "attachment": attachment}).encode()
     yield body[:64]
     yield body[64:]

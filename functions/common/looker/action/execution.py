@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from common.looker.webhook.payload import ScheduledPlan
 from common.platform.errors import BridgeError, Busy, MalformedRequest, NoSuchJob, StreamCut
 
 _SEND_AGAIN = "Send it again in Looker. Looker does not repeat it by itself."
@@ -15,6 +16,10 @@ class Execution(msgspec.Struct, frozen=True):
     "The relay chosen in the form; empty if the request has no form."
     download_url: str
     "The address of the rows, for one use within 3,600 seconds; empty if the request contains the rows."
+    plan: str
+    "What tells the schedule from others."
+    row_limit: int | None
+    "The row limit of the query."
 
 
 class ActionOutcome(msgspec.Struct, frozen=True):
@@ -27,7 +32,7 @@ class ActionOutcome(msgspec.Struct, frozen=True):
     "By form field."
 
 
-class _DownloadPlan(msgspec.Struct, frozen=True):
+class _DownloadPlan(ScheduledPlan, frozen=True):
     download_url: str | None = None
 
 
@@ -46,7 +51,7 @@ def read(body: bytes) -> Execution:
         raise MalformedRequest("The JSON of the body is nested too deeply.", next_step=_EXPECTED_BODY) from None
     plan = request.scheduled_plan or _DownloadPlan()
     relay = (request.form_params or {}).get("relay")
-    return Execution(relay if isinstance(relay, str) else "", plan.download_url or "")
+    return Execution(relay if isinstance(relay, str) else "", plan.download_url or "", plan.identity, plan.row_limit)
 
 
 def succeeded(message: str) -> dict[str, ActionOutcome]:

@@ -43,8 +43,12 @@ _OTHER_FORMATS = {
 class Delivery(msgspec.Struct, frozen=True):
     plan_id: str | None
     plan_title: str | None
+    plan: str
+    "What tells the schedule from others: its id or, if it has none, its title."
     kind: DeliveryKind | None
     format: DeliveryFormat
+    row_limit: int | None
+    "The row limit of the plan's own query."
     content_digest: str
     "SHA-256 of the plan and its rows, independent of the format they came in."
     warnings: list[str]
@@ -65,9 +69,9 @@ def read(body: bytes) -> Delivery:
     """
     posted = payload.decode(body)
     content_format, blocks = _content(posted)
-    plan = posted.plan_id or posted.plan_title or ""
-    digest, warnings = _digest(plan, blocks()), [_DASHBOARD_WARNING] if posted.kind == "dashboard" else []
-    return Delivery(posted.plan_id, posted.plan_title, posted.kind, content_format, digest, warnings, blocks)
+    digest, warnings = _digest(posted.plan, blocks()), [_DASHBOARD_WARNING] if posted.kind == "dashboard" else []
+    described = posted.plan_id, posted.plan_title, posted.plan, posted.kind
+    return Delivery(*described, content_format, posted.row_limit, digest, warnings, blocks)
 
 
 def _content(posted: WebhookPayload) -> tuple[DeliveryFormat, Callable[[], Iterator[bytes]]]:

@@ -16,15 +16,37 @@ DeliveryKind = Literal["look", "dashboard", "query", "cell"]
 EXPECTED_BODY = "Send a JSON object with scheduled_plan and attachment, as Looker's webhook destination does."
 
 _LONGEST_FIELD_BYTES = 4096
+_MOST_LIMIT_DIGITS = 18
 
 # "LookMLDashboard" is not among the types, but seen in practice.
 _KINDS: dict[str, DeliveryKind] = {**{kind: kind for kind in get_args(DeliveryKind)}, "lookmldashboard": "dashboard"}
+
+
+class PlanQuery(msgspec.Struct, frozen=True):
+    limit: msgspec.Raw = msgspec.Raw()
 
 
 class ScheduledPlan(msgspec.Struct, frozen=True):
     scheduled_plan_id: msgspec.Raw = msgspec.Raw()
     title: msgspec.Raw = msgspec.Raw()
     type: msgspec.Raw = msgspec.Raw()
+    query: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def identity(self) -> str:
+        """What tells this schedule from others: its id or, if it has none, its title."""
+        return text_of(self.scheduled_plan_id) or text_of(self.title) or ""
+
+    @property
+    def row_limit(self) -> int | None:
+        """The row limit of the query, at which Looker cuts a delivery; None if it has none."""
+        try:
+            query = msgspec.json.decode(self.query, type=PlanQuery)
+        except msgspec.DecodeError:
+            # A dashboard has no query: null, or left out.
+            return None
+        digits = text_of(query.limit) or ""
+        return int(digits) if len(digits) <= _MOST_LIMIT_DIGITS and digits.isdecimal() else None
 
 
 class WebhookAttachment(msgspec.Struct, frozen=True):
@@ -51,6 +73,14 @@ class WebhookPayload(msgspec.Struct, frozen=True):
     @property
     def plan_title(self) -> str | None:
         return text_of(self.scheduled_plan.title) if self.scheduled_plan else None
+
+    @property
+    def plan(self) -> str:
+        return self.scheduled_plan.identity if self.scheduled_plan else ""
+
+    @property
+    def row_limit(self) -> int | None:
+        return self.scheduled_plan.row_limit if self.scheduled_plan else None
 
     @property
     def kind(self) -> DeliveryKind | None:
