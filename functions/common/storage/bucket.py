@@ -255,13 +255,11 @@ class Bucket:
             writer = blob.open("wb", if_generation_match=0, **options)
         try:
             yield ObjectStream(writer, path)
+            with _google(f"write {path}"):
+                writer.close()
         except BaseException:
-            # It is not closed, and so never finalised: the resumable upload expires within a week.
-            with contextlib.suppress(Exception):
-                writer.terminate()
+            _abandon(writer)
             raise
-        with _google(f"write {path}"):
-            writer.close()
 
     def reading(self, path: str) -> "ObjectStream":
         """Open a stream from an object, one chunk at a time."""
@@ -360,6 +358,17 @@ class ObjectStream:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _abandon(writer: Any) -> None:
+    """Never finalise an upload; its session expires within a week.
+
+    Python closes a writer that is left open when it deletes it. Google's writer then uploads the rest, and creates an
+    object that may be incomplete.
+    """
+    with contextlib.suppress(Exception):
+        writer.terminate()
+    writer._buffer.close()  # noqa: SLF001  # `terminate` leaves it open if Cloud Storage does not answer
 
 
 def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
