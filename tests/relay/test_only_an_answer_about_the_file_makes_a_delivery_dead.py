@@ -54,6 +54,8 @@ def test_the_delivery_waits_and_the_later_ones_behind_it(sales: World, answers: 
         assert 1 <= fault.hits <= ATTEMPTS
         assert {each.body for each in sales.pigment_server.exchanges} == {b"Id,Amount\n1,10\n"}, what
         sales.pigment_server.heal()
+        # Until then, the deliveries of a busy Pigment are not read again.
+        sales.clock.advance(10)
 
     assert sales.run_deliver().body | {"error": None} == {"delivered": 2, "waiting": 0, "dead": 0, "error": None}
     assert landed(sales) == ["1", "2"]
