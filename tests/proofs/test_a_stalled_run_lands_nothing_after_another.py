@@ -38,7 +38,9 @@ def fresh_flights(world: World, repeatable: bool) -> str:
     return configuration
 
 
-@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
 @pytest.mark.parametrize("when", AT_EVERY_WRITE)
 def test_a_pull_stopped_at_any_write(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     steps, is_hit = 0, True
@@ -58,7 +60,8 @@ def test_a_pull_stopped_at_any_write(world: World, processes: Processes, when: W
     assert steps > 7
 
 
-@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["after", "before"])
 def test_a_pull_through_a_bucket_stopped_at_any_write(world: World, processes: Processes, when: When) -> None:
     """The file of the later run stays in the bucket that Pigment reads."""
     world.storage.create_bucket("connector")
@@ -105,7 +108,8 @@ def test_a_pull_stopped_in_the_middle_of_its_push(world: World, processes: Proce
     assert world.objects("leases/") == []
 
 
-@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["after", "before"])
 def test_an_incremental_append_stopped_at_any_write(world: World, processes: Processes, when: When) -> None:
     rows = [Trip(number, datetime(2026, 1, 1 + number)) for number in range(1, 4)]  # noqa: DTZ001  # wall-clock times
     steps, is_hit = 0, True
@@ -129,7 +133,8 @@ def test_an_incremental_append_stopped_at_any_write(world: World, processes: Pro
     assert steps > 7
 
 
-@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["after", "before"])
 def test_a_deliverer_stopped_at_any_write(world: World, processes: Processes, when: When) -> None:
     steps, is_hit = 0, True
     while is_hit:

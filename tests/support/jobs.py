@@ -7,6 +7,7 @@ from typing import Any
 
 from common.storage import paths
 from common.storage.bucket import Bucket
+from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import BlockColumn
 from local.sandbox.wire import Fault, Response
 from tests.support.sites import EXPORTS, Servers, Sites
@@ -65,13 +66,19 @@ class Jobs(Sites):
         self.raw.setdefault("exports", {})[name] = job
         self.save_jobs()
 
+    def fill_looker(self, looker: SandboxLooker) -> None:
+        self._put_flights(looker, ROWS)
+
     def put_flights(self, rows: list[list[str]], **look: Any) -> None:
         """Replace the rows in Looker, and define Look 12 over all of them."""
+        self._put_flights(self.looker, rows, **look)
+
+    def _put_flights(self, looker: SandboxLooker, rows: list[list[str]], **look: Any) -> None:
         path = self.folder / "flights.csv"
         with path.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([["day", "carrier", "origin", "delay"], *rows])
-        self.looker.explore("nyc", "flights", path, types={"delay": "INTEGER", "origin": "VARCHAR"})
-        self.looker.look("12", "Flights", "nyc", "flights", FIELDS, **{"sorts": ["flights.day"], **look})
+        looker.explore("nyc", "flights", path, types={"delay": "INTEGER", "origin": "VARCHAR"})
+        looker.look("12", "Flights", "nyc", "flights", FIELDS, **{"sorts": ["flights.day"], **look})
 
     def add_list_of_flights(self) -> None:
         """Add the list in Pigment that `CONFIGURATION` imports into."""

@@ -1,5 +1,6 @@
 """The sandbox behind a bridge: Looker, Pigment, Cloud Storage and Secret Manager, each on a port of this machine."""
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -35,6 +36,16 @@ class NoSite:
 
     def answer(self, _: Request) -> Response:
         return Response(404)
+
+
+class LookerOnDemand:
+    """Opens a test's Looker with the first request."""
+
+    def __init__(self, sites: "Sites") -> None:
+        self._sites = sites
+
+    def answer(self, request: Request) -> Response:
+        return self._sites.looker.answer(request)
 
 
 class Servers:
@@ -87,7 +98,6 @@ class Sites:
         self.folder = folder
         self.clock = FakeClock()
         self.imports_are_paused = False
-        self.looker = SandboxLooker(client_id="bridge", client_secret=LOOKER_SECRET, clock=self._seconds)
         self.pigment = SandboxPigment(clock=self._seconds)
         self.pigment.key(["Import"], PIGMENT_KEY)
         self.pigment.key(["Export"], EXPORT_KEY)
@@ -102,10 +112,20 @@ class Sites:
         self.storage = SandboxStorage(folder / "state", self._seconds)
         self.storage.create_bucket("bucket")
         self._servers = servers
-        self.looker_server = servers.serve("looker", self.looker, keep_bytes=_KEEP_BYTES)
+        self.looker_server = servers.serve("looker", LookerOnDemand(self), keep_bytes=_KEEP_BYTES)
         self.pigment_server = servers.serve("pigment", self.pigment, keep_bytes=_KEEP_BYTES)
         self.storage_server = servers.serve("storage", self.storage)
         self.secrets_server = servers.serve("secrets", self.secrets)
+
+    @functools.cached_property
+    def looker(self) -> SandboxLooker:
+        """Looker, opened on first use: most tests of relays and exports do not need it."""
+        looker = SandboxLooker(client_id="bridge", client_secret=LOOKER_SECRET, clock=self._seconds)
+        self.fill_looker(looker)
+        return looker
+
+    def fill_looker(self, looker: SandboxLooker) -> None:
+        """Add the content with which a test begins."""
 
     @property
     def bucket_folder(self) -> Path:
@@ -147,8 +167,10 @@ class Sites:
 
     def close(self) -> None:
         self._servers.reset()
-        for site in (self.looker, self.pigment, self.storage):
-            site.close()
+        if "looker" in vars(self):
+            self.looker.close()
+        self.pigment.close()
+        self.storage.close()
 
     def _seconds(self) -> float:
         return self.clock.now().timestamp()

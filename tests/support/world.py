@@ -64,7 +64,6 @@ class World(Jobs, Calls):
         self.clock.meanwhile = self.finish_imports
         self.instance = instance.current = Instance(self.clock, random.Random(1))
         self.bucket = self.instance.bucket
-        self.put_flights(ROWS)
         self.add_list_of_flights()
         self.add_pull("flights")
 
