@@ -31,8 +31,13 @@ def upload_by_session(blob: Blob) -> None:
 
 
 def stream(blob: Blob) -> None:
-    with blob.open("wb") as file:
-        file.write(b"content")
+    file = blob.open("wb")
+    file.write(b"content")
+    try:
+        file.close()
+    finally:
+        # Otherwise Python closes it again when it deletes it, at any time and in any thread.
+        file._buffer.close()
 
 
 def rewrite(blob: Blob) -> None:
