@@ -46,11 +46,16 @@ def expect_converged(world: World, relay: str, where: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+    ("repeatable", "every"),
+    [
+        pytest.param(True, 1, id="repeatable", marks=pytest.mark.slow),
+        pytest.param(False, 1, id="append", marks=pytest.mark.slow),
+        pytest.param(False, 3, id="append, every third"),
+    ],
 )
 @pytest.mark.parametrize("when", AT_EVERY_WRITE)
 def test_deliver_killed_at_any_write_to_the_bucket(
-    world: World, processes: Processes, when: When, repeatable: bool
+    world: World, processes: Processes, when: When, repeatable: bool, every: int
 ) -> None:
     steps = 0
     while True:
@@ -61,7 +66,7 @@ def test_deliver_killed_at_any_write_to_the_bucket(
         if not processes.dies(world, DELIVER, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
             break
         expect_converged(world, relay, steps)
-        steps += 1
+        steps += every
     # twice: lease, staged file, intent, import ID, receipt, cursor, delivery moved (2 writes), lease deleted
     assert steps >= 18
 

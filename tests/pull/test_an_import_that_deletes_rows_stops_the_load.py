@@ -195,6 +195,7 @@ def test_a_full_load_with_the_guard_stops_too(world: World) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize("nth", range(len(WRITES)), ids=WRITES)
 def test_the_load_stops_whichever_write_of_the_run_fails(world: World, nth: int) -> None:
     set_clearing_flights(world)

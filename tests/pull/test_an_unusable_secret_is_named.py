@@ -54,7 +54,7 @@ def test_a_pull_names_what_is_wrong_with_pigments_key(world: World, around: Arou
 
 
 @pytest.mark.parametrize("around", SPOILED.values(), ids=SPOILED.keys())
-@pytest.mark.parametrize("field", ["client_id", "client_secret"])
+@pytest.mark.parametrize("field", [pytest.param("client_id", marks=pytest.mark.slow), "client_secret"])
 def test_a_pull_names_what_is_wrong_with_a_field_of_lookers_credentials(
     world: World, field: str, around: Around
 ) -> None:

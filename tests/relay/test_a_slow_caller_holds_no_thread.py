@@ -51,7 +51,11 @@ def assert_acknowledged_at_once(port: int) -> None:
 
 @pytest.mark.parametrize(
     ("token", "path"),
-    [("X-Looker-Webhook-Token: wrong", "sales"), (TOKEN, "sales"), (TOKEN, "robots.txt")],
+    [
+        ("X-Looker-Webhook-Token: wrong", "sales"),
+        (TOKEN, "sales"),
+        pytest.param(TOKEN, "robots.txt", marks=pytest.mark.slow),
+    ],
     ids=["strangers", "with the token", "at a path that functions-framework answers"],
 )
 def test_a_delivery_is_acknowledged_beside_eight_slow_bodies(port: int, token: str, path: str) -> None:

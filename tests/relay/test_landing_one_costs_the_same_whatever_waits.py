@@ -50,7 +50,9 @@ def busy(world: World, times: int = -1) -> None:
     world.pigment_server.fault(PUSH, times=times, refuse=Response(429, headers=headers))
 
 
-@pytest.mark.parametrize("hint", [True, False], ids=["a wake", "a sweep"])
+@pytest.mark.parametrize(
+    "hint", [pytest.param(True, id="a wake", marks=pytest.mark.slow), pytest.param(False, id="a sweep")]
+)
 def test_five_times_as_many_waiting_deliveries_cost_no_more_calls(sales: World, hint: bool) -> None:
     sales.run_deliver()
     few = requests_for_one(sales, 120, hint=hint)
@@ -70,6 +72,7 @@ def test_a_listing_serves_many_landings(sales: World) -> None:
     assert sum(each.path.endswith("/o") and each.query.get("prefix") == ["inbox/sales/"] for each in asked) == 2
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_are_counted_as_a_thousand(sales: World) -> None:
     fill(sales, "sales", inbox.MOST_COUNTED + 1)
     busy(sales)

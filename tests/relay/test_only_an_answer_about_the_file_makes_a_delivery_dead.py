@@ -17,7 +17,8 @@ NOTHING_LANDED = {"delivered": 0, "waiting": 2, "dead": 0}
 FAILURES = (500, 501, 502, 503, 504, 507, 520, 521, 529)
 
 
-REFUSALS: dict[object, Response] = {status: Response(status, b'{"title": "No"}', PROBLEM) for status in STATUSES}
+EVERY_STATUS: dict[object, Response] = {status: Response(status, b'{"title": "No"}', PROBLEM) for status in STATUSES}
+SOME: dict[object, Response] = {each: EVERY_STATUS[each] for each in (302, 401, 403, 404, 408, 409, 418, 425, 429, 451)}
 WEB_PAGES: dict[object, Response] = {
     **{status: Response(status, PAGE, HTML) for status in (200, 201, 203, 302, 400, 403, 404, 422)},
     "200 without a content type": Response(200, b"\n" + PAGE),
@@ -42,7 +43,15 @@ def landed(world: World) -> list[str]:
     return [row["Id"] for row in world.pigment.rows(world.raw["relays"]["sales"]["target"]["configuration"])]
 
 
-@pytest.mark.parametrize("answers", [REFUSALS, WEB_PAGES, SENT_AGAIN], ids=["a status", "a web page", "send it again"])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param(EVERY_STATUS, id="every status", marks=pytest.mark.slow),
+        pytest.param(SOME, id="a status"),
+        pytest.param(WEB_PAGES, id="a web page"),
+        pytest.param(SENT_AGAIN, id="send it again"),
+    ],
+)
 def test_the_delivery_waits_and_the_later_ones_behind_it(sales: World, answers: dict[object, Response]) -> None:
     for what, response in answers.items():
         fault = sales.pigment_server.fault(PUSH, times=-1, refuse=response)
@@ -61,7 +70,9 @@ def test_the_delivery_waits_and_the_later_ones_behind_it(sales: World, answers: 
     assert landed(sales) == ["1", "2"]
 
 
-@pytest.mark.parametrize("status", FAILURES)
+@pytest.mark.parametrize(
+    "status", [each if each in (500, 503) else pytest.param(each, marks=pytest.mark.slow) for each in FAILURES]
+)
 def test_a_failure_after_the_whole_file_is_sent_again_only_if_that_is_safe(sales: World, status: int) -> None:
     is_repeatable = sales.raw["relays"]["sales"]["target"]["repeatable"]
     fault = sales.pigment_server.fault(PUSH, times=-1, refuse=Response(status, PAGE, HTML))
