@@ -10,6 +10,7 @@ from common.runs import settling
 from common.runs.leases import LIFETIME_S
 from local.sandbox.wire import Response
 from tests.support.world import (
+    CONFIGURATION,
     PUSH,
     STATUS,
     WEBHOOK_TOKEN,
@@ -322,3 +323,18 @@ def test_an_unavailable_status_does_not_make_a_delivery_dead(sales: World) -> No
     assert first.code == "pigment_key_refused"
     assert sales.run_deliver().body["waiting"] == 0
     assert landed(sales) == [("1", "1")]
+
+
+def test_a_signal_whose_pull_landed_in_part_is_dead_and_delays_no_later_one(world: World) -> None:
+    world.add_relay("ready", start="flights")
+    world.pigment.skip_next(CONFIGURATION, 2)
+    world.post_delivery("ready", b'{"scheduled_plan": {"scheduled_plan_id": 1}}')
+
+    first = world.run_deliver()
+    second = world.run_deliver()
+
+    assert (first.body["dead"], second.body["waiting"], len(world.imports)) == (1, 0, 1)
+    (dead,) = world.bucket.entries("dead/ready/")
+    assert dead.metadata["code"] == "too_many_skipped"
+    world.post_delivery("ready", b'{"scheduled_plan": {"scheduled_plan_id": 1}}')
+    assert (world.run_deliver().body["delivered"], len(world.imports)) == (1, 2)

@@ -8,12 +8,13 @@ The inbox decides what is to be landed. The message that starts this flow is onl
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
 from common import bridge_yaml
 from common.flows.leased import open_pigment, run_leased
-from common.flows.pull import pull
+from common.flows.pull import is_answered, pull
 from common.looker import webhook
 from common.looker.client import CAPS
 from common.platform.clock import Deadline
@@ -29,7 +30,7 @@ from common.platform.errors import (
     as_bridge_error,
 )
 from common.platform.log import log
-from common.runs import backoff, cursors, guards, leases
+from common.runs import backoff, cursors, guards, leases, settling
 from common.runs.cursors import LastLanding
 from common.runs.ends import End
 from common.runs.instance import Instance
@@ -225,13 +226,20 @@ def _start_pull(
     signals = list(inbox.waiting(bucket, relay.name))
     # After a kill while the signals are closed, the newest is still there: the next pull is the same call.
     call_id = f"delivery {signals[-1].name}" if signals else None
-    receipt = pull(instance, bridge, bridge.pulls[relay.start], call_id=call_id, deadline=deadline)
-    is_complete = receipt.progress is msgspec.UNSET or receipt.progress.done
-    if receipt.has_ended_well and is_complete:
-        for signal in signals:
-            metadata = {"outcome": receipt.outcome, "run": receipt.run}
-            inbox.close(bucket, relay.name, signal.name, "delivered", metadata)
+    job = bridge.pulls[relay.start]
+    receipt = pull(instance, bridge, job, call_id=call_id, deadline=deadline)
+    place = _place_of_signals(receipt, has_landed=is_answered(job, cursors.read(bucket, job.name), call_id))
+    for signal in signals if place else ():
+        inbox.close(bucket, relay.name, signal.name, place, settling.metadata_of(receipt))
     return receipt
+
+
+def _place_of_signals(receipt: Receipt, *, has_landed: bool) -> Literal["delivered", "dead", ""]:
+    """Return the folder for the signals of a pull; empty if they wait for the next one."""
+    if receipt.has_ended_well:
+        return "delivered" if receipt.progress is msgspec.UNSET or receipt.progress.done else ""
+    # Its rows are in an append: the same call does not send them again, and gets this receipt whenever it is made.
+    return "dead" if has_landed else ""
 
 
 def _land(

@@ -140,15 +140,22 @@ def _answered_before(
     interrupted wants its rows, and does not know that they have landed. An incremental load continues from its cursor,
     and a changes load compares with what has landed, so that neither sends rows twice.
     """
-    if job.load != "full" or job.target.repeatable or previous is None:
+    if previous is None or not _doubles(job):
         return None
     if call_id is None:
-        if settled is None or settled.run != previous.run:
-            return None
-        return settled.warned(_SETTLED)
-    if previous.tick != call_id:
+        return settled.warned(_SETTLED) if settled and settled.run == previous.run else None
+    if not is_answered(job, previous, call_id):
         return None
     return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
+
+
+def is_answered(job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None) -> bool:
+    """Whether the last landing answered this call, and landing again would double its rows."""
+    return previous is not None and call_id is not None and previous.tick == call_id and _doubles(job)
+
+
+def _doubles(job: bridge_yaml.Pull) -> bool:
+    return job.load == "full" and not job.target.repeatable
 
 
 def _receipt_of(previous: LastLanding, job: bridge_yaml.Pull) -> Receipt:

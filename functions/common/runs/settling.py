@@ -103,7 +103,7 @@ def finish(bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Re
         cursors.move(bucket, receipt.job, landed)
     place = place_after(end)
     if place is not None and journal.delivery is not None:
-        inbox.close(bucket, receipt.job, journal.delivery, place, _metadata(receipt))
+        inbox.close(bucket, receipt.job, journal.delivery, place, metadata_of(receipt))
     if journal.receipt.kind == "export":
         publication.discard(bucket, receipt.run)
 
@@ -201,7 +201,7 @@ def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Dated[Journal]]:
     raise NoSuchJob(f"Run {run_id} is not open.", next_step="`bridge runs` shows which runs are open.")
 
 
-def _metadata(receipt: Receipt) -> dict[str, str]:
+def metadata_of(receipt: Receipt) -> dict[str, str]:
     """Return the metadata of a closed delivery: its run and, if it was refused, the reason."""
     metadata = {"outcome": receipt.outcome, "run": receipt.run}
     if receipt.error is not None:
