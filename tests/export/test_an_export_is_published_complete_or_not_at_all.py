@@ -263,7 +263,9 @@ def test_max_shrink_refuses_an_export(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["in chunks", "with a length"])
-@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
+@pytest.mark.parametrize(
+    "is_reset", [pytest.param(True, id="reset", marks=pytest.mark.slow), pytest.param(False, id="closed")]
+)
 def test_a_stream_cut_at_any_byte_publishes_nothing(revenue: World, is_chunked: bool, is_reset: bool) -> None:
     revenue.answer_exports(GUIDE)
     revenue.run_export("revenue")

@@ -53,7 +53,9 @@ def test_a_pull_killed_at_any_write_lands_once(
     assert steps >= 7
 
 
-@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
 @pytest.mark.parametrize("when", ["after", "before"])
 def test_a_pull_killed_at_its_push_lands_once(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     fresh(world, repeatable)

@@ -75,7 +75,8 @@ def test_a_year_in_monthly_windows_equals_the_full_load(world: World, every: int
     assert rows(world, lists[WINDOWS]) == rows(world, lists[FULL])
 
 
-@pytest.mark.parametrize("until", ["2013-05-01", pytest.param("2014-01-01", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("until", ["2013-05-01", "2014-01-01"])
 def test_a_year_lands_after_many_kills(world: World, processes: Processes, until: str) -> None:
     """Each run is killed before or after one of its writes, and the next run continues."""
     lists = offer(world, every=4000)

@@ -71,7 +71,9 @@ def test_deliver_killed_at_any_write_to_the_bucket(
     assert steps >= 18
 
 
-@pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "append"])
+@pytest.mark.parametrize(
+    "repeatable", [pytest.param(True, id="repeatable", marks=pytest.mark.slow), pytest.param(False, id="append")]
+)
 @pytest.mark.parametrize("when", ["after", "before"])
 def test_deliver_killed_at_the_push(world: World, processes: Processes, when: When, repeatable: bool) -> None:
     relay = fresh(world, repeatable)

@@ -479,7 +479,9 @@ class TestDaylightSaving:
     """Europe/Paris: 2026-03-29 has 23 hours, 2025-10-26 has 25."""
 
     @pytest.mark.parametrize("begins", ["2026-03-28T20:00:00", "2025-10-25T20:00:00"], ids=["23 hours", "25 hours"])
-    @pytest.mark.parametrize(("window", "every_s"), [("1 hour", 5 * 3600), ("7 hours", 2000)])
+    @pytest.mark.parametrize(
+        ("window", "every_s"), [("1 hour", 5 * 3600), pytest.param("7 hours", 2000, marks=pytest.mark.slow)]
+    )
     def test_no_row_is_lost_or_duplicated(self, world: World, begins: str, window: str, every_s: int) -> None:
         begin = at(begins)
         trips = Trips(world, repeatable=False, query_timezone="Europe/Paris", start=begins, window=window)
