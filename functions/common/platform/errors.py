@@ -304,7 +304,10 @@ class SettingMissing(OurFault):
 class SecretUnreadable(OurFault):
     """A secret cannot be read, or its content is not valid."""
 
-    next_step = "Add a version to the secret named here, and allow this function's service account to read it."
+    next_step = (
+        "Add a version to the secret named here, and allow this function's service account to read it. "
+        "For a bridge on this machine, add the secret to .env."
+    )
 
 
 class StorageRefused(OurFault):
@@ -479,7 +482,10 @@ class LookerBusy(Busy):
 class PigmentBusy(Busy):
     """Pigment is busy or cannot be reached; it has not accepted the file."""
 
-    next_step = "No action needed yet; the next run retries. Pigment allows 500 requests in 5 minutes per IP address."
+    next_step = (
+        "No action needed yet; the next run retries. If it persists, check pigment.url and Pigment's status. "
+        "Pigment allows 500 requests in 5 minutes per IP address."
+    )
 
 
 class LandingUnconfirmed(Busy):

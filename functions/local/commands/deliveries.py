@@ -21,7 +21,7 @@ def list_deliveries(
     all_: Annotated[bool, typer.Option("--all", help="List delivered ones too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the webhook deliveries that are waiting or dead, oldest first, with their age and the reason.
+    """List the webhook deliveries that are waiting or dead, oldest first, with their age and why they are dead.
 
     A waiting delivery is stored and has not landed yet. A dead one was refused permanently; `bridge deliveries replay`
     lands it once the cause is fixed.

@@ -90,7 +90,7 @@ def export(
 
 @with_bridge
 def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
-    """Land the webhook deliveries that are waiting in the inbox."""
+    """Import the webhook deliveries that are waiting in the inbox, and say why some still wait."""
     from common.flows import deliver as deliver_flow  # noqa: PLC0415
 
     with bridge.open_to_run():
