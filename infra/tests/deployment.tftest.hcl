@@ -124,12 +124,3 @@ run "audiences_are_the_urls_of_the_services" {
     error_message = "The webhook addresses for Looker are wrong."
   }
 }
-
-run "processed_files_are_deleted_after_their_time" {
-  command = plan
-
-  assert {
-    condition     = { for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.condition).matches_prefix[0] => one(rule.condition).age if coalesce(one(rule.condition).age, 0) > 0 && can(one(rule.condition).matches_prefix[0]) } == { "delivered/" = 90, "receipts/" = 400, "seen/" = 120, "staged/" = 30, "tmp/" = 1 }
-    error_message = "Receipts, marks or other files are stored for ever, or the state of jobs is deleted."
-  }
-}

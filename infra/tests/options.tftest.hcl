@@ -100,16 +100,3 @@ run "alerts_notify_all_recipients" {
     error_message = "An alert does not notify all recipients."
   }
 }
-
-run "receipts_can_be_stored_longer" {
-  command = plan
-
-  variables {
-    retention_days = { delivered = 365, receipts = 3650 }
-  }
-
-  assert {
-    condition     = { for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.condition).matches_prefix[0] => one(rule.condition).age if coalesce(one(rule.condition).age, 0) > 0 && can(one(rule.condition).matches_prefix[0]) } == { "delivered/" = 365, "receipts/" = 3650, "seen/" = 395, "staged/" = 30, "tmp/" = 1 }
-    error_message = "retention_days does not set the rules of the bucket."
-  }
-}

@@ -66,16 +66,6 @@ run "invalid_variables_are_refused" {
   expect_failures = [var.alerts, var.network, var.operators, var.prefix, var.retention_days, var.sweep]
 }
 
-run "receipts_that_would_be_missed_are_kept" {
-  command = plan
-
-  variables {
-    retention_days = { receipts = 34 }
-  }
-
-  expect_failures = [var.retention_days]
-}
-
 run "a_missing_archive_is_refused" {
   command = plan
 
