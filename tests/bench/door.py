@@ -5,17 +5,12 @@ import http.client
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
-
 from common.storage import paths
-from common.storage.bucket import Bucket
 from local import state_folder
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import SandboxStorage
@@ -119,16 +114,8 @@ def _growth_bytes(_: DoorSites, receive: ServedFunction) -> float:
 
 
 def _acknowledged_in_s(receive: ServedFunction) -> float:
-    headers = {"X-Looker-Webhook-Token": _TOKEN, "X-Looker-Webhook-Id": uuid.uuid4().hex}
     with closing(http.client.HTTPConnection("127.0.0.1", receive.port, timeout=120)) as connection:
-        began_s = time.perf_counter()
-        connection.request("POST", "/relay", _BODY, headers)
-        answer = connection.getresponse()
-        said = answer.read()
-        took_s = time.perf_counter() - began_s
-    if answer.status != http.client.OK:
-        raise ContenderFailed(f"A delivery was answered {answer.status}: {said.decode()}")
-    return took_s
+        return served.acknowledged_in_s(connection, "relay", _TOKEN, _BODY)
 
 
 def _head(token: str, *lines: str) -> str:
@@ -151,14 +138,5 @@ def _sites() -> Iterator[DoorSites]:
             "webhook": {"token": "looker-webhook-token"},
             "relays": {"relay": {"target": {"configuration": _CONFIGURATION}}},
         }
-        _bucket(sites).write_json(paths.CONFIG, bridge, over=None)
+        served.open_bucket(sites.environment).write_json(paths.CONFIG, bridge, over=None)
         yield sites
-
-
-def _bucket(sites: DoorSites) -> Bucket:
-    client = storage.Client(
-        project=state_folder.PROJECT,
-        credentials=AnonymousCredentials(),
-        client_options={"api_endpoint": sites.environment["STORAGE_EMULATOR_HOST"]},
-    )
-    return Bucket(state_folder.BUCKET, client)

@@ -6,13 +6,14 @@ from typing import Any
 
 import flask
 import functions_framework
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+
+from common.platform import emulator
 
 
 @functools.cache
 def _bucket() -> Any:
-    return storage.Client(credentials=AnonymousCredentials()).bucket(os.environ["BRIDGE_BUCKET"])
+    return storage.Client(credentials=emulator.credentials()).bucket(os.environ["BRIDGE_BUCKET"])
 
 
 @functions_framework.http  # type: ignore[untyped-decorator]

@@ -7,7 +7,6 @@ object. Only the bridge checks the token and the rows, and recognizes repeated d
 import http.client
 import json
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -18,11 +17,6 @@ from tempfile import TemporaryDirectory
 from threading import Barrier
 
 import msgspec
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
-
-from common.storage.bucket import Bucket
-from local import state_folder
 
 from . import contenders, relay_sites, rows, served, show
 from .contenders import ContenderFailed
@@ -142,19 +136,7 @@ def _landings(sites: RelaySites, port: int, body: bytes) -> Acknowledged:
 
 def _deliver(connection: http.client.HTTPConnection, body: bytes) -> float:
     """Post a delivery with a new webhook ID, in chunks; return the seconds until it is acknowledged."""
-    headers = {
-        "Content-Type": "application/json",
-        "X-Looker-Webhook-Token": TOKEN,
-        "X-Looker-Webhook-Id": uuid.uuid4().hex,
-    }
-    began_s = time.perf_counter()
-    connection.request("POST", f"/{RELAY}", _chunks(body), headers, encode_chunked=True)
-    answer = connection.getresponse()
-    said = answer.read()
-    took_s = time.perf_counter() - began_s
-    if answer.status != http.client.OK:
-        raise ContenderFailed(f"A delivery was answered {answer.status}: {said.decode()}")
-    return took_s
+    return served.acknowledged_in_s(connection, RELAY, TOKEN, _chunks(body))
 
 
 def _chunks(body: bytes) -> Iterator[bytes]:
@@ -176,12 +158,7 @@ def _delivery(size_bytes: int) -> bytes:
 
 def _sweep(sites: RelaySites) -> None:
     """Delete the stored bodies, so that every round begins with the same disk space."""
-    client = storage.Client(
-        project=state_folder.PROJECT,
-        credentials=AnonymousCredentials(),
-        client_options={"api_endpoint": sites.environment["STORAGE_EMULATOR_HOST"]},
-    )
-    bucket = Bucket(state_folder.BUCKET, client)
+    bucket = served.open_bucket(sites.environment)
     for name in list(bucket.names("inbox/")):
         bucket.delete(name)
 

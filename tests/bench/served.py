@@ -2,14 +2,21 @@
 
 import contextlib
 import dataclasses
+import http.client
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from google.cloud import storage
+
+from common.platform import emulator
+from common.storage.bucket import Bucket
 
 from .contenders import ContenderFailed
 
@@ -70,3 +77,32 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
             return
         time.sleep(0.05)
     raise ContenderFailed("A function did not start; its output is above.")
+
+
+def open_bucket(environment: Mapping[str, str]) -> Bucket:
+    """Return the bucket of a bridge whose functions have this environment."""
+    client = storage.Client(
+        project=environment["GOOGLE_CLOUD_PROJECT"],
+        credentials=emulator.credentials(environment),
+        client_options={"api_endpoint": environment["STORAGE_EMULATOR_HOST"]},
+    )
+    return Bucket(environment["BRIDGE_BUCKET"], client)
+
+
+def acknowledged_in_s(
+    connection: http.client.HTTPConnection, relay: str, token: str, body: bytes | Iterator[bytes]
+) -> float:
+    """Post a delivery with a new webhook ID, an iterator in chunks; return the seconds until it is acknowledged."""
+    headers = {
+        "Content-Type": "application/json",
+        "X-Looker-Webhook-Token": token,
+        "X-Looker-Webhook-Id": uuid.uuid4().hex,
+    }
+    began_s = time.perf_counter()
+    connection.request("POST", f"/{relay}", body, headers, encode_chunked=not isinstance(body, bytes))
+    answer = connection.getresponse()
+    said = answer.read()
+    took_s = time.perf_counter() - began_s
+    if answer.status != http.client.OK:
+        raise ContenderFailed(f"A delivery was answered {answer.status}: {said.decode()}")
+    return took_s

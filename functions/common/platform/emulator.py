@@ -1,12 +1,13 @@
 """Emulators of Google's services, on a developer's machine."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 
-def credentials() -> Any:
+def credentials(environment: Mapping[str, str] = os.environ) -> Any:
     """Return credentials with the token `BRIDGE_EMULATOR_TOKEN`, or without a token if there is none."""
-    token = os.environ.get("BRIDGE_EMULATOR_TOKEN")
+    token = environment.get("BRIDGE_EMULATOR_TOKEN")
     if token:
         from google.oauth2.credentials import Credentials  # noqa: PLC0415  # only on a developer's machine
 
