@@ -1,7 +1,6 @@
 """Pigment over TLS and HTTP/2, as deployed: a broken stream is detected wherever it breaks."""
 
 import logging
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from local.sandbox.http2 import Http2Server
 from local.sandbox.wire import Response
-from tests.support.certificates import certificate
+from tests.support.certificates import trusted_http2_server
 from tests.support.world import EXPORT_KEY, EXPORTS, World
 
 ROWS = b"Id;Amount\n" + b"".join(b"%d;%d\n" % (number, number) for number in range(40))
@@ -17,11 +16,7 @@ ROWS = b"Id;Amount\n" + b"".join(b"%d;%d\n" % (number, number) for number in ran
 
 @pytest.fixture
 def http2(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Http2Server]:
-    pem = certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    with Http2Server(world.pigment, context) as server:
+    with trusted_http2_server(world.pigment, tmp_path, monkeypatch) as server:
         world.raw["pigment"]["url"] = server.url
         world.add_export("revenue")
         yield server

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,8 @@ from common.pigment import exports
 from common.platform.clock import Deadline
 from common.platform.errors import PigmentBusy, StreamCut
 from common.platform.retry import ATTEMPTS
-from local.sandbox.http2 import Http2Server
 from local.sandbox.wire import Response, Server
-from tests.support.certificates import certificate
+from tests.support.certificates import trusted_http2_server
 from tests.support.world import EXPORTS, VIEW, World
 
 ROWS = b"Id;Amount\n" + b"".join(b"%d;%d\n" % (number, number) for number in range(40))
@@ -42,11 +40,7 @@ def server(
     if request.param == "HTTP/1.1":
         yield world.pigment_server
         return
-    pem = certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    with Http2Server(world.pigment, context) as http2:
+    with trusted_http2_server(world.pigment, tmp_path, monkeypatch) as http2:
         world.raw["pigment"]["url"] = http2.url
         world.save_jobs()
         yield http2

@@ -2,12 +2,17 @@
 
 import datetime as dt
 import ipaddress
+import ssl
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from local.sandbox.http2 import Http2Server
+from local.sandbox.wire import Site
 
 
 def certificate(folder: Path) -> Path:
@@ -33,3 +38,12 @@ def certificate(folder: Path) -> Path:
     )
     path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return path
+
+
+def trusted_http2_server(site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Http2Server:
+    """Return a server over TLS, not started, whose certificate the functions trust."""
+    pem = certificate(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    return Http2Server(site, context)
