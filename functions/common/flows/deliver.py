@@ -219,8 +219,7 @@ def _start_pull(
     Returns None if the oldest was closed before. Raises ConfigurationOccupied.
     """
     bucket = instance.bucket
-    if inbox.is_closed(bucket, relay.name, oldest.name):
-        bucket.delete(oldest.path)
+    if _delete_closed_copy(bucket, oldest):
         return None
     claims.forget_signals(bucket, relay.name)
     signals = list(inbox.waiting(bucket, relay.name))
@@ -255,7 +254,7 @@ def _land(
     pigment = open_pigment(run, bridge)
 
     def work(lease: Lease, _: Receipt | None) -> End | None:
-        if _is_closed(instance.bucket, relay, delivery):
+        if _is_closed(instance.bucket, delivery):
             return None
         previous = cursors.read(instance.bucket, relay.name)
         guards.expect_kept_rows(previous, relay.target.configuration, relay.guards.max_deleted)
@@ -283,17 +282,22 @@ def _discard_unsent(run: Run, lease: Lease, staged: Staged) -> None:
             run.instance.bucket.delete(staged.path)
 
 
-def _is_closed(bucket: Bucket, relay: bridge_yaml.Relay, oldest: WaitingDelivery) -> bool:
+def _is_closed(bucket: Bucket, delivery: WaitingDelivery) -> bool:
     """Whether the delivery has been closed before; a copy that is still in the inbox is deleted.
 
-    There is a copy after a kill, or if a receiver got no answer and wrote the delivery again. Only the run with the
-    lease can tell, because no other run is landing the delivery.
+    Only the run with the lease can tell, because no other run is landing the delivery.
     """
-    if not bucket.exists(oldest.path):
-        return True
-    if not inbox.is_closed(bucket, relay.name, oldest.name):
+    return not bucket.exists(delivery.path) or _delete_closed_copy(bucket, delivery)
+
+
+def _delete_closed_copy(bucket: Bucket, delivery: WaitingDelivery) -> bool:
+    """Delete a delivery from the inbox if it has been closed before, and return whether it has.
+
+    There is such a copy after a kill, or if a receiver got no answer and wrote the delivery again.
+    """
+    if not inbox.is_closed(bucket, delivery.relay, delivery.name):
         return False
-    bucket.delete(oldest.path)
+    bucket.delete(delivery.path)
     return True
 
 

@@ -140,13 +140,13 @@ def _answered_before(
     interrupted wants its rows, and does not know that they have landed. An incremental load continues from its cursor,
     and a changes load compares with what has landed, so that neither sends rows twice.
     """
-    if previous is None or not _doubles(job):
+    if previous is None:
         return None
-    if call_id is None:
-        return settled.warned(_SETTLED) if settled and settled.run == previous.run else None
-    if not is_answered(job, previous, call_id):
-        return None
-    return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
+    if is_answered(job, previous, call_id):
+        return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
+    if call_id is None and settled is not None and settled.run == previous.run and _doubles(job):
+        return settled.warned(_SETTLED)
+    return None
 
 
 def is_answered(job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None) -> bool:

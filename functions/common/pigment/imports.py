@@ -25,6 +25,8 @@ from common.platform.errors import (
 from common.platform.explanations import explanation_of
 from common.platform.retry import retry, retry_after_s
 
+_PATHS: dict[Purpose, str] = {"push": "/import/push/csv", "trigger": "/import/trigger"}
+
 _SHORTEST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 30.0
 _UNKNOWN_IMPORT_GRACE_S = 60.0
@@ -110,7 +112,7 @@ def push(
         body = open_body()
         body.before_last = handover.begin
         headers = {"Content-Type": "text/csv"}
-        return _start(pigment, "/import/push/csv", configuration, lambda: body.is_sent, data=body, headers=headers)
+        return _start(pigment, "push", configuration, lambda: body.is_sent, data=body, headers=headers)
 
     return _retry(pigment, repeatable, handover, push_once)
 
@@ -120,7 +122,7 @@ def trigger(pigment: PigmentClient, configuration: str, handover: Handover, *, r
 
     def trigger_once() -> str:
         handover.begin()
-        return _start(pigment, "/import/trigger", configuration, lambda: True)
+        return _start(pigment, "trigger", configuration, lambda: True)
 
     return _retry(pigment, repeatable, handover, trigger_once)
 
@@ -177,7 +179,9 @@ def _retry(pigment: PigmentClient, repeatable: bool, handover: Handover, start: 
     return retry(attempt, pigment.deadline, pigment.chance, but_not=harmful)
 
 
-def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Callable[[], bool], **options: Any) -> str:
+def _start(
+    pigment: PigmentClient, purpose: Purpose, configuration: str, is_sent: Callable[[], bool], **options: Any
+) -> str:
     """Make one attempt to start an import.
 
     Pigment accepted nothing if the connection broke, or a refusal came, before the last byte was sent; if the status is
@@ -185,9 +189,8 @@ def _start(pigment: PigmentClient, path: str, configuration: str, is_sent: Calla
     behind which the push succeeded.
     """
     what = f"an import by the configuration {configuration}"
-    purpose: Purpose = "push" if "data" in options else "trigger"
     try:
-        with pigment.send("POST", path, params={"configurationId": configuration}, **options) as response:
+        with pigment.send("POST", _PATHS[purpose], params={"configurationId": configuration}, **options) as response:
             if http.accepted(response):
                 return _import_id(response, what)
             wait_s = retry_after_s(response.headers.get("Retry-After"), pigment.deadline.clock.now())

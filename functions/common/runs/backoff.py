@@ -39,7 +39,7 @@ def current(bucket: Bucket, configuration: str) -> ErrorReport | None:
     stored = bucket.read_dated(path, VendorWait)
     if stored is None:
         return None
-    left_s = stored.value.wait_s - stored.age_s
+    left_s = stored.left_s(stored.value.wait_s)
     if left_s <= 0:
         bucket.delete(path, generation=stored.generation)
         return None

@@ -20,7 +20,8 @@ def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Faile
     if state.ended == "failed":
         return Failed(ImportFailed(f"Pigment's import failed. {state.reasons()}"))
     report = state.detailed_report or ImportReport()
-    rows, uncounted = _counts(report), _uncounted(report, journal.receipt.rows.sent)
+    rows = _counts(report)
+    uncounted = _uncounted(report, rows, journal.receipt.rows.sent)
     skips = tuple(Skip(skip.reason, skip.source_column_name, skip.count) for skip in report.skips())
     warnings = tuple(_warnings(state, report, rows, uncounted))
     try:
@@ -51,13 +52,13 @@ def _skipped_by_reason(report: ImportReport) -> int:
     return sum(max(skip.count, 0) for skip in report.skips())
 
 
-def _uncounted(report: ImportReport, sent: int | None) -> int:
+def _uncounted(report: ImportReport, rows: Rows, sent: int | None) -> int:
     """Return how many of the rows that were sent are in none of Pigment's counts."""
     if sent is None or report.summary is None or report.block_type == "Metric":
         return 0
     imported_as_well = sum(max(skip.count, 0) for skip in report.skips() if skip.are_imported)
-    skipped = max(_skipped_in_all(report), _skipped_by_reason(report)) - imported_as_well
-    return max(sent - report.summary.inserted_count - report.summary.updated_count - skipped, 0)
+    counted = (rows.inserted or 0) + (rows.updated or 0) + (rows.skipped or 0)
+    return max(sent - counted + imported_as_well, 0)
 
 
 def _warnings(state: ImportState, report: ImportReport, rows: Rows, uncounted: int) -> Iterator[str]:

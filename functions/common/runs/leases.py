@@ -177,7 +177,7 @@ def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> 
 def forget(bucket: Bucket, configuration: str) -> None:
     """Delete the lease of a run that was killed after its last step, when its delivery had left the inbox."""
     stored = bucket.read_dated(paths.lease(configuration), Journal)
-    if stored is None or _expires_in_s(stored) > 0:
+    if stored is None or stored.left_s(stored.value.lifetime_s) > 0:
         return
     job, delivery = stored.value.receipt.job, stored.value.delivery
     if delivery and inbox.is_closed(bucket, job, delivery):
@@ -186,14 +186,8 @@ def forget(bucket: Bucket, configuration: str) -> None:
 
 def expect_expired(stored: Dated[Journal]) -> None:
     """Raise ConfigurationOccupied if the run of this journal still has the lease."""
-    left_s = _expires_in_s(stored)
+    left_s = stored.left_s(stored.value.lifetime_s)
     if left_s > 0:
         receipt = stored.value.receipt
         expiry = f"Its lease expires in {left_s:.0f} seconds unless the run renews it."
         raise ConfigurationOccupied(f"Run {receipt.run} of {receipt.job} is in progress. {expiry}")
-
-
-def _expires_in_s(stored: Dated[Journal]) -> float:
-    """Return the seconds until a lease expires; 0 if it has."""
-    left_s = stored.value.lifetime_s - stored.age_s
-    return left_s if stored.value.lifetime_s and left_s > 0 else 0.0

@@ -52,6 +52,10 @@ class Dated(Stored[T], frozen=True):
 
     age_s: float
 
+    def left_s(self, lifetime_s: float) -> float:
+        """Return how many seconds of a lifetime are left; 0 if it has ended."""
+        return max(0.0, lifetime_s - self.age_s)
+
 
 class ListedObject(msgspec.Struct, frozen=True):
     name: str
@@ -108,7 +112,8 @@ class Bucket:
             blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
         if blob is None:
             return None
-        age_s = (_answered_at() - blob.updated).total_seconds()
+        # The date of an answer has no fractions of a second: an object that was just written can be later.
+        age_s = max(0.0, (_answered_at() - blob.updated).total_seconds())
         stored = self.read_json(path, kind)
         if stored is None:
             return None
@@ -281,17 +286,11 @@ class Bucket:
             metadata: of the new object; that of the old one is not kept.
             over: the generation that it may replace, or 0 for no object; Stale is raised if the name has another.
         """
-        source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-        target.metadata, target.content_type = fitting(metadata), content_type
+        target = to._bucket.blob(to_path)  # noqa: SLF001  # the same class
+        stored = fitting(metadata)
+        target.metadata, target.content_type = stored, content_type
         with _google(f"publish {to.name}/{to_path}"):
-            try:
-                _rewrite(source, target, over=over)
-            except google_errors.PreconditionFailed:
-                there = to.find(to_path)
-                if there is not None and there.metadata == fitting(metadata):
-                    return there
-                raise Stale(to_path) from None
-        return _object(target)
+            return self._replace(path, to, target, over=over, is_copy=lambda there: there.metadata == stored)
 
     def copy(self, path: str, to: "Bucket", to_path: str, *, over: int) -> None:
         """Copy an object to a name in another bucket, within Cloud Storage. Raises Stale if another writer was first.
@@ -299,14 +298,26 @@ class Bucket:
         Args:
             over: the generation that it replaces; 0 if there must be no object.
         """
-        source, target = self._bucket.blob(path), to._bucket.blob(to_path)  # noqa: SLF001  # the same class
+        target = to._bucket.blob(to_path)  # noqa: SLF001  # the same class
         with _google(f"copy {path} to {to.name}/{to_path}"):
-            try:
-                _rewrite(source, target, over=over)
-            except google_errors.PreconditionFailed:
-                copied, there = self.find(path), to.find(to_path)
-                if copied is None or there is None or copied.crc32c != there.crc32c:
-                    raise Stale(to_path) from None
+            self._replace(path, to, target, over=over, is_copy=lambda there: self._has_content_of(there, path))
+
+    def _has_content_of(self, there: StoredObject, path: str) -> bool:
+        copied = self.find(path)
+        return copied is not None and copied.crc32c == there.crc32c
+
+    def _replace(
+        self, path: str, to: "Bucket", target: Any, *, over: int, is_copy: Callable[[StoredObject], bool]
+    ) -> StoredObject:
+        """Copy an object over one generation of a name, unless `is_copy` finds that an earlier request has done so."""
+        try:
+            _rewrite(self._bucket.blob(path), target, over=over)
+        except google_errors.PreconditionFailed:
+            there = to.find(target.name)
+            if there is not None and is_copy(there):
+                return there
+            raise Stale(target.name) from None
+        return _object(target)
 
     def _expect_bucket(self) -> None:
         # A listing needs only the permission on objects that the functions have.

@@ -10,6 +10,7 @@ waits or has landed. What is dead or was replaced does not count, nor does a sig
 import contextlib
 import hashlib
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -86,6 +87,11 @@ def arrival_of(name: str) -> datetime | None:
         return None
 
 
+def is_stored(bucket: Bucket, relay: str, name: str, places: Iterable[str] = PLACES) -> bool:
+    """Whether a delivery is in one of these places."""
+    return any(bucket.exists(paths.delivery(place, relay, name)) for place in places)
+
+
 def claim_event(bucket: Bucket, relay: str, event: str, content: str | None, now: datetime) -> Claim | None:
     """Return the name for the delivery of an event; None if it is stored already.
 
@@ -134,10 +140,7 @@ def _mark_event(bucket: Bucket, relay: str, event: str, content: str | None, now
 
 
 def _unless_stored(bucket: Bucket, relay: str, claim: Claim) -> Claim | None:
-    name = claim.mark.name
-    if not claim.is_first and any(bucket.exists(paths.delivery(place, relay, name)) for place in PLACES):
-        return None
-    return claim
+    return None if not claim.is_first and is_stored(bucket, relay, claim.mark.name) else claim
 
 
 def _mark_after(latest: DeliveryMark | None, content: str, now: datetime) -> DeliveryMark:

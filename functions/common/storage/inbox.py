@@ -205,7 +205,7 @@ def close(bucket: Bucket, relay: str, name: str, place: str, metadata: dict[str,
 
 def is_closed(bucket: Bucket, relay: str, name: str) -> bool:
     """Whether a delivery that is still in the inbox has already been closed."""
-    return any(bucket.exists(paths.delivery(place, relay, name)) for place in ("delivered", "dead"))
+    return claims.is_stored(bucket, relay, name, ("delivered", "dead"))
 
 
 def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> str | None:
@@ -232,7 +232,7 @@ def _is_replayed(bucket: Bucket, dead: ListedObject, now: datetime) -> bool:
     replayed_at = claims.arrival_of(again)
     # A copy that has landed is deleted one day. Until then, it shows whether a kill prevented the replay.
     is_old = replayed_at is not None and now - replayed_at > _REPLAYS_SHOW_FOR
-    return is_old or any(bucket.exists(paths.delivery(place, relay, again)) for place in claims.PLACES)
+    return is_old or claims.is_stored(bucket, relay, again)
 
 
 def every(bucket: Bucket, place: str, relay: str = "") -> Iterator[ListedObject]:
