@@ -221,8 +221,9 @@ def _start_pull(
     bucket = instance.bucket
     if _delete_closed_copy(bucket, oldest):
         return None
-    claims.forget_signals(bucket, relay.name)
+    # In this order: a signal that comes between the two is not closed by this pull, and counts for those during it.
     signals = list(inbox.waiting(bucket, relay.name))
+    claims.forget_signals(bucket, relay.name)
     # After a kill while the signals are closed, the newest is still there: the next pull is the same call.
     call_id = f"delivery {signals[-1].name}" if signals else None
     job = bridge.pulls[relay.start]
