@@ -122,9 +122,10 @@ def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
                 landed, deleted=counts.deleted or 0, configuration=configuration, backfill=None
             )
         case LandedInPart():
-            # The rows that were not skipped are in Pigment. Sent again, they would double at an append; at a repeatable
-            # target they are sent again together with the others.
-            return None if journal.repeatable else landing_after(Landed(), journal, now)
+            # The rows that were not skipped are in Pigment. A pull into a repeatable target sends them again together
+            # with the others. At an append they would double; and no delivery is sent again, nor an older one after it.
+            is_sent_again = journal.repeatable and journal.delivery is None
+            return None if is_sent_again else landing_after(Landed(), journal, now)
         case Published():
             return journal.landed
         case NothingNew(landed):
