@@ -2,7 +2,7 @@
 
 import dataclasses
 import gc
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -168,6 +168,25 @@ def test_a_range_without_rows_does_not_end_the_stop(world: World) -> None:
 
     assert empty.receipt["outcome"] == "nothing_new"
     assert world.run_pull("trips").code == "too_many_deleted"
+
+
+def test_a_range_lifts_the_stop_once_all_of_it_has_landed_again(world: World) -> None:
+    cleared = clearing(world, repeatable=True)
+    world.run_pull("trips")
+    cleared.set_clearing("none")
+    # The fourth window of the range, April, has no rows.
+    range_: dict[str, Any] = {"from_": "2026-01-01", "to": "2026-04-20"}
+    world.clock.advance(timedelta(days=60).total_seconds())
+
+    codes = []
+    for _ in range(3):
+        world.run_pull("trips", windows=1, **range_)
+        codes.append(world.run_pull("trips").code)
+    world.run_pull("trips", windows=1, **range_)
+
+    assert codes == ["too_many_deleted"] * 3
+    assert world.run_pull("trips").status == 200
+    assert cleared.trips.landed() == told(EVERY)
 
 
 def test_a_full_load_may_clear(world: World) -> None:

@@ -132,3 +132,13 @@ def test_a_repeated_schedule_event_lands_an_append_once(world: World) -> None:
     assert len(world.landed_rows()) == len(ROWS)
     assert world.run_pull("flights", headers=later).body["run"] != first.body["run"]
     assert len(world.landed_rows()) == 2 * len(ROWS)
+
+
+def test_an_import_id_is_taken_whatever_the_answer_calls_itself(world: World) -> None:
+    fault = world.pigment_server.fault(PUSH, headers={"Content-Type": "text/html; charset=utf-8"})
+
+    answer = world.run_pull("flights")
+
+    assert fault.hits == 1
+    assert (answer.status, answer.receipt["outcome"]) == (200, "landed")
+    assert len(world.imports) == 1

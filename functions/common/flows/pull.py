@@ -14,7 +14,7 @@ from common.flows.leased import open_pigment, run_leased
 from common.loads.changes import ChangesLoad
 from common.loads.full import FullLoad
 from common.loads.incremental import IncrementalLoad, RequestedRange
-from common.loads.load import FOR_LANDING_S, Loader
+from common.loads.load import FOR_LANDING_S, Batch, Loader
 from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
@@ -119,16 +119,27 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         batch = load.stage(run, previous, preview=False)
         if batch is None:
             return NothingNew()
-        landed = msgspec.structs.replace(batch.landed, tick=call_id, configuration=target.configuration)
+        deleted = _still_deleted(previous, batch, target.configuration)
+        landed = msgspec.structs.replace(
+            batch.landed, tick=call_id, configuration=target.configuration, deleted=deleted
+        )
         if batch.staged.checked.rows == 0:
-            # What an earlier landing deleted is still missing.
-            deleted = previous.deleted_through(target.configuration) if previous else 0
-            landed = msgspec.structs.replace(landed, deleted=deleted)
             return NothingNew(landed if batch.moves_without_rows else None)
         return land(run, lease, pigment, target, batch.staged, landed)
 
     journal = Journal("reading", run.receipt, target.repeatable, job.guards.max_skipped, job.max_deleted)
     return run_leased(run, target.configuration, journal, pigment, work)
+
+
+def _still_deleted(previous: LastLanding | None, batch: Batch, configuration: str) -> int:
+    """Return how many rows that an earlier landing deleted are still missing once a batch has landed.
+
+    They are missing until rows have landed after that; of a range that is loaded again, all of its windows.
+    """
+    has_rows = batch.staged.checked.rows + batch.rows_before > 0
+    if previous is None or (has_rows and batch.landed.backfill is None):
+        return 0
+    return previous.deleted_through(configuration)
 
 
 def _answered_before(

@@ -93,7 +93,7 @@ class IncrementalLoad(Loader):
         self._set_progress(window.end, end)
         landed = self._landed(previous, reading.column, cursors.of(staged, run.id, previous), window, end)
         run.note_window(window.texts(), CursorMove(previous.value if previous else None, landed.value))
-        return Batch(staged, landed, moves_without_rows=True)
+        return Batch(staged, landed, rows_before=self._rows_before(previous, column), moves_without_rows=True)
 
     def _is_last_window(self) -> bool:
         return self._requested.most_windows is not None and self._windows >= self._requested.most_windows
@@ -160,10 +160,19 @@ class IncrementalLoad(Loader):
             again = f"`from` loads rows again, and the target of {self._job.name} is not repeatable."
             raise MalformedRequest(again, next_step="Leave `from` out: the load then continues from its cursor.")
         first = self._requested_position("from", begin, column)
-        backfill = previous.backfill if previous and not preview else None
-        if backfill is not None and backfill.begin == str(first):
-            return positions.parse(backfill.value, column) or first
-        return first
+        backfill = None if preview else self._continued(previous, first)
+        return (backfill and positions.parse(backfill.value, column)) or first
+
+    def _continued(self, previous: LastLanding | None, first: CursorPosition) -> Backfill | None:
+        """Return how far earlier calls have loaded the same range again."""
+        backfill = previous.backfill if previous else None
+        return backfill if backfill is not None and backfill.begin == str(first) else None
+
+    def _rows_before(self, previous: LastLanding | None, column: CursorColumn) -> int:
+        if self._requested.begin is None:
+            return 0
+        backfill = self._continued(previous, self._requested_position("from", self._requested.begin, column))
+        return backfill.rows if backfill else 0
 
     def _end(self, run: Run, previous: LastLanding | None, reading: _CursorQuery) -> CursorPosition:
         """Return where this call stops. Rows that appear during the call are left to the next one."""
@@ -244,5 +253,6 @@ class IncrementalLoad(Loader):
             backfill = previous.backfill if previous else None
             return msgspec.structs.replace(landed, value=str(window.end), backfill=backfill)
         begin = self._requested_position("from", self._requested.begin, column)
-        backfill = Backfill(str(begin), str(end), str(window.end)) if window.end < end else None
+        rows = self._rows_before(previous, column) + landed.rows
+        backfill = Backfill(str(begin), str(end), str(window.end), rows) if window.end < end else None
         return msgspec.structs.replace(landed, value=previous.value if previous else None, backfill=backfill)

@@ -18,6 +18,8 @@ class Batch(msgspec.Struct, frozen=True):
     staged: Staged
     landed: LastLanding
     "What the job's cursor stores once the file has landed."
+    rows_before: int = 0
+    "How many rows of a range that is being loaded again have landed before this batch."
     moves_without_rows: bool = False
     "The cursor moves even if the file has no rows to land."
     scratch: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from common.platform.errors import (
     LandingUnconfirmed,
     OutOfTime,
 )
-from common.platform.explanations import explanation_of
+from common.platform.explanations import beginning_of, explanation_in
 from common.platform.retry import retry, retry_after_s
 
 _PATHS: dict[Purpose, str] = {"push": "/import/push/csv", "trigger": "/import/trigger"}
@@ -209,9 +209,11 @@ def _start(
 def _import_id(response: requests.Response, what: str) -> str:
     """Raise AnswerNotUnderstood if a web page answered, behind which Pigment accepted nothing."""
     status = response.status_code
-    if explanation_of(response).is_web_page:
-        raise AnswerNotUnderstood(f"Pigment's address answered {status} with a web page when asked for {what}.")
+    body = beginning_of(response.iter_content(None))
     try:
-        return msgspec.json.decode(response.content, type=_Started).import_id
-    except (msgspec.DecodeError, requests.RequestException):
+        return msgspec.json.decode(body, type=_Started).import_id
+    except msgspec.DecodeError:
+        if explanation_in(body, response.headers.get("Content-Type", ""), ()).is_web_page:
+            page = f"Pigment's address answered {status} with a web page when asked for {what}."
+            raise AnswerNotUnderstood(page) from None
         raise _NoImportId(f"Pigment answered {status} to {what} without an import id.") from None

@@ -28,6 +28,8 @@ class Backfill(msgspec.Struct, frozen=True):
     begin: str
     end: str
     value: str
+    rows: int = 0
+    "How many rows of the range have landed again."
 
 
 class LastLanding(msgspec.Struct, frozen=True):

@@ -129,6 +129,8 @@ class Fault:
     "Announce the same after this many bytes of the body, and send the rest."
     garble_after_bytes: int | None = None
     "Send bytes that are not of the protocol after this many bytes of the body, and close the connection."
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    "Headers of the answer to add or replace."
     append: bytes = b""
     "Text to add to a valid body, for example a database error in a 200."
     replace: bytes | None = None
@@ -545,6 +547,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _changed(response: Response, fault: Fault) -> Response:
+    response = dataclasses.replace(response, headers={**response.headers, **fault.headers})
     if fault.replace is not None:
         return dataclasses.replace(response, body=fault.replace, length=None)
     if fault.append:
