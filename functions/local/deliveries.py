@@ -9,13 +9,16 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from common import bridge_yaml
 from common.platform.errors import NoSuchJob
+from common.runs import cursors
 from common.storage import inbox
 from common.storage.bucket import Bucket, ListedObject
 from common.storage.claims import PLACES, PLAN
 
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
+_OUTDATED = "not replayed, because a newer delivery has landed"
 _COLOURS = {"waiting": "yellow", "delivered": "green", "dead": "red"}
 
 
@@ -37,12 +40,13 @@ class DeliverySummary(msgspec.Struct, frozen=True):
 
 
 class ReplayedDelivery(msgspec.Struct, frozen=True):
-    """A delivery that waits again."""
+    """A delivery that waits again, or that was left where it is."""
 
     id: str
     new_id: str
+    "Empty if it was left where it is."
     reason: str
-    "Why it was dead; empty if it had landed."
+    "Why it was dead, or was left; empty if it had landed."
 
 
 def summaries(bucket: Bucket, relay: str, states: Iterable[str]) -> list[DeliverySummary]:
@@ -96,14 +100,30 @@ def replay(bucket: Bucket, identifier: str, now: datetime) -> ReplayedDelivery:
     return _replay(bucket, folder, entry, now)
 
 
-def replay_dead(bucket: Bucket, relay: str, now: datetime) -> list[ReplayedDelivery]:
+def replay_dead(bucket: Bucket, bridge: bridge_yaml.Bridge, relay: str, now: datetime) -> list[ReplayedDelivery]:
     """Put the dead deliveries of a relay, or of all, into the inbox again, in the order in which they arrived.
 
-    Those that were replayed before are left out: if such a copy has died as well, it is dead itself.
+    Those that were replayed before are left out: if such a copy has died as well, it is dead itself. With
+    `keep: latest`, those are left there that are older than the last landing, which they would replace.
     """
     dead = sorted(inbox.to_replay(bucket, now, relay), key=lambda entry: entry.name.rpartition("/")[2])
-    moments = (now + timedelta(microseconds=number) for number in range(len(dead)))
-    return [_replay(bucket, "dead", entry, moment) for entry, moment in zip(dead, moments, strict=True)]
+    newest = {name: _kept(bucket, bridge, name) for name in {entry.name.split("/")[1] for entry in dead}}
+    replayed = []
+    for number, entry in enumerate(dead):
+        _, name, arrival = entry.name.split("/")
+        if arrival < newest[name]:
+            replayed.append(ReplayedDelivery(f"{name}/{arrival}", "", _OUTDATED))
+        else:
+            replayed.append(_replay(bucket, "dead", entry, now + timedelta(microseconds=number)))
+    return replayed
+
+
+def _kept(bucket: Bucket, bridge: bridge_yaml.Bridge, relay: str) -> str:
+    """Return the delivery that a relay with `keep: latest` landed last; empty if there is none."""
+    found = bridge.relays.get(relay)
+    if not isinstance(found, bridge_yaml.Relay) or found.keep != "latest":
+        return ""
+    return cursors.newest_delivery(cursors.read(bucket, relay)) or ""
 
 
 def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime) -> ReplayedDelivery:
@@ -116,7 +136,7 @@ def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime) -> 
 
 
 def table_of_replays(replayed: Iterable[ReplayedDelivery]) -> Table:
-    out = Table("id", "new id", "it was dead because", box=None)
+    out = Table("id", "new id", "reason", box=None)
     for each in replayed:
         out.add_row(each.id, each.new_id, each.reason)
     return out

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from local.sandbox.wire import Response
-from tests.support.command_line import run, run_process
+from tests.support.command_line import run, run_deployed, run_process
 from tests.support.served import Served, served, write_files
 from tests.support.world import PUSH, WEBHOOK_TOKEN, World, delivery
 
@@ -120,6 +120,24 @@ def test_all_that_is_dead_lands_after_one_command(world: World) -> None:
     assert (rest.count("other/"), rest.count("sales/"), rest.count("1 rows")) == (2, 0, 1)
     configuration = world.raw["relays"]["sales"]["target"]["configuration"]
     assert [row["Id"] for row in world.pigment.rows(configuration)] == ["1", "2", "3"]
+
+
+def test_nothing_is_replayed_over_a_newer_delivery_of_which_only_the_latest_counts(world: World) -> None:
+    world.add_relay("sales", keep="latest", guards={"min_rows": 2})
+    configuration = world.raw["relays"]["sales"]["target"]["configuration"]
+    for number, rows in (("1", 1), ("2", 2), ("3", 1)):
+        world.post_delivery("sales", delivery(*[(number, str(row)) for row in range(rows)]))
+        world.run_deliver()
+        world.clock.advance(1)
+    world.add_relay("sales", keep="latest", target=world.raw["relays"]["sales"]["target"])
+
+    answer = run_deployed("deliveries", "replay", "--all", "--json")
+    world.run_deliver()
+
+    older, newer = json.loads(answer.output)
+    assert (older["new_id"], older["reason"]) == ("", "not replayed, because a newer delivery has landed")
+    assert newer["new_id"]
+    assert [row["Id"] for row in world.pigment.rows(configuration)] == ["2", "2", "3"]
 
 
 def test_ids_and_all_exclude_each_other(world: World) -> None:

@@ -314,9 +314,8 @@ def _is_replaced(
     They are closed only now, so that an older one still lands if the newest is refused. After a kill between the
     landing and this, the cursor still says which delivery landed.
     """
-    landed = previous.tick if previous else None
-    # The cursor of an earlier job with this name may record another kind of call.
-    if landed is None or claims.arrival_of(landed) is None or newest.name >= landed:
+    landed = cursors.newest_delivery(previous)
+    if landed is None or newest.name >= landed:
         return False
     for each in inbox.next_of(bucket, [relay.name]):
         if each.name < landed and deadline.allows(0):

@@ -4,7 +4,7 @@ import msgspec
 
 from common.bridge_yaml import Grain
 from common.platform.errors import LeaseLost
-from common.storage import paths
+from common.storage import claims, paths
 from common.storage.bucket import Bucket, Stale
 from common.tables.staging import CheckedFile
 
@@ -68,6 +68,14 @@ def of(file: CheckedFile, run: str, previous: LastLanding | None, *, tick: str |
 def read(bucket: Bucket, job: str) -> LastLanding | None:
     stored = bucket.read_json(paths.cursor(job), LastLanding)
     return stored.value if stored else None
+
+
+def newest_delivery(landing: LastLanding | None) -> str | None:
+    """Return the name of the delivery that a relay landed last; None if the cursor records another kind of call, as
+    that of an earlier job with the same name does.
+    """
+    tick = landing.tick if landing else None
+    return tick if tick is not None and claims.arrival_of(tick) is not None else None
 
 
 def move(bucket: Bucket, job: str, landed: LastLanding) -> None:

@@ -72,7 +72,7 @@ def replay_deliveries(
     """Put delivered or dead deliveries into the inbox again and print their new ids.
 
     A replayed delivery is landed again even if it has landed before. `--all` takes what is dead, the oldest first, and
-    asks nothing.
+    asks nothing; of a relay with `keep: latest`, only what is newer than its last landing.
     """
     if bool(identifiers) == all_ or (relay and not all_):
         raise typer.BadParameter("Give ids, or --all, which --relay can limit to one relay.")
@@ -82,7 +82,7 @@ def replay_deliveries(
         current = instance.current
         bucket, now = current.bucket, current.clock.now()
         if all_:
-            replayed = deliveries.replay_dead(bucket, relay, now)
+            replayed = deliveries.replay_dead(bucket, current.config(), relay, now)
         else:
             replayed = [deliveries.replay(bucket, identifier, current.clock.now()) for identifier in identifiers or []]
         if as_json:
