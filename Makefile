@@ -40,11 +40,12 @@ check: $(VENV)/ready  ## what bridge.yaml says, with the functions' own code; an
 
 # No backend: nothing here looks at what is deployed. One file of tests at a time: a stand-in for the provider that .ci/run
 # may use holds no more.
-infra: archive  ## Terraform's format, validity and tests
+infra: archive $(VENV)/ready  ## Terraform's format, validity and tests, and that it reads bridge.yaml as the functions do
 	$(TERRAFORM) -chdir=infra fmt -check -recursive
 	$(TERRAFORM) -chdir=infra init -backend=false -input=false
 	$(TERRAFORM) -chdir=infra validate
 	set -e; for file in infra/tests/*.tftest.hcl; do $(TERRAFORM) -chdir=infra test -filter=tests/$$(basename $$file); done
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m terraform
 
 scan: $(SCAN)/ready  ## what a policy scanner says of infra/; exceptions stand in the resources, with their reasons
 	$(SCAN)/bin/checkov --directory infra --framework terraform --skip-download --quiet --compact

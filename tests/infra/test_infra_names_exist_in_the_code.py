@@ -42,6 +42,8 @@ from tests.support.world import (
     open_world,
 )
 
+pytestmark = pytest.mark.terraform
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 

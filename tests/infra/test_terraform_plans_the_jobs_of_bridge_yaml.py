@@ -12,6 +12,8 @@ import pytest
 from common.platform.errors import code_of, every_error
 from tests.support.terraform import PROJECT_ID, PlannedChanges, PlanRefused, TerraformFolder
 
+pytestmark = pytest.mark.terraform
+
 BUCKET = "acme-planning-bridge"
 FUNCTIONS = {"looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"}
 ALERTS = {

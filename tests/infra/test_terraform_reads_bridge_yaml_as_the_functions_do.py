@@ -192,6 +192,7 @@ SOUND: dict[str, Any] = {
 
 
 @with_terraform
+@pytest.mark.terraform
 def test_every_error_of_the_functions_stops_the_plan_with_its_path(verdicts: Verdicts) -> None:
     corpus = [each for each in [*(fault[:2] for fault in FAULTS), *MORE_FAULTS] if each not in NOT_IN_HCL]
     files = {f"f{number:03}": file_where(*each) for number, each in enumerate(corpus)}
@@ -207,6 +208,7 @@ def test_every_error_of_the_functions_stops_the_plan_with_its_path(verdicts: Ver
 
 
 @with_terraform
+@pytest.mark.terraform
 @pytest.mark.parametrize("text", ["", "pulls: [", "text", "[1]"])
 def test_a_file_other_than_bridge_yaml_stops_the_plan(text: str, verdicts: Verdicts) -> None:
     ran = verdicts.plan({"a": text})
@@ -217,6 +219,7 @@ def test_a_file_other_than_bridge_yaml_stops_the_plan(text: str, verdicts: Verdi
 
 
 @with_terraform
+@pytest.mark.terraform
 def test_every_file_that_the_functions_accept_passes_the_plan(verdicts: Verdicts) -> None:
     for name, raw in SOUND.items():
         text = raw if isinstance(raw, str) else yaml.safe_dump(raw, sort_keys=False)
@@ -226,6 +229,7 @@ def test_every_file_that_the_functions_accept_passes_the_plan(verdicts: Verdicts
 
 
 @with_terraform
+@pytest.mark.terraform
 def test_a_configuration_shared_by_two_jobs_stops_the_plan_but_no_function(verdicts: Verdicts) -> None:
     """A stopped plan loses nothing, but a running bridge must continue."""
     raw = with_pull() | {"relays": {"budget": {"target": {"configuration": ID.upper()}}}}
@@ -239,6 +243,7 @@ def test_a_configuration_shared_by_two_jobs_stops_the_plan_but_no_function(verdi
 
 
 @with_terraform
+@pytest.mark.terraform
 def test_terraform_messages_contain_no_secret(verdicts: Verdicts) -> None:
     keys = ("looker/credentials", "pigment/import_key", "pigment/url", "looker/url", "webhook/token", "webhook/tokn")
     files = {
@@ -293,6 +298,7 @@ def schedules() -> Iterator[str]:
 
 
 @with_terraform
+@pytest.mark.terraform
 def test_both_accept_the_same_schedules(verdicts: Verdicts) -> None:
     jobs = {f"j{number}": schedule for number, schedule in enumerate(schedules())}
     exports = {name: {"source": {"view": ID}, "path": name, "schedule": text} for name, text in jobs.items()}
@@ -347,6 +353,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.TerraformFo
     return terraform.TerraformFolder(tmp_path_factory.mktemp("workspace"))
 
 
+@pytest.mark.terraform
 @pytest.mark.parametrize(
     "name", ["the-example", "the-documents", "an-unquoted-date", "numbers", "pairs", "a-mapping", "filters"]
 )
@@ -360,6 +367,7 @@ def test_terraforms_copy_equals_the_file(name: str, workspace: terraform.Terrafo
     assert decode(json.loads(stored)) == bridge_file.load(file)
 
 
+@pytest.mark.terraform
 def test_an_error_stops_the_whole_plan(workspace: terraform.TerraformFolder) -> None:
     with pytest.raises(terraform.PlanRefused) as caught:
         workspace.plan(file_where("pulls/flights/schedule", "every day"))

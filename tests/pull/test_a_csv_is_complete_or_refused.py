@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common.platform.errors import ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
 from common.tables.check import LONGEST_RECORD_BYTES, MOST_COLUMNS, Checked, Checker, Contract
 
-PROOF = settings(deadline=None, max_examples=200)
+PROOF = settings(deadline=None, max_examples=100)
 
 CsvRows = list[list[str]]
 
@@ -169,7 +169,7 @@ PIECES = [
 SCRAPS = st.lists(st.sampled_from(PIECES), max_size=24).map(b"".join) | st.binary(max_size=40)
 
 
-@settings(PROOF, max_examples=1500)
+@settings(PROOF, max_examples=500)
 @given(content=SCRAPS, sizes=SIZES)
 @example(content=b"a\rb,c\nx\n", sizes=[99])
 @example(content=b"\xef\xbb\xbf\xef\xbb\xbfa\n", sizes=[1])

@@ -19,6 +19,7 @@ import traceback
 import urllib.parse
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -474,8 +475,15 @@ class _HttpServer(ThreadingHTTPServer):
         """Ignore clients that disconnect."""
 
 
+class _Headers(HTTPMessage):
+    def get_content_maintype(self) -> str:
+        """Keep the parser of e-mail from compiling a pattern for the parts of each multipart body."""
+        return "text"
+
+
 class _Handler(BaseHTTPRequestHandler):
     owner: Server
+    MessageClass = _Headers
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 64 * 1024
