@@ -23,7 +23,6 @@ from common.runs.cursors import LastLanding
 from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
 from common.runs.judgement import judge
 from common.runs.leases import Journal, Lease
-from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
 from common.storage.bucket import Stale
@@ -37,8 +36,7 @@ def land(
 
     Raises BridgeError; the step of the journal says what Pigment may have accepted.
     """
-    run.note_sent(staged.checked.rows)
-    handover = _JournaledHandover(lease, run.receipt, landed)
+    handover = _JournaledHandover(lease, run, staged.checked.rows, landed)
     import_id = _send(run, pigment, target, staged, handover)
     run.note_import(import_id)
     lease.note_fact(msgspec.structs.replace(lease.journal, step="importing", receipt=run.receipt))
@@ -61,12 +59,16 @@ def unknown(cause: str, run_id: str) -> LandingUnknown:
 
 
 class _JournaledHandover:
-    """Writes the journal before Pigment may have the file, and after it refused it."""
+    """Writes the journal before Pigment may have the file, and after it refused it; the receipt says how many rows
+    were sent only while Pigment may have them.
+    """
 
-    def __init__(self, lease: Lease, receipt: Receipt, landed: LastLanding) -> None:
+    def __init__(self, lease: Lease, run: Run, rows: int, landed: LastLanding) -> None:
         self._lease = lease
+        self._run = run
+        self._rows = rows
+        self._landed = landed
         self._reading = lease.journal
-        self._pushing = msgspec.structs.replace(self._reading, step="pushing", receipt=receipt, landed=landed)
         self._has_begun = False
 
     def renew(self) -> None:
@@ -74,10 +76,13 @@ class _JournaledHandover:
 
     def begin(self) -> None:
         self._has_begun = True
-        self._lease.note(self._pushing)
+        self._run.note_sent(self._rows)
+        receipt = self._run.receipt
+        self._lease.note(msgspec.structs.replace(self._reading, step="pushing", receipt=receipt, landed=self._landed))
 
     def undo(self) -> None:
         if self._has_begun:
+            self._run.note_sent(None)
             self._lease.note_fact(self._reading)
 
 

@@ -89,8 +89,9 @@ class Run:
     def note_diff(self, diff: Diff | msgspec.UnsetType) -> None:
         self._replace(diff=diff)
 
-    def note_sent(self, rows: int) -> None:
-        self._replace(rows=self.receipt.rows.joined(Rows(sent=rows)))
+    def note_sent(self, rows: int | None) -> None:
+        """Note how many rows Pigment may have; None if it has none."""
+        self._replace(rows=msgspec.structs.replace(self.receipt.rows, sent=rows))
 
     def note_import(self, import_id: str) -> None:
         self._replace(import_id=import_id)
