@@ -12,7 +12,7 @@ from typing import Literal, Self
 import msgspec
 
 from common.platform.clock import stamp
-from common.platform.errors import ErrorReport
+from common.platform.errors import ErrorReport, NoSuchJob
 from common.platform.text import shorten
 from common.storage import paths
 from common.storage.bucket import Bucket
@@ -158,6 +158,15 @@ def begin(run: str, job: str, kind: str, now: datetime) -> Receipt:
 def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
     stored = bucket.read_json(paths.receipt(job, run), Receipt)
     return stored.value if stored else None
+
+
+def find(bucket: Bucket, run: str) -> Receipt:
+    """Return the receipt of a run of any job. Raises NoSuchJob if there is none."""
+    for folder in bucket.folders(paths.receipts()):
+        found = read(bucket, folder.rstrip("/").rpartition("/")[2], run)
+        if found is not None:
+            return found
+    raise NoSuchJob(f"There is no receipt of a run {run}.", next_step="`bridge runs` shows the ids of runs.")
 
 
 def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:

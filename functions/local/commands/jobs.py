@@ -105,6 +105,27 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     raise typer.Exit(1 if counts.error else 0)
 
 
+@with_bridge
+def resend(
+    bridge: ConfiguredBridge,
+    run: Annotated[str, typer.Argument(help="The id of a run that has sent, or was to send, a file to Pigment.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Send it to a target that is not repeatable too, where rows may be doubled.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Send the file of an earlier run to Pigment again, byte for byte, and print the new receipt.
+
+    Exits with 1 unless the run ended well. The job's next run continues as if this one had not been.
+    """
+    from common.flows import resend as resend_flow  # noqa: PLC0415
+
+    with bridge.open_to_run() as files, _progress(run, "waiting for Pigment"):
+        receipt = resend_flow.resend(instance.current, instance.current.config(), run, may_double=yes)
+    output.print_receipt(receipt, as_json, files)
+    raise typer.Exit(0 if receipt.has_ended_well else 1)
+
+
 @contextlib.contextmanager
 def _progress(job: str, first_step: str) -> Iterator[None]:
     """Show how many rows or bytes were read so far, if standard error is a terminal."""

@@ -1,0 +1,110 @@
+"""Resend: the staged file of an earlier run, byte for byte, into the same Pigment import once more.
+
+    find the run's receipt and its file → take the lease → settle what an earlier run left → push → follow the import
+    → receipt → cursor → release the lease
+
+What the job's next run does is unchanged: an incremental load continues where it was, and a changes load compares with
+the same file.
+"""
+
+import msgspec
+
+from common import bridge_yaml
+from common.flows.leased import open_pigment, run_leased
+from common.platform.errors import MalformedRequest, NoSuchJob
+from common.runs import cursors, receipts
+from common.runs.cursors import LastLanding
+from common.runs.ends import End, Landed, LandedInPart, end_of
+from common.runs.instance import Instance
+from common.runs.landing import land
+from common.runs.leases import Journal, Lease
+from common.runs.receipts import Receipt
+from common.runs.run import Run
+from common.storage import paths
+from common.storage.bucket import Bucket
+from common.tables.check import Checked
+from common.tables.compare.file import CheckedCsv
+from common.tables.records import split
+from common.tables.staging import Sample, Staged
+
+_RUN_THE_JOB = "Run the job: it reads and sends these rows itself."
+
+AnyTarget = bridge_yaml.Pull | bridge_yaml.Relay
+
+
+def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_double: bool) -> Receipt:
+    """Send the file of a run again, and return the receipt of the new run.
+
+    Args:
+        may_double: whether the file may be sent to a target that is not repeatable, where its rows are then twice if
+            they have landed before.
+
+    Raises NoSuchJob if the run, its job or its file is not there, MalformedRequest if its file may not be sent,
+    ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused.
+    """
+    bucket = instance.bucket
+    earlier = receipts.find(bucket, run_id)
+    job = _job_of(bridge, earlier)
+    if not (job.target.repeatable or may_double):
+        cause = f"The target of {job.name} is not repeatable: rows of run {run_id} that have landed would be doubled."
+        raise MalformedRequest(cause, next_step="Look at the block in Pigment. To send them all the same, add --yes.")
+    staged = _staged(bucket, earlier, job.target.delimiter)
+    _expect_no_gap(job, earlier, cursors.read(bucket, job.name))
+    run = Run(instance, job.name, job.kind)
+    run.note_configuration(job.target.configuration)
+    run.note_file(staged)
+    run.warn(f"This run sent the file of run {run_id} once more.")
+
+    def work(lease: Lease, _: Receipt | None) -> End:
+        previous = cursors.read(bucket, job.name)
+        # Again: until the lease was taken, the earlier run may have been in progress, or a later one may have landed.
+        _expect_no_gap(job, receipts.read(bucket, job.name, run_id) or earlier, previous)
+        if previous is not None and previous.run > earlier.run:
+            run.warn(f"Run {previous.run} had landed later: its rows may have been replaced by these.")
+        return land(run, lease, pigment, job.target, staged, _landed(job, staged, run.id, previous))
+
+    max_deleted = job.max_deleted if isinstance(job, bridge_yaml.Pull) else job.guards.max_deleted
+    limits = job.guards.max_skipped, max_deleted
+    with open_pigment(run, bridge) as pigment:
+        journal = Journal("reading", run.receipt, job.target.repeatable, *limits)
+        return run_leased(run, job.target.configuration, journal, pigment, work)
+
+
+def _job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:
+    found = {**bridge.pulls, **bridge.relays}.get(earlier.job)
+    if isinstance(found, AnyTarget):
+        return found
+    cause = f"Run {earlier.run} sent no file of a pull or relay in bridge.yaml; its job was {earlier.job}."
+    raise NoSuchJob(cause, next_step="`bridge runs` shows the runs of each job.")
+
+
+def _staged(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
+    """Raises NoSuchJob if the file has been deleted, or if the run staged none."""
+    path = paths.staged(earlier.job, earlier.run)
+    found = bucket.find(path)
+    if earlier.sha256 is None or found is None or earlier.outcome == "nothing_new":
+        kept = "Staged files are deleted after retention_days.staged. Run the job, or replay its delivery."
+        raise NoSuchJob(f"Run {earlier.run} has sent no file that is still in the bucket.", next_step=kept)
+    file = CheckedCsv(bucket, path, delimiter)
+    rows = sum(len(split(piece)) for piece in file.pieces())
+    return Staged(path, earlier.sha256, found.size_bytes, Checked(file.header, rows, []), Sample(file.header, []))
+
+
+def _expect_no_gap(job: AnyTarget, earlier: Receipt, previous: LastLanding | None) -> None:
+    """Raise MalformedRequest if the job's next run would not know which of these rows have landed."""
+    load = job.load if isinstance(job, bridge_yaml.Pull) else "full"
+    match load:
+        case bridge_yaml.Incremental() if not isinstance(end_of(earlier), Landed | LandedInPart):
+            raise MalformedRequest(f"The rows of run {earlier.run} have not landed yet.", next_step=_RUN_THE_JOB)
+        case bridge_yaml.Changes() if previous is None or previous.staged != paths.base(job.name, earlier.run):
+            last = "Only the file of the last landing of a changes load can be sent again"
+            raise MalformedRequest(f"{last}; run {earlier.run} is not it.", next_step=_RUN_THE_JOB)
+
+
+def _landed(job: AnyTarget, staged: Staged, run_id: str, previous: LastLanding | None) -> LastLanding:
+    """Return the cursor once the file has landed again. Only a file with all rows is compared with the next one."""
+    if previous is not None and isinstance(job, bridge_yaml.Pull) and job.load != "full":
+        return msgspec.structs.replace(previous, run=run_id, previous=previous.run)
+    tick = previous.tick if previous and isinstance(job, bridge_yaml.Relay) else None
+    landed = cursors.of(staged, run_id, previous, tick=tick)
+    return msgspec.structs.replace(landed, configuration=job.target.configuration)
