@@ -142,6 +142,8 @@ def _add_counts(table: Table, receipt: Receipt) -> None:
         _add(table, f"rows {name}", None if count is None else f"{count:,}")
     for skip in receipt.skips:
         _add(table, "skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
+        for sample in skip.samples:
+            _add(table, "", sample)
 
 
 def _progress(receipt: Receipt) -> str | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from local.sandbox.wire import Response
+from tests.support.command_line import run_deployed
 from tests.support.world import CONFIGURATION, HEADER, ROWS, STATUS, World
 
 
@@ -101,3 +102,43 @@ def test_an_unknown_status_counts_as_in_progress(world: World) -> None:
     world.pigment_server.fault(STATUS, times=3, refuse=Response(200, b'{"importStatus": "Validating", "new": 1}'))
 
     assert world.run_pull("flights").body["outcome"] == "landed"
+
+
+def test_skipped_rows_are_shown_only_if_asked_for_and_never_logged(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world.pigment.skip_next(CONFIGURATION, 3, column=HEADER[1])
+    silent = world.run_pull("flights").receipt
+    world.add_pull("flights", guards={"max_skipped": 5, "samples": 2})
+    world.pigment.skip_next(CONFIGURATION, 3, column=HEADER[1])
+
+    shown = world.run_pull("flights").receipt
+
+    assert "samples" not in silent["skips"][0]
+    samples = shown["skips"][0]["samples"]
+    assert samples == [row[1] for row in ROWS[:2]]
+    assert world.receipts()[-1]["skips"] == shown["skips"]
+    logged = capfd.readouterr().err
+    assert shown["run"] in logged
+    assert not any(f'"{sample}"' in logged for sample in samples)
+
+
+def test_a_sample_of_a_skipped_row_is_short(world: World) -> None:
+    world.put_flights([["2013-01-01", "x" * 5000, "MDW", "5"]])
+    world.add_pull("flights", guards={"max_skipped": 5, "samples": 10})
+    world.pigment.skip_next(CONFIGURATION, 1, column=HEADER[1])
+
+    (skip,) = world.run_pull("flights").receipt["skips"]
+
+    (sample,) = skip["samples"]
+    assert sample.startswith("xxx")
+    assert len(sample) <= 200
+
+
+def test_a_person_sees_the_samples(world: World) -> None:
+    world.add_pull("flights", guards={"max_skipped": 5, "samples": 1})
+    world.pigment.skip_next(CONFIGURATION, 1, column=HEADER[1])
+
+    printed = run_deployed("pull", "flights").output
+
+    assert ROWS[0][1] in printed

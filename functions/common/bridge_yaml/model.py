@@ -213,6 +213,8 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "If Pigment skips more rows, the run fails."
     max_deleted: Count | None = None
     "If Pigment deletes more rows, the load stops. Default: 0 for incremental and changes, otherwise no limit."
+    samples: Count = 0
+    "How many of the rows that Pigment skips for one reason the receipt shows, at most 100. They contain data."
     accept_cap: bool = False
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
 
@@ -259,6 +261,11 @@ class Relay(Struct, frozen=True, kw_only=True):
     "`every` imports all deliveries. With `latest`, a newer delivery replaces one that is not imported yet."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
+
+    @property
+    def max_deleted(self) -> int | None:
+        """How many rows an import may delete; None for any number."""
+        return self.guards.max_deleted
 
 
 class Signal(Struct, frozen=True, kw_only=True):

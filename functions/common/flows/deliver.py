@@ -34,8 +34,8 @@ from common.runs import backoff, cursors, guards, leases, settling
 from common.runs.cursors import LastLanding
 from common.runs.ends import End
 from common.runs.instance import Instance
-from common.runs.landing import land
-from common.runs.leases import Journal, Lease
+from common.runs.landing import journal_of, land
+from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import claims, inbox, paths
@@ -258,7 +258,7 @@ def _land(
         if _is_closed(instance.bucket, delivery):
             return None
         previous = cursors.read(instance.bucket, relay.name)
-        guards.expect_kept_rows(previous, relay.target.configuration, relay.guards.max_deleted)
+        guards.expect_kept_rows(previous, relay.target.configuration, relay.max_deleted)
         if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
             return None
         staged = _stage(run, relay, delivery, previous)
@@ -270,8 +270,7 @@ def _land(
                 _discard_unsent(run, lease, staged)
             raise
 
-    limits = relay.guards.max_skipped, relay.guards.max_deleted
-    journal = Journal("reading", run.receipt, relay.target.repeatable, *limits, delivery=delivery.name)
+    journal = journal_of(run, relay, delivery.name)
     with pigment:
         return run_leased(run, relay.target.configuration, journal, pigment, work)
 

@@ -23,8 +23,8 @@ from common.runs import cursors, guards, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
-from common.runs.landing import land
-from common.runs.leases import Journal, Lease
+from common.runs.landing import journal_of, land
+from common.runs.leases import Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
 
@@ -127,8 +127,7 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
             return NothingNew(landed if batch.moves_without_rows else None)
         return land(run, lease, pigment, target, batch.staged, landed)
 
-    journal = Journal("reading", run.receipt, target.repeatable, job.guards.max_skipped, job.max_deleted)
-    return run_leased(run, target.configuration, journal, pigment, work)
+    return run_leased(run, target.configuration, journal_of(run, job), pigment, work)
 
 
 def _still_deleted(previous: LastLanding | None, batch: Batch, configuration: str) -> int:

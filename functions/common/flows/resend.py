@@ -16,8 +16,8 @@ from common.runs import cursors, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Landed, LandedInPart, end_of
 from common.runs.instance import Instance
-from common.runs.landing import land
-from common.runs.leases import Journal, Lease
+from common.runs.landing import journal_of, land
+from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
@@ -63,11 +63,8 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
             run.warn(f"Run {previous.run} had landed later: its rows may have been replaced by these.")
         return land(run, lease, pigment, job.target, staged, _landed(job, staged, run.id, previous))
 
-    max_deleted = job.max_deleted if isinstance(job, bridge_yaml.Pull) else job.guards.max_deleted
-    limits = job.guards.max_skipped, max_deleted
     with open_pigment(run, bridge) as pigment:
-        journal = Journal("reading", run.receipt, job.target.repeatable, *limits)
-        return run_leased(run, job.target.configuration, journal, pigment, work)
+        return run_leased(run, job.target.configuration, journal_of(run, job), pigment, work)
 
 
 def _job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:

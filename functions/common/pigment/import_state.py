@@ -10,11 +10,13 @@ _OF_IMPORTED_ROWS = "MissingModalityUseDefaultOrNullModality"
 
 
 class SkippedRows(msgspec.Struct, frozen=True, rename="camel"):
-    """Rows that Pigment skipped for one reason (`ApiSkippedData`). Its samples contain data and are not read."""
+    """Rows that Pigment skipped for one reason (`ApiSkippedData`)."""
 
     count: int = 0
     reason: str = ""
     source_column_name: str | None = None
+    samples: list[str] | None = None
+    "Some of the rows. They contain data."
 
     @property
     def are_imported(self) -> bool:

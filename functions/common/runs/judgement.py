@@ -7,7 +7,7 @@ in several blocks or for several columns. Rows therefore count as missing only i
 
 from collections.abc import Iterator
 
-from common.pigment.import_state import ImportReport, ImportState, ImportSummary
+from common.pigment.import_state import ImportReport, ImportState, ImportSummary, SkippedRows
 from common.platform.errors import ImportFailed, TooManyDeleted, TooManySkipped
 from common.runs import guards
 from common.runs.ends import Failed, Landed, LandedInPart
@@ -22,7 +22,7 @@ def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Faile
     report = state.detailed_report or ImportReport()
     rows = _counts(report)
     uncounted = _uncounted(report, rows, journal.receipt.rows.sent)
-    skips = tuple(Skip(skip.reason, skip.source_column_name, skip.count) for skip in report.skips())
+    skips = tuple(_skip(skip, journal.samples) for skip in report.skips())
     warnings = tuple(_warnings(state, report, rows, uncounted))
     try:
         guards.expect_few_deletions(rows.deleted or 0, journal.max_deleted)
@@ -31,6 +31,10 @@ def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Faile
         return LandedInPart(error, rows, skips, warnings)
     # At a repeatable target an uncounted row may have been there already; Pigment does not say how it counts those.
     return Landed(rows, skips, warnings, missing=0 if journal.repeatable else uncounted)
+
+
+def _skip(rows: SkippedRows, samples: int) -> Skip:
+    return Skip(rows.reason, rows.source_column_name, rows.count, (rows.samples or [])[:samples])
 
 
 def _counts(report: ImportReport) -> Rows:

@@ -14,6 +14,7 @@ than the lease lasts, can still send its file; the next run finds the step `push
 
 import msgspec
 
+from common import bridge_yaml
 from common.bridge_yaml import Target
 from common.pigment import imports
 from common.pigment.client import PigmentClient
@@ -27,6 +28,13 @@ from common.runs.run import Run
 from common.storage import paths
 from common.storage.bucket import Stale
 from common.tables.staging import Staged, read_back
+
+
+def journal_of(run: Run, job: bridge_yaml.Pull | bridge_yaml.Relay, delivery: str | None = None) -> Journal:
+    """Return the journal with which a run begins to land rows; `delivery` is the name in the inbox of a webhook's."""
+    guards = job.guards
+    limits = guards.max_skipped, job.max_deleted, guards.samples
+    return Journal("reading", run.receipt, job.target.repeatable, *limits, delivery=delivery)
 
 
 def land(

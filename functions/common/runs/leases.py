@@ -44,6 +44,8 @@ class Journal(msgspec.Struct, frozen=True):
     max_skipped: int
     max_deleted: int | None = None
     "None: any number."
+    samples: int = 0
+    "How many skipped rows of each reason the receipt shows."
     delivery: str | None = None
     "The name in the inbox of the webhook delivery that is being landed."
     landed: LastLanding | None = None

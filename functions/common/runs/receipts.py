@@ -29,6 +29,7 @@ _MOST_WARNINGS = 50
 _WARNINGS_LEFT_OUT = "There were more warnings, which are left out."
 _MOST_SKIPS = 50
 _LONGEST_REASON_BYTES = 200
+_MOST_SAMPLES = 100
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -53,16 +54,19 @@ class Rows(msgspec.Struct, frozen=True):
         return Rows(**{name: sum(n or 0 for n in pair) for name, pair in pairs.items() if pair != (None, None)})
 
 
-class Skip(msgspec.Struct, frozen=True):
+class Skip(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rows that Pigment skipped for one reason."""
 
     reason: str
     column: str | None
     count: int
+    samples: list[str] = []
+    "Some of the rows, as Pigment quotes them; only if the job asks for them, because they contain data."
 
     def shortened(self) -> "Skip":
         column = None if self.column is None else shorten(self.column, _LONGEST_REASON_BYTES)
-        return Skip(shorten(self.reason, _LONGEST_REASON_BYTES), column, self.count)
+        samples = [shorten(sample, _LONGEST_REASON_BYTES) for sample in self.samples[:_MOST_SAMPLES]]
+        return Skip(shorten(self.reason, _LONGEST_REASON_BYTES), column, self.count, samples)
 
 
 class CursorMove(msgspec.Struct, frozen=True):
