@@ -105,7 +105,7 @@ def test_an_unknown_status_counts_as_in_progress(world: World) -> None:
 
 
 def test_skipped_rows_are_shown_only_if_asked_for_and_never_logged(
-    world: World, capfd: pytest.CaptureFixture[str]
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.pigment.skip_next(CONFIGURATION, 3, column=HEADER[1])
     silent = world.run_pull("flights").receipt
@@ -118,9 +118,9 @@ def test_skipped_rows_are_shown_only_if_asked_for_and_never_logged(
     samples = shown["skips"][0]["samples"]
     assert samples == [row[1] for row in ROWS[:2]]
     assert world.receipts()[-1]["skips"] == shown["skips"]
-    logged = capfd.readouterr().err
+    logged = caplog.text
     assert shown["run"] in logged
-    assert not any(f'"{sample}"' in logged for sample in samples)
+    assert not any(f"{sample!r}" in logged for sample in samples)
 
 
 def test_a_sample_of_a_skipped_row_is_short(world: World) -> None:
