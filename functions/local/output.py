@@ -12,6 +12,7 @@ from common.platform.errors import code_of, every_error
 from common.runs.receipts import Receipt
 from common.tables.compare import ChangeCounts, Diff
 from local import terminal
+from local.open_runs import OpenRun
 
 _COLOURS = {
     "landed": "green",
@@ -21,6 +22,8 @@ _COLOURS = {
     "landed_with_skips": "yellow",
     "importing": "yellow",
     "unknown": "red",
+    "running": "cyan",
+    "interrupted": "yellow",
     "refused": "red",
     "failed": "red",
 }
@@ -98,9 +101,14 @@ def diff_tables(receipt: Receipt) -> list[Table]:
     ]
 
 
-def runs_table(receipts: Iterable[Receipt]) -> Table:
-    """One line per run, in the given order."""
+def runs_table(open_runs: Iterable[OpenRun], receipts: Iterable[Receipt]) -> Table:
+    """One line per run, in the given order: those that have not ended first."""
     table = Table("started", "job", "run", "outcome", "read", "landed", "skipped", "details", box=None)
+    for each in open_runs:
+        begun = each.receipt
+        read = "" if begun.rows.read is None else f"{begun.rows.read:,}"
+        state = Text(each.state, _COLOURS[each.state])
+        table.add_row(begun.started_at[:19], begun.job, begun.run, state, read, "", "", each.details)
     for receipt in receipts:
         rows = receipt.rows
         landed = None if rows.inserted is None else rows.inserted + (rows.updated or 0)

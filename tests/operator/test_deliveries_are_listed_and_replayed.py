@@ -149,6 +149,7 @@ def test_ids_and_all_exclude_each_other(world: World) -> None:
 
 def test_an_unknown_id_is_an_error(world: World) -> None:
     write_files(world)
+    (world.folder / "home").mkdir()
 
     result = run(world, "deliveries", "replay", "nothing")
 

@@ -80,6 +80,7 @@ def test_rights_of_others_on_an_older_folder_are_taken_away(prepared: World) -> 
 
 def test_a_command_leaves_the_umask_of_its_process(prepared: World) -> None:
     before = os.umask(0o022)
+    (prepared.folder / "home").mkdir()
     try:
         assert run(prepared, "runs").status == 0
         assert os.umask(0o022) == 0o022

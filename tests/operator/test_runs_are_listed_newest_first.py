@@ -83,12 +83,12 @@ def test_a_busy_day_is_listed_without_the_days_before(world: World) -> None:
     found = cost(world, "flights")
 
     assert found.names == 25
-    # The days, those of the last day, and twenty receipts.
-    assert len(found.requests) == 22, found.requests
+    # The leases, the days, those of the last day, and twenty receipts.
+    assert len(found.requests) == 23, found.requests
 
 
 @pytest.mark.usefixtures("world")
 def test_no_runs_are_said_to_be_none() -> None:
     assert run_deployed("runs").output == "There are no runs.\n"
-    assert run_deployed("runs", "unknown").output == "There are no runs of unknown.\n"
+    assert run_deployed("runs", "flights").output == "There are no runs of flights.\n"
     assert listed() == []

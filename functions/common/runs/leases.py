@@ -16,6 +16,7 @@ time. The journal then says what the run was doing:
 
 import contextvars
 import threading
+from collections.abc import Iterator
 from typing import Literal, Self
 
 import msgspec
@@ -174,6 +175,14 @@ def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> 
     except Stale:
         raise ConfigurationOccupied(f"Another run took {path} at the same moment.") from None
     return Lease(bucket, configuration, clock, journal, generation)
+
+
+def every(bucket: Bucket) -> Iterator[tuple[str, Dated[Journal]]]:
+    """Yield the path and the journal of each lease that is there, expired or not."""
+    for path in bucket.names(paths.LEASES):
+        stored = bucket.read_dated(path, Journal)
+        if stored is not None:
+            yield path, stored
 
 
 def forget(bucket: Bucket, configuration: str) -> None:

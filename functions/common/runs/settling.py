@@ -44,7 +44,7 @@ from common.runs.ends import (
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
-from common.storage import inbox, paths
+from common.storage import inbox
 from common.storage.bucket import Bucket, Dated
 
 
@@ -191,9 +191,8 @@ def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSe
 
 def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Dated[Journal]]:
     """Find the lease that a run left open: its path and its journal."""
-    for path in bucket.names(paths.LEASES):
-        stored = bucket.read_dated(path, Journal)
-        if stored is None or stored.value.receipt.run != run_id:
+    for path, stored in leases.every(bucket):
+        if stored.value.receipt.run != run_id:
             continue
         if stored.value.receipt.kind == "export":
             next_step = f"Run `bridge export {stored.value.receipt.job}`: that run settles this one."

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from common.platform import log
+from common.platform.errors import NoSuchJob
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +33,15 @@ class SelectedBridge:
     ] = Path(".bridge")
 
     @contextlib.contextmanager
-    def open(self, *, install: Path | None = None, needs_secrets: bool = False) -> Iterator[Path | None]:
+    def open(
+        self, *, install: Path | None = None, needs_secrets: bool = False, create: bool = True
+    ) -> Iterator[Path | None]:
         """Connect this process to the bridge.
 
         Args:
             install: a bridge.yaml to write into the bucket of a local bridge.
             needs_secrets: without it, the env file may be missing.
+            create: whether a local bridge may be created.
 
         Yields:
             The folder that stores the buckets of a local bridge as plain files; None for a deployed bridge.
@@ -49,6 +53,11 @@ class SelectedBridge:
         if os.environ.get("BRIDGE_BUCKET"):
             yield None
             return
+        if not (create or self.state.exists()):
+            next_step = (
+                "Run a job, or name the folder of a local bridge with --state; BRIDGE_BUCKET names a deployed one."
+            )
+            raise NoSuchJob(f"There is no bridge in the folder {self.state}.", next_step=next_step)
         from local import state_folder  # noqa: PLC0415  # a deployed bridge needs no storage server
 
         secrets: Path | dict[str, str] = self.env_file if needs_secrets or self.env_file.exists() else {}

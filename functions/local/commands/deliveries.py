@@ -30,7 +30,7 @@ def list_deliveries(
         return
     from local import deliveries  # noqa: PLC0415
 
-    with bridge.open():
+    with bridge.open(create=False):
         current = instance.current
         states = ("waiting", "dead", "delivered") if all_ else ("waiting", "dead")
         found = deliveries.summaries(current.bucket, relay, states)
@@ -49,7 +49,7 @@ def show_delivery(
     """Print one delivery as JSON: its state, and the content that Looker sent, including its rows."""
     from local import deliveries  # noqa: PLC0415
 
-    with bridge.open():
+    with bridge.open(create=False):
         bucket = instance.current.bucket
         _, entry = deliveries.find(bucket, identifier)
         summary = deliveries.DeliverySummary.from_object(entry)
@@ -78,7 +78,7 @@ def replay_deliveries(
         raise typer.BadParameter("Give ids, or --all, which --relay can limit to one relay.")
     from local import deliveries  # noqa: PLC0415
 
-    with bridge.open():
+    with bridge.open(create=False):
         current = instance.current
         bucket, now = current.bucket, current.clock.now()
         if all_:

@@ -1,32 +1,78 @@
-"""`bridge runs` and `bridge settle`: the receipts of earlier runs."""
+"""`bridge runs` and `bridge settle`: runs and their receipts."""
 
+import difflib
+import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from common.platform.errors import MalformedRequest
+from common.bridge_yaml import decode
+from common.platform.errors import MalformedRequest, NoSuchJob
 from common.runs import instance, receipts, settling
+from common.storage import paths
+from common.storage.bucket import Bucket
+from local import open_runs as open_runs_of
 from local import output, terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
+
+_RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
 
 
 @with_bridge
 def runs(
     bridge: SelectedBridge,
-    job: Annotated[str, typer.Argument(help="The name of a job, to list only its runs.")] = "",
+    which: Annotated[
+        str,
+        typer.Argument(metavar="[JOB|RUN]", help="The name of a job, to list only its runs; or the id of one run."),
+    ] = "",
     last: Annotated[int, typer.Option(min=1, help="The largest number of runs to list.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List runs and their outcomes, newest first. With --json, print their whole receipts."""
-    with bridge.open():
-        found = receipts.newest(instance.current.bucket, job, last)
+    """List runs and their outcomes, newest first, or show one run. With --json, print whole receipts.
+
+    Runs that have not ended come first: in progress, interrupted, or with an outcome that a person has to settle.
+    """
+    with bridge.open(create=False) as files:
+        bucket = instance.current.bucket
+        if _RUN.fullmatch(which):
+            _show_run(bucket, which, as_json, files)
+            return
+        open_runs = list(open_runs_of.every(bucket, which))
+        unsettled = {each.receipt.run for each in open_runs}
+        found = [each for each in receipts.newest(bucket, which, last) if each.run not in unsettled]
+        if which and not (open_runs or found):
+            _expect_job(bucket, which)
     if as_json:
-        terminal.print_json(found)
-    elif found:
-        terminal.console().print(output.runs_table(found))
+        terminal.print_json([*(each.to_builtins() for each in open_runs), *found])
+    elif open_runs or found:
+        terminal.console().print(output.runs_table(open_runs, found))
     else:
-        terminal.say(f"There are no runs of {job}." if job else "There are no runs.")
+        terminal.say(f"There are no runs of {which}." if which else "There are no runs.")
+
+
+def _show_run(bucket: Bucket, run: str, as_json: bool, files: Path | None) -> None:
+    """Raise NoSuchJob if there is no run with this id."""
+    begun = open_runs_of.find(bucket, run)
+    stored = receipts.read(bucket, begun.receipt.job, run) if begun else receipts.find(bucket, run)
+    if stored is not None:
+        output.print_receipt(stored, as_json, files)
+    elif begun is not None and as_json:
+        terminal.print_json(begun.to_builtins())
+    elif begun is not None:
+        terminal.console().print(output.runs_table([begun], []))
+
+
+def _expect_job(bucket: Bucket, name: str) -> None:
+    """Raise NoSuchJob if bridge.yaml has no job of this name."""
+    stored = bucket.read_json(paths.CONFIG, dict)
+    bridge = decode(stored.value) if stored else None
+    names = [job.name for job in bridge.jobs()] if bridge else []
+    if name not in names:
+        alike = difflib.get_close_matches(name, names, 1)
+        next_step = f"Did you mean {alike[0]}?" if alike else "`bridge runs` lists the runs of all jobs."
+        raise NoSuchJob(f"There is no job {name}, and no run of it.", next_step=next_step)
 
 
 @with_bridge
@@ -52,6 +98,6 @@ def settle(
             next_step="Open the import history of its block in Pigment, then add --landed or --not-landed.",
         )
     verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-    with bridge.open() as files:
+    with bridge.open(create=False) as files:
         receipt = settling.settle_by_hand(instance.current.bucket, instance.current.clock, run, verdict)
     output.print_receipt(receipt, as_json, files)
