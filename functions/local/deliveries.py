@@ -1,8 +1,9 @@
 """Webhook deliveries as `bridge deliveries` lists, shows and replays them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common import bridge_yaml
-from common.platform.errors import NoSuchJob
+from common.platform.errors import NoSuchJob, code_of, every_error
 from common.runs import cursors
 from common.storage import inbox
 from common.storage.bucket import Bucket, ListedObject
@@ -19,6 +20,7 @@ from common.storage.claims import PLACES, PLAN
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
 _OUTDATED = "not replayed, because a newer delivery has landed"
+_NEXT_STEPS = {code_of(kind): kind.next_step for kind in every_error()}
 _COLOURS = {"waiting": "yellow", "delivered": "green", "dead": "red"}
 
 
@@ -33,10 +35,16 @@ class DeliverySummary(msgspec.Struct, frozen=True):
     details: dict[str, str]
 
     @classmethod
-    def from_object(cls, entry: ListedObject) -> "DeliverySummary":
+    def from_object(cls, entry: ListedObject, blocked: Mapping[str, str] = MappingProxyType({})) -> "DeliverySummary":
+        """Describe a delivery; `blocked` says by relay why its deliveries wait."""
         folder, _, identifier = entry.name.partition("/")
+        state, relay = _STATES[folder], identifier.partition("/")[0]
         details = {name: value for name, value in entry.metadata.items() if value and name != PLAN}
-        return cls(identifier, _STATES[folder], details.pop("received-at", ""), entry.size_bytes, details)
+        if state == "waiting" and relay in blocked:
+            details["waits-because"] = blocked[relay]
+        if next_step := _NEXT_STEPS.get(details.get("code", "")):
+            details["next-step"] = next_step
+        return cls(identifier, state, details.pop("received-at", ""), entry.size_bytes, details)
 
 
 class ReplayedDelivery(msgspec.Struct, frozen=True):
@@ -49,14 +57,19 @@ class ReplayedDelivery(msgspec.Struct, frozen=True):
     "Why it was dead, or was left; empty if it had landed."
 
 
-def summaries(bucket: Bucket, relay: str, states: Iterable[str]) -> list[DeliverySummary]:
+def summaries(
+    bucket: Bucket, relay: str, states: Iterable[str], blocked: Mapping[str, str] = MappingProxyType({})
+) -> list[DeliverySummary]:
     """Return the deliveries in the given states, oldest first.
 
     Args:
         relay: the name of a relay, or empty for all relays.
+        blocked: why the deliveries of a relay wait, by its name.
     """
-    folders = [folder for folder, state in _STATES.items() if state in states]
-    found = [DeliverySummary.from_object(entry) for folder in folders for entry in inbox.every(bucket, folder, relay)]
+    entries = (
+        each for folder, state in _STATES.items() if state in states for each in inbox.every(bucket, folder, relay)
+    )
+    found = [DeliverySummary.from_object(entry, blocked) for entry in entries]
     return sorted(found, key=lambda summary: summary.id.rpartition("/")[2])
 
 

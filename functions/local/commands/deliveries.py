@@ -21,19 +21,19 @@ def list_deliveries(
     all_: Annotated[bool, typer.Option("--all", help="List delivered ones too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the webhook deliveries that are waiting or dead, oldest first, with their age and why they are dead.
+    """List the webhook deliveries that are waiting or dead, oldest first, with their age and the reason.
 
     A waiting delivery is stored and has not landed yet. A dead one was refused permanently; `bridge deliveries replay`
     lands it once the cause is fixed.
     """
     if context.invoked_subcommand:
         return
-    from local import deliveries  # noqa: PLC0415
+    from local import deliveries, waiting  # noqa: PLC0415
 
     with bridge.open(create=False):
         current = instance.current
         states = ("waiting", "dead", "delivered") if all_ else ("waiting", "dead")
-        found = deliveries.summaries(current.bucket, relay, states)
+        found = deliveries.summaries(current.bucket, relay, states, waiting.reasons(current))
         if as_json:
             terminal.print_json(found)
         else:
@@ -47,12 +47,12 @@ def show_delivery(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="The id of a delivery, or a unique part of it.")],
 ) -> None:
     """Print one delivery as JSON: its state, and the content that Looker sent, including its rows."""
-    from local import deliveries  # noqa: PLC0415
+    from local import deliveries, waiting  # noqa: PLC0415
 
     with bridge.open(create=False):
         bucket = instance.current.bucket
         _, entry = deliveries.find(bucket, identifier)
-        summary = deliveries.DeliverySummary.from_object(entry)
+        summary = deliveries.DeliverySummary.from_object(entry, waiting.reasons(instance.current))
         terminal.print_json({"delivery": summary, "content": deliveries.content(bucket, entry)})
 
 
