@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import secrets as tokens
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 from google.api_core.exceptions import Conflict
 
 from common.bridge_yaml import Bridge, Pull, Relay, decode
-from common.platform.errors import OurFault, SecretUnreadable
+from common.platform.errors import DiskFull, OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
 from common.storage.bucket import Bucket, open_client
@@ -24,6 +25,7 @@ from local import bridge_file
 from local.sandbox.access import TokenRequired
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
+from local.sandbox.storage.refusal import is_full
 from local.sandbox.wire import Server
 
 BUCKET = "bucket"
@@ -70,6 +72,7 @@ def serve(
     secrets = _read_secrets(env_file) if isinstance(env_file, Path) else SandboxSecrets(env_file)
     token = tokens.token_urlsafe(32)
     with (
+        _space_in(folder),
         _files_for_owner_alone(),
         _locked(folder),
         contextlib.closing(SandboxStorage(folder)) as storage,
@@ -112,6 +115,17 @@ def install(config: Path) -> None:
     raw = bridge_file.read(config)
     _create_buckets(decode(raw))
     Bucket(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
+
+
+@contextlib.contextmanager
+def _space_in(folder: Path) -> Iterator[None]:
+    """Raise DiskFull if the folder cannot be written for want of space."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if not is_full(error):
+            raise
+        raise DiskFull(f"The disk with the folder {folder} is full or cannot be written.") from None
 
 
 @contextlib.contextmanager

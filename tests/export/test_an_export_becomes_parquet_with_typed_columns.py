@@ -456,7 +456,7 @@ def test_a_file_that_changed_after_the_first_reading_is_refused(other: bytes) ->
     assert not out.getvalue()[4:]
 
 
-class DiskFull(Exception):
+class FullDisk(Exception):
     pass
 
 
@@ -470,7 +470,7 @@ class Brittle(io.BytesIO):
     def write(self, content: Any, /) -> int:
         self.writes_left -= 1
         if self.writes_left == 0:
-            raise DiskFull
+            raise FullDisk
         return super().write(content)
 
 
@@ -483,7 +483,7 @@ def writes_of_a_small_file() -> int:
 @pytest.mark.parametrize("writes", range(1, writes_of_a_small_file() + 1))
 def test_a_failed_write_raises_its_own_error(writes: int) -> None:
     out = Brittle(writes)
-    with pytest.raises(DiskFull):
+    with pytest.raises(FullDisk):
         parquet.write([b"n\n1\n"], out, shown(["n"], b"1\n"))
     assert out.writes_left == 0
 

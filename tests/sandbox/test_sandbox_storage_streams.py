@@ -93,11 +93,11 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_is_a_temporary_failure_that_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
-    with pytest.raises(exceptions.ServiceUnavailable):
-        cloud.bucket.blob("whole").upload_from_string(BLOCK, retry=None)
-    with pytest.raises(exceptions.ServiceUnavailable):
-        cloud.bucket.blob("chunks", chunk_size=256 * 1024).upload_from_string(BLOCK * 9, retry=None)
+def test_a_full_disk_is_said_at_once_and_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
+    with pytest.raises(exceptions.GoogleAPICallError, match=f"507.*The disk with the folder {tmp_path} is full"):
+        cloud.bucket.blob("whole").upload_from_string(BLOCK)
+    with pytest.raises(exceptions.GoogleAPICallError, match="507"):
+        cloud.bucket.blob("chunks", chunk_size=256 * 1024).upload_from_string(BLOCK * 9)
     assert list(cloud.bucket.list_blobs()) == []
     assert (files_in(tmp_path / ".uploads"), files_in(tmp_path / ".objects")) == ({}, {})
     cloud.bucket.blob("small").upload_from_string("fits")

@@ -50,6 +50,7 @@
         ├── PigmentBusy
         ├── LandingUnconfirmed
         ├── StorageBusy
+        ├── DiskFull
         └── OutOfTime
 
 An error's code is its class name in snake case and never changes. Its docstring is its meaning, `next_step` is what to
@@ -498,6 +499,12 @@ class StorageBusy(Busy):
     """Cloud Storage is busy or cannot be reached."""
 
     next_step = "No action needed yet; the next run retries."
+
+
+class DiskFull(Busy):
+    """The disk of a bridge on this machine is full or cannot be written."""
+
+    next_step = "Free space there, then run again. Deliveries that were acknowledged are stored."
 
 
 class OutOfTime(Busy):

@@ -23,7 +23,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.platform import emulator
-from common.platform.errors import StorageBusy, StorageRefused
+from common.platform.errors import DiskFull, StorageBusy, StorageRefused
 from common.storage.metadata import fitting
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -405,6 +405,7 @@ def _google(doing: str) -> Iterator[None]:
         yield
     except InvalidResponse as error:
         status = error.response.status_code
+        _expect_space(error.response)
         is_busy = status == requests.codes.too_many_requests or status >= requests.codes.server_error
         kind = StorageBusy if is_busy else StorageRefused
         raise kind(f"Cloud Storage answered {status} when asked to {doing}.") from error
@@ -413,6 +414,7 @@ def _google(doing: str) -> Iterator[None]:
     except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
         raise StorageBusy(f"Cloud Storage could not {doing}: {type(error).__name__}.") from error
     except google_errors.GoogleAPIError as error:
+        _expect_space(getattr(error, "response", None))
         raise StorageRefused(f"Cloud Storage refused to {doing}: {type(error).__name__}.") from error
     except auth_errors.TransportError as error:
         raise StorageBusy(f"Google's sign-in service could not be reached to {doing}.") from error
@@ -420,3 +422,9 @@ def _google(doing: str) -> Iterator[None]:
         raise StorageRefused(f"There are no usable Google credentials to {doing}: {type(error).__name__}.") from error
     except (requests.RequestException, ConnectionError) as error:
         raise StorageBusy(f"Cloud Storage could not be reached to {doing}: {type(error).__name__}.") from error
+
+
+def _expect_space(answer: requests.Response | None) -> None:
+    """Raise DiskFull if the storage of a bridge on this machine says so; Cloud Storage never answers 507."""
+    if answer is not None and answer.status_code == requests.codes.insufficient_storage:
+        raise DiskFull(str(answer.json()["error"]["message"])) from None

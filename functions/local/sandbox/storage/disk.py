@@ -51,6 +51,7 @@ class Disk:
 
     def __init__(self, root: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.folder = root
         self._blobs = root / ".objects"
         self._drafts = root / ".uploads"
         self._blobs.mkdir(parents=True, exist_ok=True)

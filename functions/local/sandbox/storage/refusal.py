@@ -1,6 +1,13 @@
 """Errors in the format of Google's JSON API."""
 
+import errno
+import sqlite3
+from pathlib import Path
+
 from local.sandbox.wire import Response
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"No space, no quota, or over the limit on the size of a file."
 
 
 class StorageRefusal(Exception):
@@ -17,6 +24,20 @@ class StorageRefusal(Exception):
         return Response.of_json(
             {"error": {"code": self.status, "message": self.message, "errors": [error]}}, self.status
         )
+
+
+def disk_failed(error: OSError | sqlite3.Error, folder: Path) -> StorageRefusal:
+    """Return 507, which Google's client does not repeat, if the disk is full; otherwise 503."""
+    if is_full(error):
+        return StorageRefusal(507, "diskFull", f"The disk with the folder {folder} is full or cannot be written.")
+    return StorageRefusal(503, "backendError", f"The disk failed: {error}")
+
+
+def is_full(error: OSError | sqlite3.Error) -> bool:
+    if isinstance(error, sqlite3.Error):
+        # For a quota or a limit on the size of files, SQLite says that it cannot write.
+        return error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+    return error.errno in _FULL
 
 
 def no_such_bucket() -> StorageRefusal:

@@ -18,7 +18,7 @@ from local.sandbox.storage.disk import Disk
 from local.sandbox.storage.download import content_response, open_blob, read_blocks
 from local.sandbox.storage.listing import ListingQuery, read_page
 from local.sandbox.storage.object import NewObject, Notice, Version, merge, writable_fields
-from local.sandbox.storage.refusal import StorageRefusal, malformed
+from local.sandbox.storage.refusal import StorageRefusal, disk_failed, malformed
 from local.sandbox.storage.upload import Sessions, upload_in_one_request
 from local.sandbox.wire import Request, Response
 
@@ -70,7 +70,7 @@ class SandboxStorage:
         except ConnectionError:
             raise
         except (OSError, sqlite3.OperationalError) as error:
-            return StorageRefusal(503, "backendError", f"The disk failed: {error}").response()
+            return disk_failed(error, self._disk.folder).response()
         except (json.JSONDecodeError, UnicodeDecodeError):
             return StorageRefusal(400, "parseError", "Parse Error").response()
 

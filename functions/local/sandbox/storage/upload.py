@@ -13,7 +13,7 @@ from local.sandbox.storage.conditions import Conditions, json_object
 from local.sandbox.storage.disk import Disk
 from local.sandbox.storage.draft import Draft
 from local.sandbox.storage.object import NewObject, Version
-from local.sandbox.storage.refusal import StorageRefusal, malformed
+from local.sandbox.storage.refusal import StorageRefusal, disk_failed, malformed
 from local.sandbox.wire import Body, Request
 
 _BLOCK_BYTES = 256 * 1024
@@ -94,7 +94,7 @@ class Sessions:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._open: dict[str, _Session] = {}
-        self._lost: set[str] = set()
+        self._lost: dict[str, OSError] = {}
         "Sessions whose content did not fit on the disk."
 
     def begin(self, request: Request, bucket: str) -> str:
@@ -121,9 +121,9 @@ class Sessions:
                 whole = session.take(request)
             except ConnectionError:
                 raise
-            except OSError:
+            except OSError as error:
                 self.cancel(identity)
-                self._lost.add(identity)
+                self._lost[identity] = error
                 raise
             if not whole:
                 return UploadProgress(session.draft.size)
@@ -153,7 +153,7 @@ class Sessions:
     def _session(self, identity: str) -> "_Session":
         with self._disk.lock:
             if identity in self._lost:
-                raise StorageRefusal(503, "backendError", "The disk is full.")
+                raise disk_failed(self._lost[identity], self._disk.folder)
             if identity not in self._open:
                 row = self._disk.database.execute(
                     "SELECT announced, result FROM uploads WHERE id = ?", (identity,)
