@@ -194,6 +194,9 @@ FAULTS = [
     ("relays/go", "{start: trains}", "relays.go.start: is not the name of a pull; write the name of a pull: flights"),
     ("relays/go", "{start: flights, keep: latest}", "relays.go.keep: is not a known key; write only start"),
     ("relays/go", "{keep: latest}", "relays.go: has none of target, start"),
+    ("relays/eventlog", "{start: flights}", "relays.eventlog: is a path that Cloud Run reserves"),
+    ("relays/blitz", "{start: flights}", "relays.blitz: is a path that Cloud Run reserves, so that no delivery may"),
+    ("relays/_ah", "{start: flights}", "relays._ah: is not a valid job name"),
     ("relays/flights", "{start: flights}", "relays.flights: has the same name as pulls.flights; write a unique name"),
     # exports
     ("exports/revenue/path", "-", "exports.revenue.path: is missing; write an object name such as"),

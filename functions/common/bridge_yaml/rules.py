@@ -76,6 +76,7 @@ def faults_of_section(section: Struct) -> Findings:
 def faults(bridge: Bridge) -> Findings:
     """Check the rules between sections."""
     yield from _check_names_are_unique(bridge)
+    yield from _check_paths_of_relays(bridge)
     yield from _check_signals(bridge)
     yield from _check_settings_of_jobs(bridge)
     yield from _check_paths_are_unique(bridge)
@@ -254,6 +255,18 @@ def _check_names_are_unique(bridge: Bridge) -> Findings:
         if first != path:
             advice = "a unique name, because receipts are stored by job name"
             yield RuleFinding(path, f"has the same name as {first}", advice)
+
+
+def _check_paths_of_relays(bridge: Bridge) -> Findings:
+    """Refuse a relay that no delivery can reach, because Cloud Run reserves its path.
+
+    https://cloud.google.com/run/docs/known-issues: `/eventlog`, paths that start with `/_ah/`, and some that end in z.
+    Google does not say which, and advises against all of them. No job name starts with `_`.
+    """
+    for name in bridge.relays:
+        if name == "eventlog" or name.endswith("z"):
+            problem = "is a path that Cloud Run reserves, so that no delivery may arrive"
+            yield RuleFinding(path_of("relays", name), problem, "a name other than eventlog that does not end in z")
 
 
 def _check_signals(bridge: Bridge) -> Findings:
