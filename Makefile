@@ -35,12 +35,13 @@ archive:  ## build/functions.zip: what Google Cloud builds the functions from
 deployed: $(VENV)/ready  ## the archive, installed on its own and served as Google Cloud does: about a minute
 	$(BIN)/pytest -m slow tests/infra/test_the_archive_is_complete_and_runs.py
 
-check: $(VENV)/ready  ## what bridge.yaml says, with the functions' own code; another file: BRIDGE=…
-	$(BIN)/bridge check --offline --config $(BRIDGE)
+check: $(VENV)/ready  ## bridge.yaml, checked with the functions' own code and written for Terraform; another file: BRIDGE=…
+	$(BIN)/bridge check --offline --config $(BRIDGE) --out build/bridge.json
 
 # No backend: nothing here looks at what is deployed. One file of tests at a time: a stand-in for the provider that .ci/run
 # may use holds no more.
-infra: archive $(VENV)/ready  ## Terraform's format, validity and tests, and that it reads bridge.yaml as the functions do
+infra: archive $(VENV)/ready  ## Terraform's format, validity and tests, and what it plans for bridge.yaml
+	$(BIN)/bridge check --offline --config infra/tests/bridge.yaml --out build/bridge-of-tests.json
 	$(TERRAFORM) -chdir=infra fmt -check -recursive
 	$(TERRAFORM) -chdir=infra init -backend=false -input=false
 	$(TERRAFORM) -chdir=infra validate
@@ -72,7 +73,7 @@ $(SCAN)/ready: Makefile
 	$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check checkov==$(CHECKOV)
 	@touch $@
 
-schema: $(VENV)/ready  ## the shape of bridge.yaml, for Terraform, as the functions' structs have it
+schema: $(VENV)/ready  ## the JSON Schema of bridge.yaml, for editors, from the functions' structs
 	$(BIN)/python -m local.bridge_schema > infra/bridge_schema.json
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --custom-compile-command "make lock"

@@ -5,13 +5,13 @@ locals {
   _tables = var.bigquery == null ? {} : {
     for name in var.bigquery.exports : name => {
       # BigQuery allows one *; it replaces everything that differs between runs.
-      uri       = "gs://${local._bucket}/exports/${replace(try(local.exports[name].path, ""), "/\\{.*\\}/", "*")}"
-      parquet   = try(local.exports[name].format, "csv") == "parquet"
-      gzip      = try(local.exports[name].compress, null) == "gzip"
-      delimiter = try(local.exports[name].source.delimiter, ",")
+      uri       = "gs://${local._bucket}/exports/${replace(try(local._bridge.exports[name].path, ""), "/\\{.*\\}/", "*")}"
+      parquet   = try(local._bridge.exports[name].format, null) == "parquet"
+      gzip      = try(local._bridge.exports[name].compress, null) == "gzip"
+      delimiter = try(local._bridge.exports[name].delimiter, null)
       # The path before dt={date}/; dt becomes a column.
-      partitioned = try(regex("^((?:[^{]*/)?)dt=\\{date\\}/", local.exports[name].path)[0], null)
-      is_ours     = can(local.exports[name]) && try(local.exports[name].bucket, null) == null
+      partitioned = try(regex("^((?:[^{]*/)?)dt=\\{date\\}/", local._bridge.exports[name].path)[0], null)
+      is_ours     = !try(local._bridge.exports[name].has_own_bucket, true)
     }
   }
 }

@@ -1,6 +1,5 @@
-# bridge.yaml and its check. Every fault stops the plan; one message has them all, each with its path, the problem and
-# what to write. The functions check a few rules more, which HCL cannot express well. `bridge check --offline` checks all of
-# them, and `make plan` runs it first.
+# The jobs of bridge.yaml. Terraform reads them from build/bridge.json, which `make check` writes with the functions' own code
+# (functions/local/deployment.py), and checks nothing but that both belong together.
 
 variable "bridge_file" {
   description = "The path of bridge.yaml. Default: the bridge.yaml in this folder."
@@ -8,24 +7,18 @@ variable "bridge_file" {
   default     = null
 }
 
-locals {
-  bridge  = yamldecode(file(local._bridge_file))
-  exports = try({ for name, job in local.bridge.exports : name => job }, {})
-  pulls   = try({ for name, job in local.bridge.pulls : name => job }, {})
-  relays  = try({ for name, job in local.bridge.relays : name => job }, {})
-}
+variable "checked_bridge_file" {
+  description = "The path of what `make check` wrote of this bridge.yaml. Default: build/bridge.json of the repository."
+  type        = string
+  default     = null
 
-resource "terraform_data" "bridge" {
-  lifecycle {
-    precondition {
-      condition = length(local._faults) == 0
-      # Terraform does not wrap lines that begin with a space.
-      error_message = "${local._bridge_file} is not valid:\n${join("\n", formatlist("  %s", local._faults))}"
-    }
+  # A condition of a variable, because it holds before anything is planned, also with -target.
+  validation {
+    condition     = try(jsondecode(file(coalesce(var.checked_bridge_file, "${path.module}/../build/bridge.json"))).sha256 == filesha256(coalesce(var.bridge_file, "${path.module}/bridge.yaml")), false)
+    error_message = "${coalesce(var.bridge_file, "bridge.yaml")} has not been checked since it was last changed: run `make check`, with BRIDGE=… if it is not infra/bridge.yaml."
   }
 }
 
 locals {
-  _bridge_file = coalesce(var.bridge_file, "${path.module}/bridge.yaml")
-  _faults      = distinct(concat(local._value_faults, local._schedule_faults, local._rule_faults))
+  _bridge = jsondecode(file(coalesce(var.checked_bridge_file, "${path.module}/../build/bridge.json")))
 }

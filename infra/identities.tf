@@ -149,20 +149,9 @@ resource "google_storage_bucket_iam_member" "listing" {
 # Other buckets that bridge.yaml names, in exports and in targets with `via: storage`.
 
 locals {
-  _started_pulls = toset([for relay in local.relays : relay.start if try(relay.start, null) != null])
-
-  _buckets_written = {
-    looker_pull    = [for pull in local.pulls : pull.target.bucket if try(pull.target.bucket, null) != null]
-    pigment_export = [for export in local.exports : export.bucket if try(export.bucket, null) != null]
-    webhook_deliver = concat(
-      [for relay in local.relays : relay.target.bucket if try(relay.target.bucket, null) != null],
-      [for name, pull in local.pulls : pull.target.bucket if try(pull.target.bucket, null) != null && contains(local._started_pulls, name)],
-    )
-  }
-
   _user_bucket_grants = merge([
-    for function, buckets in local._buckets_written : {
-      for bucket in distinct(buckets) : "${function} writes ${bucket}" => { bucket = bucket, function = function }
+    for function, buckets in local._bridge.buckets : {
+      for bucket in buckets : "${function} writes ${bucket}" => { bucket = bucket, function = function }
     }
   ]...)
 }

@@ -25,7 +25,7 @@ output "function_uris" {
 
 output "invoke_commands" {
   description = "The commands that start scheduled jobs now, by job."
-  value       = { for key, job in google_cloud_scheduler_job.jobs : local._scheduled[key].body.job => "gcloud scheduler jobs run ${job.name} --project=${var.project_id} --location=${var.region}" }
+  value       = { for key, job in google_cloud_scheduler_job.jobs : local._bridge.schedules[key].job => "gcloud scheduler jobs run ${job.name} --project=${var.project_id} --location=${var.region}" }
 }
 
 output "secret_commands" {
@@ -33,9 +33,14 @@ output "secret_commands" {
   value       = { for name, secret in google_secret_manager_secret.secrets : name => "gcloud secrets versions add ${secret.secret_id} --project=${var.project_id} --data-file=-" }
 }
 
+output "warnings" {
+  description = "What is valid in bridge.yaml but probably wrong, as `make check` shows it."
+  value       = local._bridge.warnings
+}
+
 output "webhook_addresses" {
   description = "The URLs for Looker's schedules with the destination Webhook, by relay."
-  value       = { for name, relay in local.relays : name => "${local._uris["webhook_receive"]}/${name}" }
+  value       = { for name in local._bridge.relays : name => "${local._uris["webhook_receive"]}/${name}" }
 }
 
 locals {

@@ -1,31 +1,18 @@
 # Cloud Scheduler jobs: one for each pull and export with a schedule, and one for the sweep.
 
-locals {
-  _scheduled = merge([
-    for kind, group in { pull = { function = "looker_pull", jobs = local.pulls }, export = { function = "pigment_export", jobs = local.exports } } : {
-      for name, job in group.jobs : "${kind}-${name}" => {
-        body      = { job = name }
-        function  = group.function
-        schedule  = job.schedule
-        time_zone = try(coalesce(job.time_zone), "UTC")
-      } if try(job.schedule, null) != null
-    }
-  ]...)
-}
-
 resource "google_cloud_scheduler_job" "jobs" {
-  for_each = local._scheduled
+  for_each = local._bridge.schedules
 
   name             = "${var.prefix}-${each.key}"
   attempt_deadline = "${local._functions[each.value.function].timeout_s}s"
-  description      = "Starts the job ${each.value.body.job} of bridge.yaml."
+  description      = "Starts the job ${each.value.job} of bridge.yaml."
   region           = var.region
   schedule         = each.value.schedule
   time_zone        = each.value.time_zone
 
   http_target {
     uri         = google_cloudfunctions2_function.functions[each.value.function].service_config[0].uri
-    body        = base64encode(jsonencode(each.value.body))
+    body        = base64encode(jsonencode({ job = each.value.job }))
     headers     = { "Content-Type" = "application/json" }
     http_method = "POST"
 

@@ -69,7 +69,7 @@ resource "google_storage_bucket" "bridge" {
 resource "google_storage_bucket_object" "config" {
   bucket       = google_storage_bucket.bridge.name
   name         = "config/bridge.json"
-  content      = jsonencode(local.bridge)
+  content      = local._bridge.config
   content_type = "application/json"
 }
 

@@ -29,13 +29,17 @@ def read(path: Path | str) -> object:
     Raises:
         BridgeFileInvalid: it cannot be read or is not YAML; each fault is a line of the message.
     """
+    return parse(content(path))
+
+
+def content(path: Path | str) -> bytes:
+    """Return the bytes of the file. Raises BridgeFileInvalid if it cannot be read."""
     try:
-        text = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise BridgeFileInvalid(
             f"{path}: cannot be read: {error.strerror}", next_step="Name the file with --config."
         ) from None
-    return parse(text)
 
 
 def parse(text: bytes | str) -> object:

@@ -5,10 +5,11 @@ mock_provider "google" {
 }
 
 variables {
-  bridge_file    = "tests/bridge.yaml"
-  project_id     = "acme-planning"
-  region         = "europe-west1"
-  source_archive = "tests/bridge.yaml" # any file
+  bridge_file         = "tests/bridge.yaml"
+  checked_bridge_file = "../build/bridge-of-tests.json" # `make infra` writes it
+  project_id          = "acme-planning"
+  region              = "europe-west1"
+  source_archive      = "tests/bridge.yaml" # any file
 }
 
 run "without_public_invoker_no_function_is_public" {

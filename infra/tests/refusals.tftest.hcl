@@ -5,10 +5,11 @@ mock_provider "google" {
 }
 
 variables {
-  bridge_file    = "tests/bridge.yaml"
-  project_id     = "acme-planning"
-  region         = "europe-west1"
-  source_archive = "tests/bridge.yaml" # any file
+  bridge_file         = "tests/bridge.yaml"
+  checked_bridge_file = "../build/bridge-of-tests.json" # `make infra` writes it
+  project_id          = "acme-planning"
+  region              = "europe-west1"
+  source_archive      = "tests/bridge.yaml" # any file
 }
 
 run "an_export_in_another_bucket_cannot_be_a_table" {
@@ -74,4 +75,14 @@ run "a_missing_archive_is_refused" {
   }
 
   expect_failures = [var.source_archive]
+}
+
+run "a_bridge_yaml_that_was_not_checked_is_refused" {
+  command = plan
+
+  variables {
+    bridge_file = "bridge.yaml"
+  }
+
+  expect_failures = [var.checked_bridge_file]
 }

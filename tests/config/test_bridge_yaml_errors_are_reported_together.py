@@ -388,11 +388,6 @@ WARNINGS = [
     ),
     ("pulls/flights/load", "{changes: {key: [Id]}}", "pulls.flights.load.changes: sends changed rows again"),
     ("exports/revenue/format", "parquet", "exports.revenue.path: ends in .csv, but format is parquet"),
-    (
-        "pulls/flights/target/columns",
-        "{B: b, A: a}",
-        "pulls.flights.target.columns: loses its order when Terraform stores the file",
-    ),
 ]
 
 

@@ -80,7 +80,6 @@ EACH_BRIDGE_HAS = {
     "google_storage_bucket_object.archive",
     "google_storage_bucket_object.config",
     "google_storage_notification.inbox",
-    "terraform_data.bridge",
     *(f'google_cloudfunctions2_function.functions["{name}"]' for name in FUNCTIONS),
     *(f'google_logging_metric.metrics["{name}"]' for name in METRICS),
     *(f'google_monitoring_alert_policy.logged["{name}"]' for name in ALERTS),

@@ -3,13 +3,9 @@
 `python -m tests.support.documents` updates these tables. They are between `<!-- generated: … -->` and `<!-- end -->`.
 """
 
-import ast
-import functools
 import inspect
 import re
-import textwrap
 import typing
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +14,9 @@ import msgspec
 import yaml
 from typer.testing import CliRunner
 
-from common.bridge_yaml import Bridge
-from common.bridge_yaml.decode import LOADS, fields_of
+from common.bridge_yaml.decode import HOW_TO_LOAD, LOADS, UNIONS, advice_for, fields_of, selector_of, without_none
+from common.bridge_yaml.model import AnyRelay, Bridge, Columns, ExportFilter, ExportSource, Load, Source
+from common.bridge_yaml.values import FORMATS
 from local import bridge_schema
 from local.cli import app
 
@@ -31,10 +28,6 @@ README, FUNCTIONS, INFRA, TESTS, CHANGELOG = DOCUMENTS = tuple(
 _GENERATED = re.compile(r"(?<=<!-- generated: )(\S+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 _CODE_BLOCK = re.compile(r"^(?: {4}[^\n]*\n)+|^```.*?^```\n", re.MULTILINE | re.DOTALL)
 
-_SECTIONS = ("section", "names", "filter")
-"Kinds of values that have a table of their own, or keys that the user chooses."
-
-_schema = functools.cache(bridge_schema.schema)
 _Section = type[msgspec.Struct]
 
 
@@ -92,64 +85,54 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _bridge_yaml() -> str:
-    """Return a table for each section. Paths have the form of the schema: `pulls/*/source/filters`."""
-    entries = _schema().entries
-    paths = _sections()
-    in_order = sorted(paths, key=lambda kind: list(entries).index(_known(paths[kind][0])))
-    return "\n".join(_section_table(kind, paths[kind]) for kind in in_order)
+    """Return a table for each section."""
+    return "\n".join(_section_table(kind, paths) for kind, paths in _sections(Bridge, "").items())
 
 
-def _sections() -> dict[_Section, list[str]]:
-    """Return each section with its possible paths, breadth first, so that a filter inside a filter comes last."""
-    found: dict[_Section, list[str]] = defaultdict(list)
-    waiting: deque[tuple[Any, str]] = deque([(Bridge, "")])
-    while waiting:
-        kind, path = waiting.popleft()
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            waiting.extend(_inside(kind, path))
-        elif _entry(path).kind in _SECTIONS and not any(path.startswith(known) for known in found.get(kind, ())):
-            found[kind].append(path)
-            waiting.extend((field.type, f"{path}/{key}".lstrip("/")) for key, field in fields_of(kind).items())
+def _sections(kind: Any, path: str) -> dict[_Section, list[str]]:
+    """Return each section below a type with its possible paths, in the order of the file."""
+    found: dict[_Section, list[str]] = {}
+    _find(kind, path, found)
     return found
 
 
-def _inside(kind: Any, path: str) -> Iterator[tuple[Any, str]]:
-    """Yield the kinds of a union, a list or a mapping, with their paths."""
-    keys = {section: f"{path}/{key}" for key, section in LOADS.items()}
-    below = {tuple: f"{path}/[]", Mapping: f"{path}/*"}.get(typing.get_origin(kind), path)
-    for argument in typing.get_args(kind):
-        if not isinstance(argument, str):
-            yield argument, keys.get(argument, below)
+def _find(kind: Any, path: str, found: dict[_Section, list[str]]) -> None:
+    kind = without_none(kind)
+    if kind in FORMATS or kind in (Columns, tuple[ExportFilter, ...]):  # filters inside filters, to any depth
+        return
+    if not _is_section(kind):
+        keys = {section: f"{path}.{key}" for key, section in LOADS.items()}
+        below = {tuple: f"{path}[]", Mapping: f"{path}.NAME"}.get(typing.get_origin(kind), path)
+        for argument in typing.get_args(kind):
+            _find(argument, keys.get(argument, below), found)
+    elif path not in found.setdefault(kind, []):
+        found[kind].append(path)
+        for key, field in fields_of(kind).items():
+            _find(field.type, f"{path}.{key}".lstrip("."), found)
 
 
-def _known(path: str) -> str:
-    """Return the path or its outermost filter: filters nest to any depth, so the schema ends there."""
-    return path if path in _schema().entries else _known(path.rpartition("/")[0])
-
-
-def _entry(path: str) -> bridge_schema.SchemaEntry:
-    return _schema().entries[_known(path)]
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _section_table(kind: _Section, paths: list[str]) -> str:
-    told, fields, entry = _field_docstrings(kind), fields_of(kind), _schema().entries.get(paths[0])
-    where = ", ".join(f"`{_shown(path)}`" for path in paths)
-    if entry and (entry.selectors or entry.kind == "filter"):
-        where += f" with `{next(key for key, field in fields.items() if field.required)}`"
-    rows = [
-        (f"`{key}`", _value(f"{paths[0]}/{key}".lstrip("/"), field), told.get(field.name, ""))
-        for key, field in fields.items()
-    ]
+    told, fields = bridge_schema.field_docstrings(kind), fields_of(kind)
+    where = ", ".join(f"`{path or 'bridge.yaml'}`" for path in paths)
+    if kind in _ALTERNATIVES:
+        where += f" with `{selector_of(kind)}`"
+    rows = [(f"`{key}`", _value(field), told[field.name]) for key, field in fields.items()]
     return f"**{where}**: {inspect.getdoc(kind)}\n\n{_table(('key', 'value', 'meaning'), rows)}\n"
 
 
-def _shown(path: str) -> str:
-    return path.replace("/[]", "[]").replace("*", "NAME").replace("/", ".") or "bridge.yaml"
+_ALTERNATIVES = {*typing.get_args(Source), *typing.get_args(ExportSource), *typing.get_args(AnyRelay)} | {
+    *typing.get_args(ExportFilter)
+}
+"Sections of which one stands at a path; a key selects it."
 
 
-def _value(path: str, field: msgspec.structs.FieldInfo) -> str:
+def _value(field: msgspec.structs.FieldInfo) -> str:
     """Return the format and the default of a key."""
-    words = _words(_schema().entries.get(path), field.type)
+    words = _words(field.type)
     if field.required:
         return f"required: {words}"
     match field.default:
@@ -160,30 +143,14 @@ def _value(path: str, field: msgspec.structs.FieldInfo) -> str:
     return words
 
 
-def _words(entry: bridge_schema.SchemaEntry | None, kind: Any) -> str:
-    if entry is not None:
-        return "a section" if entry.kind in _SECTIONS and not entry.choices else entry.advice
-    match typing.get_origin(kind):
-        case typing.Literal:
-            return " or ".join(typing.get_args(kind))
-        case origin if origin is tuple:
-            return "a list"
-    return "a section" if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else "a value"
-
-
-def _field_docstrings(kind: _Section) -> dict[str, str]:
-    """Return the docstrings of the fields of a struct and of its base structs."""
-    told: dict[str, str] = {}
-    for each in reversed(
-        [each for each in kind.__mro__ if issubclass(each, msgspec.Struct) and each.__module__ != "msgspec"]
-    ):
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
-        assert isinstance(definition, ast.ClassDef)
-        for field, below in zip(definition.body, definition.body[1:], strict=False):
-            match field, below:
-                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(words))):
-                    told[name] = words
-    return told
+def _words(kind: Any) -> str:
+    kind = without_none(kind)
+    if kind == Load:
+        return HOW_TO_LOAD
+    if kind == Columns:
+        return "a list of pairs: - Flights Origin: origin"
+    is_section = _is_section(kind) or typing.get_origin(kind) in (*UNIONS, Mapping)
+    return "a section" if is_section and kind not in FORMATS else advice_for(kind)
 
 
 _OPTIONAL = re.compile(r"\s*(\w+)\s+= optional\((list\(string\)|set\(string\)|\w+)(?:, (.+?))?\)(?:\s*# (.*))?")

@@ -19,6 +19,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
+from local.cli import app
 
 INFRA = Path(__file__).parents[2] / "infra"
 
@@ -31,7 +34,7 @@ BridgeYaml = Path | Mapping[str, Any]
 
 
 class PlanRefused(Exception):
-    """Terraform refused the plan; the text is its output."""
+    """The check before the plan or Terraform refused it; the text is what it printed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +68,13 @@ class TerraformFolder:
         self.folder = folder / "infra"
         shutil.copytree(INFRA, self.folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
         (self.folder / "backend_override.tf").write_text(_STATE_ON_DISK, encoding="utf-8")
+        self.checked = folder / "bridge.json"
         self._archive = folder / "functions.zip"
         self._archive.write_bytes(b"an archive")
         self._run("terraform init -input=false -no-color")
 
     def plan(self, bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChanges:
-        """Plan `bridge_yaml`, a file or its content; by default `infra/bridge.yaml`. Raises PlanRefused."""
+        """Check and plan `bridge_yaml`, a file or its content; by default `infra/bridge.yaml`. Raises PlanRefused."""
         self._set(bridge_yaml, variables)
         *_, shown = self._run("terraform plan -json -input=false -out=plan && terraform show -json plan").splitlines()
         return _plan(json.loads(shown))
@@ -97,7 +101,12 @@ class TerraformFolder:
             written = yaml.safe_dump(dict(file), sort_keys=False, allow_unicode=True)
             file = self.folder / "given.yaml"
             file.write_text(written, encoding="utf-8")
-        own = {"bridge_file": str(file), "source_archive": str(self._archive)}
+        _check(file, self.checked)
+        own = {
+            "bridge_file": str(file),
+            "checked_bridge_file": str(self.checked),
+            "source_archive": str(self._archive),
+        }
         text = json.dumps(_VARIABLES | own | dict(variables))
         (self.folder / "test.auto.tfvars.json").write_text(text, encoding="utf-8")
 
@@ -134,6 +143,13 @@ def plan(bridge_yaml: BridgeYaml | None = None, **variables: Any) -> PlannedChan
     """Plan with an empty state. Raises PlanRefused if Terraform refuses the plan."""
     with tempfile.TemporaryDirectory() as folder:
         return TerraformFolder(Path(folder)).plan(bridge_yaml, **variables)
+
+
+def _check(file: Path, checked: Path) -> None:
+    """Do what `make check` does before a plan."""
+    ran = CliRunner().invoke(app, ["check", "--offline", "--json", "--config", str(file), "--out", str(checked)])
+    if ran.exit_code:
+        raise PlanRefused(ran.output)
 
 
 def _stub() -> list[str]:

@@ -22,12 +22,12 @@ from common.platform.errors import BridgeFileInvalid
 
 _Section = TypeVar("_Section", bound=Struct)
 
-_JOB_TYPES = (Pull, AnyRelay, Export)
+JOB_TYPES = (Pull, AnyRelay, Export)
 LOADS: Mapping[str, type[Struct]] = {"incremental": Incremental, "changes": Changes}
 HOW_TO_LOAD = "full, or one of incremental: {…} and changes: {…}"
 UNIONS = (typing.Union, types.UnionType)
 _NOT_IN_THE_FILE = {"name", "warnings"}
-_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _JOB_NAME_ADVICE = "at most 63 letters, digits, - and _, starting with a letter or digit"
 _FILE = "bridge.yaml"
 
@@ -43,8 +43,7 @@ def decode(raw: object) -> Bridge:
         decoder.fault(*finding)
     if decoder.faults:
         raise BridgeFileInvalid("\n".join(decoder.faults))
-    warnings = (*decoder.warnings, *map(_line, rules.warnings(bridge)))
-    return msgspec.structs.replace(bridge, warnings=warnings)
+    return msgspec.structs.replace(bridge, warnings=tuple(map(_line, rules.warnings(bridge))))
 
 
 def _line(finding: RuleFinding) -> str:
@@ -52,11 +51,10 @@ def _line(finding: RuleFinding) -> str:
 
 
 class _Decoder:
-    """Decodes one file and collects its faults and warnings."""
+    """Decodes one file and collects its faults."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self.warnings: list[str] = []
         self._special = {Load: self._load, Columns: self._columns}
         self._generic = {Literal: self._choice, tuple: self._list, Mapping: self._mapping}
 
@@ -118,10 +116,10 @@ class _Decoder:
     def _mapping(self, arguments: tuple[Any, ...], raw: object, path: str) -> Any:
         _, kind = arguments
         items = self._items(raw, path, "a section with a name for each") or {}
-        if kind not in _JOB_TYPES:
+        if kind not in JOB_TYPES:
             return {key: self._value(kind, value, path_of(path, key)) for key, value in items.items()}
         for name in items:
-            if not _JOB_NAME.fullmatch(name):
+            if not JOB_NAME.fullmatch(name):
                 self.fault(path_of(path, name), "is not a valid job name", _JOB_NAME_ADVICE)
         return {key: self._value(kind, value, path_of(path, key), name=key) for key, value in items.items()}
 
@@ -153,10 +151,6 @@ class _Decoder:
             pairs = self._pairs(raw, path)
         else:
             pairs = self._items(raw, path, "pairs of Looker's header and Pigment's") or {}
-            # Terraform's jsonencode sorts the keys of a mapping, but keeps the order of a list.
-            if list(pairs) != sorted(pairs):
-                advice = "a list of pairs: - Flights Origin: origin"
-                self.warnings.append(_line(RuleFinding(path, "loses its order when Terraform stores the file", advice)))
         return {key: self._value(str, value, path_of(path, key)) for key, value in pairs.items()}
 
     def _pairs(self, raw: list[object], path: str) -> dict[str, object]:

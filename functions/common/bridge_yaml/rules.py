@@ -86,7 +86,7 @@ def faults(bridge: Bridge) -> Findings:
 def warnings(bridge: Bridge) -> Findings:
     """Find settings that are valid but probably wrong. Every value of the file must be valid."""
     yield from _warn_of_region(bridge)
-    yield from _warn_of_shared_configurations(bridge)
+    yield from shared_configurations(bridge)
     for name, pull in bridge.pulls.items():
         for path, problem, advice in _warnings_of_load(pull):
             yield RuleFinding(f"pulls.{name}.{path}", problem, advice)
@@ -329,7 +329,8 @@ def _warn_of_region(bridge: Bridge) -> Findings:
         yield RuleFinding("looker.region", problem, f"{region}.looker.com if the host name ends like this")
 
 
-def _warn_of_shared_configurations(bridge: Bridge) -> Findings:
+def shared_configurations(bridge: Bridge) -> Findings:
+    """Find import configurations that several jobs use without saying so: a warning, except before a deployment."""
     seen: dict[str, tuple[str, Target]] = {}
     for path, job in _jobs_by_path(bridge):
         target = getattr(job, "target", None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from common import bridge_yaml
 from common.platform.errors import BridgeFileInvalid
 from common.runs.instance import Instance
-from local import bridge_file
+from local import bridge_file, deployment
 from local.checks import buckets, looker, pigment, secrets
 from local.checks.finding import Finding, green, red, table, yellow
 
@@ -37,13 +37,20 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
     yield from buckets.findings(bridge, raw, instance)
 
 
-def findings_offline(config_path: Path) -> Iterator[Finding]:
+def findings_offline(config_path: Path, out: Path | None = None) -> Iterator[Finding]:
     """Check only the file, with the code of the functions. No secret is read and no request is sent.
 
     A red finding would stop every function. A yellow one would stop none.
+
+    Args:
+        out: where to write what Terraform needs to know of the file, if nothing is red. A shared import configuration
+            is then red.
     """
     try:
-        yield from _file_findings(bridge_file.load(config_path))
+        bridge = bridge_file.load(config_path)
+        if out:
+            deployment.write(deployment.read(config_path), out)
+        yield from _file_findings(bridge)
     except BridgeFileInvalid as error:
         yield from _fault_findings(error)
 

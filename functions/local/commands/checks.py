@@ -1,6 +1,7 @@
 """`bridge check`: try what bridge.yaml names."""
 
 import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,12 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Check only bridge.yaml itself. Read no secret and send no request.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="With --offline: write what Terraform reads, if nothing is red. `make check` does this."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Try every credential, permission, id and bucket that bridge.yaml names.
@@ -26,6 +33,8 @@ def check(
     """
     from local import checks  # noqa: PLC0415
 
+    if out and not offline:
+        raise typer.BadParameter("--out needs --offline.")
     console = terminal.console()
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
@@ -34,7 +43,7 @@ def check(
         if not as_json:
             stack.enter_context(console.spinner("checking"))
         for finding in (
-            checks.findings_offline(bridge.config) if offline else checks.findings(bridge.config, instance.current)
+            checks.findings_offline(bridge.config, out) if offline else checks.findings(bridge.config, instance.current)
         ):
             findings.append(finding)
             if not as_json:

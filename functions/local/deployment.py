@@ -1,0 +1,154 @@
+"""What Terraform needs to know of bridge.yaml, as plain data: `make check` writes it to build/bridge.json.
+
+Terraform itself checks nothing of bridge.yaml. It compares the digest in this data with the file, so that it plans only
+what the functions' own code has read and accepted.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from common.bridge_yaml import Bridge, Export, decode
+from common.bridge_yaml.model import Signal, Target
+from common.bridge_yaml.rules import shared_configurations
+from common.platform.errors import BridgeFileInvalid
+from local import bridge_file
+
+PULL, EXPORT, DELIVER, RECEIVE = "looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"
+
+
+class DeployedSchedule(Struct, frozen=True):
+    """A job in Cloud Scheduler."""
+
+    function: str
+    job: str
+    schedule: str
+    time_zone: str
+
+
+class DeployedSecret(Struct, frozen=True):
+    """A secret, and the functions that may read it."""
+
+    id: str
+    project: str | None
+    "The project in which it exists already. None: Terraform creates it."
+    read_by: tuple[str, ...]
+    versions_listed_by: tuple[str, ...]
+
+
+class DeployedExport(Struct, frozen=True):
+    """The objects of an export, for a table in BigQuery."""
+
+    path: str
+    format: str
+    compress: str | None
+    delimiter: str
+    has_own_bucket: bool
+
+
+class CheckedBridge(Struct, frozen=True):
+    """The content of build/bridge.json."""
+
+    sha256: str
+    "The digest of the bridge.yaml from which the rest was made, in hexadecimal."
+    config: str
+    "The object that the functions decode: bridge.yaml as JSON. As text, because Terraform would sort the keys."
+    schedules: Mapping[str, DeployedSchedule]
+    "By the kind and the name of the job: `pull-flights`."
+    relays: tuple[str, ...]
+    secrets: Mapping[str, DeployedSecret]
+    "By the name that bridge.yaml uses."
+    buckets: Mapping[str, tuple[str, ...]]
+    "By function: the buckets other than the bridge's own that it writes."
+    exports: Mapping[str, DeployedExport]
+    warnings: tuple[str, ...]
+
+
+def read(path: Path) -> CheckedBridge:
+    """Read and check bridge.yaml.
+
+    Raises:
+        BridgeFileInvalid: as `bridge_file.load`, or two jobs share an import configuration and do not say so. Of the
+            latter, the functions only warn, because a running bridge must not stop. A plan can stop without any loss.
+    """
+    content = bridge_file.content(path)
+    raw = bridge_file.parse(content)
+    bridge = decode(raw)
+    if faults := [f"{where}: {problem}; write {advice}" for where, problem, advice in shared_configurations(bridge)]:
+        raise BridgeFileInvalid("\n".join(faults))
+    return CheckedBridge(
+        sha256=hashlib.sha256(content).hexdigest(),
+        config=json.dumps(raw, ensure_ascii=False),
+        schedules=dict(_schedules(bridge)),
+        relays=tuple(bridge.relays),
+        secrets=_secrets(bridge),
+        buckets=_buckets(bridge),
+        exports={name: _export(export) for name, export in bridge.exports.items()},
+        warnings=bridge.warnings,
+    )
+
+
+def write(checked: CheckedBridge, path: Path) -> None:
+    """Write build/bridge.json. If this is interrupted, the previous file remains, whose digest says what it is of."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(checked)) + b"\n")
+    unfinished.replace(path)
+
+
+def _schedules(bridge: Bridge) -> Iterator[tuple[str, DeployedSchedule]]:
+    for function, jobs in ((PULL, bridge.pulls), (EXPORT, bridge.exports)):
+        for name, job in jobs.items():
+            if job.schedule is not None:
+                yield f"{job.kind}-{name}", DeployedSchedule(function, name, job.schedule, job.time_zone)
+
+
+def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
+    readers: dict[str, set[str]] = defaultdict(set)
+    for name, functions in (
+        # webhook_deliver asks Looker only when a relay starts a pull.
+        (bridge.looker.credentials, (PULL, DELIVER) if _started_pulls(bridge) else (PULL,)),
+        (bridge.pigment.import_key, (PULL, DELIVER)),
+        (bridge.pigment.export_key, (EXPORT,)),
+        (bridge.webhook.token, (RECEIVE,)),
+    ):
+        if name:
+            readers[name].update(functions)
+    # webhook_receive accepts the two newest enabled versions of the token, so it also lists the versions.
+    listers = {bridge.webhook.token: (RECEIVE,)}
+    return {name: _secret(name, tuple(sorted(by)), listers.get(name, ())) for name, by in readers.items()}
+
+
+def _secret(name: str, readers: tuple[str, ...], listers: tuple[str, ...]) -> DeployedSecret:
+    """Split `projects/PROJECT/secrets/ID`; a name without a project is that of a secret that Terraform creates."""
+    if not name.startswith("projects/"):
+        return DeployedSecret(name, None, readers, listers)
+    _, project, _, secret_id = name.split("/")
+    return DeployedSecret(secret_id, project, readers, listers)
+
+
+def _buckets(bridge: Bridge) -> dict[str, tuple[str, ...]]:
+    started = _started_pulls(bridge)
+    relays = [relay.target for relay in bridge.relays.values() if not isinstance(relay, Signal)]
+    targets = {name: pull.target for name, pull in bridge.pulls.items()}
+    writers: dict[str, list[Target] | list[Export]] = {
+        PULL: list(targets.values()),
+        EXPORT: list(bridge.exports.values()),
+        DELIVER: [*relays, *(target for name, target in targets.items() if name in started)],
+    }
+    return {
+        function: tuple(sorted({each.bucket for each in files if each.bucket})) for function, files in writers.items()
+    }
+
+
+def _started_pulls(bridge: Bridge) -> set[str]:
+    return {relay.start for relay in bridge.relays.values() if isinstance(relay, Signal)}
+
+
+def _export(export: Export) -> DeployedExport:
+    return DeployedExport(export.path, export.format, export.compress, export.source.delimiter, bool(export.bucket))
