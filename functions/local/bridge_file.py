@@ -1,7 +1,7 @@
-"""Reads bridge.yaml as a file, and refuses YAML that Terraform would read differently.
+"""Reads bridge.yaml as a file, and refuses YAML that not every program reads alike.
 
-Terraform reads the file with another YAML library than Python, and the two disagree on words such as 012, 1e3 and n.
-Such words are faults here. A key that is written twice is a fault too; both libraries would accept it.
+Editors and other tools read the file with other YAML libraries than Python, and they disagree on words such as 012, 1e3
+and n. Such words are faults here. A key that is written twice is a fault too; most libraries would accept it.
 """
 
 import re
@@ -67,11 +67,11 @@ _SAME_EVERYWHERE = re.compile(
 )
 "Plain scalars that every YAML library reads as the same number, boolean, null or date."
 _NOT_TEXT_IN_PYTHON = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp", "value")}
-_NOT_TEXT_IN_TERRAFORM = re.compile(
+_NOT_TEXT_ELSEWHERE = re.compile(
     r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[box][0-9a-fA-F_]+"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9]+:[0-9]+:[0-9]+.*)?"
 )
-"https://github.com/zclconf/go-cty-yaml, resolve.go"
+"The widest of them: https://github.com/zclconf/go-cty-yaml, resolve.go"
 
 
 class _StrictYamlLoader(yaml.SafeLoader):
@@ -81,7 +81,7 @@ class _StrictYamlLoader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
-        not_text = node.tag in _NOT_TEXT_IN_PYTHON or _NOT_TEXT_IN_TERRAFORM.fullmatch(node.value)
+        not_text = node.tag in _NOT_TEXT_IN_PYTHON or _NOT_TEXT_ELSEWHERE.fullmatch(node.value)
         if node.style is None and not_text and not _SAME_EVERYWHERE.fullmatch(node.value):
             self.faults.append(
                 f"{_position(node.start_mark)}: {node.value[:40]!r} means different things to different YAML readers; "

@@ -1,5 +1,7 @@
 """cloudbuild.yaml, .ci/run and the Makefile run the same commands, and the build plans only after all checks."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -124,6 +126,7 @@ needs_make = pytest.mark.skipif(
 
 @needs_make
 def test_only_a_saved_plan_is_applied(tmp_path: Path) -> None:
+    (ROOT / "build" / "bridge.json").unlink(missing_ok=True)
     _, planned = make(tmp_path, "plan", "STATE_BUCKET=states")
     _, applied = make(tmp_path, "apply")
 
@@ -131,6 +134,8 @@ def test_only_a_saved_plan_is_applied(tmp_path: Path) -> None:
     assert planned[1].startswith(
         f"-chdir=infra plan -input=false -var=bridge_file={ROOT / 'infra' / 'bridge.yaml'} -out="
     )
+    checked = json.loads((ROOT / "build" / "bridge.json").read_bytes())
+    assert checked["sha256"] == hashlib.sha256((ROOT / "infra" / "bridge.yaml").read_bytes()).hexdigest()
     assert applied == [f"-chdir=infra apply -input=false {planned[1].partition('-out=')[2]}"]
 
 

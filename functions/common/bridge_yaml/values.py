@@ -89,7 +89,7 @@ def _any_text(raw: object) -> str:
         return str(raw)
     if not math.isfinite(raw):
         raise InvalidValue("is not a finite number")
-    # Terraform's copy of the file contains 5 for 5.0.
+    # A copy in a bucket may have 5 for 5.0, as Terraform's jsonencode writes it.
     return str(int(raw)) if raw.is_integer() else repr(raw)
 
 
@@ -98,7 +98,7 @@ _TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")
 
 def _parse_filter_value(raw: object) -> FilterValue:
     value = _any_text(raw)
-    # Terraform's yamldecode turns an unquoted 2013-01-01 into this time.
+    # A copy in a bucket may have an unquoted 2013-01-01 as this time, as Terraform's yamldecode reads it.
     date = _TERRAFORM_DATE.fullmatch(value)
     return date[1] if date else value
 
@@ -261,7 +261,8 @@ def _parse_step(raw: object) -> Step:
 def parse_position(raw: object) -> Position:
     """Parse a value of a cursor.
 
-    A Z at the end has no meaning, because Terraform stores an unquoted `2013-01-01` as `2013-01-01T00:00:00Z`.
+    A Z at the end has no meaning: a copy in a bucket may have an unquoted `2013-01-01` as `2013-01-01T00:00:00Z`, as
+    Terraform's yamldecode reads it.
 
     Raises InvalidValue if it is not a date, a time or a number, or has a UTC offset.
     """
