@@ -291,7 +291,7 @@ def test_every_error_before_acceptance_is_tested_here() -> None:
     elsewhere = {
         "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped", "TooManyDeleted",
         "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
-        "LandingUnconfirmed", "BodyTooSlow",
+        "LandingUnconfirmed", "BodyTooSlow", "DiskFull",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported", "PigmentRefused",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique",
