@@ -1,9 +1,10 @@
 """{date} and {time} in the name of an object are the schedule's own time, or a delivery's arrival, not the clock's."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.support.command_line import run_deployed
 from tests.support.trips import HEADER as TRIPS
 from tests.support.trips import Trip, Trips
 from tests.support.world import HEADER, World, delivery
@@ -107,6 +108,17 @@ def test_a_pull_via_storage_has_the_day_of_its_schedule(world: World) -> None:
     assert world.run_pull("flights", headers=BEFORE_MIDNIGHT).body["outcome"] == "landed"
 
     assert copied(world) == ["2026-03-01-235900.csv"]
+
+
+def test_a_file_that_is_sent_again_has_the_time_of_the_command(world: World) -> None:
+    target = add_connector(world, HEADER) | {"repeatable": True}
+    world.add_pull("flights", target=target, time_zone="Asia/Tokyo")
+    first = world.run_pull("flights").receipt["run"]
+
+    assert run_deployed("resend", first).status == 0
+
+    named = datetime.strptime(copied(world)[-1] + "+0900", "%Y-%m-%d-%H%M%S.csv%z")
+    assert abs(datetime.now(UTC) - named) < timedelta(hours=1)
 
 
 def test_every_window_of_a_pull_has_the_day_of_its_schedule(world: World) -> None:
