@@ -43,8 +43,8 @@ def act(call: PullCall, headers: Headers) -> Receipt:
     here = instance.current
     bridge = here.config()
     job = bridge.find(bridge_yaml.Pull, call.job)
-    call_id = headers.get("X-CloudScheduler-ScheduleTime")
-    return pull(here, bridge, job, preview=call.preview, call_id=call_id, requested=_requested(call))
+    call_id, due_at = headers.get(web.SCHEDULE_TIME), web.scheduled_at(headers)
+    return pull(here, bridge, job, preview=call.preview, call_id=call_id, requested=_requested(call), due_at=due_at)
 
 
 def _requested(call: PullCall) -> RequestedRange | None:

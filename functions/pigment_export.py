@@ -1,5 +1,8 @@
 """The function `pigment_export`: a Pigment view or block into Cloud Storage. Its flow is `common.flows.export`."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import flask
 import functions_framework
 import msgspec
@@ -9,6 +12,7 @@ from common import bridge_yaml
 from common.flows.export import export
 from common.platform import log, web
 from common.platform.body import guard
+from common.platform.errors import MalformedRequest
 from common.runs import instance
 from common.runs.receipts import Receipt
 
@@ -16,11 +20,13 @@ log.configure()
 guard()
 
 
-class ExportCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExportCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"for_": "for"}):
     """The body that Cloud Scheduler, or a person, posts."""
 
     job: str
     preview: bool = False
+    for_: str | None = None
+    "A day, or a time in the job's time zone, for the name of the object. Default: that of the schedule, else now."
 
 
 @functions_framework.http  # type: ignore[untyped-decorator]
@@ -28,8 +34,23 @@ def pigment_export(request: flask.Request) -> flask.Response:
     return web.answer(request, instance.current.deadline, ExportCall, act)
 
 
-def act(call: ExportCall, _headers: Headers) -> Receipt:
-    """Export once. Raises NoSuchJob, BridgeFileInvalid, StorageRefused, StorageBusy, SettingMissing if no run began."""
+def act(call: ExportCall, headers: Headers) -> Receipt:
+    """Export once. Raises NoSuchJob, MalformedRequest, BridgeFileInvalid, StorageRefused, StorageBusy or SettingMissing
+    if no run began.
+    """
     here = instance.current
     bridge = here.config()
-    return export(here, bridge, bridge.find(bridge_yaml.Export, call.job), preview=call.preview)
+    job = bridge.find(bridge_yaml.Export, call.job)
+    due_at = web.scheduled_at(headers) if call.for_ is None else _moment(call.for_, job.time_zone)
+    return export(here, bridge, job, preview=call.preview, due_at=due_at)
+
+
+def _moment(text: str, time_zone: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo:
+        cause = "`for` is not a day, or a time without an offset."
+        raise MalformedRequest(cause, next_step="Give a day such as 2026-03-01, with `--for` or as `for`.")
+    return moment.replace(tzinfo=ZoneInfo(time_zone))

@@ -74,7 +74,7 @@ def test_a_stream_cut_after_many_blocks_publishes_nothing(world: World, http2: H
 def test_the_key_is_in_no_log_line_whatever_the_level(
     world: World, http2: Http2Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The packages of HTTP/2 log every header at DEBUG."""
+    """Some packages of HTTP/2 log every header at DEBUG."""
     caplog.set_level(logging.DEBUG)
     give(http2, ROWS)
 

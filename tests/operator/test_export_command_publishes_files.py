@@ -60,6 +60,24 @@ def test_a_preview_shows_the_first_rows_and_publishes_nothing(prepared: World) -
     assert published(prepared) == []
 
 
+def test_an_export_for_another_day_has_its_name(prepared: World) -> None:
+    result = run(prepared, "export", "revenue", "--for", "2026-02-27")
+
+    assert result.status == 0, result.errors
+    assert [file.name for file in published(prepared)] == ["[eu] 2026-02-27.csv"]
+
+
+def test_an_export_for_what_is_no_day_is_an_error(prepared: World) -> None:
+    result = run(prepared, "export", "revenue", "--for", "yesterday")
+
+    assert (result.status, result.output) == (1, "")
+    code, cause, next_step = result.errors.splitlines()
+    assert code == "error: malformed_request"
+    assert "--for" in next_step
+    assert cause
+    assert published(prepared) == []
+
+
 def test_a_failed_export_exits_with_1_and_names_the_next_step(prepared: World) -> None:
     prepared.pigment_server.heal()
     prepared.pigment_server.fault(EXPORTS, times=-1, refuse=Response(413))

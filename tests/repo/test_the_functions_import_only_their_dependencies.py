@@ -42,15 +42,15 @@ NOT_BEFORE_IT_IS_USED = {
     "google.cloud.secretmanager_v1",
     "duckdb",
     "google_crc32c",
-    "httpx",
     "looker_sdk",
     "pyarrow",
+    "pycurl",
     "rich",
     "typer",
     "yaml",
 }
 "Without `grpc`, which google.api_core.exceptions always loads if it is installed."
-USED_BY_EVERY_CALL = {"pigment_export": {"google_crc32c", "httpx"}}
+USED_BY_EVERY_CALL = {"pigment_export": {"google_crc32c", "pycurl"}}
 
 IMPORT = """
 import json, sys

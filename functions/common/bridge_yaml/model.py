@@ -224,7 +224,7 @@ class ScheduledJob(Struct, frozen=True, kw_only=True):
     schedule: Cron | None = None
     "When the job runs. Without it, the job runs on demand."
     time_zone: TimeZone = "UTC"
-    "The time zone of the schedule."
+    "The time zone of the schedule, and of {date} and {time} in paths."
 
 
 class Pull(ScheduledJob, frozen=True, kw_only=True):

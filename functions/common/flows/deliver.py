@@ -227,7 +227,8 @@ def _start_pull(
     # After a kill while the signals are closed, the newest is still there: the next pull is the same call.
     call_id = f"delivery {signals[-1].name}" if signals else None
     job = bridge.pulls[relay.start]
-    receipt = pull(instance, bridge, job, call_id=call_id, deadline=deadline)
+    arrived_at = claims.arrival_of(signals[-1].name) if signals else None
+    receipt = pull(instance, bridge, job, call_id=call_id, deadline=deadline, due_at=arrived_at)
     place = _place_of_signals(receipt, has_landed=is_answered(job, cursors.read(bucket, job.name), call_id))
     for signal in signals if place else ():
         inbox.close(bucket, relay.name, signal.name, place, settling.metadata_of(receipt))
@@ -250,7 +251,7 @@ def _land(
     deadline: Deadline,
 ) -> Receipt | None:
     """Return None if the delivery had already been closed, or is now replaced. Raises ConfigurationOccupied."""
-    run = Run(instance, relay.name, relay.kind, deadline=deadline)
+    run = Run(instance, relay.name, relay.kind, deadline=deadline, due_at=claims.arrival_of(delivery.name))
     run.note_configuration(relay.target.configuration)
     pigment = open_pigment(run, bridge)
 

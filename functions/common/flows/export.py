@@ -8,6 +8,7 @@ changes the generation of a name atomically, and no other step is visible.
 """
 
 import json
+from datetime import datetime
 
 import msgspec
 
@@ -34,10 +35,19 @@ _LONGEST_HEADER_BYTES = 4096
 
 
 def export(
-    instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export, *, preview: bool = False
+    instance: Instance,
+    bridge: bridge_yaml.Bridge,
+    job: bridge_yaml.Export,
+    *,
+    preview: bool = False,
+    due_at: datetime | None = None,
 ) -> Receipt:
-    """Run an export and return its receipt; there is a receipt whether it succeeds or fails."""
-    run = Run(instance, job.name, job.kind, job.time_zone)
+    """Run an export and return its receipt; there is a receipt whether it succeeds or fails.
+
+    Args:
+        due_at: the time in the object's name; that of the clock without one.
+    """
+    run = Run(instance, job.name, job.kind, job.time_zone, due_at=due_at)
     try:
         return _preview(run, bridge, job) if preview else _export_once(run, bridge, job)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
@@ -152,5 +162,5 @@ def _landed(run: Run, file: ExportFile, previous: LastLanding | None) -> LastLan
 
 
 def _public_name(run: Run, job: bridge_yaml.Export) -> str:
-    path = paths.filled(job.path, run.started_at, run.id)
+    path = paths.filled(job.path, run.due_at, run.id)
     return f"gs://{job.bucket}/{path}" if job.bucket else f"gs://{run.instance.bucket.name}/{paths.export(path)}"

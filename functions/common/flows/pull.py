@@ -7,6 +7,8 @@ The job's `load` decides which rows one run takes (`common.loads`): all of them,
 new or changed. A load in windows is a series of runs, each with a receipt of its own.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from common import bridge_yaml
@@ -46,6 +48,7 @@ def pull(
     call_id: str | None = None,
     requested: RequestedRange | None = None,
     deadline: Deadline | None = None,
+    due_at: datetime | None = None,
 ) -> Receipt:
     """Run a pull and return its receipt, whether it succeeds or fails; for a load in windows, the last window's.
 
@@ -55,8 +58,9 @@ def pull(
             with the same id land once.
         requested: for an incremental load, the range to load again, or the limit for this call.
         deadline: the end of the time budget, if it is not that of a call that begins now.
+        due_at: the time in the name of a file for Pigment's connector; that of the clock without one.
     """
-    run = _begin(instance, job, deadline or instance.deadline())
+    run = _begin(instance, job, deadline or instance.deadline(), due_at)
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
     try:
         with looker, open_pigment(run, bridge) as pigment:
@@ -66,8 +70,8 @@ def pull(
         return run.end(Failed(as_bridge_error(error)))
 
 
-def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline) -> Run:
-    run = Run(instance, job.name, job.kind, job.time_zone, deadline)
+def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline, due_at: datetime | None) -> Run:
+    run = Run(instance, job.name, job.kind, job.time_zone, deadline, due_at)
     run.note_configuration(job.target.configuration)
     return run
 
@@ -94,7 +98,7 @@ def _pull_windows(
         receipt = msgspec.structs.replace(receipt, progress=progress)
         if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + FOR_LANDING_S):
             break
-        run = _begin(run.instance, job, run.deadline)
+        run = _begin(run.instance, job, run.deadline, run.due_at)
         try:
             receipt = _pull_once(run, job, load, pigment, call_id)
         except ConfigurationOccupied:

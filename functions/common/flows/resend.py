@@ -50,7 +50,7 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         raise MalformedRequest(cause, next_step="Look at the block in Pigment. To send them all the same, add --yes.")
     staged = _staged(bucket, earlier, job.target.delimiter)
     _expect_no_gap(job, earlier, cursors.read(bucket, job.name))
-    run = Run(instance, job.name, job.kind)
+    run = Run(instance, job.name, job.kind, job.time_zone if isinstance(job, bridge_yaml.Pull) else "UTC")
     run.note_configuration(job.target.configuration)
     run.note_file(staged)
     run.warn(f"This run sent the file of run {run_id} once more.")

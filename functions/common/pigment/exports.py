@@ -5,25 +5,23 @@ so if an error occurs during your API call, your response is truncated without e
 "Export raw data from a Pigment Block"). `requests` supports only HTTP/1.1.
 """
 
-import contextlib
-import functools
-import os
 import random
-import ssl
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import httpx
 import msgspec
+import requests
 
 from common import bridge_yaml
 from common.pigment.refusals import PigmentRequest, error_of
-from common.platform import http
+from common.platform import http, http_stream
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, PigmentBusy, StreamCut
 from common.platform.explanations import beginning_of, explanation_in
+from common.platform.http_stream import Answer, NotAnswered
 from common.platform.retry import retry
-from common.platform.secrets import Secrets
+from common.platform.secrets import Secret, Secrets
 
 T = TypeVar("T")
 
@@ -45,15 +43,13 @@ class _BrokenOff(StreamCut):
 
 
 class ExportAnswer:
-    def __init__(self, response: httpx.Response, deadline: Deadline) -> None:
+    def __init__(self, response: Answer, deadline: Deadline) -> None:
         self._response = response
         self._deadline = deadline
-        self._is_http2 = response.http_version == "HTTP/2"
+        self._is_http2 = response.version == "HTTP/2"
         self.warnings: list[str] = []
         if not self._is_http2:
-            silent = (
-                f"Pigment answered over {response.http_version}, where it truncates a failed export without an error"
-            )
+            silent = f"Pigment answered over {response.version}, where it truncates a failed export without an error"
             self.warnings.append(f"{silent}. Only guards.max_shrink detects a truncation at the end of a record.")
 
     @property
@@ -74,10 +70,9 @@ class ExportAnswer:
 
     def _pieces(self) -> Iterator[bytes]:
         try:
-            # In the pieces that arrive: httpx would build blocks of a fixed size by copying twice.
-            yield from self._response.iter_bytes()
-        except Exception as error:  # see `_begin`
-            raise _BrokenOff(f"Pigment's answer broke off: {http.kind_of(error)}.") from error
+            yield from self._response.pieces()
+        except NotAnswered as error:
+            raise _BrokenOff(f"Pigment's answer broke off: {error}.") from error
 
 
 def ask(
@@ -96,16 +91,16 @@ def ask(
     Raises what `read` raises; PigmentKeyRefused, BlockNotFound, ViewTooBig, ViewNotSupported, PigmentRefused or
     AnswerNotUnderstood if Pigment does not return it, PigmentBusy if it does not now.
     """
-    headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
-    trust = _trust(os.environ.get("SSL_CERT_FILE"), os.environ.get("REQUESTS_CA_BUNDLE"))
 
     def attempt() -> T:
-        timeout = httpx.Timeout(http.patience_s(deadline), connect=http.CONNECT_TIMEOUT_S)
-        with (
-            httpx.Client(http2=True, verify=trust, timeout=timeout, headers=headers) as client,
-            contextlib.closing(_begin(client, request, settings, secrets, deadline)) as response,
-        ):
-            return read(ExportAnswer(response, deadline))
+        key = secrets.read(settings.export_key)
+        patience_s = http.patience_s(deadline)
+        try:
+            with http_stream.asking(*_prepared(request, settings.url, key), patience_s) as answer:
+                _expect_csv(answer, request, settings.export_key, secrets, key, deadline)
+                return read(ExportAnswer(answer, deadline))
+        except NotAnswered as error:
+            raise PigmentBusy(f"Pigment cannot be reached: {error}.") from error
 
     return retry(attempt, deadline, chance, on=(PigmentBusy, _BrokenOff))
 
@@ -126,59 +121,28 @@ def request_for(source: bridge_yaml.ExportSource, date_format: str) -> ExportReq
     return ExportRequest("POST", f"/api/v1/export/{kind}/{block}", f"the {kind} {block}", body=options)
 
 
-@functools.cache
-def _trust(_cert_file: str | None, bundle: str | None) -> ssl.SSLContext:
-    """Load the certificate authorities once per process and file, which takes about 40 ms. The context of `requests` is
-    not used: httpx would offer HTTP/2 in it, which `requests` does not support.
-    """
-    trust = ssl.create_default_context()
-    if bundle:
-        trust.load_verify_locations(bundle)
-    return trust
+def _prepared(request: ExportRequest, base: str, key: Secret) -> tuple[str, str, dict[str, str], bytes | None]:
+    query = f"?{urllib.parse.urlencode(request.parameters)}" if request.parameters else ""
+    # Without a compression: see `http.expect_uncompressed`.
+    headers = {"User-Agent": http.USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers["Authorization"] = f"Bearer {key.reveal()}"
+    if request.body is None:
+        return request.method, base + request.path + query, headers, None
+    headers["Content-Type"] = "application/json"
+    return request.method, base + request.path + query, headers, msgspec.json.encode(request.body)
 
 
-def _begin(
-    client: httpx.Client,
-    request: ExportRequest,
-    settings: bridge_yaml.PigmentSettings,
-    secrets: Secrets,
-    deadline: Deadline,
-) -> httpx.Response:
-    """Send one request; a 401 is retried if the secret now has a newer version."""
-    key = secrets.read(settings.export_key)
-    prepared = client.build_request(
-        request.method, settings.url + request.path, params=request.parameters, json=request.body
-    )
-    try:
-        response = client.send(prepared, auth=_Bearer(key.reveal()), stream=True)
-    except Exception as error:
-        # httpx lets errors of the packages beneath it through: of h2 after a GOAWAY, of httpcore for a connection that
-        # another request uses up, ValueError for a status that is not a number. They have no base in common.
-        raise PigmentBusy(f"Pigment cannot be reached: {http.kind_of(error)}.") from error
-    if response.status_code == httpx.codes.OK:
-        return _expect_csv(response)
-    with contextlib.closing(response):
-        is_refused = response.status_code == httpx.codes.UNAUTHORIZED
-        if is_refused and secrets.read_again(settings.export_key, key) is not None:
-            raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
-        refused = PigmentRequest("export", request.what, settings.export_key)
-        body, kind = beginning_of(response.iter_bytes()), response.headers.get("Content-Type", "")
-        explanation, now = explanation_in(body, kind, [key.reveal()]), deadline.clock.now()
-        raise error_of(refused, response.status_code, response.headers, explanation, key.reveal(), now)
-
-
-class _Bearer(httpx.Auth):
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        yield request
-
-
-def _expect_csv(response: httpx.Response) -> httpx.Response:
-    """Refuse a web page; Pigment's exports never have that content type."""
-    if "html" in response.headers.get("Content-Type", "").lower():
-        response.close()
-        raise AnswerNotUnderstood("The answer is a web page, not Pigment's export.")
-    return response
+def _expect_csv(
+    answer: Answer, request: ExportRequest, key_name: str, secrets: Secrets, key: Secret, deadline: Deadline
+) -> None:
+    """Refuse another status than 200, and a web page; Pigment's exports never have that content type."""
+    kind = answer.headers.get("Content-Type", "")
+    if answer.status == requests.codes.ok:
+        if "html" in kind.lower():
+            raise AnswerNotUnderstood("The answer is a web page, not Pigment's export.")
+        return
+    if answer.status == requests.codes.unauthorized and secrets.read_again(key_name, key) is not None:
+        raise PigmentBusy("The Pigment key was replaced while it was in use.", retry_after_s=0)
+    refused = PigmentRequest("export", request.what, key_name)
+    explanation, now = explanation_in(beginning_of(answer.pieces()), kind, [key.reveal()]), deadline.clock.now()
+    raise error_of(refused, answer.status, answer.headers, explanation, key.reveal(), now)

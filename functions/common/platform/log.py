@@ -38,8 +38,7 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(os.environ.get("BRIDGE_LOG_LEVEL", "INFO"))
-    # At DEBUG, hpack logs every header of a request, including the key.
-    for noisy in ("urllib3", "google", "werkzeug", "gunicorn.access", "httpx", "httpcore", "hpack"):
+    for noisy in ("urllib3", "google", "werkzeug", "gunicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -4,6 +4,7 @@ import contextvars
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import flask
@@ -14,6 +15,9 @@ from common.platform import log
 from common.platform.body import body_of
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, ErrorReport, MalformedRequest, as_bridge_error
+
+SCHEDULE_TIME = "X-CloudScheduler-ScheduleTime"
+"Cloud Scheduler's header: the time for which it makes a call, and each retry of that call."
 
 _LONGEST_REQUEST_BYTES = 64 * 1024
 _LINE_END_EVERY_S = 30.0
@@ -96,6 +100,19 @@ def base_url(request: flask.Request) -> str:
     forwarded = {name: request.headers.get(f"X-Forwarded-{name}", "").partition(",")[0] for name in ("Proto", "Host")}
     scheme, host = forwarded["Proto"].strip() or request.scheme, forwarded["Host"].strip() or request.host
     return f"{scheme}://{host}{request.script_root}"
+
+
+def scheduled_at(headers: Headers) -> datetime | None:
+    """Return the time for which Cloud Scheduler makes this call; None if somebody else makes it."""
+    text = headers.get(SCHEDULE_TIME)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        log.log.warning("schedule time not understood", header=SCHEDULE_TIME, value=text)
+        return None
 
 
 def _decode(request: flask.Request, kind: type[C], deadline: Deadline) -> C:

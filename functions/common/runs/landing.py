@@ -111,7 +111,7 @@ def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged, hand
 
 def _copy(run: Run, target: Target, staged: Staged, handover: _JournaledHandover) -> None:
     """Copy the file to where Pigment reads it. Raises ConfigurationOccupied if a later run's file is there."""
-    path = paths.filled(target.path, run.started_at, run.id)
+    path = paths.filled(target.path, run.due_at, run.id)
     connector = run.instance.bucket.beside(target.bucket)
     found = connector.find(path)
     # In this order: once another run has the lease, either the renewal fails, or its file has another generation.

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -25,11 +26,19 @@ _NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "ch
 
 class Run:
     def __init__(
-        self, instance: Instance, job: str, kind: str, time_zone: str = "UTC", deadline: Deadline | None = None
+        self,
+        instance: Instance,
+        job: str,
+        kind: str,
+        time_zone: str = "UTC",
+        deadline: Deadline | None = None,
+        due_at: datetime | None = None,
     ) -> None:
         self.instance = instance
-        self.started_at = instance.clock.now().astimezone(ZoneInfo(time_zone))
-        "In the job's own time zone, which decides the date in the names of its files."
+        self.started_at = instance.clock.now()
+        self.due_at = (due_at or self.started_at).astimezone(ZoneInfo(time_zone))
+        """The time in the names of this run's files, in the job's own time zone: that of its schedule or its delivery.
+        It stays the same when the run is called again after midnight. Without one, the run is due when it starts."""
         self.deadline = deadline or instance.deadline()
         self._budget_s = self.deadline.remaining_s()
         self._began_s = instance.clock.monotonic_s()

@@ -75,6 +75,14 @@ def export(
     preview: Annotated[
         bool, typer.Option("--preview", help="Read and check all rows and show the first ones. Publish nothing.")
     ] = False,
+    day: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="DAY",
+            help="The day, or the time in the job's time zone, in the name of the object. Without it, now.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run an export now and print its receipt. Exits with 1 unless the run ended well."""
@@ -83,7 +91,7 @@ def export(
     import pigment_export  # noqa: PLC0415
 
     with bridge.open_to_run() as files, _progress(job, "waiting for Pigment"):
-        receipt = pigment_export.act(pigment_export.ExportCall(job, preview), Headers())
+        receipt = pigment_export.act(pigment_export.ExportCall(job, preview, day), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.has_ended_well else 1)
 

@@ -7,6 +7,7 @@ it, and flow control requires reading from the client while a body is sent (RFC 
 import collections
 import contextlib
 import dataclasses
+import logging
 import socket
 import socketserver
 import ssl
@@ -25,6 +26,9 @@ from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
 from local.sandbox import wire
+
+# At DEBUG it logs every header of a request, including the key.
+logging.getLogger("hpack").setLevel(logging.WARNING)
 
 
 class Http2Server(wire.Server):
