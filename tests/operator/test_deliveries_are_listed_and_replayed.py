@@ -1,16 +1,18 @@
 """`bridge serve` lands deliveries by itself. `bridge deliveries` lists them, shows one, and replays them."""
 
+import gc
 import json
 import threading
 import time
 from typing import Any
 
+import pytest
 import requests
 
 from local.sandbox.wire import Response
 from tests.support.command_line import run, run_deployed, run_process
 from tests.support.served import Served, served, write_files
-from tests.support.world import PUSH, WEBHOOK_TOKEN, World, delivery
+from tests.support.world import PUSH, STATUS, WEBHOOK_TOKEN, World, delivery
 
 
 def post(bridge: Served, body: bytes, event: str, relay: str = "sales") -> requests.Response:
@@ -41,6 +43,42 @@ def wait_until(world: World, state: str, count: int) -> list[dict[str, Any]]:
             return found
         assert time.monotonic() < give_up_s, listed
         time.sleep(0.05)
+
+
+def arrive(world: World, relay: str, *rows: tuple[str, str]) -> str:
+    """Post a delivery, of one row unless told otherwise; return its id a second later."""
+    world.post_delivery(relay, delivery(*rows or [(str(world.clock.now()), "10")]))
+    newest = max(world.objects("inbox/"), key=lambda path: path.rpartition("/")[2])
+    world.clock.advance(1)
+    return newest.removeprefix("inbox/")
+
+
+def die(world: World, *relays: str) -> list[str]:
+    """Add these relays, and let a delivery of each, in this order, die of a guard; return their ids."""
+    for relay in dict.fromkeys(relays):
+        world.add_relay(relay, guards={"min_rows": 2})
+    identifiers = [arrive(world, relay) for relay in relays]
+    world.run_deliver()
+    assert sorted(world.objects("dead/")) == sorted(f"dead/{identifier}" for identifier in identifiers)
+    return identifiers
+
+
+def allow(world: World, relay: str) -> None:
+    """Remove the guards of a relay."""
+    del world.raw["relays"][relay]["guards"]
+    world.save_jobs()
+
+
+def replay_all(world: World) -> list[dict[str, str]]:
+    answer = run_deployed("deliveries", "replay", "--all", "--json", clock=world.clock)
+    assert answer.status == 0, answer.errors
+    world.clock.advance(1)
+    replayed: list[dict[str, str]] = json.loads(answer.output)
+    return replayed
+
+
+def ids_of(listed: list[dict[str, Any]]) -> list[str]:
+    return [each["id"] for each in listed]
 
 
 def test_deliveries_land_by_themselves_when_pigment_is_available_again(world: World) -> None:
@@ -138,6 +176,119 @@ def test_nothing_is_replayed_over_a_newer_delivery_of_which_only_the_latest_coun
     assert (older["new_id"], older["reason"]) == ("", "not replayed, because a newer delivery has landed")
     assert newer["new_id"]
     assert [row["Id"] for row in world.pigment.rows(configuration)] == ["2", "2", "3"]
+
+
+def test_the_last_landing_is_replayed_if_it_is_dead_although_only_the_latest_counts(world: World) -> None:
+    world.add_relay("sales", keep="latest")
+    report = {"blockType": "List", "summary": {"insertedCount": 1, "skippedCount": 1}}
+    state = Response.of_json({"importStatus": "Completed", "detailedReport": report})
+    world.pigment_server.fault(STATUS, refuse=state)
+    in_part = arrive(world, "sales", ("1", "10"), ("2", "20"))
+    assert world.run_deliver().body["dead"] == 1
+
+    (replayed,) = replay_all(world)
+
+    assert (replayed["id"], bool(replayed["new_id"])) == (in_part, True)
+    assert world.run_deliver().body["delivered"] == 1
+
+
+def test_an_older_delivery_is_replayed_if_every_delivery_counts(world: World) -> None:
+    (older,) = die(world, "sales")
+    allow(world, "sales")
+    arrive(world, "sales")
+    assert world.run_deliver().body["delivered"] == 1
+
+    (replayed,) = replay_all(world)
+
+    assert (replayed["id"], bool(replayed["new_id"])) == (older, True)
+    assert world.run_deliver().body["delivered"] == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_delivery_of_which_no_copy_was_made_is_replayed_by_the_next_command(world: World) -> None:
+    dead = die(world, "sales")
+    world.storage_server.fault("POST /storage/v1/b/.*/rewriteTo/", refuse=Response(403, b"{}"))
+
+    failed = run_deployed("deliveries", "replay", "--all", clock=world.clock)
+    world.clock.advance(1)
+    (marked,) = world.bucket.entries("dead/")
+    again = replay_all(world)
+
+    assert (failed.status, failed.output, "replayed-as" in marked.metadata) == (1, "", True)
+    assert ids_of(again) == dead
+    assert world.objects("inbox/") == [f"inbox/{again[0]['new_id']}"]
+    # Google's client leaves the connection of a failed request to the garbage collector, which warns of it.
+    gc.collect()
+
+
+def test_a_delivery_is_not_replayed_again_once_its_landed_copy_is_deleted(world: World) -> None:
+    die(world, "sales")
+    allow(world, "sales")
+    replay_all(world)
+    assert world.run_deliver().body["delivered"] == 1
+    world.clock.advance(3600)
+    (landed,) = world.objects("delivered/")
+    world.bucket.delete(landed)
+
+    assert replay_all(world) == []
+    assert world.objects("inbox/") == []
+
+
+def test_of_a_delivery_that_died_twice_only_the_copy_is_replayed(world: World) -> None:
+    die(world, "sales")
+    (first,) = replay_all(world)
+    assert world.run_deliver().body["dead"] == 1
+
+    second = replay_all(world)
+
+    assert ids_of(second) == [first["new_id"]]
+    assert world.objects("inbox/") == [f"inbox/{second[0]['new_id']}"]
+
+
+def test_dead_deliveries_of_several_relays_are_replayed_in_the_order_of_their_arrival(world: World) -> None:
+    dead = die(world, "sales", "other", "sales", "other")
+
+    replayed = replay_all(world)
+
+    assert ids_of(replayed) == dead
+    copies = [each["new_id"].rpartition("/")[2] for each in replayed]
+    assert copies == sorted(copies)
+
+
+def test_deliveries_of_every_state_and_relay_are_listed_in_the_order_of_their_arrival(world: World) -> None:
+    world.add_relay("sales")
+    world.add_relay("other", guards={"min_rows": 2})
+    arrived = [arrive(world, relay) for relay in ("sales", "other", "sales", "other")]
+    world.run_deliver()
+    arrived += [arrive(world, relay) for relay in ("sales", "other")]
+
+    listed = json.loads(run_deployed("deliveries", "--all", "--json").output)
+
+    assert ids_of(listed) == arrived
+    assert [each["state"] for each in listed] == ["delivered", "dead", "delivered", "dead", "waiting", "waiting"]
+
+
+def test_a_delivery_that_waits_is_not_replayed(world: World) -> None:
+    world.add_relay("sales")
+    waiting = arrive(world, "sales")
+
+    result = run_deployed("deliveries", "replay", waiting, clock=world.clock)
+
+    assert (result.status, result.output) == (1, "")
+    assert result.errors.splitlines()[:2] == ["error: no_such_job", f"The delivery {waiting} is still waiting."]
+    assert world.objects("inbox/") == [f"inbox/{waiting}"]
+
+
+def test_a_part_of_two_ids_is_an_error(world: World) -> None:
+    world.add_relay("sales")
+    arrived = [arrive(world, "sales") for _ in range(2)]
+
+    for command in ("show", "replay"):
+        result = run_deployed("deliveries", command, "sales/2026")
+        assert (result.status, result.output) == (1, "")
+        assert result.errors.splitlines()[:2] == ["error: no_such_job", "2 deliveries match sales/2026."]
+
+    assert world.objects("inbox/") == [f"inbox/{identifier}" for identifier in arrived]
 
 
 def test_ids_and_all_exclude_each_other(world: World) -> None:

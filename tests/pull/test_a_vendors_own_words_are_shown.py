@@ -98,6 +98,50 @@ def test_the_hourly_limit_is_recognized_wherever_pigment_says_so(world: World, b
     assert world.clock.slept == []
 
 
+def test_an_hourly_limit_of_exports_waits_as_long_as_pigment_says(world: World) -> None:
+    """The limit of an hour that Pigment documents is of imports."""
+    world.add_export("revenue")
+    headers = {**PROBLEM, "Retry-After": "7"}
+    world.answer_exports(b"Month;Amount\n2026-01;1\n", after=1)
+    world.pigment_server.fault(EXPORTS, refuse=Response(429, json.dumps({"detail": PER_HOUR}).encode(), headers))
+
+    answer = world.run_export("revenue")
+
+    assert (answer.status, answer.receipt["outcome"]) == (200, "published")
+    assert world.clock.slept == [7]
+
+
+def test_hundreds_of_faults_are_cut(world: World) -> None:
+    faults = {f"Column {number}": ["Empty."] for number in range(300)}
+    body = json.dumps({"title": VALIDATION, "errors": faults}).encode()
+    world.pigment_server.fault(PUSH, refuse=Response(400, body, PROBLEM))
+
+    message = world.run_pull("flights").error["message"]
+
+    shown = message.partition("when asked for ")[2].partition(". ")[2]
+    assert shown == "; ".join(f"{name}: Empty." for name in faults)[:600]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html; charset=utf-8", b"Blocked by the proxy."),
+        ("application/json", b"<!DOCTYPE html><p>Blocked by the proxy.</p>"),
+        ("text/plain", b"\n <html><p>Blocked by the proxy.</p></html>"),
+        ("application/xml", b"<Error>Blocked by the proxy.</Error>"),
+    ],
+)
+def test_the_words_of_a_page_are_not_shown(world: World, content_type: str, body: bytes) -> None:
+    world.pigment_server.fault(PUSH, times=-1, refuse=Response(429, body, {"Content-Type": content_type}))
+
+    answer = world.run_pull("flights")
+
+    assert answer.code == "pigment_busy"
+    assert answer.error["message"].startswith("Pigment answered 429 when asked for ")
+    assert "proxy" not in answer.error["message"]
+    assert "<" not in answer.error["message"]
+
+
 @pytest.mark.parametrize("where", [PUSH, STATUS])
 def test_a_key_that_pigment_repeats_is_not_shown(world: World, where: str) -> None:
     escaped = "".join(f"\\u{ord(sign):04x}" for sign in PIGMENT_KEY)

@@ -10,6 +10,7 @@ import pytest
 from local.sandbox.pigment.model import Clear
 from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
+from tests.support.kills import DELIVER, Processes, StopPoint
 from tests.support.trips import HEADER as TRIPS_HEADER
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import CONFIGURATION, HEADER, ROWS, World, delivery
@@ -167,7 +168,22 @@ def test_a_range_without_rows_does_not_end_the_stop(world: World) -> None:
     empty = world.run_pull("trips", from_="2026-02-10", to="2026-02-20")
 
     assert empty.receipt["outcome"] == "nothing_new"
-    assert world.run_pull("trips").code == "too_many_deleted"
+    later = world.run_pull("trips")
+    assert (later.code, later.receipt["outcome"]) == ("too_many_deleted", "refused")
+
+
+def test_a_range_of_windows_without_rows_does_not_end_the_stop(world: World) -> None:
+    """Its last window ends the range, and nothing has landed."""
+    clearing(world, repeatable=True)
+    world.run_pull("trips")
+    world.clock.advance(timedelta(days=120).total_seconds())
+
+    empty = [world.run_pull("trips", windows=1, from_="2026-04-01", to="2026-06-01") for _ in range(2)]
+
+    assert [answer.receipt["outcome"] for answer in empty] == ["nothing_new", "nothing_new"]
+    assert [answer.receipt["progress"]["done"] for answer in empty] == [False, True]
+    later = world.run_pull("trips")
+    assert (later.code, later.receipt["outcome"]) == ("too_many_deleted", "refused")
 
 
 def test_a_range_lifts_the_stop_once_all_of_it_has_landed_again(world: World) -> None:
@@ -296,3 +312,29 @@ def test_a_relay_with_the_guard_refuses_one_delivery_and_keeps_the_later_ones(wo
     assert dead.metadata["code"] == "too_many_deleted"
     assert goes_on.body["delivered"] == 1
     assert [row["Amount"] for row in world.pigment.rows(target["configuration"])] == ["3"]
+
+
+def test_a_delivery_waits_even_if_its_refused_run_is_killed_after_its_receipt(
+    world: World, processes: Processes
+) -> None:
+    target = relay(world, max_deleted=0)
+    for amount in ("1", "2"):
+        world.post_delivery("sales", delivery(("a", amount)))
+        world.clock.advance(1)
+    assert world.run_deliver().body["dead"] == 1
+    world.clock.advance(1)
+    world.post_delivery("sales", delivery(("a", "3")))
+    waiting = world.objects("inbox/")
+
+    # The first write takes the lease.
+    assert processes.dies(world, DELIVER, StopPoint(world.storage_server, "POST /upload/", nth=1, when="after"))
+    assert [receipt["outcome"] for receipt in world.receipts("sales")][2:] == ["refused"]
+    world.clock.advance(3600)
+    refused = world.run_deliver()
+    left = world.objects("inbox/")
+    world.add_relay("sales", target=target, guards={"max_deleted": 1})
+    goes_on = world.run_deliver()
+
+    assert (len(left), left) == (1, waiting)
+    assert (refused.body["error"]["code"], refused.body["dead"]) == ("too_many_deleted", 0)
+    assert (goes_on.body["delivered"], goes_on.body["dead"]) == (1, 0)

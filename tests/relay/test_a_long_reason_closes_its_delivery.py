@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from common.platform.text import listed, shorten
 from local.sandbox.wire import Response
 from tests.support.world import STATUS, FunctionAnswer, World
 
@@ -124,3 +125,19 @@ def test_all_values_together_fit_into_the_metadata_of_an_object(world: World) ->
     assert METADATA_BYTES - 100 < sum(sizes.values()) <= METADATA_BYTES
     assert stored.metadata["run"] == "20260301T061503-1f0c9a2b"
     assert all(stored.metadata[key].endswith(" more characters)") for key in long)
+
+
+@pytest.mark.parametrize("most_bytes", range(100, 108))
+@pytest.mark.parametrize("character", ["x", "é", "≠", "🛫"])
+def test_a_cut_text_has_whole_characters_and_says_how_many_are_left_out(character: str, most_bytes: int) -> None:
+    shortened = shorten(character * 2000, most_bytes)
+
+    kept, _, note = shortened.partition("…")
+    assert 0 < len(kept) == kept.count(character)
+    assert note == f" ({2000 - len(kept):,} more characters)"
+    assert most_bytes - 20 <= len(shortened.encode()) <= most_bytes
+
+
+def test_one_very_long_name_does_not_hide_the_others() -> None:
+    assert listed(["Id", "x" * 5000, "Amount"]) == f"Id, {'x' * 60}, Amount"
+    assert listed(["x" * 5000], become=["y" * 5000]) == f"{'x' * 60} to {'y' * 60}"

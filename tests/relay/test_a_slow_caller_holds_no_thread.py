@@ -8,6 +8,7 @@ import pytest
 import requests
 
 import webhook_receive
+from common.platform.body import _DISCARD_S
 from tests.bench import served
 from tests.support import slow_callers
 from tests.support.world import WEBHOOK_TOKEN, World, delivery
@@ -15,6 +16,7 @@ from tests.support.world import WEBHOOK_TOKEN, World, delivery
 THREADS = 8
 ACKNOWLEDGED_WITHIN_S = 2.0
 TOKEN = f"X-Looker-Webhook-Token: {WEBHOOK_TOKEN}"
+WRONG = "X-Looker-Webhook-Token: wrong"
 LENGTH = "Content-Length: 1000000"
 CHUNKED = "Transfer-Encoding: chunked"
 
@@ -75,6 +77,32 @@ def test_a_stranger_is_refused_before_his_body_arrives(port: int) -> None:
     assert b"Connection: close" in answer
 
 
+def test_a_refused_caller_can_send_all_before_it_reads_the_answer(port: int) -> None:
+    """Most clients send the whole body first, and report a reset instead of the answer."""
+    body = bytes(10_000_000)
+    with slow_callers.begin(port, head(WRONG, f"Content-Length: {len(body)}"), body) as caller:
+        answer = slow_callers.whole_answer_of(caller)
+
+    assert_whole(answer, 401)
+
+
+def test_a_refused_caller_does_not_wait_until_the_rest_is_discarded(port: int) -> None:
+    assert min(seconds_to_the_end_of_a_refusal(port) for _ in range(5)) < _DISCARD_S * 0.8
+
+
+def seconds_to_the_end_of_a_refusal(port: int) -> float:
+    with slow_callers.begin(port, head(WRONG, LENGTH), b"{") as caller:
+        began_s = time.monotonic()
+        assert_whole(slow_callers.whole_answer_of(caller), 401)
+        return time.monotonic() - began_s
+
+
+def assert_whole(answer: bytes, status: int) -> None:
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert slow_callers.status_of(answer) == status
+    assert f"Content-Length: {len(body)}".encode() in lines
+
+
 def test_a_slow_body_is_refused_while_too_many_are_slow(port: int) -> None:
     callers = [slow_callers.begin(port, head(TOKEN, LENGTH), b"{") for _ in range(THREADS)]
     with slow_callers.dripping(callers):
@@ -106,7 +134,6 @@ def test_the_rest_of_a_delivery_that_is_too_long_needs_no_memory(receive: served
 
 
 BODY = delivery(("9", "9"))
-WRONG = "X-Looker-Webhook-Token: wrong"
 GOOD = (TOKEN, f"Content-Length: {len(BODY)}")
 AS_CHUNK = b"%x\r\n%s\r\n" % (len(BODY), BODY)
 

@@ -1,4 +1,6 @@
-"""Custom metadata has the limits of Cloud Storage, however it is written; within them, any Unicode comes back."""
+"""Custom metadata and names have the limits of Cloud Storage, in bytes, however they are written; within them, any
+Unicode comes back.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -99,3 +101,17 @@ def test_any_character_comes_back_unchanged(cloud: Running, write: Write, value:
     write(blob)
 
     assert cloud.bucket.get_blob("there").metadata == {"key": value}
+
+
+@pytest.mark.parametrize(
+    "write", [upload, upload_by_session, stream, rewrite, compose], ids=lambda write: write.__name__
+)
+def test_a_name_has_at_most_1024_bytes(cloud: Running, write: Write) -> None:
+    longest = "é" * 510 + "🛫"
+    assert len(longest.encode()) == 1024
+
+    write(cloud.bucket.blob(longest))
+    with pytest.raises((exceptions.BadRequest, InvalidResponse)):
+        write(cloud.bucket.blob(longest + "x"))
+
+    assert [blob.name for blob in cloud.bucket.list_blobs(prefix="é")] == [longest]

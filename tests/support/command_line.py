@@ -15,6 +15,7 @@ from typing import NamedTuple, TextIO
 
 import pytest
 
+from common.platform.clock import Clock
 from common.runs import instance
 from common.runs.instance import Instance
 from local import cli
@@ -50,7 +51,7 @@ def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str
     os.write(controller, typed.encode())
     with contextlib.chdir(world.folder), open(terminal, "r+b", buffering=0) as raw:  # noqa: PTH123  # a descriptor
         streams = [io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for _ in range(3)]
-        status = _main([*arguments, "--state", "home"], local_environment(world), *streams)
+        status = _main([*arguments, "--state", "home"], local_environment(world), streams)
         for stream in streams:
             stream.detach()
         os.write(terminal, b"\0")
@@ -62,9 +63,9 @@ def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str
     return status, re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
 
 
-def run_deployed(*arguments: str) -> CommandResult:
+def run_deployed(*arguments: str, clock: Clock | None = None) -> CommandResult:
     """Run a command in this process on the world's own bucket, as an operator of a deployed bridge does."""
-    return _run_here(arguments, os.environ, "")
+    return _run_here(arguments, os.environ, "", clock)
 
 
 def run_process(world: World, *arguments: str) -> CommandResult:
@@ -81,19 +82,21 @@ def run_process(world: World, *arguments: str) -> CommandResult:
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def _run_here(arguments: Sequence[str], environment: Mapping[str, str], typed: str) -> CommandResult:
+def _run_here(
+    arguments: Sequence[str], environment: Mapping[str, str], typed: str, clock: Clock | None = None
+) -> CommandResult:
     raw = io.BytesIO(typed.encode()), io.BytesIO(), io.BytesIO()
     streams = [io.TextIOWrapper(each, encoding="utf-8", write_through=True) for each in raw]
-    status = _main(arguments, environment, *streams)
+    status = _main(arguments, environment, streams, clock)
     return CommandResult(status, raw[1].getvalue().decode(), raw[2].getvalue().decode())
 
 
 def _main(
-    arguments: Sequence[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO
+    arguments: Sequence[str], environment: Mapping[str, str], streams: Sequence[TextIO], clock: Clock | None = None
 ) -> int:
-    with _process_state(environment):
+    with _process_state(environment, clock):
         before = sys.stdin, sys.stdout, sys.stderr
-        sys.stdin, sys.stdout, sys.stderr = stdin, stdout, stderr
+        sys.stdin, sys.stdout, sys.stderr = streams
         try:
             with pytest.raises(SystemExit) as end:
                 contextvars.copy_context().run(cli.main, arguments)
@@ -104,12 +107,12 @@ def _main(
 
 
 @contextlib.contextmanager
-def _process_state(environment: Mapping[str, str]) -> Iterator[None]:
+def _process_state(environment: Mapping[str, str], clock: Clock | None) -> Iterator[None]:
     """Set the environment, instance and logging of a new process, and restore them at the end."""
     root = logging.getLogger()
     before = (dict(os.environ), instance.current, root.handlers, root.level)
     _set_environment(environment)
-    instance.current = Instance()
+    instance.current = Instance(clock)
     try:
         yield
     finally:

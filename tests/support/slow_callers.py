@@ -1,4 +1,4 @@
-"""Callers that send a request a byte at a time, over sockets of their own."""
+"""Callers that send a request a byte at a time, or longer than it is read, over sockets of their own."""
 
 import contextlib
 import re
@@ -17,6 +17,11 @@ def begin(port: int, head: str, first: bytes = b"") -> socket.socket:
     caller = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S)
     caller.sendall("\r\n".join([*head.splitlines(), "", ""]).encode() + first)
     return caller
+
+
+def whole_answer_of(caller: socket.socket) -> bytes:
+    """Read until the server closes. Raises ConnectionError at a reset."""
+    return b"".join(iter(lambda: caller.recv(65_536), b""))
 
 
 def answer_of(caller: socket.socket) -> bytes:
