@@ -259,6 +259,8 @@ class Relay(Struct, frozen=True, kw_only=True):
     "The import in Pigment."
     keep: Literal["every", "latest"] = "every"
     "`every` imports all deliveries. With `latest`, a newer delivery replaces one that is not imported yet."
+    accept_filters: bool = False
+    "Accept deliveries of a schedule whose filters differ from those of its Look, which are otherwise refused."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
 

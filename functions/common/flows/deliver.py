@@ -324,7 +324,7 @@ def _is_replaced(
 
 def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
-    rows_of = _open(bucket, delivery)
+    rows_of = _open(bucket, delivery, accept_filters=relay.accept_filters)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = paths.staged(relay.name, run.id)
     staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
@@ -337,7 +337,7 @@ def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previo
     return staged
 
 
-def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
+def _open(bucket: Bucket, delivery: WaitingDelivery, *, accept_filters: bool) -> DeliveredRows:
     """Open a stored delivery. Raises DeliveryNotUsable or another error that concerns the content if it has no rows."""
     with _reading():
         warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
@@ -345,7 +345,7 @@ def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
             limit = delivery.metadata.get(inbox.ROW_LIMIT)
             blocks = bucket.reading(delivery.path).blocks()
             return DeliveredRows(_read(blocks), warnings, int(limit) if limit else None)
-        posted = webhook.read(bucket.read(delivery.path))
+        posted = webhook.read(bucket.read(delivery.path), accept_filters=accept_filters)
         return DeliveredRows(_read(posted.csv_blocks()), [*posted.warnings, *warnings], posted.row_limit)
 
 

@@ -92,16 +92,17 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
     log.bind(job=relay.name)
     if not execution.download_url or not isinstance(relay, bridge_yaml.Relay):
         return receive(instance, relay, body, event)
-    url = execution.download_url
+    url, plan = execution.download_url, execution.plan
+    warnings = plan.warnings(accept_filters=relay.accept_filters)
 
     def begin() -> AbstractContextManager[IncomingRows]:
-        return action.fetch(url, bridge.looker, instance.deadline(), instance.chance)
+        return action.fetch(url, bridge.looker, instance.deadline(), instance.chance, warnings)
 
     # Looker creates each address for one event, so that it can replace the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
-    details = {} if execution.row_limit is None else {inbox.ROW_LIMIT: str(execution.row_limit)}
-    now, plan = instance.clock.now(), _digest(execution.plan)
-    stored = inbox.put_rows(instance.bucket, relay.name, identity, begin, now, plan=plan, details=details)
+    details = {} if plan.row_limit is None else {inbox.ROW_LIMIT: str(plan.row_limit)}
+    now, plan_digest = instance.clock.now(), _digest(plan.identity)
+    stored = inbox.put_rows(instance.bucket, relay.name, identity, begin, now, plan=plan_digest, details=details)
     return _acknowledge(relay, identity, stored)
 
 
@@ -127,7 +128,7 @@ def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> Arr
     event_digest = _digest(f"id {event}") if event else None
     if not isinstance(relay, bridge_yaml.Relay):
         return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest)
-    delivery = webhook.read(body)
+    delivery = webhook.read(body, accept_filters=relay.accept_filters)
     return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest)
 
 

@@ -9,7 +9,7 @@ import contextlib
 import random
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import requests
 
@@ -35,9 +35,9 @@ _PORTS_BESIDE_THE_API = (443, 9999)
 
 
 class Download:
-    def __init__(self, stream: LookerStream) -> None:
+    def __init__(self, stream: LookerStream, warnings: Sequence[str]) -> None:
         self._stream = stream
-        self.warnings = stream.warnings
+        self.warnings = [*warnings, *stream.warnings]
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the rows unchanged. Raises StreamCut, QueryFailed, RowsMalformed or OutOfTime if some are missing."""
@@ -49,7 +49,11 @@ class Download:
 
 @contextlib.contextmanager
 def fetch(
-    url: str, looker: bridge_yaml.LookerSettings, deadline: Deadline, chance: random.Random
+    url: str,
+    looker: bridge_yaml.LookerSettings,
+    deadline: Deadline,
+    chance: random.Random,
+    warnings: Sequence[str] = (),
 ) -> Iterator[Download]:
     """Begin a download. Raises DeliveryNotUsable if the address is not Looker's, LookerRefused if it was used before or
     has expired, QueryFailed if the answer is not CSV, LookerBusy if Looker cannot answer now.
@@ -59,7 +63,7 @@ def fetch(
         # If a lost answer has used up the address, the next request is refused.
         response = retry(lambda: _ask(session, address, deadline), deadline, chance)
         with LookerStream(response, deadline) as stream:
-            yield Download(stream)
+            yield Download(stream, warnings)
 
 
 def own_address(url: str, looker: bridge_yaml.LookerSettings) -> str:

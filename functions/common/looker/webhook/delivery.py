@@ -59,17 +59,24 @@ class Delivery(msgspec.Struct, frozen=True):
         return self._blocks()
 
 
-def read(body: bytes) -> Delivery:
+def read(body: bytes, *, accept_filters: bool = False) -> Delivery:
     """Read the whole body of a webhook once and describe it.
+
+    Args:
+        accept_filters: whether the schedule may have other filters than its Look.
 
     Raises:
         MalformedRequest: it is not the body of a webhook.
-        DeliveryNotUsable: it contains no rows that can land; the error names the right settings in Looker.
+        DeliveryNotUsable: it contains no rows that can land, or not only these; the error names the right settings in
+            Looker.
         QueryFailed, RowsMalformed, StreamCut: the rows are not complete.
     """
     posted = payload.decode(body)
+    warnings = posted.warnings(accept_filters=accept_filters)
+    if posted.kind == "dashboard":
+        warnings.append(_DASHBOARD_WARNING)
     content_format, blocks = _content(posted)
-    digest, warnings = _digest(posted.plan, blocks()), [_DASHBOARD_WARNING] if posted.kind == "dashboard" else []
+    digest = _digest(posted.plan, blocks())
     described = posted.plan_id, posted.plan_title, posted.plan, posted.kind
     return Delivery(*described, content_format, posted.row_limit, digest, warnings, blocks)
 
