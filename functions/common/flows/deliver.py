@@ -32,7 +32,7 @@ from common.platform.errors import (
 from common.platform.log import log
 from common.runs import backoff, cursors, guards, leases, settling
 from common.runs.cursors import LastLanding
-from common.runs.ends import End
+from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
 from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
@@ -263,6 +263,9 @@ def _land(
             return None
         staged = _stage(run, relay, delivery, previous)
         landed = cursors.of(staged, run.id, previous, tick=delivery.name)
+        if staged.checked.rows == 0:
+            # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
+            return NothingNew(landed if relay.keep == "latest" else None)
         try:
             return land(run, lease, pigment, relay.target, staged, landed)
         except BridgeError as error:
@@ -330,7 +333,7 @@ def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previo
     staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
     run.note_read(staged, rows_of.warnings)
     rows = staged.checked.rows
-    guards.expect_rows(rows, max(1, relay.guards.min_rows))
+    guards.expect_rows(rows, relay.guards.min_rows)
     if not relay.guards.accept_cap:
         guards.expect_no_cap(rows, CAPS, rows_of.row_limit)
     guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
