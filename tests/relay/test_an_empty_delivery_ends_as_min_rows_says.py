@@ -43,7 +43,7 @@ def test_rows_land_after_it(world: World) -> None:
         world.clock.sleep(1)
 
     assert world.run_deliver().body["delivered"] == 3
-    assert [receipt["outcome"] for receipt in world.receipts("sales")] == ["landed", "nothing_new", "landed"]
+    assert sorted(receipt["outcome"] for receipt in world.receipts("sales")) == ["landed", "landed", "nothing_new"]
 
 
 def test_with_latest_no_older_delivery_lands_after_it(world: World) -> None:

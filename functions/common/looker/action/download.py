@@ -6,10 +6,11 @@ with the token cannot make this function call anything else.
 """
 
 import contextlib
+import itertools
 import random
 import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import requests
 
@@ -18,7 +19,7 @@ from common.looker import answers
 from common.looker.client import LookerStream
 from common.platform import http
 from common.platform.clock import Deadline
-from common.platform.errors import DeliveryNotUsable, LookerBusy, LookerRefused
+from common.platform.errors import DeliveryNotUsable, LookerBusy, LookerRefused, StreamCut
 from common.platform.retry import retry
 from common.tables.check import Checker, Contract
 
@@ -36,13 +37,15 @@ _PORTS_BESIDE_THE_API = (443, 9999)
 
 class Download:
     def __init__(self, stream: LookerStream, warnings: Sequence[str]) -> None:
-        self._stream = stream
+        self._blocks = stream.blocks()
+        # Read at once: until there are rows, the download may begin again.
+        self._first = next(self._blocks, b"")
         self.warnings = [*warnings, *stream.warnings]
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the rows unchanged. Raises StreamCut, QueryFailed, RowsMalformed or OutOfTime if some are missing."""
         checker = Checker(Contract())
-        for block in self._stream.blocks():
+        for block in itertools.chain([self._first], self._blocks):
             yield checker.feed(block)
         checker.finish()
 
@@ -56,14 +59,30 @@ def fetch(
     warnings: Sequence[str] = (),
 ) -> Iterator[Download]:
     """Begin a download. Raises DeliveryNotUsable if the address is not Looker's, LookerRefused if it was used before or
-    has expired, QueryFailed if the answer is not CSV, LookerBusy if Looker cannot answer now.
+    has expired, QueryFailed if the answer is not CSV, StreamCut if it breaks off before there are rows, LookerBusy if
+    Looker cannot answer now.
     """
     address = own_address(url, looker)
-    with http.open_session() as session:
-        # If a lost answer has used up the address, the next request is refused.
-        response = retry(lambda: _ask(session, address, deadline), deadline, chance)
-        with LookerStream(response, deadline) as stream:
-            yield Download(stream, warnings)
+    with http.open_session() as session, contextlib.ExitStack() as streams:
+
+        def begin() -> Download:
+            # If a lost answer has used up the address, the next request is refused.
+            response = retry(lambda: _ask(session, address, deadline), deadline, chance)
+            return Download(streams.enter_context(LookerStream(response, deadline)), warnings)
+
+        try:
+            download = begin()
+        except StreamCut as cut:
+            download = _begin_again(begin, cut)
+        yield download
+
+
+def _begin_again(begin: Callable[[], Download], cut: StreamCut) -> Download:
+    """Looker does not document whether an answer without rows uses up the address. Raises the cut if it does."""
+    try:
+        return begin()
+    except LookerRefused:
+        raise cut from None
 
 
 def own_address(url: str, looker: bridge_yaml.LookerSettings) -> str:
