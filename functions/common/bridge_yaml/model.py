@@ -62,6 +62,8 @@ class LookerSettings(Struct, frozen=True, kw_only=True):
     "The port of the API, such as 19999."
     region: Host = ""
     "The part after `.api.` in the host name of the API, such as us-west.looker.com."
+    web_url: Url = ""
+    "The URL at which people open Looker, if it has another host than the API. The rows of an action come from there."
 
     @property
     def base_url(self) -> str:
