@@ -79,6 +79,7 @@ class DeliveredRows(msgspec.Struct, frozen=True):
 
     blocks: Iterator[bytes]
     warnings: list[str]
+    "Complete once the rows have been read."
     row_limit: int | None
     "The limit of Looker's query, at which the rows are cut."
 
@@ -347,7 +348,7 @@ def _open(bucket: Bucket, delivery: WaitingDelivery, *, accept_filters: bool) ->
         if delivery.content_type == "text/csv":
             limit = delivery.metadata.get(inbox.ROW_LIMIT)
             blocks = bucket.reading(delivery.path).blocks()
-            return DeliveredRows(_read(blocks), warnings, int(limit) if limit else None)
+            return DeliveredRows(_read(webhook.watched(blocks, warnings)), warnings, int(limit) if limit else None)
         posted = webhook.read(bucket.read(delivery.path), accept_filters=accept_filters)
         return DeliveredRows(_read(posted.csv_blocks()), [*posted.warnings, *warnings], posted.row_limit)
 

@@ -78,9 +78,10 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
     Raises DeliveryNotUsable, MalformedRequest or another error if the delivery contains no rows that can be landed,
     StorageBusy or StorageRefused if it is not stored.
     """
-    arrival = _arrival(relay, body, event)
+    arrival, warnings = _arrival(relay, body, event)
     stored = inbox.put(instance.bucket, relay.name, arrival, body, instance.clock.now())
-    return _acknowledge(relay, arrival.event or arrival.content, stored, bytes=len(body))
+    answer = _acknowledge(relay, arrival.event or arrival.content, stored, bytes=len(body))
+    return " ".join([answer, *warnings])
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
@@ -123,13 +124,15 @@ def _tokens(headers: Headers) -> Iterator[str]:
         yield found[1] if found else ""
 
 
-def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> Arrival:
-    """Return what identifies a delivery. Raises what `webhook.read` raises; of a signal, any body is valid."""
+def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> tuple[Arrival, list[str]]:
+    """Return what identifies a delivery, and the warnings about its rows. Raises what `webhook.read` raises; of a
+    signal, any body is valid.
+    """
     event_digest = _digest(f"id {event}") if event else None
     if not isinstance(relay, bridge_yaml.Relay):
-        return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest)
+        return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest), []
     delivery = webhook.read(body, accept_filters=relay.accept_filters)
-    return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest)
+    return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest), delivery.warnings
 
 
 def _digest(identity: str) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from common.looker.webhook import archive, payload, rows, text
+from common.looker.webhook import archive, formatted, payload, rows, text
 from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
 from common.tables.check import Checker, Contract
@@ -83,7 +83,7 @@ def read(body: bytes, *, accept_filters: bool = False) -> Delivery:
     if posted.kind == "dashboard":
         warnings.append(_DASHBOARD_WARNING)
     content_format, blocks = _content(posted)
-    digest = _digest(posted.plan, blocks())
+    digest = _digest(posted.plan, formatted.watched(blocks(), warnings))
     described = posted.plan_id, posted.plan_title, posted.plan, posted.kind
     return Delivery(*described, content_format, posted.row_limit, digest, warnings, blocks)
 
