@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from common.looker.webhook import archive, formatted, payload, rows, text
+from common.looker.webhook import archive, formatted, payload, rows, text, tile
 from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
 from common.tables.check import Checker, Contract
@@ -120,7 +120,9 @@ def _from_bytes(content_format: DeliveryFormat, value: msgspec.Raw) -> Iterator[
     content = text.decode_base64(text.decode_string(value))
     if content_format == "json":
         return rows.as_csv(text.decode_bytes(content))
-    return _as_csv(text.decode_bytes(archive.only_csv(content) if content_format == "csv_zip" else content))
+    if content_format == "csv_zip":
+        return tile.plain_rows(_as_csv(text.decode_bytes(archive.only_csv(content))))
+    return _as_csv(text.decode_bytes(content))
 
 
 def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
