@@ -43,7 +43,7 @@ def has_totals(query: DescribedQuery) -> bool:
 
 
 def _calculations(query: DescribedQuery) -> Iterator[str]:
-    names = _table_calculations(query.dynamic_fields)
+    names = [str(each["table_calculation"]) for each in table_calculations(query.dynamic_fields)]
     if names or query.has_table_calculations:
         yield f"table calculations ({', '.join(names) or 'unnamed'})"
 
@@ -69,11 +69,11 @@ def _is_on(value: Any) -> bool:
     return bool(value) and not is_off_in_words
 
 
-def _table_calculations(dynamic_fields: Any) -> list[str]:
-    """Return the names of the table calculations. Custom fields are in the same list, and can be streamed."""
+def table_calculations(dynamic_fields: Any) -> list[dict[str, Any]]:
+    """Return the table calculations. Custom fields are in the same list, and can be streamed."""
     try:
         fields = json.loads(dynamic_fields or "[]")
     except (TypeError, ValueError):
         return []
-    fields = [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
-    return [str(field["table_calculation"]) for field in fields if "table_calculation" in field]
+    fields = fields if isinstance(fields, list) else []
+    return [field for field in fields if isinstance(field, dict) and "table_calculation" in field]
