@@ -64,6 +64,8 @@ FAULTS = [
     ("looker/url", "https://user@acme.com", "looker.url: has a user, a query or a fragment"),
     ("looker/url", "https://acme.com?x=1", "looker.url: has a user, a query or a fragment"),
     ("looker/url", "-", "looker.url: is missing, but required by pulls.flights"),
+    ("looker/web_url", "http://acme.com", "looker.web_url: does not use https; write https://"),
+    ("looker/web_url", "acme.com", "looker.web_url: is not a URL"),
     ("looker/host", "acme.looker.com", "looker: has both url and host; write one of them"),
     ("looker/port", "19999", "looker.port: is only allowed with host"),
     (
@@ -191,6 +193,8 @@ FAULTS = [
     ("pulls/flights/guards", "{accept_cap: 1}", "pulls.flights.guards.accept_cap: is a number; write true or false"),
     # relays
     ("relays/budget/keep", "newest", "relays.budget.keep: is not an allowed value; write every or latest"),
+    ("relays/budget/accept_filters", "1", "relays.budget.accept_filters: is a number; write true or false"),
+    ("relays/go", "{start: flights, accept_filters: true}", "relays.go.accept_filters: is not a known key"),
     ("relays/go", "{start: trains}", "relays.go.start: is not the name of a pull; write the name of a pull: flights"),
     ("relays/go", "{start: flights, keep: latest}", "relays.go.keep: is not a known key; write only start"),
     ("relays/go", "{keep: latest}", "relays.go: has none of target, start"),

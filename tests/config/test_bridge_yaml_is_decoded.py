@@ -48,6 +48,7 @@ WHOLE = """
 looker:
   url: https://acme.cloud.looker.com
   credentials: looker-api
+  web_url: https://bi.acme.com
 pigment:
   url: https://pigment.app
   import_key: pigment-import-key
@@ -116,7 +117,9 @@ def export_with(**export: Any) -> Export:
 
 def test_a_whole_file_becomes_a_bridge() -> None:
     assert decode(bridge_file.parse(WHOLE)) == Bridge(
-        looker=LookerSettings(url="https://acme.cloud.looker.com", credentials="looker-api"),
+        looker=LookerSettings(
+            url="https://acme.cloud.looker.com", credentials="looker-api", web_url="https://bi.acme.com"
+        ),
         pigment=PigmentSettings(
             url="https://pigment.app",
             import_key="pigment-import-key",

@@ -41,7 +41,9 @@ FORMS: dict[str, tuple[Any, str]] = {
     "an error of Looker's database": ([{"looker_error": "No column Id."}], "No column Id."),
     "a text in JSON": ("No column Id.", "No column Id."),
     "escapes": ({"detail": 'No \u201cId\u201d\n\tin\u00a0"Sales".'}, 'No \u201cId\u201d in "Sales".'),
+    "quotes that are escaped twice": ({"message": r"No \"Id\" in \\\"Sales\\\"."}, 'No "Id" in "Sales".'),
     "JSON of another kind": ({"reason": 7}, '{"reason": 7}'),
+    "quotes in JSON of another kind": ({"reason": 'No "Id".'}, '{"reason": "No "Id"."}'),
 }
 
 

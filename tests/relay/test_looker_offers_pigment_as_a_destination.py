@@ -316,6 +316,17 @@ def test_only_the_host_of_looker_is_contacted(looker: LookerSide, url: str) -> N
     assert looker.downloads.asked == []
 
 
+def test_rows_may_come_from_the_host_for_people(looker: LookerSide) -> None:
+    api = "http://127.0.0.1:9"
+    looker.world.raw["looker"] |= {"url": api, "web_url": looker.server.url}
+    looker.world.save_jobs()
+
+    assert looker.execute("sales", looker.offer([("1", "10")]))["success"]
+
+    looker.world.run_deliver()
+    assert landed(looker) == [("1", "10")]
+
+
 def test_a_bridge_yaml_without_looker_gets_advice(looker: LookerSide) -> None:
     world = looker.world
     del world.raw["looker"], world.raw["relays"]["ready"]

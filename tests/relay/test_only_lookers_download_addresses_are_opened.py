@@ -9,6 +9,8 @@ from common.looker.action import download
 from common.platform.errors import DeliveryNotUsable
 
 CLOUD = {"url": "https://acme.cloud.looker.com"}
+TWO_HOSTS = {"url": "https://api.example.com:19999", "web_url": "https://bi.example.com"}
+IN_A_FOLDER = {"url": "https://api.example.com", "web_url": "https://bi.example.com:8443/looker/"}
 TOKEN = "0123456789012345678901234567890123456789"
 OWN = f"https://acme.cloud.looker.com/downloads/{TOKEN}"
 
@@ -32,6 +34,15 @@ def opened(settings: Mapping[str, object], url: str) -> str:
         ({"host": "acme", "region": "us-west.looker.com"}, f"https://acme.us-west.looker.com/downloads/{TOKEN}", None),
         ({"url": "https://acme.example.com/looker"}, f"https://acme.example.com/looker/downloads/{TOKEN}", None),
         ({"url": "http://127.0.0.1:8080"}, f"http://127.0.0.1:8080/downloads/{TOKEN}", None),
+        # The API and people have hosts of their own.
+        (TWO_HOSTS, f"https://bi.example.com/downloads/{TOKEN}", None),
+        (
+            TWO_HOSTS,
+            f"https://BI.example.com:443/downloads/{TOKEN}?a=b",
+            f"https://bi.example.com/downloads/{TOKEN}?a=b",
+        ),
+        (TWO_HOSTS, f"https://api.example.com:19999/downloads/{TOKEN}", None),
+        (IN_A_FOLDER, f"https://bi.example.com:8443/looker/downloads/{TOKEN}", None),
         ({"url": "http://[::1]:8080"}, f"http://[::1]:8080/downloads/{TOKEN}", None),
     ],
 )
@@ -111,6 +122,34 @@ def test_lookers_own_addresses_are_opened(settings: Mapping[str, object], given:
 def test_any_other_address_is_refused(url: str) -> None:
     with pytest.raises(DeliveryNotUsable):
         opened(CLOUD, url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bi.example.com/downloads/x",
+        "https://bi.example.com:19999/downloads/x",
+        "https://bi.example.com:9999/downloads/x",
+        "https://other.example.com/downloads/x",
+        "https://bi.example.com.evil.example/downloads/x",
+        "https://bi.example.com@evil.example/downloads/x",
+        "https://bi.example.com/looker/downloads/x",
+        "https://bi.example.com/api/4.0/user",
+        "https://api.example.com:8443/downloads/x",
+    ],
+)
+def test_besides_the_api_only_the_host_for_people_is_asked(url: str) -> None:
+    with pytest.raises(DeliveryNotUsable) as refused:
+        opened(TWO_HOSTS, url)
+
+    assert "looker.web_url" in refused.value.next_step or "not the URL of a Looker download" in refused.value.cause
+
+
+def test_a_folder_belongs_to_its_own_host() -> None:
+    with pytest.raises(DeliveryNotUsable):
+        opened(IN_A_FOLDER, f"https://api.example.com/looker/downloads/{TOKEN}")
+    with pytest.raises(DeliveryNotUsable):
+        opened(IN_A_FOLDER, f"https://bi.example.com:8443/downloads/{TOKEN}")
 
 
 def test_an_instance_of_this_machine_is_not_reached_at_another_port() -> None:

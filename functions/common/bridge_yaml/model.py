@@ -62,6 +62,8 @@ class LookerSettings(Struct, frozen=True, kw_only=True):
     "The port of the API, such as 19999."
     region: Host = ""
     "The part after `.api.` in the host name of the API, such as us-west.looker.com."
+    web_url: Url = ""
+    "The URL at which people open Looker, if it has another host than the API. The rows of an action come from there."
 
     @property
     def base_url(self) -> str:
@@ -259,6 +261,8 @@ class Relay(Struct, frozen=True, kw_only=True):
     "The import in Pigment."
     keep: Literal["every", "latest"] = "every"
     "`every` imports all deliveries. With `latest`, a newer delivery replaces one that is not imported yet."
+    accept_filters: bool = False
+    "Accept deliveries of a schedule whose filters differ from those of its Look, which are otherwise refused."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
 

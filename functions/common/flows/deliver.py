@@ -32,7 +32,7 @@ from common.platform.errors import (
 from common.platform.log import log
 from common.runs import backoff, cursors, guards, leases, settling
 from common.runs.cursors import LastLanding
-from common.runs.ends import End
+from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
 from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
@@ -79,6 +79,7 @@ class DeliveredRows(msgspec.Struct, frozen=True):
 
     blocks: Iterator[bytes]
     warnings: list[str]
+    "Complete once the rows have been read."
     row_limit: int | None
     "The limit of Looker's query, at which the rows are cut."
 
@@ -264,6 +265,9 @@ def _land(
             return None
         staged = _stage(run, relay, delivery, previous)
         landed = cursors.of(staged, run.id, previous, tick=delivery.name)
+        if staged.checked.rows == 0:
+            # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
+            return NothingNew(landed if relay.keep == "latest" else None)
         try:
             return land(run, lease, pigment, relay.target, staged, landed)
         except BridgeError as error:
@@ -325,28 +329,28 @@ def _is_replaced(
 
 def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
-    rows_of = _open(bucket, delivery)
+    rows_of = _open(bucket, delivery, accept_filters=relay.accept_filters)
     contract = Contract(relay.target.columns or None, relay.target.delimiter)
     path = paths.staged(relay.name, run.id)
     staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
     run.note_read(staged, rows_of.warnings)
     rows = staged.checked.rows
-    guards.expect_rows(rows, max(1, relay.guards.min_rows))
+    guards.expect_rows(rows, relay.guards.min_rows)
     if not relay.guards.accept_cap:
         guards.expect_no_cap(rows, CAPS, rows_of.row_limit)
     guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
     return staged
 
 
-def _open(bucket: Bucket, delivery: WaitingDelivery) -> DeliveredRows:
+def _open(bucket: Bucket, delivery: WaitingDelivery, *, accept_filters: bool) -> DeliveredRows:
     """Open a stored delivery. Raises DeliveryNotUsable or another error that concerns the content if it has no rows."""
     with _reading():
         warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
         if delivery.content_type == "text/csv":
             limit = delivery.metadata.get(inbox.ROW_LIMIT)
             blocks = bucket.reading(delivery.path).blocks()
-            return DeliveredRows(_read(blocks), warnings, int(limit) if limit else None)
-        posted = webhook.read(bucket.read(delivery.path))
+            return DeliveredRows(_read(webhook.watched(blocks, warnings)), warnings, int(limit) if limit else None)
+        posted = webhook.read(bucket.read(delivery.path), accept_filters=accept_filters)
         return DeliveredRows(_read(posted.csv_blocks()), [*posted.warnings, *warnings], posted.row_limit)
 
 

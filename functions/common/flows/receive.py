@@ -78,9 +78,10 @@ def receive(instance: Instance, relay: bridge_yaml.AnyRelay, body: bytes, event:
     Raises DeliveryNotUsable, MalformedRequest or another error if the delivery contains no rows that can be landed,
     StorageBusy or StorageRefused if it is not stored.
     """
-    arrival = _arrival(relay, body, event)
+    arrival, warnings = _arrival(relay, body, event)
     stored = inbox.put(instance.bucket, relay.name, arrival, body, instance.clock.now())
-    return _acknowledge(relay, arrival.event or arrival.content, stored, bytes=len(body))
+    answer = _acknowledge(relay, arrival.event or arrival.content, stored, bytes=len(body))
+    return " ".join([answer, *warnings])
 
 
 def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, body: bytes, event: str | None) -> str:
@@ -92,16 +93,17 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
     log.bind(job=relay.name)
     if not execution.download_url or not isinstance(relay, bridge_yaml.Relay):
         return receive(instance, relay, body, event)
-    url = execution.download_url
+    url, plan = execution.download_url, execution.plan
+    warnings = plan.warnings(accept_filters=relay.accept_filters)
 
     def begin() -> AbstractContextManager[IncomingRows]:
-        return action.fetch(url, bridge.looker, instance.deadline(), instance.chance)
+        return action.fetch(url, bridge.looker, instance.deadline(), instance.chance, warnings)
 
     # Looker creates each address for one event, so that it can replace the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
-    details = {} if execution.row_limit is None else {inbox.ROW_LIMIT: str(execution.row_limit)}
-    now, plan = instance.clock.now(), _digest(execution.plan)
-    stored = inbox.put_rows(instance.bucket, relay.name, identity, begin, now, plan=plan, details=details)
+    details = {} if plan.row_limit is None else {inbox.ROW_LIMIT: str(plan.row_limit)}
+    now, plan_digest = instance.clock.now(), _digest(plan.identity)
+    stored = inbox.put_rows(instance.bucket, relay.name, identity, begin, now, plan=plan_digest, details=details)
     return _acknowledge(relay, identity, stored)
 
 
@@ -122,13 +124,15 @@ def _tokens(headers: Headers) -> Iterator[str]:
         yield found[1] if found else ""
 
 
-def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> Arrival:
-    """Return what identifies a delivery. Raises what `webhook.read` raises; of a signal, any body is valid."""
+def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> tuple[Arrival, list[str]]:
+    """Return what identifies a delivery, and the warnings about its rows. Raises what `webhook.read` raises; of a
+    signal, any body is valid.
+    """
     event_digest = _digest(f"id {event}") if event else None
     if not isinstance(relay, bridge_yaml.Relay):
-        return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest)
-    delivery = webhook.read(body)
-    return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest)
+        return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest), []
+    delivery = webhook.read(body, accept_filters=relay.accept_filters)
+    return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest), delivery.warnings
 
 
 def _digest(identity: str) -> str:

@@ -1,7 +1,7 @@
 """From a job's source in Looker to a checked file in the bucket."""
 
 from common import bridge_yaml
-from common.looker import resources
+from common.looker import obstacles, resources
 from common.looker.client import CAPS, LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import CannotStream
@@ -27,9 +27,9 @@ def resolve(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> Looke
         return resources.query_of(source.resource) or source.resource
     with run.timed("looker"):
         query = find_query(looker, source)
-    obstacles = query.obstacles()
-    if obstacles:
-        raise CannotStream(f"Looker cannot stream all rows of this query: it has {'; '.join(obstacles)}.")
+    found = obstacles.of_pull(query)
+    if found:
+        raise CannotStream(f"Looker cannot stream all rows of this query: it has {'; '.join(found)}.")
     return query
 
 
@@ -55,7 +55,7 @@ def stage(
     of `LookerClient.run` and `staging.stage`.
     """
     query = source if isinstance(source, LookerQuery) else None
-    if query and (query.total or query.subtotals):
+    if query and obstacles.has_totals(query):
         run.warn("The query's totals were left out, because they are not data rows.")
     with (
         run.timed("looker"),

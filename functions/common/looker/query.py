@@ -1,6 +1,5 @@
 """A Looker query, and how a pull runs it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -42,20 +41,6 @@ class LookerQuery(msgspec.Struct, frozen=True):
         limit = str(self.limit or "")
         return int(limit) if limit.isdecimal() else None
 
-    def obstacles(self) -> list[str]:
-        """Return why Looker cannot stream all its rows, or would add rows that are not data (Looker docs, "Downloading
-        content" and "What are all the row limits").
-        """
-        found = []
-        calculations = _table_calculations(self.dynamic_fields)
-        if calculations or self.has_table_calculations:
-            found.append(f"table calculations ({', '.join(calculations) or 'unnamed'})")
-        if self.row_total:
-            found.append("row totals")
-        if self.pivots:
-            found.append(f"pivots ({', '.join(self.pivots)}), whose columns depend on the data")
-        return found
-
     def body(self) -> dict[str, Any]:
         """Return the request that runs it in full, without totals and subtotals, which are not data rows."""
         left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations"}
@@ -63,13 +48,3 @@ class LookerQuery(msgspec.Struct, frozen=True):
         body = {name: value for name, value in fields if value is not None and name not in left_out}
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
         return {**body, "filter_config": None, "limit": "-1"}
-
-
-def _table_calculations(dynamic_fields: str | None) -> list[str]:
-    """Return the names of the table calculations. Custom fields are in the same list, and can be streamed."""
-    try:
-        fields = json.loads(dynamic_fields or "[]")
-    except ValueError:
-        return []
-    fields = [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
-    return [str(field["table_calculation"]) for field in fields if "table_calculation" in field]

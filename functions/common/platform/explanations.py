@@ -1,6 +1,7 @@
 """A vendor's own explanation of a refusal, in whichever form its answer has it: JSON, text, or none in a web page."""
 
 import contextlib
+import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ _LONGEST_BODY_BYTES = 16 * 1024
 _LONGEST_WORDS = 300
 _LONGEST_FAULTS = 600
 "Characters: enough for every field of a user."
+_ESCAPED_QUOTE = re.compile(r'\\+"')
 _WEB_PAGES = ("<!doctype html", "<html")
 
 
@@ -115,7 +117,8 @@ def _texts(value: Any) -> Iterator[str]:
 def _showable(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "…")
-    return redacted(" ".join(text.split()))
+    # Vendors escape twice when they quote an answer of another service, and JSON of an unknown form is shown as it is.
+    return redacted(_ESCAPED_QUOTE.sub('"', " ".join(text.split())))
 
 
 def _secrets_of(request: requests.PreparedRequest) -> list[str]:

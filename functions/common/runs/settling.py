@@ -139,14 +139,14 @@ def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
 def place_after(end: End) -> Literal["delivered", "dead"] | None:
     """Return the folder to which an end moves the webhook delivery; None if the delivery waits for the next run."""
     match end:
-        case Landed():
+        case Landed() | NothingNew():
             return "delivered"
         case LandedInPart():
             # Its rows have landed, but the run has failed: under `dead/` a person sees it and its reason.
             return "dead"
         case Failed(error):
             return "dead" if error.concerns_content else None
-        case Published() | NothingNew() | ToBeSentAgain() | StillImporting() | Unconfirmed() | Previewed():
+        case Published() | ToBeSentAgain() | StillImporting() | Unconfirmed() | Previewed():
             return None
         case _:
             assert_never(end)

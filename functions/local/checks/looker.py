@@ -13,7 +13,7 @@ from common import bridge_yaml
 from common.loads import positions
 from common.loads.cursor_column import GRAINS
 from common.loads.sources import find_query
-from common.looker import resources
+from common.looker import obstacles, resources
 from common.looker.client import LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
@@ -153,11 +153,11 @@ def _kind_of(source: _QueryBasedSource) -> str:
 
 
 def _stream_finding(subject: str, query: LookerQuery, types: dict[str, str] | BridgeError) -> Finding:
-    obstacles = query.obstacles()
-    if obstacles:
+    found = obstacles.of_pull(query)
+    if found:
         return red(
             subject,
-            f"Looker cannot stream all of its rows, because it has {'; '.join(obstacles)}.",
+            f"Looker cannot stream all of its rows, because it has {'; '.join(found)}.",
             CannotStream.next_step,
         )
     types_by_name = {} if isinstance(types, BridgeError) else types
@@ -166,7 +166,7 @@ def _stream_finding(subject: str, query: LookerQuery, types: dict[str, str] | Br
         what = f"Looker computes {', '.join(computed)} from all rows, so it may be unable to stream them."
         return yellow(subject, what, CannotStream.next_step)
     ignored = [f"its limit of {query.own_limit():,}"] if query.own_limit() else []
-    ignored += ["its totals"] if query.total or query.subtotals else []
+    ignored += ["its totals"] if obstacles.has_totals(query) else []
     note = f" ({' and '.join(ignored)} ignored)" if ignored else ""
     return green(subject, f"Looker can stream all rows of {query.explore}{note}.")
 

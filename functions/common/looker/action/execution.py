@@ -16,10 +16,8 @@ class Execution(msgspec.Struct, frozen=True):
     "The relay chosen in the form; empty if the request has no form."
     download_url: str
     "The address of the rows, for one use within 3,600 seconds; empty if the request contains the rows."
-    plan: str
-    "What tells the schedule from others."
-    row_limit: int | None
-    "The row limit of the query."
+    plan: ScheduledPlan
+    "What it says of the query and of the schedule."
 
 
 class ActionOutcome(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ def read(body: bytes) -> Execution:
         raise MalformedRequest("The JSON of the body is nested too deeply.", next_step=_EXPECTED_BODY) from None
     plan = request.scheduled_plan or _DownloadPlan()
     relay = (request.form_params or {}).get("relay")
-    return Execution(relay if isinstance(relay, str) else "", plan.download_url or "", plan.identity, plan.row_limit)
+    return Execution(relay if isinstance(relay, str) else "", plan.download_url or "", plan)
 
 
 def succeeded(message: str) -> dict[str, ActionOutcome]:

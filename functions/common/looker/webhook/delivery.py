@@ -1,12 +1,13 @@
 """A webhook delivery: from the request's body to rows as CSV."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
 
-from common.looker.webhook import archive, payload, rows, text
+from common.looker.webhook import archive, formatted, payload, rows, text, tile
 from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
 from common.tables.check import Checker, Contract
@@ -18,6 +19,12 @@ _CHECKED_BYTES = 1024 * 1024
 
 # Seen in a real delivery: "17,769,563" and "$" in cells, a totals row without a label, a column of row numbers.
 _DASHBOARD_WARNING = "A dashboard's CSV has formatted values, row numbers and totals. Deliver the Look instead."
+
+_IF_EMPTY = (
+    "In Looker, run the Look. If it has no rows, edit the schedule: send it only if there are results. If it has rows, "
+    "choose the format CSV and send it again."
+)
+_IF_CELL = "In Looker, send or schedule the whole Look: choose the destination in its menu, not in that of a cell."
 
 _BY_EXTENSION: dict[str, DeliveryFormat] = {"csv": "csv", "json": "json", "zip": "csv_zip"}
 _BY_MIMETYPE: dict[str, DeliveryFormat] = {
@@ -59,17 +66,24 @@ class Delivery(msgspec.Struct, frozen=True):
         return self._blocks()
 
 
-def read(body: bytes) -> Delivery:
+def read(body: bytes, *, accept_filters: bool = False) -> Delivery:
     """Read the whole body of a webhook once and describe it.
+
+    Args:
+        accept_filters: whether the schedule may have other filters than its Look.
 
     Raises:
         MalformedRequest: it is not the body of a webhook.
-        DeliveryNotUsable: it contains no rows that can land; the error names the right settings in Looker.
+        DeliveryNotUsable: it contains no rows that can land, or not only these; the error names the right settings in
+            Looker.
         QueryFailed, RowsMalformed, StreamCut: the rows are not complete.
     """
     posted = payload.decode(body)
+    warnings = posted.warnings(accept_filters=accept_filters)
+    if posted.kind == "dashboard":
+        warnings.append(_DASHBOARD_WARNING)
     content_format, blocks = _content(posted)
-    digest, warnings = _digest(posted.plan, blocks()), [_DASHBOARD_WARNING] if posted.kind == "dashboard" else []
+    digest = _digest(posted.plan, formatted.watched(blocks(), warnings))
     described = posted.plan_id, posted.plan_title, posted.plan, posted.kind
     return Delivery(*described, content_format, posted.row_limit, digest, warnings, blocks)
 
@@ -78,8 +92,12 @@ def _content(posted: WebhookPayload) -> tuple[DeliveryFormat, Callable[[], Itera
     """Return the format, and a function that decodes the rows, which are not stored."""
     attachment = posted.attachment
     if attachment is None or text.is_empty(attachment.data):
+        if posted.kind == "cell":
+            raise DeliveryNotUsable("The delivery is the action of one cell, which sends no rows.", next_step=_IF_CELL)
         if text.is_empty(posted.data):
-            raise DeliveryNotUsable("The delivery is empty: it has neither an attachment nor data.")
+            raise DeliveryNotUsable(
+                "The delivery is empty: it has neither an attachment nor data.", next_step=_IF_EMPTY
+            )
         return "inline_json", _json_rows(posted.data)
     content_format, in_base64 = _format_of(attachment)
     if content_format == "json" and not in_base64:
@@ -102,13 +120,17 @@ def _from_bytes(content_format: DeliveryFormat, value: msgspec.Raw) -> Iterator[
     content = text.decode_base64(text.decode_string(value))
     if content_format == "json":
         return rows.as_csv(text.decode_bytes(content))
-    return _as_csv(text.decode_bytes(archive.only_csv(content) if content_format == "csv_zip" else content))
+    if content_format == "csv_zip":
+        return tile.plain_rows(_as_csv(text.decode_bytes(archive.only_csv(content))))
+    return _as_csv(text.decode_bytes(content))
 
 
 def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
     """Yield CSV with a final line feed, which old versions of Looker leave out."""
-    last = ""
-    for piece in texts:
+    first, last = next(texts, ""), ""
+    if not first.strip():
+        raise DeliveryNotUsable("The delivery is empty: it has not even a header.", next_step=_IF_EMPTY)
+    for piece in itertools.chain([first], texts):
         last = piece[-1:] or last
         yield piece.encode()
     if last != "\n":

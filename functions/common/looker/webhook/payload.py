@@ -5,11 +5,12 @@ versions leave out `type`, and ids are numbers or text. So every small field is 
 """
 
 import codecs
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from common.platform.errors import MalformedRequest
+from common.looker import obstacles
+from common.platform.errors import DeliveryNotUsable, MalformedRequest
 
 DeliveryKind = Literal["look", "dashboard", "query", "cell"]
 
@@ -22,8 +23,19 @@ _MOST_LIMIT_DIGITS = 18
 _KINDS: dict[str, DeliveryKind] = {**{kind: kind for kind in get_args(DeliveryKind)}, "lookmldashboard": "dashboard"}
 
 
+_PERSONAL_FILTERS = "The schedule has filters of its own, which differ from the Look's"
+
+
 class PlanQuery(msgspec.Struct, frozen=True):
+    """What a delivery says of the query that it comes from."""
+
     limit: msgspec.Raw = msgspec.Raw()
+    pivots: Any = None
+    row_total: Any = None
+    total: Any = None
+    subtotals: Any = None
+    dynamic_fields: Any = None
+    has_table_calculations: Any = None
 
 
 class ScheduledPlan(msgspec.Struct, frozen=True):
@@ -31,6 +43,7 @@ class ScheduledPlan(msgspec.Struct, frozen=True):
     title: msgspec.Raw = msgspec.Raw()
     type: msgspec.Raw = msgspec.Raw()
     query: msgspec.Raw = msgspec.Raw()
+    filters_differ_from_look: msgspec.Raw = msgspec.Raw()
 
     @property
     def identity(self) -> str:
@@ -40,13 +53,35 @@ class ScheduledPlan(msgspec.Struct, frozen=True):
     @property
     def row_limit(self) -> int | None:
         """The row limit of the query, at which Looker cuts a delivery; None if it has none."""
-        try:
-            query = msgspec.json.decode(self.query, type=PlanQuery)
-        except msgspec.DecodeError:
-            # A dashboard has no query: null, or left out.
-            return None
-        digits = text_of(query.limit) or ""
+        digits = text_of(self._described_query().limit) or ""
         return int(digits) if len(digits) <= _MOST_LIMIT_DIGITS and digits.isdecimal() else None
+
+    def warnings(self, *, accept_filters: bool) -> list[str]:
+        """Return what the receipt has to say of the rows. Raises DeliveryNotUsable if they are not those of the Look,
+        or if there are other rows and columns between them.
+        """
+        found = obstacles.of_delivery(self._described_query())
+        if found:
+            cause = f"The delivery comes from a query with {'; '.join(found)}."
+            next_step = "In Looker, save a copy of the Look without the parts named here, and schedule the copy."
+            raise DeliveryNotUsable(cause, next_step=next_step)
+        if not _is_true(self.filters_differ_from_look):
+            return []
+        if accept_filters:
+            return [f"{_PERSONAL_FILTERS}."]
+        cause = f"{_PERSONAL_FILTERS}: its rows would replace or join those of the whole Look."
+        next_step = (
+            "In Looker, edit the schedule: reset its filters to those of the Look. If its rows are the right ones, set "
+            "accept_filters: true for this relay in bridge.yaml."
+        )
+        raise DeliveryNotUsable(cause, next_step=next_step)
+
+    def _described_query(self) -> PlanQuery:
+        try:
+            return msgspec.json.decode(self.query, type=PlanQuery)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # A dashboard has no query: null, or left out.
+            return PlanQuery()
 
 
 class WebhookAttachment(msgspec.Struct, frozen=True):
@@ -82,6 +117,10 @@ class WebhookPayload(msgspec.Struct, frozen=True):
     def row_limit(self) -> int | None:
         return self.scheduled_plan.row_limit if self.scheduled_plan else None
 
+    def warnings(self, *, accept_filters: bool) -> list[str]:
+        """As `ScheduledPlan.warnings`."""
+        return self.scheduled_plan.warnings(accept_filters=accept_filters) if self.scheduled_plan else []
+
     @property
     def kind(self) -> DeliveryKind | None:
         """The kind of the scheduled object. The plan is more exact than the payload, which calls a Look a query."""
@@ -116,3 +155,7 @@ def text_of(field: msgspec.Raw) -> str | None:
         return msgspec.json.decode(content, type=str) or None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise MalformedRequest("A field of the delivery is not text.", next_step=EXPECTED_BODY) from None
+
+
+def _is_true(field: msgspec.Raw) -> bool:
+    return memoryview(field)[:6].tobytes().lower() in (b"true", b'"true"', b'"yes"', b"1")

@@ -48,7 +48,8 @@ def _batches(texts: Iterator[str]) -> Iterator[bytes]:
             batch = []
     if not header:
         next_step = "In Looker, choose CSV, which has a header even without rows, or send only if there are results."
-        raise DeliveryNotUsable("The delivery has no rows, so it has no column names.", next_step=next_step)
+        cause = "The delivery is empty: it has no rows, and so no column names."
+        raise DeliveryNotUsable(cause, next_step=next_step)
     yield _encode(batch)
 
 

@@ -12,14 +12,15 @@ from common.platform.http import BLOCK_BYTES
 
 _BYTE_ORDER_MARK = "\ufeff"
 _WHITE_SPACE = b" \t\r\n"
+_LONGEST_BLANK = 100
 
 # Two escapes for one character outside the basic plane.
 _LONGEST_CHARACTER = len(r"\ud83d\ude00")
 
 
 def is_empty(value: msgspec.Raw) -> bool:
-    """Tell if a value is left out, null, or an empty string."""
-    return len(value) == 0 or memoryview(value)[:5].tobytes() in (b"null", b'""')
+    """Tell if a value is left out, null, an empty object or a blank string."""
+    return len(value) <= _LONGEST_BLANK and bytes(value).translate(None, _WHITE_SPACE) in (b"", b"null", b'""', b"{}")
 
 
 def is_string(value: msgspec.Raw) -> bool:

@@ -1,0 +1,79 @@
+"""What in a query keeps its answer from being one plain table of all its rows: one list, for the queries that a pull
+sends and for the query that a delivery says it comes from.
+
+Sources: Looker docs, "Downloading content" and "What are all the row limits": table calculations and row totals are not
+streamed, totals are exported as rows and columns without a label, and pivots write a second header line.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+
+class DescribedQuery(Protocol):
+    """The parts of a query that the list reads. A webhook's may have any type: Looker's documents disagree."""
+
+    @property
+    def pivots(self) -> Any: ...
+    @property
+    def row_total(self) -> Any: ...
+    @property
+    def total(self) -> Any: ...
+    @property
+    def subtotals(self) -> Any: ...
+    @property
+    def dynamic_fields(self) -> Any: ...
+    @property
+    def has_table_calculations(self) -> Any: ...
+
+
+def of_pull(query: DescribedQuery) -> list[str]:
+    """Return why Looker cannot stream all rows. Totals are none: `LookerQuery.body` leaves them out of the request."""
+    return [*_calculations(query), *_columns(query)]
+
+
+def of_delivery(query: DescribedQuery) -> list[str]:
+    """Return what Looker adds to the rows of a delivery. Table calculations are none: they are columns like others."""
+    return [*_columns(query), *_rows(query)]
+
+
+def has_totals(query: DescribedQuery) -> bool:
+    """Whether Looker adds rows to the answer that are sums of others."""
+    return any(_rows(query))
+
+
+def _calculations(query: DescribedQuery) -> Iterator[str]:
+    names = [str(each["table_calculation"]) for each in table_calculations(query.dynamic_fields)]
+    if names or query.has_table_calculations:
+        yield f"table calculations ({', '.join(names) or 'unnamed'})"
+
+
+def _columns(query: DescribedQuery) -> Iterator[str]:
+    if _is_on(query.row_total):
+        yield "row totals"
+    if _is_on(query.pivots):
+        names = ", ".join(map(str, query.pivots)) if isinstance(query.pivots, list) else "unnamed"
+        yield f"pivots ({names}), whose columns depend on the data"
+
+
+def _rows(query: DescribedQuery) -> Iterator[str]:
+    # Nothing in the file tells these rows from the others, so that none of them can be taken away with certainty.
+    if _is_on(query.total):
+        yield "totals, which land as one more row"
+    if _is_on(query.subtotals):
+        yield "subtotals, which land as more rows"
+
+
+def _is_on(value: Any) -> bool:
+    is_off_in_words = isinstance(value, str) and value.strip().lower() in ("false", "no", "off", "0")
+    return bool(value) and not is_off_in_words
+
+
+def table_calculations(dynamic_fields: Any) -> list[dict[str, Any]]:
+    """Return the table calculations. Custom fields are in the same list, and can be streamed."""
+    try:
+        fields = json.loads(dynamic_fields or "[]")
+    except (TypeError, ValueError):
+        return []
+    fields = fields if isinstance(fields, list) else []
+    return [field for field in fields if isinstance(field, dict) and "table_calculation" in field]
