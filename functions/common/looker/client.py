@@ -64,13 +64,13 @@ class LookerClient:
         """Return the query behind a Look. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or
         AnswerNotUnderstood.
         """
-        look = self.get(f"/looks/{_segment(look_id)}", f"the Look {look_id}")
-        query = look.get("query") if isinstance(look, dict) else None
-        return answers.convert(query, LookerQuery, f"the Look {look_id}")
+        what = f"the Look {look_id}"
+        return answers.query_of_look(self.get(f"/looks/{_segment(look_id)}", what), what)
 
     def slug_query(self, slug: str) -> LookerQuery:
         """Return a saved query by its slug. Raises as `look_query` does."""
-        return self.get_as(LookerQuery, f"/queries/slug/{_segment(slug)}", f"the query {slug}")
+        what = f"the query {slug}"
+        return answers.query_of(self.get(f"/queries/slug/{_segment(slug)}", what), what)
 
     def get(self, path: str, what: str, **parameters: str) -> Any:
         """Return any JSON value of the API."""

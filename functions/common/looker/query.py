@@ -7,6 +7,13 @@ from typing import Any, Self
 import msgspec
 
 
+_WITHOUT_ROWS = {
+    *("can", "id", "slug", "client_id", "share_url", "expanded_share_url", "url"),
+    *("vis_config", "visible_ui_sections", "filter_config"),
+}
+"What Looker says of a query beside its rows: read-only, or about how it is shown (API 4.0, `Query`)."
+
+
 class LookerQuery(msgspec.Struct, frozen=True):
     """The fields of a Looker query that decide which rows come (API 4.0, `WriteQuery`)."""
 
@@ -26,6 +33,8 @@ class LookerQuery(msgspec.Struct, frozen=True):
     dynamic_fields: str | None = None
     query_timezone: str | None = None
     has_table_calculations: bool | None = None
+    others: dict[str, Any] = {}
+    "What else Looker has saved with the query. A release of Looker may add parts that decide which rows come."
 
     @property
     def explore(self) -> str:
@@ -58,11 +67,17 @@ class LookerQuery(msgspec.Struct, frozen=True):
 
     def body(self) -> dict[str, Any]:
         """Return the request that runs it in full, without totals and subtotals, which are not data rows."""
-        left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations"}
+        left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations", "others"}
         fields = msgspec.structs.asdict(self).items()
-        body = {name: value for name, value in fields if value is not None and name not in left_out}
+        body = {**self.others, **{name: value for name, value in fields if value is not None and name not in left_out}}
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
         return {**body, "filter_config": None, "limit": "-1"}
+
+
+def other_parts(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a saved query, as Looker describes it, that `LookerQuery` has no field for."""
+    known = {*LookerQuery.__struct_fields__, *_WITHOUT_ROWS}
+    return {name: value for name, value in saved.items() if value is not None and name not in known}
 
 
 def _table_calculations(dynamic_fields: str | None) -> list[str]:
