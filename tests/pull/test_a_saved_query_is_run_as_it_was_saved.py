@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.sandbox.wire import Response
-from tests.support.world import PULL_RUN, ROWS, World
+from tests.support.world import ROWS, World
 
 SAVED_LOOK = r"GET /api/4\.0/looks/12$"
 SAVED_QUERY = r"GET /api/4\.0/queries/slug/"

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import msgspec
 
-
 _WITHOUT_ROWS = {
     *("can", "id", "slug", "client_id", "share_url", "expanded_share_url", "url"),
     *("vis_config", "visible_ui_sections", "filter_config"),
@@ -51,6 +50,10 @@ class LookerQuery(msgspec.Struct, frozen=True):
         limit = str(self.limit or "")
         return int(limit) if limit.isdecimal() else None
 
+    def custom_dimensions(self) -> list[str]:
+        """Return the names of the dimensions that the query defines itself."""
+        return _own_fields(self.dynamic_fields, "dimension")
+
     def obstacles(self) -> list[str]:
         """Return why Looker cannot stream all its rows, or would add rows that are not data (Looker docs, "Downloading
         content" and "What are all the row limits").
@@ -82,9 +85,14 @@ def other_parts(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table_calculations(dynamic_fields: str | None) -> list[str]:
     """Return the names of the table calculations. Custom fields are in the same list, and can be streamed."""
+    return _own_fields(dynamic_fields, "table_calculation")
+
+
+def _own_fields(dynamic_fields: str | None, kind: str) -> list[str]:
+    """Return the names of one kind of the fields that a query defines itself."""
     try:
         fields = json.loads(dynamic_fields or "[]")
     except ValueError:
         return []
     fields = [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
-    return [str(field["table_calculation"]) for field in fields if "table_calculation" in field]
+    return [str(field[kind]) for field in fields if kind in field]
