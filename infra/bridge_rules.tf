@@ -106,6 +106,10 @@ locals {
       if can(job.settings.load.incremental) && can(job.settings.source.resource)
     ],
     [
+      for job in local._jobs : "${job.path}.source.limit: would cut every window of an incremental load; write load: full, or limit: all"
+      if can(job.settings.load.incremental) && contains(["look", "query"], try(job.settings.source.limit, "all"))
+    ],
+    [
       for job in local._jobs : "${job.path}.source.explore.fields: is empty; write at least one item"
       if try(length(job.settings.source.explore.fields) == 0, false)
     ],

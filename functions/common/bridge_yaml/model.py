@@ -110,6 +110,8 @@ class LookSource(QueryOptions, frozen=True, kw_only=True):
 
     look: str
     "The number in the URL of the Look."
+    limit: Literal["all", "look"] = "all"
+    "`all` reads all rows. `look` keeps the row limit that is saved with the Look, as of a top 10."
 
 
 class QuerySource(QueryOptions, frozen=True, kw_only=True):
@@ -117,6 +119,8 @@ class QuerySource(QueryOptions, frozen=True, kw_only=True):
 
     query: str
     "Its slug, which is `qid=…` in the URL of the Explore."
+    limit: Literal["all", "query"] = "all"
+    "`all` reads all rows. `query` keeps the row limit of the query."
 
 
 class InlineQuery(Struct, frozen=True, kw_only=True):
@@ -217,6 +221,8 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "How many of the rows that Pigment skips for one reason the receipt shows, at most 100. They contain data."
     accept_cap: bool = False
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
+    accept_error_text: bool = False
+    "Accept a last row that reads like an error text of the database, such as `Error: …`, if such rows are data."
 
 
 class ScheduledJob(Struct, frozen=True, kw_only=True):

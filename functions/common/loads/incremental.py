@@ -240,7 +240,8 @@ class IncrementalLoad(Loader):
         selected = [*fields, column.field] if is_added else fields
         windowed = msgspec.structs.replace(query, fields=selected, filters=filters)
         watched = Watched(column.header, window.expect, is_left_out=is_added)
-        contract = Contract(job.target.columns or None, job.target.delimiter, watched)
+        accepts = job.guards.accept_error_text
+        contract = Contract(job.target.columns or None, job.target.delimiter, watched, accepts_error_text=accepts)
         path = paths.staged(job.name, run.receipt.run)
         return sources.stage(run, self._looker, windowed, contract, path, accept_cap=job.guards.accept_cap)
 

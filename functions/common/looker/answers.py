@@ -71,7 +71,7 @@ def convert(value: Any, kind: type[T], what: str) -> T:
 def query_of(saved: Any, what: str) -> LookerQuery:
     """Return a saved query with everything that Looker has saved with it. Raises AnswerNotUnderstood."""
     query = convert(saved, LookerQuery, what)
-    return msgspec.structs.replace(query, others=other_parts(saved))
+    return msgspec.structs.replace(query, others=other_parts(saved), keeps_limit=False)
 
 
 def query_of_look(look: Any, what: str) -> LookerQuery:

@@ -34,6 +34,8 @@ class LookerQuery(msgspec.Struct, frozen=True):
     has_table_calculations: bool | None = None
     others: dict[str, Any] = {}
     "What else Looker has saved with the query. A release of Looker may add parts that decide which rows come."
+    keeps_limit: bool = False
+    "Whether it is run with its own limit."
 
     @property
     def explore(self) -> str:
@@ -45,10 +47,23 @@ class LookerQuery(msgspec.Struct, frozen=True):
         merged = {**(self.filters or {}), **filters}
         return msgspec.structs.replace(self, filters=merged, query_timezone=query_timezone or self.query_timezone)
 
+    def limited(self, *, keeps_limit: bool) -> Self:
+        return msgspec.structs.replace(self, keeps_limit=keeps_limit)
+
     def own_limit(self) -> int | None:
         """Return the limit saved with the query, if there is one."""
         limit = str(self.limit or "")
         return int(limit) if limit.isdecimal() else None
+
+    def kept_limit(self) -> int | None:
+        """Return how many rows are requested; None for all."""
+        return self.own_limit() if self.keeps_limit else None
+
+    def width(self) -> int | None:
+        """Return the number of columns of its rows; None if that depends on the data or on calculations."""
+        if self.pivots or self.has_table_calculations or _table_calculations(self.dynamic_fields) or not self.fields:
+            return None
+        return len(set(self.fields))
 
     def custom_dimensions(self) -> list[str]:
         """Return the names of the dimensions that the query defines itself."""
@@ -69,12 +84,13 @@ class LookerQuery(msgspec.Struct, frozen=True):
         return found
 
     def body(self) -> dict[str, Any]:
-        """Return the request that runs it in full, without totals and subtotals, which are not data rows."""
-        left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations", "others"}
+        """Return the request that runs it, without totals and subtotals, which are not data rows."""
+        left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations"}
+        left_out |= {"others", "keeps_limit"}
         fields = msgspec.structs.asdict(self).items()
         body = {**self.others, **{name: value for name, value in fields if value is not None and name not in left_out}}
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
-        return {**body, "filter_config": None, "limit": "-1"}
+        return {**body, "filter_config": None, "limit": str(self.kept_limit() or -1)}
 
 
 def other_parts(saved: Mapping[str, Any]) -> dict[str, Any]:
