@@ -107,7 +107,7 @@ locals {
     ],
     [
       for job in local._jobs : "${job.path}.source.limit: would cut every window of an incremental load; write load: full, or limit: all"
-      if can(job.settings.load.incremental) && contains(["look", "query"], try(job.settings.source.limit, "all"))
+      if can(job.settings.load.incremental) && try(job.settings.source.limit == "look", false)
     ],
     [
       for job in local._jobs : "${job.path}.source.explore.fields: is empty; write at least one item"

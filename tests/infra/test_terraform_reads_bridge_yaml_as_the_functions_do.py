@@ -175,6 +175,11 @@ SOUND: dict[str, Any] = {
     "storage": with_pull(
         target={"configuration": ID, "via": "storage", "bucket": "acme", "path": "a b/{date}-{run}.csv"}
     ),
+    "a-kept-limit": with_pull(source={"look": 12, "limit": "look"}, guards={"accept_error_text": True}),
+    "a-kept-limit-of-a-query": with_pull(source={"query": "slug", "limit": "look"}),
+    "windows-without-a-limit": with_pull(
+        source={"look": 12, "limit": "all"}, load={"incremental": {"cursor": "a.b", "start": 1, "window": 5}}
+    ),
     "resources": with_pull(
         source={"resource": "users"}, schedule="*/30 6-20 * JAN-MAR MON-FRI", time_zone="Asia/Kolkata"
     ),

@@ -22,7 +22,7 @@ def many(world: World, count: int, limit: str | None) -> None:
 
 def sources(world: World) -> list[dict[str, Any]]:
     slug = world.looker.looks["12"].query.slug
-    return [{"look": "12", "limit": "look"}, {"query": slug, "limit": "query"}]
+    return [{"look": "12", "limit": "look"}, {"query": slug, "limit": "look"}]
 
 
 def test_a_limit_that_is_not_applied_is_a_warning(world: World) -> None:

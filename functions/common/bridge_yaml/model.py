@@ -105,22 +105,23 @@ class QueryOptions(Struct, frozen=True, kw_only=True):
     "The time zone in which dates are filtered and shown. Default: that of the Look or query, else of the Looker user."
 
 
-class LookSource(QueryOptions, frozen=True, kw_only=True):
+class SavedQueryOptions(QueryOptions, frozen=True, kw_only=True):
+    limit: Literal["all", "look"] = "all"
+    "`all` reads all rows. `look` keeps the row limit that is saved with the Look or query, as of a top 10."
+
+
+class LookSource(SavedQueryOptions, frozen=True, kw_only=True):
     """A saved Look."""
 
     look: str
     "The number in the URL of the Look."
-    limit: Literal["all", "look"] = "all"
-    "`all` reads all rows. `look` keeps the row limit that is saved with the Look, as of a top 10."
 
 
-class QuerySource(QueryOptions, frozen=True, kw_only=True):
+class QuerySource(SavedQueryOptions, frozen=True, kw_only=True):
     """A query that was run in Looker before."""
 
     query: str
     "Its slug, which is `qid=…` in the URL of the Explore."
-    limit: Literal["all", "query"] = "all"
-    "`all` reads all rows. `query` keeps the row limit of the query."
 
 
 class InlineQuery(Struct, frozen=True, kw_only=True):

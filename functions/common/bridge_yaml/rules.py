@@ -161,7 +161,7 @@ def _check_cursor_is_possible(pull: Pull) -> Findings:
 
 
 def _check_limit_is_possible(pull: Pull) -> Findings:
-    if isinstance(pull.load, Incremental) and getattr(pull.source, "limit", "all") in ("look", "query"):
+    if isinstance(pull.load, Incremental) and getattr(pull.source, "limit", "all") == "look":
         yield RuleFinding("source.limit", "would cut every window of an incremental load", "load: full, or limit: all")
 
 

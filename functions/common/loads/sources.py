@@ -43,7 +43,7 @@ def find_query(
         case bridge_yaml.LookSource():
             query = looker.look_query(source.look).limited(keeps_limit=source.limit == "look")
         case bridge_yaml.QuerySource():
-            query = looker.slug_query(source.query).limited(keeps_limit=source.limit == "query")
+            query = looker.slug_query(source.query).limited(keeps_limit=source.limit == "look")
         case bridge_yaml.ExploreSource(explore=inline):
             fields, filters, sorts = list(inline.fields), dict(inline.filters), list(inline.sorts) or None
             query = LookerQuery(model=inline.model, view=inline.view, fields=fields, filters=filters, sorts=sorts)
@@ -76,7 +76,7 @@ def stage(
 
 
 def _judge_limit(run: Run, query: LookerQuery, rows: int, *, accept_cap: bool) -> None:
-    """Raise TruncatedAtLimit or AnswerNotUnderstood if the number of rows cannot be right. Warn if they are not those that the Look shows."""
+    """Raise TruncatedAtLimit or AnswerNotUnderstood if the number of rows cannot be right; warn of an ignored limit."""
     own, kept = query.own_limit(), query.kept_limit()
     if not accept_cap and rows != kept:
         guards.expect_no_cap(rows, CAPS, None if kept else own)
@@ -87,4 +87,4 @@ def _judge_limit(run: Run, query: LookerQuery, rows: int, *, accept_cap: bool) -
     # Looker saves its own limits with every query; a person has chosen any other.
     if kept is None and own is not None and own not in CAPS and rows > own:
         limit = f"The Look or query has a limit of {own:,} rows, which was not applied: {rows:,} rows were read"
-        run.warn(f"{limit}. To keep it, set source.limit.")
+        run.warn(f"{limit}. To keep it, set source.limit: look.")

@@ -71,7 +71,7 @@ def ends_in_an_error(last: Sequence[Sequence[str]], earlier: Sequence[Sequence[s
         last: the last record; of a file with one column the last few, because each line of a text is a record.
         earlier: rows from the beginning of the file. They show the type of each column and some of its values.
     """
-    columns = [_Column([record[place] for record in earlier if record[place]]) for place in range(len(last[-1]))]
+    columns = [_EarlierColumn([record[place] for record in earlier if record[place]]) for place in range(len(last[-1]))]
     for record in reversed(last):
         if _is_error_text(record, columns):
             return True
@@ -81,7 +81,7 @@ def ends_in_an_error(last: Sequence[Sequence[str]], earlier: Sequence[Sequence[s
     return False
 
 
-class _Column:
+class _EarlierColumn:
     def __init__(self, values: Sequence[str]) -> None:
         self._values = set(values)
         self._type = next((form for form in _TYPES if values and all(map(form.fullmatch, values))), None)
@@ -92,7 +92,7 @@ class _Column:
         return self._type.fullmatch(cell) is not None if self._type else cell in self._values
 
 
-def _is_error_text(record: Sequence[str], columns: Sequence[_Column]) -> bool:
+def _is_error_text(record: Sequence[str], columns: Sequence[_EarlierColumn]) -> bool:
     filled = [(cell, column) for cell, column in zip(record, columns, strict=True) if cell]
     if not filled:
         return False
