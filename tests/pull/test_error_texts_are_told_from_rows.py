@@ -107,6 +107,7 @@ def test_a_killed_query_of_one_column_does_not_land(world: World) -> None:
         'disk full,"1,200"\n"Error: one, two",17\n',
         "disk full,Yes\nException: x,No\n",
         "disk full,UA\nfine,AA\nError: disk full,UA\n",
+        "2013-01-01,3\nError: no date,17\n",
     ],
 )
 def test_a_last_row_whose_other_cells_are_like_those_before_is_data(rows: str) -> None:

@@ -96,9 +96,9 @@ def _is_error_text(record: Sequence[str], columns: Sequence[_EarlierColumn]) -> 
     filled = [(cell, column) for cell, column in zip(record, columns, strict=True) if cell]
     if not filled:
         return False
-    if any(column.is_typed and not column.fits(cell) and has_the_words(cell) for cell, column in filled):
-        return True
     (first, _), *others = filled
+    if any(column.is_typed and not column.fits(cell) and has_the_words(cell) for cell, column in others):
+        return True
     if not has_the_words(first) or (not record[0] and others):
         return False
     # A sentence has as many commas as a row by chance, but not numbers, dates and known values where a row has them.
