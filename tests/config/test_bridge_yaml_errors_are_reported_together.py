@@ -52,6 +52,7 @@ def test_the_file_that_these_tests_modify_is_valid() -> None:
     assert decode(bridge_file.parse(BASE)).warnings == ()
 
 
+WINDOWS = "load: {incremental: {cursor: a.b, start: 1, window: 5}}"
 FAULTS = [
     # Looker
     ("looker/url", "http://acme.cloud.looker.com", "looker.url: does not use https; write https://"),
@@ -129,6 +130,14 @@ FAULTS = [
     ),
     ("secrets", "{pigment-import-key: {expires: soon}}", "secrets.pigment-import-key.expires: is not a date"),
     ("pulls/flights/source", "{resource: boards}", "pulls.flights.source.resource: is not an allowed value"),
+    ("pulls/flights/source", "{look: 1, limit: 10}", "pulls.flights.source.limit: is not an allowed value"),
+    ("pulls/flights/source", "{query: a, limit: query}", "pulls.flights.source.limit: is not an allowed value"),
+    ("pulls/flights/guards", "{accept_error_text: 1}", "accept_error_text: is a number; write true or false"),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1, limit: look}}, target: {{configuration: {ID}}}, {WINDOWS}}}",
+        "pulls.flights.source.limit: would cut every window of an incremental load; write load: full, or limit: all",
+    ),
     ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
     ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
     ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),

@@ -107,14 +107,19 @@ class QueryOptions(Struct, frozen=True, kw_only=True):
     "The time zone in which dates are filtered and shown. Default: that of the Look or query, else of the Looker user."
 
 
-class LookSource(QueryOptions, frozen=True, kw_only=True):
+class SavedQueryOptions(QueryOptions, frozen=True, kw_only=True):
+    limit: Literal["all", "look"] = "all"
+    "`all` reads all rows. `look` keeps the row limit that is saved with the Look or query, as of a top 10."
+
+
+class LookSource(SavedQueryOptions, frozen=True, kw_only=True):
     """A saved Look."""
 
     look: str
     "The number in the URL of the Look."
 
 
-class QuerySource(QueryOptions, frozen=True, kw_only=True):
+class QuerySource(SavedQueryOptions, frozen=True, kw_only=True):
     """A query that was run in Looker before."""
 
     query: str
@@ -219,6 +224,8 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "How many of the rows that Pigment skips for one reason the receipt shows, at most 100. They contain data."
     accept_cap: bool = False
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
+    accept_error_text: bool = False
+    "Accept a last row that reads like an error text of the database, such as `Error: …`, if such rows are data."
 
 
 class ScheduledJob(Struct, frozen=True, kw_only=True):

@@ -161,6 +161,11 @@ def _check_cursor_is_possible(pull: Pull) -> Findings:
         )
 
 
+def _check_limit_is_possible(pull: Pull) -> Findings:
+    if isinstance(pull.load, Incremental) and getattr(pull.source, "limit", "all") == "look":
+        yield RuleFinding("source.limit", "would cut every window of an incremental load", "load: full, or limit: all")
+
+
 def _check_connector(target: Target) -> Findings:
     for name in ("bucket", "path"):
         is_given = bool(getattr(target, name))
@@ -229,6 +234,7 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
     Pull: (
         SectionRule(("load", "target"), _check_overlap),
         SectionRule(("load", "source"), _check_cursor_is_possible),
+        SectionRule(("load", "source"), _check_limit_is_possible),
         SectionRule(("load", "target"), _check_keys_are_sent),
     ),
     Export: (

@@ -330,7 +330,8 @@ def _is_replaced(
 def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
     rows_of = _open(bucket, delivery, accept_filters=relay.accept_filters)
-    contract = Contract(relay.target.columns or None, relay.target.delimiter)
+    accepts = relay.guards.accept_error_text
+    contract = Contract(relay.target.columns or None, relay.target.delimiter, accepts_error_text=accepts)
     path = paths.staged(relay.name, run.id)
     staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
     run.note_read(staged, rows_of.warnings)

@@ -28,16 +28,23 @@ GRAINS: dict[str, Grain] = {
 }
 "By a dimension's type (Looker docs, `dimension_group`, timeframes). Looker converts `raw` times to no time zone."
 
+_RULES = 2
+"The version of the rules of `read_column`: a column that was judged by others is read again."
 
-def stored_column(previous: LastLanding | None, query: LookerQuery, cursor: str) -> CursorColumn | None:
-    """Return the column that an earlier run stored, or None if the query or the cursor has changed since."""
+
+def stored_column(
+    previous: LastLanding | None, query: LookerQuery, cursor: str, *, repeatable: bool
+) -> CursorColumn | None:
+    """Return the column that an earlier run stored, or None if the query or the job has changed since."""
     column = previous.column if previous else None
-    if column is None or column.asked != _digest(query) or column.field != cursor:
+    if column is None or column.asked != _digest(query, repeatable=repeatable) or column.field != cursor:
         return None
     return msgspec.structs.replace(column, time_zone=str(query.query_timezone))
 
 
-def read_column(looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incremental) -> CursorColumn:
+def read_column(
+    looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incremental, *, repeatable: bool
+) -> CursorColumn:
     """Ask Looker for the cursor's dimension. Raises CursorUnfit if it cannot be used, and the errors of `fields_of`."""
     fields, cursor, zone = fields_of(looker, query), load.cursor, str(query.query_timezone)
     dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)
@@ -49,20 +56,36 @@ def read_column(looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incr
     if not positions.fits(load.start, grain):
         raise CursorUnfit(f"The dimension {cursor} has the type {dimension.type}; `start` has another type.")
     positions.zone_named(zone)
-    _expect_no_partial_sums(query, fields, cursor)
-    return CursorColumn(cursor, dimension.label, grain, zone, _digest(query))
+    _expect_whole_rows(query, fields, cursor, repeatable=repeatable)
+    return CursorColumn(cursor, dimension.label, grain, zone, _digest(query, repeatable=repeatable))
 
 
-def _expect_no_partial_sums(query: LookerQuery, fields: ExploreFields, cursor: str) -> None:
-    """Refuse measures if the query does not select the cursor: each row would contain the sum of one moment."""
-    measures = {field.name for field in fields.measures or []}
-    summed = [name for name in query.fields or [] if name in measures]
-    if summed and cursor not in (query.fields or []):
+def _expect_whole_rows(query: LookerQuery, fields: ExploreFields, cursor: str, *, repeatable: bool) -> None:
+    """Refuse a query whose rows change if the cursor is added to it, as every window does: Looker groups by it.
+
+    A measure would be the sum of one value of the cursor. A row that has several values would be sent once for each.
+    """
+    selected, dimensions = query.fields or [], {field.name: field for field in fields.dimensions or []}
+    if cursor in selected:
+        return
+    # Custom measures are not in the explore. Whatever is not known as a dimension can be a sum.
+    summed = [name for name in selected if name not in {*dimensions, *query.custom_dimensions()}]
+    if summed:
         next_step = "Select the cursor in the Look, so that each row shows what it sums, or remove the measures."
         cause = f"The query has measures ({', '.join(summed)}) and does not select its cursor {cursor}."
         raise CursorUnfit(cause, next_step=next_step)
+    keys = [field for field in dimensions.values() if field.primary_key and field.view == dimensions[cursor].view]
+    if not repeatable and not any(key.name in selected for key in keys):
+        next_step = (
+            f"Select in the Look the cursor{' or the primary key' if keys else ''}"
+            f"{''.join(f' {key.name}' for key in keys)}. Or set target.repeatable: true, if the same row can safely "
+            "be sent again."
+        )
+        cause = f"The query does not select its cursor {cursor}: rows that it shows once would be appended repeatedly."
+        raise CursorUnfit(cause, next_step=next_step)
 
 
-def _digest(query: LookerQuery) -> str:
-    parts = msgspec.json.encode([query.model, query.view, query.fields, query.dynamic_fields])
-    return hashlib.sha256(parts).hexdigest()[:16]
+def _digest(query: LookerQuery, *, repeatable: bool) -> str:
+    """Identify what `read_column` has judged, by which rules."""
+    parts = [_RULES, query.model, query.view, query.fields, query.dynamic_fields, repeatable]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]

@@ -78,7 +78,7 @@ class IncrementalLoad(Loader):
         """
         overlap = self._load.overlap if self._query is None and self._requested.begin is None else None
         query = self._query = self._query or self._find_query(run)
-        column = cursor_column.stored_column(previous, query, self._load.cursor) or self._read_column(run, query)
+        column = self._stored_column(previous, query) or self._read_column(run, query)
         reading = _CursorQuery(query, column, self._start(column))
         reached = self._reached(run, previous, column, preview=preview)
         end = self._end(run, previous, reading)
@@ -108,9 +108,14 @@ class IncrementalLoad(Loader):
         # Looker reads a filter of times in the query's time zone. It is always sent: the user may have another one.
         return msgspec.structs.replace(query, query_timezone=query.query_timezone or "UTC")
 
+    def _stored_column(self, previous: LastLanding | None, query: LookerQuery) -> CursorColumn | None:
+        repeatable = self._job.target.repeatable
+        return cursor_column.stored_column(previous, query, self._load.cursor, repeatable=repeatable)
+
     def _read_column(self, run: Run, query: LookerQuery) -> CursorColumn:
+        repeatable = self._job.target.repeatable
         with run.timed("looker"):
-            return cursor_column.read_column(self._looker, query, self._load)
+            return cursor_column.read_column(self._looker, query, self._load, repeatable=repeatable)
 
     def _start(self, column: CursorColumn) -> CursorPosition:
         start, length = positions.position(self._load.start, column), self._load.window
@@ -235,7 +240,8 @@ class IncrementalLoad(Loader):
         selected = [*fields, column.field] if is_added else fields
         windowed = msgspec.structs.replace(query, fields=selected, filters=filters)
         watched = Watched(column.header, window.expect, is_left_out=is_added)
-        contract = Contract(job.target.columns or None, job.target.delimiter, watched)
+        accepts = job.guards.accept_error_text
+        contract = Contract(job.target.columns or None, job.target.delimiter, watched, accepts_error_text=accepts)
         path = paths.staged(job.name, run.receipt.run)
         return sources.stage(run, self._looker, windowed, contract, path, accept_cap=job.guards.accept_cap)
 

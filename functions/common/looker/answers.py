@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 import requests
 
+from common.looker.query import LookerQuery, other_parts
 from common.platform import http
 from common.platform.clock import Deadline
 from common.platform.errors import (
@@ -65,3 +66,34 @@ def convert(value: Any, kind: type[T], what: str) -> T:
     except msgspec.ValidationError as error:
         mismatch = f"Looker's answer about {what} does not match its API description: {error}."
         raise AnswerNotUnderstood(mismatch) from None
+
+
+def query_of(saved: Any, what: str) -> LookerQuery:
+    """Return a saved query with everything that Looker has saved with it. Raises AnswerNotUnderstood."""
+    query = convert(saved, LookerQuery, what)
+    return msgspec.structs.replace(query, others=other_parts(saved), keeps_limit=False)
+
+
+def query_of_look(look: Any, what: str) -> LookerQuery:
+    """Return the query behind a Look. Raises LookNotFound if the Look is in the trash, and AnswerNotUnderstood."""
+    saved = look if isinstance(look, dict) else {}
+    if saved.get("deleted"):
+        raise _in_the_trash(convert(saved, _DeletedLook, what), what)
+    return query_of(saved.get("query"), what)
+
+
+class _Folder(msgspec.Struct, frozen=True):
+    name: str | None = None
+
+
+class _DeletedLook(msgspec.Struct, frozen=True):
+    folder: _Folder | None = None
+    deleted_at: str | None = None
+
+
+def _in_the_trash(look: _DeletedLook, what: str) -> LookNotFound:
+    folder = f" from the folder {look.folder.name}" if look.folder and look.folder.name else ""
+    when = f" at {look.deleted_at}" if look.deleted_at else ""
+    cause = f"{what[0].upper()}{what[1:]} is in Looker's trash: it was deleted{folder}{when}."
+    next_step = "Let a Looker admin restore it: Browse > Trash. Or name another Look in bridge.yaml."
+    return LookNotFound(cause, next_step=next_step)

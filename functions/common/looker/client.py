@@ -26,7 +26,6 @@ CAPS = (500, 5_000, 100_000)
 "Looker's own row limits: of an Explore, of what is not streamed, of what has a custom limit."
 
 _RAW = {"apply_formatting": "false", "apply_vis": "false", "cache": "false", "force_production": "true"}
-_ALL_RAW_ROWS = {"limit": "-1", **_RAW}
 _ONE_RAW_ROW = {"limit": "1", **_RAW}
 
 T = TypeVar("T")
@@ -64,13 +63,13 @@ class LookerClient:
         """Return the query behind a Look. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or
         AnswerNotUnderstood.
         """
-        look = self.get(f"/looks/{_segment(look_id)}", f"the Look {look_id}")
-        query = look.get("query") if isinstance(look, dict) else None
-        return answers.convert(query, LookerQuery, f"the Look {look_id}")
+        what = f"the Look {look_id}"
+        return answers.query_of_look(self.get(f"/looks/{_segment(look_id)}", what), what)
 
     def slug_query(self, slug: str) -> LookerQuery:
         """Return a saved query by its slug. Raises as `look_query` does."""
-        return self.get_as(LookerQuery, f"/queries/slug/{_segment(slug)}", f"the query {slug}")
+        what = f"the query {slug}"
+        return answers.query_of(self.get(f"/queries/slug/{_segment(slug)}", what), what)
 
     def get(self, path: str, what: str, **parameters: str) -> Any:
         """Return any JSON value of the API."""
@@ -108,13 +107,14 @@ class LookerClient:
             raise LookerBusy(cause, retry_after_s=busy.retry_after_s, next_step=next_step) from busy
 
     def run(self, query: LookerQuery) -> "LookerStream":
-        """Run a query and return all its rows as a stream of CSV.
+        """Run a query and return its rows as a stream of CSV: all of them, unless it keeps its limit.
 
         Raises LookerRefused or LookNotFound if Looker does not accept the query, QueryFailed if the answer is not CSV,
         LookerBusy or LookerLoginRefused.
         """
         what, path, send = query.explore, "/queries/run/csv", self._session.send
-        options = {"params": _ALL_RAW_ROWS, "json": query.body(), "stream": True}
+        body = query.body()
+        options = {"params": {"limit": body["limit"], **_RAW}, "json": body, "stream": True}
         response = retry(lambda: send("POST", path, what, **options), self._deadline, self._chance)
         return LookerStream(answers.expect_csv(response, what), self._deadline)
 

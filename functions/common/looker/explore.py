@@ -13,6 +13,8 @@ class ExploreField(msgspec.Struct, frozen=True):
     type: str | None = None
     label: str | None = None
     "Its header in a CSV."
+    view: str | None = None
+    primary_key: bool | None = None
 
 
 class ExploreFields(msgspec.Struct, frozen=True):

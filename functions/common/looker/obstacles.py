@@ -42,6 +42,11 @@ def has_totals(query: DescribedQuery) -> bool:
     return any(_rows(query))
 
 
+def has_calculations(query: DescribedQuery) -> bool:
+    """Whether the query has table calculations, which add columns to its fields."""
+    return any(_calculations(query))
+
+
 def _calculations(query: DescribedQuery) -> Iterator[str]:
     names = [str(each["table_calculation"]) for each in table_calculations(query.dynamic_fields)]
     if names or query.has_table_calculations:
@@ -71,9 +76,14 @@ def _is_on(value: Any) -> bool:
 
 def table_calculations(dynamic_fields: Any) -> list[dict[str, Any]]:
     """Return the table calculations. Custom fields are in the same list, and can be streamed."""
+    return own_fields(dynamic_fields, "table_calculation")
+
+
+def own_fields(dynamic_fields: Any, kind: str) -> list[dict[str, Any]]:
+    """Return the fields of one kind that a query defines itself."""
     try:
         fields = json.loads(dynamic_fields or "[]")
     except (TypeError, ValueError):
         return []
     fields = fields if isinstance(fields, list) else []
-    return [field for field in fields if isinstance(field, dict) and "table_calculation" in field]
+    return [field for field in fields if isinstance(field, dict) and kind in field]

@@ -5,6 +5,14 @@ from typing import Any, Self
 
 import msgspec
 
+from common.looker import obstacles
+
+_WITHOUT_ROWS = {
+    *("can", "id", "slug", "client_id", "share_url", "expanded_share_url", "url"),
+    *("vis_config", "visible_ui_sections", "filter_config"),
+}
+"What Looker says of a query beside its rows: read-only, or about how it is shown (API 4.0, `Query`)."
+
 
 class LookerQuery(msgspec.Struct, frozen=True):
     """The fields of a Looker query that decide which rows come (API 4.0, `WriteQuery`)."""
@@ -25,6 +33,10 @@ class LookerQuery(msgspec.Struct, frozen=True):
     dynamic_fields: str | None = None
     query_timezone: str | None = None
     has_table_calculations: bool | None = None
+    others: dict[str, Any] = {}
+    "What else Looker has saved with the query. A release of Looker may add parts that decide which rows come."
+    keeps_limit: bool = False
+    "Whether it is run with its own limit."
 
     @property
     def explore(self) -> str:
@@ -36,15 +48,39 @@ class LookerQuery(msgspec.Struct, frozen=True):
         merged = {**(self.filters or {}), **filters}
         return msgspec.structs.replace(self, filters=merged, query_timezone=query_timezone or self.query_timezone)
 
+    def limited(self, *, keeps_limit: bool) -> Self:
+        return msgspec.structs.replace(self, keeps_limit=keeps_limit)
+
     def own_limit(self) -> int | None:
         """Return the limit saved with the query, if there is one."""
         limit = str(self.limit or "")
         return int(limit) if limit.isdecimal() else None
 
+    def kept_limit(self) -> int | None:
+        """Return how many rows are requested; None for all."""
+        return self.own_limit() if self.keeps_limit else None
+
+    def width(self) -> int | None:
+        """Return the number of columns of its rows; None if that depends on the data or on calculations."""
+        if self.pivots or not self.fields or obstacles.has_calculations(self):
+            return None
+        return len(set(self.fields))
+
+    def custom_dimensions(self) -> list[str]:
+        """Return the names of the dimensions that the query defines itself."""
+        return [str(each["dimension"]) for each in obstacles.own_fields(self.dynamic_fields, "dimension")]
+
     def body(self) -> dict[str, Any]:
-        """Return the request that runs it in full, without totals and subtotals, which are not data rows."""
+        """Return the request that runs it, without totals and subtotals, which are not data rows."""
         left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations"}
+        left_out |= {"others", "keeps_limit"}
         fields = msgspec.structs.asdict(self).items()
-        body = {name: value for name, value in fields if value is not None and name not in left_out}
+        body = {**self.others, **{name: value for name, value in fields if value is not None and name not in left_out}}
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
-        return {**body, "filter_config": None, "limit": "-1"}
+        return {**body, "filter_config": None, "limit": str(self.kept_limit() or -1)}
+
+
+def other_parts(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a saved query, as Looker describes it, that `LookerQuery` has no field for."""
+    known = {*LookerQuery.__struct_fields__, *_WITHOUT_ROWS}
+    return {name: value for name, value in saved.items() if value is not None and name not in known}

@@ -1,7 +1,8 @@
 """Looker's own objects as rows: users, Looks, dashboards, folders and projects from its lists; queries that were run
 from System Activity, because the API has no list of queries.
 
-Users come in pages, everything else as one body each, as API 4.0 offers them. One body is better for a landing: it
+Users come in pages, everything else as one body each, as API 4.0 offers them; a body that looks like a page is read on.
+One body is better for a landing: it
 shows one moment, while pages shift as they are read. `search_looks` and similar calls have pages, but do not say if
 deleted objects are among them, and leave out LookML dashboards (API 4.0, `all_looks`, `search_dashboards`). With only
 the fields that become columns, a hundred thousand Looks are some 40 MB.
@@ -26,6 +27,7 @@ LIST_SEPARATOR = "|"
 "Separates the ids of one field."
 
 _OVERLAP_AND_MORE = 2
+_PAGES_ARE_MULTIPLES_OF = 10
 _MOST_STEPS_BACK = 20
 "Otherwise a list that changes with every page would be read without end."
 
@@ -137,7 +139,7 @@ class ResourceListing:
 
     def first(self) -> list[msgspec.Raw]:
         """Return the objects of the first answer: a page, or all of them. Raises as `blocks` does."""
-        return self._objects(self._ask_page(0) if self._resource.is_paged else self._ask())
+        return self._objects(self._ask_page(0))
 
     def blocks(self) -> Iterator[bytes]:
         """Yield header and rows as UTF-8 with LF line ends, in blocks of about a megabyte.
@@ -153,16 +155,24 @@ class ResourceListing:
         self._warn()
 
     def _pages(self) -> Iterator[list[msgspec.Raw]]:
-        if not self._resource.is_paged:
-            yield self.first()
-            return
-        offset = steps_back = 0
+        offset = steps_back = longest = 0
+        first = ""
         while True:
-            answer = self._ask_page(offset)
+            try:
+                answer = self._ask_page(offset)
+            except LookerRefused:
+                if self._resource.is_paged or not offset:
+                    raise
+                return  # Looker knows no pages of this list, so its first answer was the whole list.
             page = self._objects(answer)
+            begin = _text(self._decoded(page[0])["id"]) if page else ""
+            if offset and begin == first:
+                # Looker has ignored the offset: it has sent its first answer again.
+                self._expect_whole(offset)
+                return
             # A page begins with the last row of the page before. If it does not, rows before it were deleted, and as
             # many rows have moved into the part already read: go back to a row that has been seen.
-            if offset and not (page and _text(self._decoded(page[0])["id"]) in self._seen):
+            if offset and begin not in self._seen:
                 self._has_changed = True
                 steps_back += 1
                 if steps_back > _MOST_STEPS_BACK:
@@ -170,14 +180,36 @@ class ResourceListing:
                 offset = max(0, offset - PAGE_ROWS)
                 continue
             yield page[1:] if offset else page
+            first, longest = first or begin, max(longest, len(page))
             self._announced_rows = _announced_rows(answer)
             offset += len(page) - 1
-            # Looker may have an undocumented page limit: a short page need not be the last one.
-            if len(page) < PAGE_ROWS and (len(page) < _OVERLAP_AND_MORE or self._announced_rows <= offset + 1):
+            if self._is_last(page, longest, offset):
                 return
 
+    def _is_last(self, page: list[msgspec.Raw], longest: int, offset: int) -> bool:
+        """Whether a page ends the list. Looker may have an undocumented page limit, and need not count the rows: a page
+        is short only if it has fewer rows than another one, and the first page if there is nothing beyond it.
+        """
+        if len(page) < _OVERLAP_AND_MORE:
+            return True
+        if self._announced_rows:
+            return len(page) < PAGE_ROWS and self._announced_rows <= offset + 1
+        if not self._resource.is_paged and offset + 1 == len(page):
+            # One body is the whole list, according to the API. A page has a round number of rows.
+            return len(page) % _PAGES_ARE_MULTIPLES_OF > 0
+        return len(page) < longest
+
+    def _expect_whole(self, offset: int) -> None:
+        if self._resource.is_paged:
+            again = f"Looker sent the first of its {self._name} again when it was asked for those after {offset + 1:,}"
+            raise StreamCut(f"{again}: the list cannot be read to its end.")
+
     def _ask_page(self, offset: int) -> LookerAnswer:
-        return self._ask(limit=str(PAGE_ROWS), offset=str(offset), sorts="id")
+        paging = {"limit": str(PAGE_ROWS), "offset": str(offset)}
+        if self._resource.is_paged:
+            return self._ask(**paging, sorts="id")
+        # A list that began without paging continues in Looker's own order.
+        return self._ask(**paging) if offset else self._ask()
 
     def _ask(self, **paging: str) -> LookerAnswer:
         what = f"its {self._name}"

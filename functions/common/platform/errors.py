@@ -357,7 +357,9 @@ class LookerLoginRefused(VendorRefused):
 
 
 class LookNotFound(VendorRefused):
-    """Looker has no such Look or query, or the bridge's user may not see it (Looker answers 404 in both cases)."""
+    """Looker has no such Look or query, its user may not see it (Looker answers 404 in both cases), or the Look is in
+    the trash.
+    """
 
     next_step = "Check the ID in bridge.yaml, and that the bridge's Looker user has access to the Look and its model."
 

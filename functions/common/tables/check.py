@@ -21,8 +21,15 @@ import msgspec
 
 from common.platform.errors import AnswerNotUnderstood, ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
 from common.platform.text import listed
+from common.tables import error_text
 from common.tables.header import header_changes
-from common.tables.records import RecordSplitter, begin_of_last_record, end_of_first_record, write_records
+from common.tables.records import (
+    RecordSplitter,
+    begin_of_last_record,
+    end_of_complete_records,
+    end_of_first_record,
+    write_records,
+)
 from common.tables.rewrite import Rewriter
 
 LONGEST_RECORD_BYTES = 16 * 1024 * 1024
@@ -36,11 +43,10 @@ _LONE_CR = re.compile(rb"\r(?!\n)")
 # Looker's protection puts an apostrophe before = - + @, which turns -5 into text (Looker docs, "formula injection").
 _GUARDED_CELL = re.compile(rb"'(?:(?<![^,\n]')|(?<=\"')(?<![^,\n]\"'))[=+\-@]")
 
-# Looker does not document the text that it appends; these forms are known from public reports.
-_ERROR_TEXT = re.compile(
-    rb'(?i)\s*(?:[\["{\s]*looker_error\b|"?(?:sql |query |database |looker )?(?:error|exception)\s*:)'
-)
 _LINES_OF_AN_ERROR = 5
+_EARLIER_BYTES = 64 * 1024
+"How much of the first rows is kept to compare the last one with."
+_DATA_INSTEAD = "If the last row is data, set guards.accept_error_text: true for this job."
 _NOT_CSV = re.compile(rb'(?i)\s*(?:<(?:!doctype|html|\?xml)|\[\s*\{|\{\s*")')
 
 
@@ -77,6 +83,10 @@ class Contract(msgspec.Struct, frozen=True):
     "Column in the file: column in Pigment, in Pigment's order. None does not change the header."
     delimiter: str = ","
     watched: Watched | None = None
+    width: int | None = None
+    "How many columns the query selects, if that is certain."
+    accepts_error_text: bool = False
+    "Whether a last row that looks like an error text is data."
 
 
 class Checker:
@@ -96,7 +106,7 @@ class Checker:
         self._record_shape = b""
         self._rewriter: Rewriter | None = None
         self._watched_place = 0
-        self._last_record = b""
+        self._earlier = self._last_records = b""
         self._guarded_cells = 0
         self._warnings: list[str] = []
         self.rows = 0
@@ -125,8 +135,8 @@ class Checker:
             raise StreamCut(f"{self._origin.writer}'s answer ends in the middle of the record after row {self.rows}.")
         if not self._begun:
             raise StreamCut(f"{self._origin.writer}'s answer is empty: it has no header.")
-        if self.rows:
-            self._refuse_error_text(self._last_record, after=self.rows - 1)
+        if self.rows and self._origin.puts_errors_into_files and not self._contract.accepts_error_text:
+            self._refuse_error_at_the_end()
         if self._guarded_cells:
             guarded = f"{self._guarded_cells} cells begin with an apostrophe before =, +, - or @"
             because = "Looker's protection against formulas is on and turns negative numbers into text"
@@ -142,12 +152,22 @@ class Checker:
         self._source_header = next(self._records(line))
         if not self._source_header:
             raise RowsMalformed("The header is an empty line.")
+        self._expect_width()
         self._record_shape = self._regular.delimiter * (len(self._source_header) - 1) + b"\n"
         self._begun = True
         self.header = self._agree_on_header()
         if self._rewriter or self.header != self._source_header:
             line = write_records([self.header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
+
+    def _expect_width(self) -> None:
+        found, expected = len(self._source_header), self._contract.width
+        # Columns that the contract names are found by their names.
+        if expected is None or self._contract.columns is not None or found == expected:
+            return
+        cause = f"{self._origin.writer}'s answer does not begin with the query's header: it has {found} columns, the "
+        next_step = f"{QueryFailed.next_step} If these columns are right, name them in target.columns."
+        raise QueryFailed(f"{cause}query selects {expected} fields.", next_step=next_step)
 
     def _agree_on_header(self) -> list[str]:
         header, columns = self._source_header, self._contract.columns
@@ -194,12 +214,23 @@ class Checker:
             self._refuse_odd_width(records, bare, shape)
         self.rows += rows
         if self._origin.puts_errors_into_files:
-            self._last_record = records[begin_of_last_record(records) :]
+            self._remember(records)
             if b"'" in records:
                 self._guarded_cells += len(_GUARDED_CELL.findall(records))
         if self._contract.watched:
             return self._watch(self._contract.watched, records)
         return self._rewriter.rewrite(records) if self._rewriter else records
+
+    def _remember(self, records: bytes) -> None:
+        if len(self._earlier) < _EARLIER_BYTES:
+            beginning = records[:_EARLIER_BYTES]
+            self._earlier += beginning[: end_of_complete_records(beginning)]
+        # Of one column, each line of an error text is a record.
+        count = _LINES_OF_AN_ERROR if len(self._source_header) == 1 else 1
+        begin = begin_of_last_record(records, count)
+        self._last_records = records[begin:] if begin or count == 1 else self._last_records + records
+        if len(self._last_records) > len(records):
+            self._last_records = self._last_records[begin_of_last_record(self._last_records, count) :]
 
     def _watch(self, watched: Watched, records: bytes) -> bytes:
         """Check the watched column, and rewrite the records from the same reading."""
@@ -224,9 +255,22 @@ class Checker:
             raise QueryFailed(f"{self._origin.writer} sent JSON or a web page instead of rows.")
 
     def _refuse_error_text(self, record: bytes, after: int) -> None:
-        if self._origin.puts_errors_into_files and _ERROR_TEXT.match(record):
-            text = f"{self._origin.writer} put an error text after row {after}"
-            raise QueryFailed(f"{text}: its database failed during the answer.")
+        text = record.decode(errors="replace")
+        # A header of several columns can have labels that read like a sentence.
+        is_header = not self._begun and self._regular.delimiter in record
+        is_error = error_text.has_the_form(text) if is_header else error_text.has_the_words(text)
+        if self._origin.puts_errors_into_files and is_error:
+            raise self._error_text(after)
+
+    def _refuse_error_at_the_end(self) -> None:
+        last = [record or [""] for record in self._records(self._last_records)]
+        earlier = [record or [""] for record in self._records(self._earlier)][: self.rows - len(last)]
+        if error_text.ends_in_an_error(last, earlier):
+            raise self._error_text(self.rows - 1, next_step=f"{QueryFailed.next_step} {_DATA_INSTEAD}")
+
+    def _error_text(self, after: int, *, next_step: str | None = None) -> QueryFailed:
+        text = f"{self._origin.writer} put an error text after row {after}"
+        return QueryFailed(f"{text}: its database failed during the answer.", next_step=next_step)
 
     def _records(self, records: bytes) -> Iterator[list[str]]:
         return csv.reader(io.StringIO(records.decode(), newline=""), delimiter=self._origin.delimiter)

@@ -63,10 +63,18 @@ def end_of_first_record(records: bytes) -> int:
     return end
 
 
-def begin_of_last_record(records: bytes) -> int:
-    """Return the position of the last of complete records."""
-    begin = records.rfind(b"\n", 0, -1) + 1
-    quotes = records.count(b'"', begin)
+def begin_of_last_record(records: bytes, count: int = 1) -> int:
+    """Return the position of the last of complete records, or of the last few; 0 if there are no more."""
+    begin = len(records)
+    while begin and count:
+        begin, count = _begin_of_record(records, begin), count - 1
+    return begin
+
+
+def _begin_of_record(records: bytes, end: int) -> int:
+    """Return the position of the record that ends there."""
+    begin = records.rfind(b"\n", 0, end - 1) + 1
+    quotes = records.count(b'"', begin, end)
     while begin and quotes % 2:
         earlier = records.rfind(b"\n", 0, begin - 1) + 1
         quotes += records.count(b'"', earlier, begin)

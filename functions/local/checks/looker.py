@@ -165,7 +165,7 @@ def _stream_finding(subject: str, query: LookerQuery, types: dict[str, str] | Br
     if computed:
         what = f"Looker computes {', '.join(computed)} from all rows, so it may be unable to stream them."
         return yellow(subject, what, CannotStream.next_step)
-    ignored = [f"its limit of {query.own_limit():,}"] if query.own_limit() else []
+    ignored = [f"its limit of {query.own_limit():,}"] if query.own_limit() and not query.keeps_limit else []
     ignored += ["its totals"] if obstacles.has_totals(query) else []
     note = f" ({' and '.join(ignored)} ignored)" if ignored else ""
     return green(subject, f"Looker can stream all rows of {query.explore}{note}.")

@@ -188,7 +188,8 @@ class Explore:
             "is_timeframe": field.kind in {Kind.DATE, Kind.TIME},
             "can_filter": True,
             "sortable": True,
-            "primary_key": False,
+            # As in the LookML that Looker generates from a table.
+            "primary_key": field.name == f"{self.name}.id" and not field.measure,
             "type": str(field.kind),
             "align": "right" if numeric else "left",
             "sql": field.sql,

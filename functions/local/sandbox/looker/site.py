@@ -71,6 +71,8 @@ class Look:
     title: str
     query: Query
     description: str | None = None
+    deleted: bool = False
+    "In the trash: it can still be read and run by its ID (API 4.0, `LookWithQuery.deleted`)."
 
 
 class SandboxLooker:
@@ -127,10 +129,10 @@ class SandboxLooker:
     def look(
         self, look_id: str | int, title: str, model: str, view: str, fields: Iterable[str], **attributes: Any
     ) -> Look:
-        """Save a Look. Attributes are those of a query (`filters`, `sorts`, `limit`, …) and `description`."""
-        description = attributes.pop("description", None)
+        """Save a Look. Attributes are those of a query (`filters`, `sorts`, `limit`, …), `description`, `deleted`."""
+        own = {name: attributes.pop(name) for name in ("description", "deleted") if name in attributes}
         query = _query_of({"model": model, "view": view, "fields": list(fields), **attributes})
-        look = Look(str(look_id), title, query, description)
+        look = Look(str(look_id), title, query, **own)
         self._queries[query.slug] = query
         self.looks[look.id] = look
         return look
@@ -303,7 +305,9 @@ class SandboxLooker:
 
     @operation("GET", "/api/4.0/looks")
     def _all_looks(self, request: Request) -> Response:
-        return select_fields(request, [self._describe_look(look, request) for look in self.looks.values()])
+        return select_fields(
+            request, [self._describe_look(look, request) for look in self.looks.values() if not look.deleted]
+        )
 
     @operation("GET", "/api/4.0/looks/<look_id>")
     def _one_look(self, request: Request, look_id: str) -> Response:
@@ -333,7 +337,8 @@ class SandboxLooker:
             "user_name": "Sandbox User",
             "created_at": _CREATED_AT,
             "updated_at": _CREATED_AT,
-            "deleted": False,
+            "deleted": look.deleted,
+            "deleted_at": _CREATED_AT if look.deleted else None,
             "public": False,
             "is_run_on_load": True,
             "short_url": f"/looks/{look.id}",
