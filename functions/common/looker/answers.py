@@ -21,17 +21,36 @@ from common.platform.retry import retry_after_s
 T = TypeVar("T")
 
 
-def unreachable(error: requests.RequestException) -> LookerBusy:
+_A_TIMEOUT_OCCURRED = 524
+'Of a proxy whose server took too long (Cloudflare docs, "Error 524"), as 504 is.'
+
+
+def unreachable(error: requests.RequestException, *, runs_query: bool = False) -> LookerBusy:
+    if runs_query and isinstance(error, requests.ReadTimeout):
+        return _still_working("Looker did not begin to answer in time.")
     return LookerBusy(f"Looker cannot be reached: {http.kind_of(error)}.")
 
 
-def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True) -> BridgeError:
+def _still_working(cause: str, retry_after_s: float | None = None) -> LookerBusy:
+    """The database goes on with a query that nobody waits for any longer."""
+    next_step = (
+        "The query takes longer than Looker, or a proxy before it, lets a request wait. Make it shorter: add "
+        "source.filters, load in windows (load: incremental) or in shorter ones, or remove the Look's sorts."
+    )
+    return LookerBusy(cause, retry_after_s=retry_after_s, next_step=next_step, is_still_working=True)
+
+
+def refusal(
+    response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True, runs_query: bool = False
+) -> BridgeError:
     """Return the error for an answer that is not a 2xx. Its message names `what` was requested and may quote Looker."""
     status = response.status_code
     words = explanation_of(response).words if is_quoted else ""
     cause = f"Looker answered {status} when asked for {what}. {words}".strip()
     if http.is_temporary(status):
         wait_s = retry_after_s(response.headers.get("Retry-After"), deadline.clock.now())
+        if runs_query and status in (requests.codes.gateway_timeout, _A_TIMEOUT_OCCURRED):
+            return _still_working(cause, wait_s)
         return LookerBusy(cause, retry_after_s=wait_s)
     if status == requests.codes.not_found:
         return LookNotFound(f"Looker does not have {what}, or its user may not see it.")

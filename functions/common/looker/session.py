@@ -51,32 +51,32 @@ class LookerSession:
             if self._bearer:
                 self._http.delete(f"{self._api}/logout", auth=self._bearer, timeout=http.CONNECT_TIMEOUT_S).close()
 
-    def send(self, method: str, path: str, what: str, **options: Any) -> requests.Response:
+    def send(self, method: str, path: str, what: str, *, runs_query: bool = False, **options: Any) -> requests.Response:
         """Send one request; after a 401, log in again and repeat it once. Raises LookNotFound, LookerRefused,
         LookerBusy, LookerLoginRefused or SecretUnreadable.
         """
-        response = self._send(method, path, options)
+        response = self._send(method, path, options, runs_query=runs_query)
         if response.status_code == requests.codes.unauthorized:
             response.close()
             self._bearer = None
-            response = self._send(method, path, options)
+            response = self._send(method, path, options, runs_query=runs_query)
         if http.accepted(response):
             return response
         with response:
-            raise answers.refusal(response, what, self._deadline)
+            raise answers.refusal(response, what, self._deadline, runs_query=runs_query)
 
     def log_in(self) -> None:
         """Log in, unless the token is still valid."""
         if self._bearer is None or self._deadline.clock.monotonic_s() >= self._renew_at_s:
             self._log_in()
 
-    def _send(self, method: str, path: str, options: dict[str, Any]) -> requests.Response:
+    def _send(self, method: str, path: str, options: dict[str, Any], *, runs_query: bool) -> requests.Response:
         self.log_in()
         options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline)), "allow_redirects": False}
         try:
             return self._http.request(method, self._api + path, auth=self._bearer, **options)
         except requests.RequestException as error:
-            raise answers.unreachable(error) from error
+            raise answers.unreachable(error, runs_query=runs_query) from error
 
     def _log_in(self) -> None:
         with self._login_answer() as response:
