@@ -268,7 +268,9 @@ CASES = {
         (LOOK, FILTERS),
     ),
     "table calculations": CheckCase(LOOK, "red", look(dynamic_fields=CALCULATION), "(double)", "copy of the Look"),
-    "row totals": CheckCase(LOOK, "red", look(row_total="right"), "row totals", "copy of the Look"),
+    "row totals": CheckCase(
+        LOOK, "red", look(row_total="right", pivots=["flights.day"]), "row totals", "copy of the Look"
+    ),
     "a measure that Looker computes from all rows": CheckCase(
         LOOK, "yellow", compute_in_looker, "flights.delay", "copy of the Look"
     ),

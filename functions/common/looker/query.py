@@ -48,9 +48,11 @@ class LookerQuery(msgspec.Struct, frozen=True):
         """
         found = []
         calculations = _table_calculations(self.dynamic_fields)
-        if calculations or self.has_table_calculations:
-            found.append(f"table calculations ({', '.join(calculations) or 'unnamed'})")
-        if self.row_total:
+        names = [str(each["table_calculation"]) for each in calculations if not each.get("is_disabled")]
+        if names or (self.has_table_calculations and not calculations):
+            found.append(f"table calculations ({', '.join(names) or 'unnamed'})")
+        # Row totals add up the columns of pivots. Without pivots there is nothing to add up.
+        if self.row_total and self.pivots:
             found.append("row totals")
         if self.pivots:
             found.append(f"pivots ({', '.join(self.pivots)}), whose columns depend on the data")
@@ -61,15 +63,29 @@ class LookerQuery(msgspec.Struct, frozen=True):
         left_out = {"pivots", "limit", "total", "row_total", "subtotals", "has_table_calculations"}
         fields = msgspec.structs.asdict(self).items()
         body = {name: value for name, value in fields if value is not None and name not in left_out}
+        if calculations := _table_calculations(self.dynamic_fields):
+            body |= self._without(calculations)
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
         return {**body, "filter_config": None, "limit": "-1"}
 
+    def _without(self, calculations: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the parts of the request without table calculations: a disabled one, too, could keep Looker from
+        streaming.
+        """
+        names = {str(each["table_calculation"]) for each in calculations}
+        others = [field for field in json.loads(self.dynamic_fields or "[]") if field not in calculations]
+        return {
+            "dynamic_fields": json.dumps(others),
+            "fields": [name for name in self.fields or [] if name not in names],
+            "sorts": [sort for sort in self.sorts or [] if sort.partition(" ")[0] not in names],
+        }
 
-def _table_calculations(dynamic_fields: str | None) -> list[str]:
-    """Return the names of the table calculations. Custom fields are in the same list, and can be streamed."""
+
+def _table_calculations(dynamic_fields: str | None) -> list[dict[str, Any]]:
+    """Return the table calculations. Custom fields are in the same list, and can be streamed."""
     try:
         fields = json.loads(dynamic_fields or "[]")
     except ValueError:
         return []
-    fields = [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
-    return [str(field["table_calculation"]) for field in fields if "table_calculation" in field]
+    fields = fields if isinstance(fields, list) else []
+    return [field for field in fields if isinstance(field, dict) and "table_calculation" in field]
