@@ -28,7 +28,7 @@ _FORMATS: dict[Grain, str] = {
     "day": "%Y-%m-%d",
 }
 "How Looker writes a time of each grain."
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]+)?(?: ?Z| UTC)?")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]+)?(?: ?(?:Z|UTC|\+00(?::?00)?))?")
 
 
 class CursorPosition(Protocol):
