@@ -17,6 +17,7 @@ from common.loads.windows import Window
 from common.looker.client import LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import ColumnsChanged, CursorUnfit, MalformedRequest
+from common.platform.text import listed
 from common.runs import cursors, guards
 from common.runs.cursors import Backfill, CursorColumn, LastLanding
 from common.runs.receipts import CursorMove, Progress
@@ -105,8 +106,13 @@ class IncrementalLoad(Loader):
         query = sources.resolve(run, self._looker, self._job.source)
         if not isinstance(query, LookerQuery):
             raise CursorUnfit(f"Looker's {query} have no field to load windows over.")
+        if query.fill_fields:
+            # Looker would fill a window with every date of its range, and answer the question for the greatest cursor
+            # with a filled one: rows that are not in the data, and that land again once the data has them.
+            run.warn(f"Missing values of {listed(query.fill_fields)} are not filled in, because the load has windows.")
         # Looker reads a filter of times in the query's time zone. It is always sent: the user may have another one.
-        return msgspec.structs.replace(query, query_timezone=query.query_timezone or "UTC")
+        zone = query.query_timezone or "UTC"
+        return msgspec.structs.replace(query, query_timezone=zone, fill_fields=None)
 
     def _read_column(self, run: Run, query: LookerQuery) -> CursorColumn:
         with run.timed("looker"):
