@@ -87,9 +87,9 @@ locals {
     }
     Url = {
       types    = ["text"]
-      matches  = "^\\s*((?i:https)://(${local._host}|\\[[0-9a-fA-F:.]+\\])|(?i:http)://((?i:localhost)|127(\\.[0-9]{1,3}){3}|\\[::1\\]))(:[0-9]{0,5})?(/[!-~]*)?\\s*$"
+      matches  = "^\\s*((?i:https)://(${local._host}|\\[[0-9a-fA-F:.]+\\])|(?i:http)://((?i:localhost)|127(\\.[0-9]{1,3}){3}|\\[::1\\]))(:[0-9]{0,5})?(/*|(/[!-~]*)?/api(/(4\\.0|v1))?/*)\\s*$"
       excludes = "[?#]."
-      problem  = "is not an https URL, or has a query or a fragment"
+      problem  = "is not an https URL, or has a path, a query or a fragment"
     }
     Uuid = { types = ["text"], matches = "^${local._uuid}$", problem = "is not a UUID" }
   }

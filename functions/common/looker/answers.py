@@ -1,5 +1,7 @@
 """The one mapping from Looker's answers to errors, and to the values that its API describes."""
 
+import contextlib
+import urllib.parse
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,9 +54,38 @@ def refusal(
         if runs_query and status in (requests.codes.gateway_timeout, _A_TIMEOUT_OCCURRED):
             return _still_working(cause, wait_s)
         return LookerBusy(cause, retry_after_s=wait_s)
+    if target := redirect_target(response):
+        next_step = (
+            f"Set looker.url to the address of Looker's API, which does not redirect. If {target} is a login page or a "
+            "proxy, let the bridge's requests pass without it."
+        )
+        return LookerRefused(f"{cause} It redirects to {target}.", next_step=next_step)
     if status == requests.codes.not_found:
         return LookNotFound(f"Looker does not have {what}, or its user may not see it.")
     return LookerRefused(cause)
+
+
+def redirect_target(response: requests.Response) -> str:
+    """Return the host that an answer redirects to, if it does. Its path and query are left out: they may be secret."""
+    location = response.headers.get("Location", "")
+    if response.is_redirect:
+        with contextlib.suppress(ValueError):
+            target = urllib.parse.urlsplit(urllib.parse.urljoin(response.url, location))
+            return f"{target.hostname}:{target.port}" if target.port else target.hostname or ""
+    return ""
+
+
+def misdirected_login(response: requests.Response) -> LookerRefused:
+    """Return the error for a refusal of the login that is not in JSON, as all of Looker's API are."""
+    status, words = response.status_code, explanation_of(response)
+    kind = "a web page" if words.is_web_page else "no JSON"
+    next_step = (
+        "The key was not judged. Check looker.url: the host, and the port of the API (19999 for older instances). If "
+        "both are right, Looker's IP allow list or a proxy stops the request: allow the bridge's address there "
+        "(Looker: Admin > IP Allowlist)."
+    )
+    cause = f"Looker's address answered {status} with {kind} to the login, so it is not Looker's API that answered."
+    return LookerRefused(cause, next_step=next_step)
 
 
 def expect_csv(response: requests.Response, what: str) -> requests.Response:

@@ -80,6 +80,8 @@ class LookerSession:
 
     def _log_in(self) -> None:
         with self._login_answer() as response:
+            if _is_misdirected(response):
+                raise answers.misdirected_login(response)
             if _is_login_refused(response):
                 login = f"the login with the secret {self._secret_name}"
                 raise LookerLoginRefused(f"Looker answered {response.status_code} to {login}.")
@@ -135,4 +137,17 @@ def _form_of(text: str) -> dict[str, str]:
 
 def _is_login_refused(response: requests.Response) -> bool:
     # Looker answers 404 to a wrong pair (Looker docs, "API troubleshooting").
-    return response.status_code in (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found)
+    statuses = (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found)
+    return response.status_code in statuses and not _is_misdirected(response)
+
+
+def _is_misdirected(response: requests.Response) -> bool:
+    """Tell if something else than Looker's API refused the login. Looker's own refusals are JSON (API 4.0, `Error`)."""
+    if response.status_code not in range(requests.codes.bad_request, requests.codes.server_error):
+        return False
+    if http.is_temporary(response.status_code):
+        return False
+    try:
+        return not isinstance(response.json(), dict)
+    except ValueError:
+        return True
