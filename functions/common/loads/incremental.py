@@ -83,7 +83,7 @@ class IncrementalLoad(Loader):
         overlap = self._load.overlap if self._query is None and self._requested.begin is None else None
         query = self._query = self._query or self._find_query(run)
         column = cursor_column.stored_column(previous, query, self._load.cursor) or self._read_column(run, query)
-        reading = _CursorQuery(query, column, self._start(column))
+        reading = _CursorQuery(query, column, cursor_column.start_of(self._load, column))
         reached = self._reached(run, previous, column, preview=preview)
         end = self._end(run, previous, reading)
         window = windows.next_window(reading.start, reached, end, self._load.window, overlap)
@@ -120,15 +120,6 @@ class IncrementalLoad(Loader):
     def _read_column(self, run: Run, query: LookerQuery) -> CursorColumn:
         with run.timed("looker"):
             return cursor_column.read_column(self._looker, query, self._load)
-
-    def _start(self, column: CursorColumn) -> CursorPosition:
-        start, length = positions.position(self._load.start, column), self._load.window
-        if start is None:
-            raise CursorUnfit(f"load.incremental.start does not have the type of the cursor {column.field}.")
-        if positions.is_shorter(length, column.grain):
-            window = f"The window of {length.amount} {length.unit}"
-            raise CursorUnfit(f"{window} is shorter than the {column.grain}s of the cursor.")
-        return start
 
     def _reached(
         self, run: Run, previous: LastLanding | None, column: CursorColumn, *, preview: bool
