@@ -47,7 +47,7 @@ class _OpenSslTrust(HTTPAdapter):
         super().init_poolmanager(*arguments, ssl_context=context, **options)
 
 
-class _Session(requests.Session):
+class _WithoutRedirects(requests.Session):
     """Follows no redirect. `requests` parses the target even if it is not followed, and fails at one that is no URL."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
@@ -65,7 +65,7 @@ def open_session() -> requests.Session:
 
     It does not retry, and it accepts a private certificate authority that the environment names.
     """
-    session = _Session()
+    session = _WithoutRedirects()
     session.headers["User-Agent"] = USER_AGENT
     # A truncated compressed stream can look complete, because the decoder is not asked whether it has finished.
     session.headers["Accept-Encoding"] = "identity"
