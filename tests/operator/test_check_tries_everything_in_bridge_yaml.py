@@ -268,7 +268,9 @@ CASES = {
         (LOOK, FILTERS),
     ),
     "table calculations": CheckCase(LOOK, "red", look(dynamic_fields=CALCULATION), "(double)", "copy of the Look"),
-    "row totals": CheckCase(LOOK, "red", look(row_total="right"), "row totals", "copy of the Look"),
+    "row totals": CheckCase(
+        LOOK, "red", look(row_total="right", pivots=["flights.day"]), "row totals", "copy of the Look"
+    ),
     "a measure that Looker computes from all rows": CheckCase(
         LOOK, "yellow", compute_in_looker, "flights.delay", "copy of the Look"
     ),
@@ -298,11 +300,35 @@ CASES = {
         "a date, a time, or a number",
     ),
     "a start that is no number": CheckCase(
-        "pulls.flights.load.incremental.start",
+        "pulls.flights.load.incremental.cursor",
         "red",
         load_along("flights.delay", "2013-01-01", "1 day"),
-        "not have the type of flights.delay",
+        "`start` has another type",
         "of the same kind",
+    ),
+    "a cursor that is a measure": CheckCase(
+        "pulls.flights.load.incremental.cursor",
+        "red",
+        load_along("flights.count", "2013-01-01", "1 day"),
+        "no dimension flights.count",
+        "to a dimension of the explore",
+    ),
+    "a window shorter than the steps of the cursor": CheckCase(
+        "pulls.flights.load.incremental.cursor",
+        "red",
+        load_along("flights.day", "2013-01-01", "1 hour"),
+        "shorter than the days of the cursor",
+        "window",
+    ),
+    "sums over a cursor that is not selected": CheckCase(
+        "pulls.flights.load.incremental.cursor",
+        "red",
+        both(
+            load_along("flights.day", "2013-01-01", "1 day"),
+            lambda world: world.looker.look("12", "Sums", "nyc", "flights", ["flights.carrier", "flights.count"]),
+        ),
+        "does not select its cursor flights.day",
+        "Select the cursor in the Look",
     ),
     "windows without a time zone": CheckCase(
         "pulls.flights.source.query_timezone",

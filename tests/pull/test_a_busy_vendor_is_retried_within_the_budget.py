@@ -13,7 +13,7 @@ from tests.support.world import PULL_RUN, PUSH, STATUS, World
 
 LOGIN = r"POST /api/4\.0/login"
 LOOK = r"GET /api/4\.0/looks/12"
-TEMPORARY = (408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599)
+TEMPORARY = (408, 425, 429, 500, 501, 502, 503, 507, 520, 521, 522, 523, 599)
 HTML = {"Content-Type": "text/html"}
 
 
@@ -34,6 +34,32 @@ def test_every_question_is_asked_again_after_a_lost_connection(world: World, on:
 
     assert world.run_pull("flights").body["outcome"] == "landed"
     assert len(world.imports) == 1
+
+
+@pytest.mark.parametrize("status", [504, 524])
+def test_a_query_on_which_the_database_still_works_is_repeated_once(world: World, status: int) -> None:
+    world.looker_server.fault(PULL_RUN, times=-1, refuse=Response(status, b"<html>upstream timeout</html>", HTML))
+
+    answer = world.run_pull("flights")
+
+    runs = [each for each in world.looker_server.exchanges if each.path.endswith("/queries/run/csv")]
+    assert (answer.status, answer.code, len(runs)) == (503, "looker_busy", 2)
+    assert "source.filters" in answer.error["next_step"]
+    assert "windows" in answer.error["next_step"]
+
+
+def test_a_query_that_answers_at_its_second_run_lands(world: World) -> None:
+    world.looker_server.fault(PULL_RUN, refuse=Response(504))
+    world.looker_server.fault(PULL_RUN, refuse=Response(503))
+
+    assert world.run_pull("flights").body["outcome"] == "landed"
+
+
+@pytest.mark.parametrize("on", [LOGIN, LOOK])
+def test_a_504_that_leaves_no_query_behind_is_tried_again_as_often_as_others(world: World, on: str) -> None:
+    world.looker_server.fault(on, times=3, refuse=Response(504))
+
+    assert world.run_pull("flights").body["outcome"] == "landed"
 
 
 def test_a_status_that_stays_unavailable_leaves_the_import_to_the_next_run(world: World) -> None:

@@ -343,6 +343,11 @@ def test_a_filter_that_looker_ignores_is_detected_before_the_push(world: World) 
             ["2025-12-31 23:59:59", "2026-02-01 00:00:00", "", "soon", "2026-01-32x"],
         ),
         (
+            window_of_times("2026-01-01", "2026-02-01", "second"),
+            ["2026-01-01T00:00:00.000+00:00", "2026-01-31 23:59:59+00:00", "2026-01-31 23:59:59 +0000"],
+            ["2026-01-31 23:59:59+05:00", "2026-02-01 00:00:00+00:00", "2026-01-31 23:59:59-00:01"],
+        ),
+        (
             window_of_times("2026-01-01", "2026-01-02", "day"),
             ["2026-01-01"],
             ["2025-12-31", "2026-01-02", "1", "2026-1-1"],
@@ -590,6 +595,32 @@ class TestLoadingARangeAgain:
         world.run_pull("trips", to="2026-02-01")
 
         assert trips.landed() == told(JANUARY)
+
+
+def test_missing_dates_are_not_filled_in(world: World) -> None:
+    """A filled date of a window is no row of the data, and would be the greatest cursor."""
+    trips = Trips(world, repeatable=True)
+    trips.put(JANUARY)
+    fields = {"fields": ["trips.id", "trips.note"], "sorts": ["trips.id"]}
+    world.looker.look("trips", "Trips", "nyc", "trips", **fields, fill_fields=["trips.day"])
+
+    world.run_pull("trips")
+
+    assert [query.get("fill_fields") for query in asked(world)] == [None] * len(asked(world))
+    warnings = [warning for receipt in world.receipts("trips") for warning in receipt["warnings"]]
+    assert [words for words in warnings if "Missing values of trips.day are not filled in" in words]
+
+
+def test_missing_numbers_are_not_filled_in_when_the_greatest_is_asked_for(world: World) -> None:
+    trips = Trips(world, repeatable=True, cursor="trips.id", start=0, window=1000)
+    trips.put(JANUARY)
+    fields = {"fields": ["trips.id", "trips.note"], "sorts": ["trips.id"]}
+    world.looker.look("trips", "Trips", "nyc", "trips", **fields, fill_fields=["trips.id"])
+
+    assert world.run_pull("trips").receipt["outcome"] == "landed"
+    bodies = [call.body for call in world.looker_server.exchanges if "/queries/run/" in call.path]
+    assert len(bodies) >= 2
+    assert all(b"fill_fields" not in body for body in bodies)
 
 
 def test_a_preview_shows_the_next_window_and_keeps_the_cursor(world: World) -> None:

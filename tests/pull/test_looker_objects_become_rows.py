@@ -21,6 +21,7 @@ from local import checks, resource_columns
 from local.checks import Finding
 from local.sandbox.looker import activity
 from local.sandbox.looker.activity import QueryRun
+from local.sandbox.looker.explores import LookerField
 from local.sandbox.looker.people import User
 from local.sandbox.wire import Response
 from tests.support.world import LOOKER_SECRET, World
@@ -360,6 +361,22 @@ def test_the_queries_of_the_bridge_are_included(world: World) -> None:
     (row,) = run_queries(world)
 
     assert row["Query Model"] == "system__activity"
+
+
+@pytest.mark.parametrize("sql_type", ["BIGINT", "VARCHAR"])
+def test_runs_without_a_query_are_left_out_whatever_the_type_of_its_id(
+    world: World, monkeypatch: pytest.MonkeyPatch, sql_type: str
+) -> None:
+    identity = LookerField("query.id", "Query ID", f"query_id::{sql_type}", sql_type)
+    others = [field for field in activity.FIELDS if field.name != "query.id"]
+    monkeypatch.setattr(activity, "FIELDS", [identity, *others])
+    world.looker.history.note(QueryRun(world.looker.looks["12"].query, world.clock.now()))
+    world.looker.history.note(QueryRun(None, world.clock.now(), "sql_runner"))
+    world.add_pull("queries", source={"resource": "queries"})
+
+    receipt = world.run_pull("queries", preview=True).receipt
+
+    assert receipt["rows"]["read"] == 1
 
 
 def test_queries_need_a_permission(world: World) -> None:

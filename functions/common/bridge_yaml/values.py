@@ -169,6 +169,7 @@ def _parse_secret_name(raw: object) -> SecretName:
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 _API_PATH = re.compile(r"/api(/(4\.0|v1))?$")
+"An address of the API may have a path before it, of a proxy. Any other path is that of a page in a browser."
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
@@ -187,8 +188,10 @@ def _parse_url(raw: object) -> Url:
         raise InvalidValue("does not use https", "https://…, or http:// only for an address of this machine")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidValue("has a user, a query or a fragment", "the URL without them")
-    path = _API_PATH.sub("", parts.path.rstrip("/")).rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    address, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    if path and not _API_PATH.search(path):
+        raise InvalidValue(f"has the path {path}", address)
+    return address + _API_PATH.sub("", path).rstrip("/")
 
 
 def _parse_host(raw: object) -> Host:

@@ -11,6 +11,7 @@ import msgspec
 from common import bridge_yaml
 from common.bridge_yaml import Grain
 from common.loads import positions
+from common.loads.positions import CursorPosition
 from common.looker.client import LookerClient
 from common.looker.explore import ExploreFields, fields_of
 from common.looker.query import LookerQuery
@@ -45,8 +46,15 @@ def stored_column(
 def read_column(
     looker: LookerClient, query: LookerQuery, load: bridge_yaml.Incremental, *, repeatable: bool
 ) -> CursorColumn:
-    """Ask Looker for the cursor's dimension. Raises CursorUnfit if it cannot be used, and the errors of `fields_of`."""
-    fields, cursor, zone = fields_of(looker, query), load.cursor, str(query.query_timezone)
+    """Ask Looker for the cursor's dimension. Raises as `column_in` and `fields_of` do."""
+    return column_in(fields_of(looker, query), query, load, repeatable=repeatable)
+
+
+def column_in(
+    fields: ExploreFields, query: LookerQuery, load: bridge_yaml.Incremental, *, repeatable: bool
+) -> CursorColumn:
+    """Return the cursor's column. Raises CursorUnfit if it cannot be used."""
+    cursor, zone = load.cursor, str(query.query_timezone)
     dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)
     if dimension is None or not dimension.label:
         raise CursorUnfit(f"There is no dimension {cursor} in {query.explore}.")
@@ -58,6 +66,17 @@ def read_column(
     positions.zone_named(zone)
     _expect_whole_rows(query, fields, cursor, repeatable=repeatable)
     return CursorColumn(cursor, dimension.label, grain, zone, _digest(query, repeatable=repeatable))
+
+
+def start_of(load: bridge_yaml.Incremental, column: CursorColumn) -> CursorPosition:
+    """Return where the first window begins. Raises CursorUnfit if start or window do not suit the cursor."""
+    start, length = positions.position(load.start, column), load.window
+    if start is None:
+        raise CursorUnfit(f"load.incremental.start does not have the type of the cursor {column.field}.")
+    if positions.is_shorter(length, column.grain):
+        window = f"The window of {length.amount} {length.unit}"
+        raise CursorUnfit(f"{window} is shorter than the {column.grain}s of the cursor.")
+    return start
 
 
 def _expect_whole_rows(query: LookerQuery, fields: ExploreFields, cursor: str, *, repeatable: bool) -> None:

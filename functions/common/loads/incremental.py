@@ -16,7 +16,8 @@ from common.loads.positions import CursorPosition, Number
 from common.loads.windows import Window
 from common.looker.client import LookerClient
 from common.looker.query import LookerQuery
-from common.platform.errors import ColumnsChanged, CursorUnfit, MalformedRequest
+from common.platform.errors import ColumnsChanged, CursorUnfit, MalformedRequest, TruncatedAtLimit
+from common.platform.text import listed
 from common.runs import cursors, guards
 from common.runs.cursors import Backfill, CursorColumn, LastLanding
 from common.runs.receipts import CursorMove, Progress
@@ -24,6 +25,9 @@ from common.runs.run import Run
 from common.storage import paths
 from common.tables.check import Contract, Watched
 from common.tables.staging import Staged
+
+_MOST_HALVINGS = 3
+"Looker has three limits. Truncated rows stay at the same one, and each attempt is a query that licences count."
 
 
 class RequestedRange(msgspec.Struct, frozen=True):
@@ -79,14 +83,14 @@ class IncrementalLoad(Loader):
         overlap = self._load.overlap if self._query is None and self._requested.begin is None else None
         query = self._query = self._query or self._find_query(run)
         column = self._stored_column(previous, query) or self._read_column(run, query)
-        reading = _CursorQuery(query, column, self._start(column))
+        reading = _CursorQuery(query, column, cursor_column.start_of(self._load, column))
         reached = self._reached(run, previous, column, preview=preview)
         end = self._end(run, previous, reading)
         window = windows.next_window(reading.start, reached, end, self._load.window, overlap)
         if window is None:
             self._set_progress(reached or reading.start, reached or reading.start)
             return None
-        reading, window, staged = self._read_until_rows(run, reading, window, end)
+        reading, window, staged = self._read_until_rows(run, reading, window, end, reached or reading.start)
         note_header(run, self._job, previous, staged.checked.header)
         if staged.checked.rows:
             guards.expect_rows(staged.checked.rows, self._job.guards.min_rows)
@@ -105,8 +109,13 @@ class IncrementalLoad(Loader):
         query = sources.resolve(run, self._looker, self._job.source)
         if not isinstance(query, LookerQuery):
             raise CursorUnfit(f"Looker's {query} have no field to load windows over.")
+        if query.fill_fields:
+            # Looker would fill a window with every date of its range, and answer the question for the greatest cursor
+            # with a filled one: rows that are not in the data, and that land again once the data has them.
+            run.warn(f"Missing values of {listed(query.fill_fields)} are not filled in, because the load has windows.")
         # Looker reads a filter of times in the query's time zone. It is always sent: the user may have another one.
-        return msgspec.structs.replace(query, query_timezone=query.query_timezone or "UTC")
+        zone = query.query_timezone or "UTC"
+        return msgspec.structs.replace(query, query_timezone=zone, fill_fields=None)
 
     def _stored_column(self, previous: LastLanding | None, query: LookerQuery) -> CursorColumn | None:
         repeatable = self._job.target.repeatable
@@ -116,15 +125,6 @@ class IncrementalLoad(Loader):
         repeatable = self._job.target.repeatable
         with run.timed("looker"):
             return cursor_column.read_column(self._looker, query, self._load, repeatable=repeatable)
-
-    def _start(self, column: CursorColumn) -> CursorPosition:
-        start, length = positions.position(self._load.start, column), self._load.window
-        if start is None:
-            raise CursorUnfit(f"load.incremental.start does not have the type of the cursor {column.field}.")
-        if positions.is_shorter(length, column.grain):
-            window = f"The window of {length.amount} {length.unit}"
-            raise CursorUnfit(f"{window} is shorter than the {column.grain}s of the cursor.")
-        return start
 
     def _reached(
         self, run: Run, previous: LastLanding | None, column: CursorColumn, *, preview: bool
@@ -205,14 +205,18 @@ class IncrementalLoad(Loader):
         return reading.start if greatest is None else Number(greatest + 1).go_back(self._load.delay)
 
     def _read_until_rows(
-        self, run: Run, reading: _CursorQuery, window: Window, end: CursorPosition
+        self, run: Run, reading: _CursorQuery, window: Window, end: CursorPosition, reached: CursorPosition | None
     ) -> tuple[_CursorQuery, Window, Staged]:
         """Read the next window that has rows, joined to the empty ones before it, while the time budget allows."""
         longest_s = 0.0
         while True:
             began_s = run.instance.clock.monotonic_s()
             self._windows += 1
-            reading, staged = self._read(run, reading, window)
+            asked = window
+            reading, window, staged = self._read_all(run, reading, asked, reached)
+            if window != asked:
+                # If this half has no rows, the whole window is read again, and would be halved without end.
+                reached = None
             longest_s = max(longest_s, run.instance.clock.monotonic_s() - began_s)
             following = windows.next_window(reading.start, window.end, end, self._load.window)
             has_time = run.deadline.allows(2 * longest_s + FOR_LANDING_S)
@@ -220,6 +224,41 @@ class IncrementalLoad(Loader):
                 return reading, window, staged
             run.instance.bucket.delete(staged.path)
             window = Window(window.begin, following.end)
+
+    def _read_all(
+        self, run: Run, reading: _CursorQuery, window: Window, reached: CursorPosition | None
+    ) -> tuple[_CursorQuery, Window, Staged]:
+        """Stage a window's rows. A window that has exactly as many rows as one of Looker's limits may be truncated, or
+        have so many: then its first half is read, and the rest is left to the next window.
+        """
+        halvings = 0
+        while True:
+            try:
+                reading, staged = self._read(run, reading, window)
+            except TruncatedAtLimit as truncated:
+                run.instance.bucket.delete(self._path(run))
+                half = window.first_half(reached) if reached and halvings < _MOST_HALVINGS else None
+                if half is None:
+                    return reading, window, self._read_beyond(run, reading, window)
+                run.warn(f"{truncated.cause} The first half of the window is read instead.")
+                window = half
+                halvings += 1
+            else:
+                return reading, window, staged
+
+    def _read_beyond(self, run: Run, reading: _CursorQuery, window: Window) -> Staged:
+        """Stage a window's rows if Looker sends more of them for a wider window, so that their number is no limit.
+        Raises TruncatedAtLimit if it does not.
+        """
+        wider = self._stage(run, reading, window.widened(self._load.window), accept_cap=True)
+        run.instance.bucket.delete(wider.path)
+        staged = self._stage(run, reading, window, accept_cap=True)
+        if wider.checked.rows <= staged.checked.rows:
+            raise TruncatedAtLimit(
+                f"Looker returned exactly {staged.checked.rows:,} rows, one of its limits, for {window.filter()} and "
+                "for a wider window."
+            )
+        return staged
 
     def _read(self, run: Run, reading: _CursorQuery, window: Window) -> tuple[_CursorQuery, Staged]:
         """Stage a window's rows. If they do not have the stored header of the cursor, ask Looker for it again."""
@@ -232,7 +271,7 @@ class IncrementalLoad(Loader):
             reading = msgspec.structs.replace(reading, column=column)
             return reading, self._stage(run, reading, window)
 
-    def _stage(self, run: Run, reading: _CursorQuery, window: Window) -> Staged:
+    def _stage(self, run: Run, reading: _CursorQuery, window: Window, *, accept_cap: bool = False) -> Staged:
         query, column, job = reading.query, reading.column, self._job
         fields = query.fields or []
         is_added = column.field not in fields
@@ -242,8 +281,13 @@ class IncrementalLoad(Loader):
         watched = Watched(column.header, window.expect, is_left_out=is_added)
         accepts = job.guards.accept_error_text
         contract = Contract(job.target.columns or None, job.target.delimiter, watched, accepts_error_text=accepts)
-        path = paths.staged(job.name, run.receipt.run)
-        return sources.stage(run, self._looker, windowed, contract, path, accept_cap=job.guards.accept_cap)
+        path = self._path(run)
+        return sources.stage(
+            run, self._looker, windowed, contract, path, accept_cap=accept_cap or job.guards.accept_cap
+        )
+
+    def _path(self, run: Run) -> str:
+        return paths.staged(self._job.name, run.receipt.run)
 
     def _landed(
         self,

@@ -28,7 +28,7 @@ _FORMATS: dict[Grain, str] = {
     "day": "%Y-%m-%d",
 }
 "How Looker writes a time of each grain."
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]+)?(?: ?Z| UTC)?")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]+)?(?: ?(?:Z|UTC|\+00(?::?00)?))?")
 
 
 class CursorPosition(Protocol):
@@ -55,6 +55,11 @@ class CursorPosition(Protocol):
 
     def shown_once(self, move_hours: int = -1) -> Self:
         """Return this position, or the nearest one whole hours away that the clocks show exactly once."""
+
+    def halfway(self, end: Self) -> Self:
+        """Return a position between this one and `end` where a window may end; this one or an earlier one if there is
+        none.
+        """
 
     def in_zone(self, zone: ZoneInfo) -> Self:
         """Return the same instant, or one shortly before it, on the clocks of another time zone."""
@@ -90,6 +95,9 @@ class Number(msgspec.Struct, frozen=True):
 
     def shown_once(self, move_hours: int = -1) -> Self:  # noqa: ARG002  # no clock shows it
         return self
+
+    def halfway(self, end: Self) -> Self:
+        return msgspec.structs.replace(self, value=(self.value + end.value) // 2)
 
     def in_zone(self, zone: ZoneInfo) -> Self:  # noqa: ARG002
         return self
@@ -141,6 +149,9 @@ class Moment(msgspec.Struct, frozen=True):
         while depends_on_zone(self.grain) and not _is_shown_once(wall, self.zone):
             wall += timedelta(hours=move_hours)
         return msgspec.structs.replace(self, wall=wall)
+
+    def halfway(self, end: Self) -> Self:
+        return self._at(self.wall + (end.wall - self.wall) / 2).shown_once()
 
     def in_zone(self, zone: ZoneInfo) -> Self:
         if not depends_on_zone(self.grain):

@@ -5,6 +5,7 @@ import msgspec
 from common import bridge_yaml
 from common.looker import obstacles, resources
 from common.looker.client import CAPS, LookerClient
+from common.looker.explore import fields_of
 from common.looker.query import LookerQuery
 from common.platform.errors import AnswerNotUnderstood, CannotStream
 from common.runs import guards
@@ -26,7 +27,11 @@ def resolve(run: Run, looker: LookerClient, source: bridge_yaml.Source) -> Looke
     if Looker cannot send all rows of the query, and the errors of `find_query`.
     """
     if isinstance(source, bridge_yaml.ResourceSource):
-        return resources.query_of(source.resource) or source.resource
+        query = resources.query_of(source.resource)
+        if query is None:
+            return source.resource
+        with run.timed("looker"):
+            return resources.without_nulls(query, fields_of(looker, query))
     with run.timed("looker"):
         query = find_query(looker, source)
     found = obstacles.of_pull(query)

@@ -23,6 +23,15 @@ class Window(msgspec.Struct, frozen=True):
         """Return the window as a Looker filter expression."""
         return self.begin.filter_to(self.end)
 
+    def first_half(self, reached: CursorPosition) -> "Window | None":
+        """Return the window up to halfway between `reached`, before which all rows have landed, and the end."""
+        end = reached.halfway(self.end)
+        return Window(self.begin, end) if reached < end < self.end else None
+
+    def widened(self, length: Step) -> "Window":
+        """Return the window with one more of this length before it and after it."""
+        return Window(self.begin.advance(length, -1).shown_once(), self.end.advance(length, 1).shown_once())
+
     def texts(self) -> list[str]:
         return [str(self.begin), str(self.end)]
 

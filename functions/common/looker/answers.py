@@ -1,5 +1,7 @@
 """The one mapping from Looker's answers to errors, and to the values that its API describes."""
 
+import contextlib
+import urllib.parse
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,21 +24,69 @@ from common.platform.retry import retry_after_s
 T = TypeVar("T")
 
 
-def unreachable(error: requests.RequestException) -> LookerBusy:
+_A_TIMEOUT_OCCURRED = 524
+'Of a proxy whose server took too long (Cloudflare docs, "Error 524"), as 504 is.'
+
+
+def unreachable(error: requests.RequestException, *, runs_query: bool = False) -> LookerBusy:
+    if runs_query and isinstance(error, requests.ReadTimeout):
+        return _still_working("Looker did not begin to answer in time.")
     return LookerBusy(f"Looker cannot be reached: {http.kind_of(error)}.")
 
 
-def refusal(response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True) -> BridgeError:
+def _still_working(cause: str, retry_after_s: float | None = None) -> LookerBusy:
+    """The database goes on with a query that nobody waits for any longer."""
+    next_step = (
+        "The query takes longer than Looker, or a proxy before it, lets a request wait. Make it shorter: add "
+        "source.filters, load in windows (load: incremental) or in shorter ones, or remove the Look's sorts."
+    )
+    return LookerBusy(cause, retry_after_s=retry_after_s, next_step=next_step, is_still_working=True)
+
+
+def refusal(
+    response: requests.Response, what: str, deadline: Deadline, *, is_quoted: bool = True, runs_query: bool = False
+) -> BridgeError:
     """Return the error for an answer that is not a 2xx. Its message names `what` was requested and may quote Looker."""
     status = response.status_code
     words = explanation_of(response).words if is_quoted else ""
     cause = f"Looker answered {status} when asked for {what}. {words}".strip()
     if http.is_temporary(status):
         wait_s = retry_after_s(response.headers.get("Retry-After"), deadline.clock.now())
+        if runs_query and status in (requests.codes.gateway_timeout, _A_TIMEOUT_OCCURRED):
+            return _still_working(cause, wait_s)
         return LookerBusy(cause, retry_after_s=wait_s)
+    if target := redirect_target(response):
+        next_step = (
+            f"Set looker.url to the address of Looker's API, which does not redirect. If {target} is a login page or a "
+            "proxy, let the bridge's requests pass without it."
+        )
+        return LookerRefused(f"{cause} It redirects to {target}.", next_step=next_step)
     if status == requests.codes.not_found:
         return LookNotFound(f"Looker does not have {what}, or its user may not see it.")
     return LookerRefused(cause)
+
+
+def redirect_target(response: requests.Response) -> str:
+    """Return the host that an answer redirects to, if it does. Its path and query are left out: they may be secret."""
+    location = response.headers.get("Location", "")
+    if response.is_redirect:
+        with contextlib.suppress(ValueError):
+            target = urllib.parse.urlsplit(urllib.parse.urljoin(response.url, location))
+            return f"{target.hostname}:{target.port}" if target.port else target.hostname or ""
+    return ""
+
+
+def misdirected_login(response: requests.Response) -> LookerRefused:
+    """Return the error for a refusal of the login that is not in JSON, as all of Looker's API are."""
+    status, words = response.status_code, explanation_of(response)
+    kind = "a web page" if words.is_web_page else "no JSON"
+    next_step = (
+        "The key was not judged. Check looker.url: the host, and the port of the API (19999 for older instances). If "
+        "both are right, Looker's IP allow list or a proxy stops the request: allow the bridge's address there "
+        "(Looker: Admin > IP Allowlist)."
+    )
+    cause = f"Looker's address answered {status} with {kind} to the login, so it is not Looker's API that answered."
+    return LookerRefused(cause, next_step=next_step)
 
 
 def expect_csv(response: requests.Response, what: str) -> requests.Response:

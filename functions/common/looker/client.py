@@ -87,7 +87,7 @@ class LookerClient:
         unchanged. Raises LookNotFound, LookerRefused, LookerBusy, LookerLoginRefused or OutOfTime.
         """
         content_type = None if body is None else {"Content-Type": "application/json"}
-        options = {"params": parameters, "data": body, "headers": content_type}
+        options: dict[str, Any] = {"params": parameters, "data": body, "headers": content_type}
 
         def ask() -> LookerAnswer:
             if not self._deadline.allows(0):
@@ -114,7 +114,8 @@ class LookerClient:
         """
         what, path, send = query.explore, "/queries/run/csv", self._session.send
         body = query.body()
-        options = {"params": {"limit": body["limit"], **_RAW}, "json": body, "stream": True}
+        options: dict[str, Any] = {"params": {"limit": body["limit"], **_RAW}, "json": body, "stream": True}
+        options["runs_query"] = True
         response = retry(lambda: send("POST", path, what, **options), self._deadline, self._chance)
         return LookerStream(answers.expect_csv(response, what), self._deadline)
 
@@ -124,7 +125,7 @@ class LookerClient:
         filters = {**(query.filters or {}), field: "NOT NULL"}
         only = {"fields": [field], "sorts": [f"{field} desc"], "limit": "1", "filters": filters}
         body = {**query.body(), **only}
-        rows = self._json("POST", "/queries/run/json", query.explore, params=_ONE_RAW_ROW, json=body)
+        rows = self._run_for_json(query.explore, body, _ONE_RAW_ROW)
         if rows == []:
             return None
         try:
@@ -133,6 +134,9 @@ class LookerClient:
         except (TypeError, ValueError, LookupError):
             # Looker puts an error of the database into a 200, as JSON of another shape.
             raise QueryFailed(f"Looker's answer does not contain the greatest {field}.") from None
+
+    def _run_for_json(self, what: str, body: dict[str, Any], parameters: Mapping[str, str]) -> Any:
+        return self._json("POST", "/queries/run/json", what, params=parameters, json=body, runs_query=True)
 
     def _json(self, method: str, path: str, what: str, **options: Any) -> Any:
         def ask() -> Any:

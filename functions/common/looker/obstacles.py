@@ -28,8 +28,10 @@ class DescribedQuery(Protocol):
 
 
 def of_pull(query: DescribedQuery) -> list[str]:
-    """Return why Looker cannot stream all rows. Totals are none: `LookerQuery.body` leaves them out of the request."""
-    return [*_calculations(query), *_columns(query)]
+    """Return why Looker cannot stream all rows. `LookerQuery.body` leaves totals, disabled calculations and row totals
+    out of the request; row totals add up the columns of pivots, and matter with pivots alone.
+    """
+    return [*_calculations(query), *(_columns(query) if _is_on(query.pivots) else ())]
 
 
 def of_delivery(query: DescribedQuery) -> list[str]:
@@ -48,8 +50,9 @@ def has_calculations(query: DescribedQuery) -> bool:
 
 
 def _calculations(query: DescribedQuery) -> Iterator[str]:
-    names = [str(each["table_calculation"]) for each in table_calculations(query.dynamic_fields)]
-    if names or query.has_table_calculations:
+    calculations = table_calculations(query.dynamic_fields)
+    names = [str(each["table_calculation"]) for each in calculations if not each.get("is_disabled")]
+    if names or (query.has_table_calculations and not calculations):
         yield f"table calculations ({', '.join(names) or 'unnamed'})"
 
 

@@ -1,5 +1,6 @@
 """A Looker query, and how a pull runs it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -64,7 +65,7 @@ class LookerQuery(msgspec.Struct, frozen=True):
         """Return the number of columns of its rows; None if that depends on the data or on calculations."""
         if self.pivots or not self.fields or obstacles.has_calculations(self):
             return None
-        return len(set(self.fields))
+        return len(set(self.body()["fields"]))
 
     def custom_dimensions(self) -> list[str]:
         """Return the names of the dimensions that the query defines itself."""
@@ -76,8 +77,22 @@ class LookerQuery(msgspec.Struct, frozen=True):
         left_out |= {"others", "keeps_limit"}
         fields = msgspec.structs.asdict(self).items()
         body = {**self.others, **{name: value for name, value in fields if value is not None and name not in left_out}}
+        if calculations := obstacles.table_calculations(self.dynamic_fields):
+            body |= self._without(calculations)
         # A filter_config that disagrees with the filters wins over them (API 4.0, Query.filter_config).
         return {**body, "filter_config": None, "limit": str(self.kept_limit() or -1)}
+
+    def _without(self, calculations: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the parts of the request without table calculations: a disabled one, too, could keep Looker from
+        streaming.
+        """
+        names = {str(each["table_calculation"]) for each in calculations}
+        others = [field for field in json.loads(self.dynamic_fields or "[]") if field not in calculations]
+        return {
+            "dynamic_fields": json.dumps(others),
+            "fields": [name for name in self.fields or [] if name not in names],
+            "sorts": [sort for sort in self.sorts or [] if sort.partition(" ")[0] not in names],
+        }
 
 
 def other_parts(saved: Mapping[str, Any]) -> dict[str, Any]:

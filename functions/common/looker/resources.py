@@ -15,6 +15,7 @@ from typing import Any, Self
 import msgspec
 
 from common.looker.client import LookerAnswer, LookerClient
+from common.looker.explore import ExploreFields
 from common.looker.query import LookerQuery
 from common.platform.errors import AnswerNotUnderstood, LookerRefused, LookNotFound, StreamCut
 from common.platform.http import in_blocks
@@ -96,18 +97,21 @@ RESOURCES: Mapping[str, Resource] = {
 
 ACTIVITY_PERMISSION = "see_system_activity"
 
+_QUERY_ID = "query.id"
+"A number in public LookML. Ids of queries are texts since Looker 25.2, so this field may become one."
+
 _QUERIES = LookerQuery(
     model="system__activity",
     view="history",
     # Only fields that a query has once: a Look, a dashboard or a user would make one row of each run, and so would
     # query.link, which adds look.id. The names are those of public LookML and dashboards on this explore.
     fields=[
-        *("query.id", "query.slug", "query.model", "query.view", "query.formatted_fields", "query.limit"),
+        *(_QUERY_ID, "query.slug", "query.model", "query.view", "query.formatted_fields", "query.limit"),
         *("history.query_run_count", "user.count", "history.average_runtime", "history.max_runtime"),
         *("history.first_query_date", "history.most_recent_query_date"),
     ],
-    filters={"query.id": "NOT NULL"},  # runs of SQL Runner have no query
-    sorts=["query.id"],
+    filters={_QUERY_ID: "NOT NULL"},  # runs of SQL Runner have no query
+    sorts=[_QUERY_ID],
     query_timezone="UTC",
 )
 
@@ -115,6 +119,14 @@ _QUERIES = LookerQuery(
 def query_of(resource: str) -> LookerQuery | None:
     """Return the query whose rows are the resource; None if Looker has a list of it."""
     return _QUERIES if resource == "queries" else None
+
+
+def without_nulls(query: LookerQuery, fields: ExploreFields) -> LookerQuery:
+    """Return the query of `queries` with a filter that its field of ids understands."""
+    identity = fields.by_name().get(_QUERY_ID)
+    # For a field of text, NOT NULL is a text that no row has (Looker docs, "filter expressions").
+    not_null = "-NULL" if identity is not None and identity.type == "string" else "NOT NULL"
+    return msgspec.structs.replace(query, filters={_QUERY_ID: not_null})
 
 
 class ResourceListing:

@@ -51,35 +51,37 @@ class LookerSession:
             if self._bearer:
                 self._http.delete(f"{self._api}/logout", auth=self._bearer, timeout=http.CONNECT_TIMEOUT_S).close()
 
-    def send(self, method: str, path: str, what: str, **options: Any) -> requests.Response:
+    def send(self, method: str, path: str, what: str, *, runs_query: bool = False, **options: Any) -> requests.Response:
         """Send one request; after a 401, log in again and repeat it once. Raises LookNotFound, LookerRefused,
         LookerBusy, LookerLoginRefused or SecretUnreadable.
         """
-        response = self._send(method, path, options)
+        response = self._send(method, path, options, runs_query=runs_query)
         if response.status_code == requests.codes.unauthorized:
             response.close()
             self._bearer = None
-            response = self._send(method, path, options)
+            response = self._send(method, path, options, runs_query=runs_query)
         if http.accepted(response):
             return response
         with response:
-            raise answers.refusal(response, what, self._deadline)
+            raise answers.refusal(response, what, self._deadline, runs_query=runs_query)
 
     def log_in(self) -> None:
         """Log in, unless the token is still valid."""
         if self._bearer is None or self._deadline.clock.monotonic_s() >= self._renew_at_s:
             self._log_in()
 
-    def _send(self, method: str, path: str, options: dict[str, Any]) -> requests.Response:
+    def _send(self, method: str, path: str, options: dict[str, Any], *, runs_query: bool) -> requests.Response:
         self.log_in()
         options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline)), "allow_redirects": False}
         try:
             return self._http.request(method, self._api + path, auth=self._bearer, **options)
         except requests.RequestException as error:
-            raise answers.unreachable(error) from error
+            raise answers.unreachable(error, runs_query=runs_query) from error
 
     def _log_in(self) -> None:
         with self._login_answer() as response:
+            if _is_misdirected(response):
+                raise answers.misdirected_login(response)
             if _is_login_refused(response):
                 login = f"the login with the secret {self._secret_name}"
                 raise LookerLoginRefused(f"Looker answered {response.status_code} to {login}.")
@@ -135,4 +137,17 @@ def _form_of(text: str) -> dict[str, str]:
 
 def _is_login_refused(response: requests.Response) -> bool:
     # Looker answers 404 to a wrong pair (Looker docs, "API troubleshooting").
-    return response.status_code in (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found)
+    statuses = (requests.codes.unauthorized, requests.codes.forbidden, requests.codes.not_found)
+    return response.status_code in statuses and not _is_misdirected(response)
+
+
+def _is_misdirected(response: requests.Response) -> bool:
+    """Tell if something else than Looker's API refused the login. Looker's own refusals are JSON (API 4.0, `Error`)."""
+    if response.status_code not in range(requests.codes.bad_request, requests.codes.server_error):
+        return False
+    if http.is_temporary(response.status_code):
+        return False
+    try:
+        return not isinstance(response.json(), dict)
+    except ValueError:
+        return True

@@ -470,10 +470,19 @@ class Busy(BridgeError):
 
     status = 503
 
-    def __init__(self, cause: str, *, retry_after_s: float | None = None, next_step: str | None = None) -> None:
+    def __init__(
+        self,
+        cause: str,
+        *,
+        retry_after_s: float | None = None,
+        next_step: str | None = None,
+        is_still_working: bool = False,
+    ) -> None:
         super().__init__(cause, next_step=next_step)
         self.retry_after_s = retry_after_s
         "The wait that the vendor asked for; None if it asked for none."
+        self.is_still_working = is_still_working
+        "Whether the vendor may still work on the request, so that every repetition adds to its load."
 
 
 class LookerBusy(Busy):

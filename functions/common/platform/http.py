@@ -47,6 +47,13 @@ class _OpenSslTrust(HTTPAdapter):
         super().init_poolmanager(*arguments, ssl_context=context, **options)
 
 
+class _WithoutRedirects(requests.Session):
+    """Follows no redirect. `requests` parses the target even if it is not followed, and fails at one that is no URL."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
 @functools.cache
 def _ssl_context(_cert_file: str) -> ssl.SSLContext:
     """Create the context once per process and file, because reading the authorities takes about 40 ms."""
@@ -58,7 +65,7 @@ def open_session() -> requests.Session:
 
     It does not retry, and it accepts a private certificate authority that the environment names.
     """
-    session = requests.Session()
+    session = _WithoutRedirects()
     session.headers["User-Agent"] = USER_AGENT
     # A truncated compressed stream can look complete, because the decoder is not asked whether it has finished.
     session.headers["Accept-Encoding"] = "identity"

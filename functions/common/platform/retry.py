@@ -32,17 +32,22 @@ def retry(
     """Call `act` until it does not raise an error of `on`, and return its result.
 
     Raises the last of these errors if the attempts or the time are used up. An error in `but_not` is raised
-    immediately, because a second attempt could do harm.
+    immediately, because a second attempt could do harm. While the vendor may still work on the first attempt, there is
+    one more at most.
     """
     attempt = 1
+    was_left_working = False
     while True:
         try:
             return act()
         except on as error:
             asked_s = error.retry_after_s if isinstance(error, Busy) else None
             wait_s = wait_before_next_s(attempt, asked_s, chance.random())
-            if isinstance(error, but_not) or attempt == ATTEMPTS or not deadline.allows(wait_s):
+            is_left_working = isinstance(error, Busy) and error.is_still_working
+            is_last = attempt == ATTEMPTS or (is_left_working and was_left_working)
+            if isinstance(error, but_not) or is_last or not deadline.allows(wait_s):
                 raise
+            was_left_working |= is_left_working
         deadline.clock.sleep(wait_s)
         attempt += 1
 

@@ -1,7 +1,7 @@
 """The fields of explores, for the checks of pulls."""
 
 from common.looker.client import LookerClient
-from common.looker.explore import fields_of
+from common.looker.explore import ExploreFields, fields_of
 from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError
 
@@ -11,15 +11,21 @@ class CheckedExplore:
 
     def __init__(self, looker: LookerClient) -> None:
         self._looker = looker
-        self._cache: dict[tuple[str, str], dict[str, str] | BridgeError] = {}
+        self._cache: dict[tuple[str, str], ExploreFields | BridgeError] = {}
 
     def types(self, query: LookerQuery) -> dict[str, str] | BridgeError:
         """Return the types of the fields of a query's explore by name, or the error if it cannot be read."""
+        fields = self.fields(query)
+        if isinstance(fields, BridgeError):
+            return fields
+        return {name: field.type or "" for name, field in fields.by_name().items()}
+
+    def fields(self, query: LookerQuery) -> ExploreFields | BridgeError:
+        """Return the fields of a query's explore, or the error if it cannot be read."""
         key = (query.model, query.view)
         if key not in self._cache:
             try:
-                fields = fields_of(self._looker, query).by_name()
-                self._cache[key] = {name: field.type or "" for name, field in fields.items()}
+                self._cache[key] = fields_of(self._looker, query)
             except BridgeError as error:
                 self._cache[key] = error
         return self._cache[key]

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from common import bridge_yaml
-from common.loads import positions
-from common.loads.cursor_column import GRAINS
+from common.loads import cursor_column
 from common.loads.sources import find_query
 from common.looker import obstacles, resources
 from common.looker.client import LookerClient
+from common.looker.explore import ExploreFields
 from common.looker.query import LookerQuery
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
@@ -89,21 +89,24 @@ def _pull_findings(
         yield red(subject, what, download_permission.NEXT_STEP)
     for key, names in _named_fields(pull):
         yield from _field_findings(f"pulls.{pull.name}.{key}", names, query, types)
-    if isinstance(pull.load, bridge_yaml.Incremental) and not isinstance(types, BridgeError):
-        yield from _cursor_findings(f"pulls.{pull.name}.load.incremental", pull.load, types)
+    fields = explores.fields(query)
+    if isinstance(pull.load, bridge_yaml.Incremental) and not isinstance(fields, BridgeError):
+        subject, repeatable = f"pulls.{pull.name}.load.incremental", pull.target.repeatable
+        yield from _cursor_findings(subject, pull.load, query, fields, repeatable=repeatable)
 
 
-def _cursor_findings(subject: str, load: bridge_yaml.Incremental, types: dict[str, str]) -> Iterator[Finding]:
-    """Check that rows can be loaded in windows over the cursor. Whether the field exists is another check."""
-    kind = types.get(load.cursor)
-    if kind is None:
+def _cursor_findings(
+    subject: str, load: bridge_yaml.Incremental, query: LookerQuery, fields: ExploreFields, *, repeatable: bool
+) -> Iterator[Finding]:
+    """Check the cursor as a pull does. Whether the explore has the field at all is another check."""
+    if load.cursor not in fields.by_name():
         return
-    grain = GRAINS.get(kind)
-    if grain is None:
-        what = f"The field {load.cursor} has the type {kind}. A cursor must be a date, a time or a number."
-        yield red(f"{subject}.cursor", what, CursorUnfit.next_step)
-    elif not positions.fits(load.start, grain):
-        yield red(f"{subject}.start", f"It does not have the type of {load.cursor}, {kind}.", CursorUnfit.next_step)
+    # A query without a time zone is read in UTC.
+    query = msgspec.structs.replace(query, query_timezone=query.query_timezone or "UTC")
+    try:
+        cursor_column.start_of(load, cursor_column.column_in(fields, query, load, repeatable=repeatable))
+    except CursorUnfit as error:
+        yield from_error(f"{subject}.cursor", error)
 
 
 def _try_resource(
