@@ -91,7 +91,7 @@ def write(
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
     if job.format == "parquet":
-        content_type, digested = _PARQUET, _write_parquet(bucket, path, incoming)
+        content_type, digested = _PARQUET, _write_parquet(bucket, path, incoming, job.date_format)
     else:
         # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
         content_type = _GZIP if job.compress else _CSV
@@ -116,12 +116,12 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
     return digested
 
 
-def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> ChecksumWriter:
+def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming", date_format: str) -> ChecksumWriter:
     """Write the export as CSV first, to find the types of its columns, and then convert that file."""
     # Arrow makes a cold start slower; CSV does not need it.
-    from common.tables import parquet  # noqa: PLC0415
+    from common.tables import column_types, parquet  # noqa: PLC0415
 
-    types = parquet.ColumnTypes([])
+    types = column_types.ColumnTypes([])
 
     def typed_blocks() -> Iterator[bytes]:
         nonlocal types
@@ -129,13 +129,15 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming") -> Checksum
             yield block
             records = block
             if not types.names:
-                types = parquet.ColumnTypes(incoming.header, incoming.delimiter, incoming.decimal_sign)
+                types = column_types.ColumnTypes(
+                    incoming.header, incoming.delimiter, incoming.decimal_sign, date_format
+                )
                 records = block[end_of_first_record(block) :]
             types.feed(records)
 
     csv_path = f"{path}.csv"
     _write_blocks(bucket, csv_path, typed_blocks(), _CSV)
-    incoming.warn(types.warnings)
+    incoming.warn(types.warnings())
     with bucket.writing(path, content_type=_PARQUET) as file:
         digested = ChecksumWriter(file)
         rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
