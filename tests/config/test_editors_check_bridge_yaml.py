@@ -37,6 +37,7 @@ ONLY_THE_FUNCTIONS = {
             f"{{metric: {ID}, export_filter: {{value: {{metric_id: {ID}, condition: {{type: Equal}}}}}}}}",
         ),
         ("exports/revenue/source", f"{{table: {ID}, fields: [{{type: ValueField}}]}}"),
+        *(fault[:2] for fault in FAULTS if "limit: look" in fault[1] and "incremental" in fault[1]),
         ("pulls/flights/target/bucket", "acme-files"),
         ("pulls/flights/target/via", "storage"),
     ],
@@ -65,6 +66,11 @@ ONLY_THE_FUNCTIONS = {
         *(fault[:2] for fault in FAULTS if "can be longer than 900 bytes" in fault[2]),
         ("pulls/flights/load", "{incremental: {cursor: a.b, start: 2013-01-01, window: 101 years}}"),
         ("pulls/flights/schedule", "75 6 * * *"),
+        *(
+            fault[:2]
+            for fault in FAULTS
+            if fault[0] == "looker/url" and fault[1].startswith("https://acme") and "?" not in fault[1]
+        ),
         ("pulls/flights/source/filters", "{true: a}"),
     ],
     "names, of jobs and of objects": [

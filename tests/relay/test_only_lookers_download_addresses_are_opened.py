@@ -10,7 +10,7 @@ from common.platform.errors import DeliveryNotUsable
 
 CLOUD = {"url": "https://acme.cloud.looker.com"}
 TWO_HOSTS = {"url": "https://api.example.com:19999", "web_url": "https://bi.example.com"}
-IN_A_FOLDER = {"url": "https://api.example.com", "web_url": "https://bi.example.com:8443/looker/"}
+IN_A_FOLDER = {"url": "https://api.example.com", "web_url": "https://bi.example.com:8443/looker/api/4.0/"}
 TOKEN = "0123456789012345678901234567890123456789"
 OWN = f"https://acme.cloud.looker.com/downloads/{TOKEN}"
 
@@ -32,7 +32,11 @@ def opened(settings: Mapping[str, object], url: str) -> str:
         ({"host": "acme.looker.com", "port": 19999}, f"https://acme.looker.com:9999/downloads/{TOKEN}", None),
         ({"host": "acme.looker.com", "port": 19999}, f"https://acme.looker.com:19999/downloads/{TOKEN}", None),
         ({"host": "acme", "region": "us-west.looker.com"}, f"https://acme.us-west.looker.com/downloads/{TOKEN}", None),
-        ({"url": "https://acme.example.com/looker"}, f"https://acme.example.com/looker/downloads/{TOKEN}", None),
+        (
+            {"url": "https://acme.example.com/looker/api/4.0"},
+            f"https://acme.example.com/looker/downloads/{TOKEN}",
+            None,
+        ),
         ({"url": "http://127.0.0.1:8080"}, f"http://127.0.0.1:8080/downloads/{TOKEN}", None),
         # The API and people have hosts of their own.
         (TWO_HOSTS, f"https://bi.example.com/downloads/{TOKEN}", None),
