@@ -1,6 +1,7 @@
 """A person who settles a run: looks at Pigment's import history, and reports how the run ended."""
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,14 @@ def _claimed(folder: Path, run: str) -> Iterator[str | None]:
     """Return the imports in the receipts of other runs."""
     for path in folder.glob("receipts/*/*/*.json"):
         if path.stem != run:
-            yield json.loads(path.read_bytes())["import_id"]
+            yield _import_of(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _import_of(path: Path, _written_at_ns: int) -> str | None:
+    """Read a receipt once: in a load run there are tens of thousands."""
+    import_id: str | None = json.loads(path.read_bytes())["import_id"]
+    return import_id
 
 
 def expire_leases(world: World) -> None:
