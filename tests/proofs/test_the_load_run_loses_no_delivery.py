@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_no_acknowledged_delivery_is_lost_or_landed_twice_under_faults_and_kills() -> None:
-    options = {"--deliveries": 60, "--relays": 5, "--seed": 1, "--kill-every": 30}
+    options = {"--deliveries": 40, "--relays": 5, "--seed": 1, "--kill-every": 20}
     run = subprocess.run(
         [sys.executable, "-m", "tests.proofs.load", *(str(each) for option in options.items() for each in option)],
         cwd=ROOT,
@@ -21,4 +21,4 @@ def test_no_acknowledged_delivery_is_lost_or_landed_twice_under_faults_and_kills
     assert run.returncode == 0, run.stdout + run.stderr
     figures = {line[:36].strip(): line[36:].strip() for line in run.stdout.splitlines()}
     assert (figures["lost"], figures["doubled"], figures["processes killed"]) == ("0", "0", "2")
-    assert int(figures["acknowledged"]) > 40
+    assert int(figures["acknowledged"]) > 25
