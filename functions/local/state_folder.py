@@ -25,7 +25,7 @@ from local import bridge_file
 from local.sandbox.access import TokenRequired
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
-from local.sandbox.storage.refusal import is_full
+from local.sandbox.storage.refusal import full_disk, is_full
 from local.sandbox.wire import Server
 
 BUCKET = "bucket"
@@ -125,7 +125,7 @@ def _space_in(folder: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error) as error:
         if not is_full(error):
             raise
-        raise DiskFull(f"The disk with the folder {folder} is full or cannot be written.") from None
+        raise DiskFull(full_disk(folder)) from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """`bridge runs` and `bridge settle`: runs and their receipts."""
 
+import contextlib
 import difflib
 import re
 from pathlib import Path
@@ -7,10 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from common.bridge_yaml import decode
-from common.platform.errors import MalformedRequest, NoSuchJob
+from common.platform.errors import MalformedRequest, NoSuchJob, StorageRefused
 from common.runs import instance, receipts, settling
-from common.storage import paths
 from common.storage.bucket import Bucket
 from local import open_runs as open_runs_of
 from local import output, terminal
@@ -43,7 +42,7 @@ def runs(
         unsettled = {each.receipt.run for each in open_runs}
         found = [each for each in receipts.newest(bucket, which, last) if each.run not in unsettled]
         if which and not (open_runs or found):
-            _expect_job(bucket, which)
+            _expect_job(which)
     if as_json:
         terminal.print_json([*(each.to_builtins() for each in open_runs), *found])
     elif open_runs or found:
@@ -64,11 +63,11 @@ def _show_run(bucket: Bucket, run: str, as_json: bool, files: Path | None) -> No
         terminal.console().print(output.runs_table([begun], []))
 
 
-def _expect_job(bucket: Bucket, name: str) -> None:
-    """Raise NoSuchJob if bridge.yaml has no job of this name."""
-    stored = bucket.read_json(paths.CONFIG, dict)
-    bridge = decode(stored.value) if stored else None
-    names = [job.name for job in bridge.jobs()] if bridge else []
+def _expect_job(name: str) -> None:
+    """Raise NoSuchJob if bridge.yaml has no job of this name, or is not in the bucket."""
+    names: list[str] = []
+    with contextlib.suppress(StorageRefused):
+        names = [job.name for job in instance.current.config().jobs()]
     if name not in names:
         alike = difflib.get_close_matches(name, names, 1)
         next_step = f"Did you mean {alike[0]}?" if alike else "`bridge runs` lists the runs of all jobs."

@@ -29,8 +29,13 @@ class StorageRefusal(Exception):
 def disk_failed(error: OSError | sqlite3.Error, folder: Path) -> StorageRefusal:
     """Return 507, which Google's client does not repeat, if the disk is full; otherwise 503."""
     if is_full(error):
-        return StorageRefusal(507, "diskFull", f"The disk with the folder {folder} is full or cannot be written.")
+        return StorageRefusal(507, "diskFull", full_disk(folder))
     return StorageRefusal(503, "backendError", f"The disk failed: {error}")
+
+
+def full_disk(folder: Path) -> str:
+    """Return what is said of a full disk."""
+    return f"The disk with the folder {folder} is full or cannot be written."
 
 
 def is_full(error: OSError | sqlite3.Error) -> bool:
