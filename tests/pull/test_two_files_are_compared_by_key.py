@@ -1,6 +1,5 @@
 """The new and changed rows of two files are found by key and copied byte for byte; Python's dicts are the reference."""
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -23,6 +22,7 @@ from common.tables.compare import BadKeys, ChangeCounts, FileComparison, digests
 from common.tables.compare.diff import ChangedCell, ChangedRow
 from common.tables.staging import Sample, Staged
 from tests.support import storage_client
+from tests.support.pieces import InPieces
 
 PROOF = settings(deadline=None, max_examples=40)
 
@@ -40,32 +40,6 @@ BEFORE = [FLIGHTS, ["1", "UA", "2"], ["2", "B6", "-18"], ["3", "AA", ""]]
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     with storage_client.running(tmp_path_factory.mktemp("storage")) as storage:
         yield Bucket("bucket", storage.client)
-
-
-class InPieces:
-    """Files that are read in blocks of any size, which a bucket does not offer."""
-
-    def __init__(self, block_bytes: int, **files: bytes) -> None:
-        self._block_bytes = block_bytes
-        self.files = files
-
-    def reading(self, path: str) -> Any:
-        content = io.BytesIO(self.files[path])
-        return Blocks(iter(lambda: content.read(self._block_bytes), b""))
-
-    @contextlib.contextmanager
-    def writing(self, path: str) -> Iterator[io.BytesIO]:
-        out = io.BytesIO()
-        yield out
-        self.files[path] = out.getvalue()
-
-
-class Blocks:
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-
-    def blocks(self) -> Iterator[bytes]:
-        return self._blocks
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -173,7 +147,7 @@ def test_the_rows_sent_equal_a_comparison_of_dicts(
     bucket: Any = InPieces(block_bytes, before=was_written.file(before), after=is_written.file(after))
     with pytest.MonkeyPatch.context() as patch:
         if in_shares:
-            patch.setattr(matching, "_ROWS_AT_ONCE", 6)
+            patch.setattr(matching, "ROWS_AT_ONCE", 6)
             patch.setattr(digests, "_MATCHED_AT_ONCE", 2)
         comparison = compare.compare(bucket, "before", "after", key, delimiter, len(after) - 1, ignore)
 
@@ -309,7 +283,7 @@ def test_an_empty_line_of_a_single_column_is_a_row_with_an_empty_key(bucket: Buc
 
 
 def test_bad_keys_are_found_in_every_share(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(matching, "ROWS_AT_ONCE", 5)
     after = [["Id"], *([str(number // 2)] for number in range(20)), [""], [""]]
 
     found = bad(bucket, after, samples=3)
@@ -320,7 +294,7 @@ def test_bad_keys_are_found_in_every_share(bucket: Bucket, monkeypatch: pytest.M
 
 
 def test_a_preview_shows_the_first_rows_of_each_kind_of_change(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(matching, "ROWS_AT_ONCE", 4)
     monkeypatch.setattr(digests, "_MATCHED_AT_ONCE", 2)
     before = [FLIGHTS, *([str(number), "UA", "0"] for number in range(10))]
     after = [

@@ -1,4 +1,6 @@
-"""Find the rows of two files that have the same key, and those that are equal, by their digests.
+"""Find the rows of two sides that have the same key, and those that are equal, by their digests.
+
+`compare` matches a file with the one before it; `tables.equality` matches what was sent with what a block has.
 
 Of each row, memory holds its place, a digest of its key and one of all its cells: 37 bytes. The keys are compared in
 shares, each with a reading of the files of its own, so that memory does not grow with the files.
@@ -10,16 +12,14 @@ is gone is a changed row, which is sent. Rows with the same MD5 can be construct
 Looker can also leave a row unchanged.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Self
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
 from common.tables.arrow import read_records
-
-RowChange = Literal["added", "changed", "gone", "unchanged", "repeated"]
 
 _MATCHED_AT_ONCE = 250_000
 _FETCHED_AT_ONCE = 10_000
@@ -28,32 +28,33 @@ _MOST = 2**128
 _MATCH = """
     CREATE OR REPLACE TEMP TABLE matched AS
     SELECT
-        min(place) FILTER (is_new) AS place,
+        max(place) FILTER (is_new) AS place,
         min(place) FILTER (NOT is_new) AS place_before,
         count(*) FILTER (is_new) AS times,
         count(*) FILTER (NOT is_new) AS times_before,
-        CASE
-            WHEN times > 1 THEN 'repeated'
-            WHEN times = 0 THEN 'gone'
-            WHEN times_before = 0 THEN 'added'
-            -- A key may occur twice in the old file only if another key identified rows then.
-            WHEN times_before = 1 AND min(row) = max(row) AND $is_comparable THEN 'unchanged'
-            ELSE 'changed'
-        END AS change
+        CHANGE AS change
     FROM digests
     WHERE key BETWEEN $first::UHUGEINT AND $last::UHUGEINT
     GROUP BY key
 """
+_PLACES = "SELECT coalesce(place, -1), coalesce(place_before, -1) FROM matched"
 
 
 class FileLayout(msgspec.Struct, frozen=True):
-    """The columns of a file, and those that form its key."""
+    """The columns of a file, and how a row becomes digests: SQL over columns that are named by their places."""
 
     width: int
     delimiter: str
-    key: list[int]
-    row: list[int]
-    "The places of all columns, in the same order for both files."
+    key: list[str]
+    row: list[str]
+    "The cells that are compared, in the same order on both sides."
+    may_have_empty_keys: bool = False
+    "Whether a key with an empty cell is a key like any other."
+
+
+def cell(place: int) -> str:
+    """Return the SQL of a cell as it stands in the file."""
+    return f'"{place}"'
 
 
 class Digests:
@@ -88,24 +89,34 @@ class Digests:
         count = self._ask(f"SELECT count(*) {rows}")[0][0]
         return count, [place for (place,) in self._ask(f"SELECT place {rows} ORDER BY place LIMIT {samples}")]
 
-    def matches(self, *, is_comparable: bool) -> Iterator["Matches"]:
-        """Yield matched keys, some at a time. If the files do not have the same columns, every row has changed."""
+    def matches(self, change: str, **parameters: bool) -> Iterator["Matches"]:
+        """Yield matched keys, some at a time.
+
+        Args:
+            change: SQL that names the change of a key, from `times`, `times_before` and aggregates over its rows.
+            parameters: those of `change`.
+        """
         (rows,) = self._ask("SELECT count(*) FROM digests")[0]
         parts = rows // _MATCHED_AT_ONCE + 1
         for part in range(parts):
             first, last = _bounds(part, parts, *self._bounds)
-            self._database.execute(_MATCH, {"is_comparable": is_comparable, "first": str(first), "last": str(last - 1)})
+            bounds = {"first": str(first), "last": str(last - 1)}
+            self._database.execute(_MATCH.replace("CHANGE", change), {**parameters, **bounds})
             yield Matches(self._database)
 
     def _insertion(self, layout: FileLayout) -> str:
-        key = _columns(layout.key)
-        is_whole = " AND ".join(f"\"{place}\" <> ''" for place in layout.key)
+        key = f"md5_number(concat_ws(chr(0), {', '.join(layout.key)}))"
+        if not layout.may_have_empty_keys:
+            is_whole = " AND ".join(f"{each} <> ''" for each in layout.key)
+            key = f"CASE WHEN {is_whole} THEN {key} END"
         return f"""
             INSERT INTO digests
-            SELECT $is_new, place, key, md5_number(concat_ws(chr(0), {_columns(layout.row)}))
-            FROM (SELECT *, CASE WHEN {is_whole} THEN md5_number(concat_ws(chr(0), {key})) END AS key FROM records)
+            SELECT $is_new, place, key, row
+            FROM (
+                SELECT place, {key} AS key, md5_number(concat_ws(chr(0), {", ".join(layout.row)})) AS row FROM records
+            )
             {"" if self._is_all else "WHERE coalesce(key, 0) BETWEEN $first::UHUGEINT AND $last::UHUGEINT"}
-        """  # noqa: S608  # of numbers alone
+        """  # noqa: S608  # of our own SQL and numbers
 
     def _ask(self, question: str) -> list[tuple[int, ...]]:
         return self._database.execute(question).fetchall()
@@ -117,31 +128,24 @@ class Matches:
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
         self._database = database
 
-    def counts(self) -> dict[RowChange, tuple[int, int]]:
+    def counts(self) -> dict[str, tuple[int, int]]:
         """Return the numbers of keys and of new rows for each kind of change."""
         counted = self._database.execute("SELECT change, count(*), sum(times)::BIGINT FROM matched GROUP BY change")
         return {change: (keys, rows) for change, keys, rows in counted.fetchall()}
 
-    def to_send(self) -> Iterator[int]:
-        """Yield the places of the rows that are new or changed."""
-        chosen = self._database.execute("SELECT place FROM matched WHERE change IN ('added', 'changed')")
-        while places := chosen.fetchmany(_FETCHED_AT_ONCE):
-            yield from (place for (place,) in places)
+    def places(self, *changes: str) -> Iterator[tuple[int, int]]:
+        """Yield the place now and before of each row with one of these changes; -1 if it is not there."""
+        chosen = self._database.execute(f"{_PLACES} WHERE list_contains(?, change)", [list(changes)])
+        while pairs := chosen.fetchmany(_FETCHED_AT_ONCE):
+            yield from pairs
 
-    def samples(self, change: RowChange, most: int) -> list[tuple[int, int]]:
+    def samples(self, change: str, most: int) -> list[tuple[int, int]]:
         """Return the first rows of one kind of change: their place before and now, or -1."""
-        question = (
-            "SELECT coalesce(place_before, -1), coalesce(place, -1) FROM matched WHERE change = ? "
-            "ORDER BY coalesce(place, place_before) LIMIT ?"
-        )
-        return self._database.execute(question, [change, most]).fetchall()
+        question = f"{_PLACES} WHERE change = ? ORDER BY coalesce(place, place_before) LIMIT ?"
+        return [(before, now) for now, before in self._database.execute(question, [change, most]).fetchall()]
 
 
 def _bounds(part: int, parts: int, first: int, end: int) -> tuple[int, int]:
     """Return one of equal parts of a range; digests are distributed evenly."""
     whole = end - first
     return first + whole * part // parts, first + whole * (part + 1) // parts
-
-
-def _columns(places: Sequence[int]) -> str:
-    return ", ".join(f'"{place}"' for place in places)

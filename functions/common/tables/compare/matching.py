@@ -7,12 +7,24 @@ import msgspec
 import pyarrow as pa
 
 from common.tables.compare.diff import RowSamples
-from common.tables.compare.digests import Digests, FileLayout, Matches
+from common.tables.compare.digests import Digests, FileLayout, Matches, cell
 from common.tables.compare.file import CheckedCsv
 from common.tables.staging import ProgressCallback
 
-_ROWS_AT_ONCE = 12_000_000
+ROWS_AT_ONCE = 12_000_000
 "Of both files together: half a gigabyte of digests."
+
+_CHANGE = """
+    CASE
+        WHEN times > 1 THEN 'repeated'
+        WHEN times = 0 THEN 'gone'
+        WHEN times_before = 0 THEN 'added'
+        -- A key may occur twice in the old file only if another key identified rows then.
+        WHEN times_before = 1 AND min(row) = max(row) AND $is_comparable THEN 'unchanged'
+        ELSE 'changed'
+    END
+"""
+"If the files do not have the same columns, every row has changed."
 
 
 class MatchedRows(msgspec.Struct):
@@ -35,36 +47,50 @@ def match(
     """Match the rows of two files; the new one has `rows` rows. Raises StorageRefused as `compare` does."""
     matched = MatchedRows(bytearray(rows), samples, Counter())
     is_comparable = old is not None and sorted(old.columns) == sorted(new.columns)
-    shares = 2 * rows // _ROWS_AT_ONCE + 1
+    shares = 2 * rows // ROWS_AT_ONCE + 1
     for share in range(shares):
         with Digests(share, shares) as digests:
             if old is not None:
                 row = [old.columns.index(column) for column in new.columns] if is_comparable else None
-                _add(digests, old, _layout(old, key, row), progress, is_new=False)
-            if _add(digests, new, _layout(new, key), progress, is_new=True) != rows:
+                add(digests, old, _layout(old, key, row), progress, is_new=False)
+            if add(digests, new, _layout(new, key), progress, is_new=True) != rows:
                 raise new.refusal()
             empty, places = digests.empty_keys(samples.most)
             matched.empty_rows += empty
             samples.add("empty", [(-1, place) for place in places])
-            for matches in digests.matches(is_comparable=is_comparable):
+            for matches in digests.matches(_CHANGE, is_comparable=is_comparable):
                 _count(matched, matches)
     return matched
 
 
 def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) -> FileLayout:
     width = len(file.header)
-    return FileLayout(width, file.delimiter, [file.header.index(name) for name in key], row or list(range(width)))
+    cells = [cell(place) for place in row or range(width)]
+    return FileLayout(width, file.delimiter, [cell(file.header.index(name)) for name in key], cells)
 
 
-def _add(digests: Digests, file: CheckedCsv, layout: FileLayout, progress: ProgressCallback, *, is_new: bool) -> int:
+def add(
+    digests: Digests,
+    file: CheckedCsv,
+    layout: FileLayout,
+    progress: ProgressCallback,
+    *,
+    is_new: bool,
+    begin: int = 0,
+) -> int:
+    """Add the digests of a file's rows, and return their number. Raises StorageRefused if it is not CSV any more.
+
+    Args:
+        begin: the place of its first row.
+    """
     rows = 0
     for records in file.pieces():
         try:
-            rows += digests.add(records, layout, rows, is_new=is_new)
+            rows += digests.add(records, layout, begin + rows, is_new=is_new)
         except pa.ArrowInvalid:
             # Arrow quotes the record.
             raise file.refusal() from None
-        progress("rows compared", rows)
+        progress("rows compared", begin + rows)
     return rows
 
 
@@ -75,5 +101,5 @@ def _count(matched: MatchedRows, matches: Matches) -> None:
             matched.repeated_rows += rows
         if matched.samples.most:
             matched.samples.add(change, matches.samples(change, matched.samples.most))
-    for place in matches.to_send():
+    for place, _ in matches.places("added", "changed"):
         matched.is_sent[place] = 1

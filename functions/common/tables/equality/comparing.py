@@ -1,0 +1,153 @@
+"""Compare files that were sent with a block's file, in bounded memory.
+
+Rows are matched by the digests of their keys, and their cells by one digest of what they mean (`forms`). Rows whose
+digests differ are then read again and compared cell by cell: numbers with more digits than Pigment keeps may be equal
+all the same, and the cells that differ are counted by column.
+
+Importing this module takes a third of a second: only what compares imports it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from common.platform.text import listed
+from common.storage.bucket import Bucket
+from common.tables.compare.file import CheckedCsv
+from common.tables.equality.cells import different_columns
+from common.tables.equality.forms import DECIMAL_COMMA, Commas, Form, Reading, forms_of
+from common.tables.equality.matching import Matched, Pair, match
+from common.tables.equality.result import (
+    BlockEquality,
+    DifferentCell,
+    DifferentRow,
+    NotComparable,
+    Pairing,
+    Problem,
+    SentFile,
+)
+from common.tables.equality.sides import Side
+from common.tables.staging import ProgressCallback
+
+_MOST_SHOWN = 10
+"Rows in a result: enough to look at in Pigment."
+_READ_AT_ONCE = 20_000
+_OTHER_PROBLEMS: Sequence[Problem] = ("missing", "doubled", "extra")
+
+
+def compare_with_block(
+    bucket: Bucket,
+    sent: Sequence[SentFile],
+    block: SentFile,
+    pairing: Pairing,
+    rows: int,
+    progress: ProgressCallback,
+    *,
+    shows_values: bool = False,
+) -> BlockEquality:
+    """Compare all rows of the files that were sent with all rows of the block's file.
+
+    Args:
+        rows: about how many rows all files have.
+
+    Raises NotComparable if the columns or the key do not allow it, StorageRefused if a file is missing, RowsMalformed.
+    """
+    files = [CheckedCsv(bucket, file.path, file.delimiter) for file in sent]
+    there = CheckedCsv(bucket, block.path, block.delimiter)
+    columns = _compared(files, there, pairing)
+    forms = forms_of(there, list(columns.values()), pairing.decimal_sign)
+    mine, theirs = _sides(files, there, columns, forms, pairing, {})
+    found = match(mine, theirs, rows, progress, _MOST_SHOWN, replaces=pairing.replaces)
+    if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
+        # Every number with a comma looked different. Only those rows show what the commas mean.
+        mine, theirs = _sides(files, there, columns, forms, pairing, commas)
+        found = match(mine, theirs, rows, progress, _MOST_SHOWN, replaces=pairing.replaces)
+    if repeated := found.keys["repeated"]:
+        raise NotComparable(f"verify.key does not identify rows: {repeated:,} of its keys were sent more than once.")
+    return _result(mine, theirs, found, shows_values=shows_values)
+
+
+def _compared(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
+    """Return the columns to compare: the name as sent, which all files have, and the name in the block."""
+    sent = [name for name in files[-1].header if all(name in file.header for file in files)]
+    columns = {name: pairing.columns.get(name, name) for name in sent if name not in pairing.ignored}
+    if absent := [name for name in pairing.key if name not in columns]:
+        raise NotComparable(f"verify.key has {listed(absent)}, which was not sent. Sent: {listed(sent)}.")
+    if absent := [there for there in columns.values() if block.header.count(there) != 1]:
+        cause = f"The block does not have exactly one column {listed(absent)}. It has: {listed(block.header)}"
+        raise NotComparable(f"{cause}. Name them in verify.columns, or leave them out with verify.ignore.")
+    if twice := [name for name in columns if any(file.header.count(name) != 1 for file in files)]:
+        raise NotComparable(f"The file has {listed(twice)} more than once.")
+    return columns
+
+
+def _sides(
+    files: Sequence[CheckedCsv],
+    block: CheckedCsv,
+    columns: Mapping[str, str],
+    forms: Mapping[str, Form],
+    pairing: Pairing,
+    commas: Mapping[str, Commas],
+) -> tuple[Side, Side]:
+    there: Commas = "decimals" if pairing.decimal_sign == "," else "none"
+    key = [list(columns).index(name) for name in pairing.key]
+    mine = [
+        Reading(forms[name_there], commas.get(name, "none"), pairing.is_day_first)
+        for name, name_there in columns.items()
+    ]
+    theirs = [Reading(forms[name], there) for name in columns.values()]
+    return Side(files, list(columns), mine, key), Side([block], list(columns.values()), theirs, key)
+
+
+def _commas_in(sent: Side, pairs: Sequence[Pair]) -> dict[str, Commas]:
+    """Return what commas mean in the columns of numbers that have some in these rows."""
+    places = [number for number, reading in enumerate(sent.readings) if reading.form == "number"]
+    if not places or not pairs:
+        return {}
+    rows = sent.cells_at({place for place, _ in pairs[:_READ_AT_ONCE]}).values()
+    found: dict[str, Commas] = {}
+    for place in places:
+        cells = [row[place] for row in rows if "," in row[place]]
+        if cells:
+            has_decimals = any(re.fullmatch(DECIMAL_COMMA, cell) for cell in cells)
+            found[sent.columns[place]] = "decimals" if has_decimals else "thousands"
+    return found
+
+
+def _result(mine: Side, theirs: Side, found: Matched, *, shows_values: bool) -> BlockEquality:
+    columns: Counter[str] = Counter()
+    changed = found.keys["changed"] - len(found.changed)
+    rows: list[DifferentRow] = []
+    for row in _changed_rows(mine, theirs, found.changed):
+        changed += 1
+        columns.update(row.columns)
+        if len(rows) < _MOST_SHOWN:
+            rows.append(row if shows_values else row.without_values())
+    for problem in _OTHER_PROBLEMS:
+        rows += _keys(mine, theirs, problem, found.first(problem, _MOST_SHOWN - len(rows)))
+    sent = sum(found.keys[each] for each in ("missing", "doubled", "changed", "equal"))
+    counts = {problem: found.keys[problem] for problem in _OTHER_PROBLEMS}
+    by_column = {name: columns[name] for name in mine.columns if columns[name]}
+    return BlockEquality(sent, found.rows_in_block, changed=changed, columns=by_column, rows=rows, **counts)
+
+
+def _changed_rows(mine: Side, theirs: Side, pairs: Sequence[Pair]) -> Iterator[DifferentRow]:
+    """Yield the rows that do not mean the same, of those whose digests differ."""
+    remaining = iter(sorted(pairs))
+    while some := list(islice(remaining, _READ_AT_ONCE)):
+        sent, there = mine.cells_at({place for place, _ in some}), theirs.cells_at({place for _, place in some})
+        rows = [(sent[place], there[place_there]) for place, place_there in some]
+        for (row, row_there), different in zip(rows, different_columns(mine, theirs, rows), strict=True):
+            if different:
+                cells = [DifferentCell(mine.columns[each], row[each], row_there[each]) for each in different]
+                yield DifferentRow("changed", mine.key_of(row), [cell.column for cell in cells], cells)
+
+
+def _keys(mine: Side, theirs: Side, problem: Problem, pairs: Sequence[Pair]) -> list[DifferentRow]:
+    """Return the keys of rows of which one side has none or too many, as that side writes them that has the row."""
+    side, places = (
+        (theirs, [there for _, there in pairs]) if problem == "extra" else (mine, [here for here, _ in pairs])
+    )
+    cells = side.cells_at(places)
+    return [DifferentRow(problem, side.key_of(cells[place])) for place in places]

@@ -1,0 +1,67 @@
+"""Match the rows of what was sent with those of a block, by the digests of their keys and of what their cells mean."""
+
+from collections import Counter
+
+import msgspec
+
+from common.tables.compare.digests import Digests
+from common.tables.compare.matching import ROWS_AT_ONCE
+from common.tables.equality.sides import Side
+from common.tables.staging import ProgressCallback
+
+_MOST_CHANGED = 1_000_000
+
+_CHANGE = """
+    CASE
+        WHEN times > 1 AND NOT $replaces THEN 'repeated'
+        WHEN times = 0 THEN 'extra'
+        WHEN times_before = 0 THEN 'missing'
+        WHEN times_before > 1 THEN 'doubled'
+        WHEN arg_max(row, place) FILTER (is_new) = min(row) FILTER (NOT is_new) THEN 'equal'
+        ELSE 'changed'
+    END
+"""
+"A row that was sent counts as new, and one of the block as the one before."
+
+Pair = tuple[int, int]
+"The places of a row in what was sent and in the block; -1: it is not there."
+
+
+class Matched(msgspec.Struct):
+    rows_sent: int = 0
+    rows_in_block: int = 0
+    keys: Counter[str] = msgspec.field(default_factory=Counter)
+    "The number of keys that are missing, extra, doubled, changed, equal or repeated."
+    changed: list[Pair] = []
+    "The rows whose digests differ; a million at most."
+    samples: dict[str, list[Pair]] = {}
+    "The first rows that are missing, doubled or extra."
+
+    def first(self, problem: str, most: int) -> list[Pair]:
+        return sorted(self.samples.get(problem, []), key=max)[:most]
+
+
+def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, samples: int, *, replaces: bool) -> Matched:
+    """Match all rows of both sides.
+
+    Args:
+        rows: about how many both have together; more than fit into the memory are matched in shares of the keys.
+        samples: how many rows of each problem to name.
+        replaces: whether the last of several rows with one key counts.
+    """
+    matched = Matched()
+    shares = rows // ROWS_AT_ONCE + 1
+    for share in range(shares):
+        with Digests(share, shares) as digests:
+            matched.rows_in_block = block.digest(digests, progress, is_new=False)
+            matched.rows_sent = sent.digest(digests, progress, is_new=True)
+            for matches in digests.matches(_CHANGE, replaces=replaces):
+                for change, (keys, _) in matches.counts().items():
+                    matched.keys[change] += keys
+                    if change in ("missing", "doubled", "extra"):
+                        matched.samples.setdefault(change, []).extend(
+                            (now, before) for before, now in matches.samples(change, samples)
+                        )
+                room = _MOST_CHANGED - len(matched.changed)
+                matched.changed += [pair for pair, _ in zip(matches.places("changed"), range(room), strict=False)]
+    return matched

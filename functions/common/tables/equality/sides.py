@@ -1,0 +1,63 @@
+"""The two sides of a comparison: the files that were sent, and a block's file."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from common.tables.compare.digests import Digests, FileLayout, cell
+from common.tables.compare.file import CheckedCsv
+from common.tables.compare.matching import add
+from common.tables.equality.forms import Reading
+from common.tables.staging import ProgressCallback
+
+
+class Side:
+    """Rows of one or several files, numbered one file after the other, and their compared columns.
+
+    Args:
+        columns: their names in these files, in the same order on both sides.
+        readings: how each of them is read.
+        key: the numbers of the columns that identify a row.
+    """
+
+    def __init__(
+        self, files: Sequence[CheckedCsv], columns: Sequence[str], readings: Sequence[Reading], key: Sequence[int]
+    ) -> None:
+        self.columns = columns
+        self.readings = readings
+        self._files = files
+        self._key = key
+        self._begins: list[int] = []
+
+    def digest(self, digests: Digests, progress: ProgressCallback, *, is_new: bool) -> int:
+        """Add the digests of all rows, and return their number."""
+        rows = 0
+        self._begins = []
+        for file in self._files:
+            self._begins.append(rows)
+            rows += add(digests, file, self._layout(file), progress, is_new=is_new, begin=rows)
+        return rows
+
+    def cells_at(self, places: Iterable[int]) -> dict[int, list[str]]:
+        """Read the compared cells of some rows, in the order of the columns."""
+        by_file: defaultdict[int, set[int]] = defaultdict(set)
+        for place in places:
+            number = bisect_right(self._begins, place) - 1
+            by_file[number].add(place - self._begins[number])
+        found = {}
+        for number, wanted in by_file.items():
+            file = self._files[number]
+            order = [file.header.index(name) for name in self.columns]
+            for place, cells in file.records_at(wanted).items():
+                found[self._begins[number] + place] = [cells[column] for column in order]
+        return found
+
+    def key_of(self, cells: Sequence[str]) -> list[str]:
+        return [cells[number] for number in self._key]
+
+    def _layout(self, file: CheckedCsv) -> FileLayout:
+        names = [cell(file.header.index(name)) for name in self.columns]
+        row = [reading.canonical(name) for reading, name in zip(self.readings, names, strict=True)]
+        return FileLayout(
+            len(file.header), file.delimiter, [row[number] for number in self._key], row, may_have_empty_keys=True
+        )
