@@ -1,8 +1,8 @@
 """The function `webhook_deliver`: deliveries from the inbox into Pigment. Its flow is `common.flows.deliver`.
 
 It is called by a Pub/Sub push when an object arrives in `inbox/`, and by a schedule. The scheduled call, the sweep,
-delivers what a lost push left, and also checks for overdue jobs (`common.flows.watch`). Pub/Sub repeats a push until
-the answer is a 2xx.
+delivers what a lost push left. It also compares blocks for which a landing had no time (`common.flows.verify`), and
+checks for overdue jobs (`common.flows.watch`). Pub/Sub repeats a push until the answer is a 2xx.
 """
 
 import contextvars
@@ -12,6 +12,7 @@ import functions_framework
 import msgspec
 
 from common.flows.deliver import deliver, log_counts
+from common.flows.verify import verify_pending
 from common.flows.watch import watch
 from common.platform import log, web
 from common.platform.body import body_of, guard
@@ -39,7 +40,8 @@ def webhook_deliver(request: flask.Request) -> flask.Response:
     log.begin(request.headers)
     here = instance.current
     try:
-        hint = _hint(body_of(request).read(_LONGEST_MESSAGE_BYTES, here.deadline()))
+        deadline = here.deadline()
+        hint = _hint(body_of(request).read(_LONGEST_MESSAGE_BYTES, deadline))
         bridge = here.config()
         # In a log context of its own: the lines that follow do not belong to one run.
         counts = contextvars.copy_context().run(deliver, here, bridge, hint)
@@ -47,6 +49,7 @@ def webhook_deliver(request: flask.Request) -> flask.Response:
         return web.refuse(as_bridge_error(error))
     log_counts(here, counts, is_sweep=hint is None)
     if hint is None:
+        contextvars.copy_context().run(verify_pending, here, bridge, deadline)
         watch(here, bridge)
     return web.respond(counts, counts.status, counts.error)
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from common.bridge_yaml import Bridge, Export, decode
-from common.bridge_yaml.model import Signal, Target
+from common.bridge_yaml.model import Relay, Signal, Target
 from common.bridge_yaml.rules import shared_configurations
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file
@@ -114,7 +114,7 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
         # webhook_deliver asks Looker only when a relay starts a pull.
         (bridge.looker.credentials, (PULL, DELIVER) if _started_pulls(bridge) else (PULL,)),
         (bridge.pigment.import_key, (PULL, DELIVER)),
-        (bridge.pigment.export_key, (EXPORT,)),
+        (bridge.pigment.export_key, (EXPORT, *_verifiers(bridge))),
         (bridge.webhook.token, (RECEIVE,)),
     ):
         if name:
@@ -122,6 +122,13 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
     # webhook_receive accepts the two newest enabled versions of the token, so it also lists the versions.
     listers = {bridge.webhook.token: (RECEIVE,)}
     return {name: _secret(name, tuple(sorted(by)), listers.get(name, ())) for name, by in readers.items()}
+
+
+def _verifiers(bridge: Bridge) -> tuple[str, ...]:
+    """Return the functions that read blocks back: webhook_deliver also does so for pulls, in a sweep."""
+    pulls = any(pull.verify for pull in bridge.pulls.values())
+    relays = any(isinstance(relay, Relay) and relay.verify for relay in bridge.relays.values())
+    return (PULL, DELIVER) if pulls else (DELIVER,) if relays else ()
 
 
 def _secret(name: str, readers: tuple[str, ...], listers: tuple[str, ...]) -> DeployedSecret:

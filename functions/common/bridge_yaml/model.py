@@ -228,6 +228,25 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "Accept a last row that reads like an error text of the database, such as `Error: …`, if such rows are data."
 
 
+class Verify(Struct, frozen=True, kw_only=True):
+    """Read a block back after each import, and compare it with what was sent."""
+
+    source: "ExportSource"
+    "The view or block that the import fills, with the filters that select this job's rows. Headers are friendly ones."
+    key: tuple[str, ...] = ()
+    "The columns that identify a row, by their headers in Looker. Default: those of `changes`."
+    columns: Columns = {}
+    "Columns whose names differ: the header in Looker and the one that Pigment exports."
+    ignore: tuple[str, ...] = ()
+    "Columns that are not compared, by their headers in Looker."
+    accept_extra: bool = False
+    "Accept rows in the block that this job did not send."
+    day_first: bool = False
+    "Whether 03/04/2024 was sent for 3 April. ISO dates, which Looker sends, need no setting."
+    show: bool = False
+    "Whether the receipt shows the values of up to ten rows that differ, and not only their keys. They are data."
+
+
 class ScheduledJob(Struct, frozen=True, kw_only=True):
     name: str
     schedule: Cron | None = None
@@ -248,6 +267,8 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     "The import in Pigment."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
+    verify: Verify | None = None
+    "Read the rows back after the import."
 
     @property
     def max_deleted(self) -> int | None:
@@ -272,6 +293,8 @@ class Relay(Struct, frozen=True, kw_only=True):
     "Accept deliveries of a schedule whose filters differ from those of its Look, which are otherwise refused."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
+    verify: Verify | None = None
+    "Read the rows back after the import."
 
     @property
     def max_deleted(self) -> int | None:

@@ -24,6 +24,7 @@ from common.bridge_yaml.model import (
     InlineQuery,
     LookerSettings,
     Pull,
+    Relay,
     ResourceSource,
     Signal,
     TableField,
@@ -154,6 +155,22 @@ def _check_keys_are_sent(pull: Pull) -> Findings:
             )
 
 
+def _check_verify(job: Pull | Relay) -> Findings:
+    """Check the columns of `verify`, which are named by Looker's headers."""
+    verify = job.verify
+    if verify is None or not _is_set(verify, verify.key, verify.columns, verify.ignore):
+        return
+    if not verify.key and not (isinstance(job, Pull) and isinstance(job.load, Changes)):
+        yield RuleFinding("verify.key", "is missing", "the columns that identify a row, by their headers in Looker")
+    for name, used in (("key", verify.key), ("columns", verify.columns), ("ignore", verify.ignore)):
+        for column in used:
+            if job.target.columns and _is_set(column) and column not in job.target.columns:
+                advice = "Looker's headers of columns that are sent"
+                yield RuleFinding(f"verify.{name}", f"has {column!r}, which is not in target.columns", advice)
+    for column in {*verify.key} & {*verify.ignore}:
+        yield RuleFinding("verify.ignore", f"has {column!r}, which is in verify.key", "other columns")
+
+
 def _check_cursor_is_possible(pull: Pull) -> Findings:
     if isinstance(pull.load, Incremental) and isinstance(pull.source, ResourceSource):
         yield RuleFinding(
@@ -236,7 +253,9 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
         SectionRule(("load", "source"), _check_cursor_is_possible),
         SectionRule(("load", "source"), _check_limit_is_possible),
         SectionRule(("load", "target"), _check_keys_are_sent),
+        SectionRule(("load", "target", "verify"), _check_verify),
     ),
+    Relay: (SectionRule(("target", "verify"), _check_verify),),
     Export: (
         SectionRule(("source", "fallback"), _check_fallback),
         SectionRule(("format", "compress"), _check_compression),
@@ -289,6 +308,7 @@ def _check_settings_of_jobs(bridge: Bridge) -> Findings:
         for section in ("pulls.", "relays.", "exports.")
     )
     imports = [path for path, job in _jobs_by_path(bridge) if hasattr(job, "target")]
+    exports += [f"{path}.verify" for path, job in _jobs_by_path(bridge) if getattr(job, "verify", None)]
     needs = (
         ((bridge.looker.url, bridge.looker.host), "looker.url", pulls, "the URL of your Looker instance"),
         ((bridge.looker.credentials,), "looker.credentials", pulls, "the name of the secret with Looker's API key"),

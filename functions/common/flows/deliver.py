@@ -1,7 +1,8 @@
 """Delivering: webhook deliveries from the inbox into Pigment, the oldest of a configuration first, one at a time.
 
     take the lease → settle what an earlier run left → read the oldest delivery into a staged file, checked
-    → guards → push → follow the import → receipt → cursor → close the delivery → release the lease
+    → guards → push → follow the import → read the block back, if the relay says so → receipt → cursor
+    → close the delivery → release the lease
 
 The inbox decides what is to be landed. The message that starts this flow is only a hint, and an extra call is harmless.
 """
@@ -38,6 +39,7 @@ from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
+from common.runs.verification import verify_landing
 from common.storage import claims, inbox, paths
 from common.storage.bucket import Bucket
 from common.storage.claims import REPLACED
@@ -253,7 +255,7 @@ def _land(
 ) -> Receipt | None:
     """Return None if the delivery had already been closed, or is now replaced. Raises ConfigurationOccupied."""
     run = Run(instance, relay.name, relay.kind, deadline=deadline, due_at=claims.arrival_of(delivery.name))
-    run.note_configuration(relay.target.configuration)
+    run.note_target(relay)
     pigment = open_pigment(run, bridge)
 
     def work(lease: Lease, _: Receipt | None) -> End | None:
@@ -269,15 +271,16 @@ def _land(
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(landed if relay.keep == "latest" else None)
         try:
-            return land(run, lease, pigment, relay.target, staged, landed)
+            end = land(run, lease, pigment, relay.target, staged, landed)
         except BridgeError as error:
             if not error.concerns_content:
                 _discard_unsent(run, lease, staged)
             raise
+        return verify_landing(run, bridge, relay, landed, end)
 
     journal = journal_of(run, relay, delivery.name)
     with pigment:
-        return run_leased(run, relay.target.configuration, journal, pigment, work)
+        return run_leased(run, bridge, relay.target.configuration, journal, pigment, work)
 
 
 def _discard_unsent(run: Run, lease: Lease, staged: Staged) -> None:

@@ -82,7 +82,7 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
         return Published()
 
     journal = Journal("reading", run.receipt, repeatable=True, max_skipped=0)
-    return run_leased(run, lease_key(job.name), journal, None, work)
+    return run_leased(run, bridge, lease_key(job.name), journal, None, work)
 
 
 def _preview(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> Receipt:

@@ -36,6 +36,7 @@ def open_pigment(run: Run, bridge: bridge_yaml.Bridge) -> PigmentClient:
 
 def run_leased(
     run: Run,
+    bridge: bridge_yaml.Bridge,
     key: str,
     journal: Journal,
     pigment: PigmentClient | None,
@@ -57,7 +58,7 @@ def run_leased(
         try:
             settled = None
             if lease.journal.receipt.run != run.id:
-                settled = settle(run, lease, pigment)
+                settled = settle(run, bridge, lease, pigment)
                 lease.note(journal)
             ended = work(lease, settled)
             if isinstance(ended, Receipt) or ended is None:

@@ -1,7 +1,7 @@
 """A pull: Looker's rows into a Pigment import.
 
     take the lease → settle what an earlier run left → read from Looker into a staged file, checked → guards
-    → push → follow the import → receipt → cursor → release the lease
+    → push → follow the import → read the block back, if the job says so → receipt → cursor → release the lease
 
 The job's `load` decides which rows one run takes (`common.loads`): all of them, those of a window, or those that are
 new or changed. A load in windows is a series of runs, each with a receipt of its own.
@@ -29,6 +29,7 @@ from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
+from common.runs.verification import verify_landing
 
 _SETTLED = (
     "This is the receipt of an interrupted run, which this call settled: its rows had landed. Nothing was sent again, "
@@ -65,14 +66,14 @@ def pull(
     try:
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
-            return _preview(run, load) if preview else _pull_windows(run, job, load, pigment, call_id)
+            return _preview(run, load) if preview else _pull_windows(run, bridge, job, load, pigment, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
         return run.end(Failed(as_bridge_error(error)))
 
 
 def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline, due_at: datetime | None) -> Run:
     run = Run(instance, job.name, job.kind, job.time_zone, deadline, due_at)
-    run.note_configuration(job.target.configuration)
+    run.note_target(job)
     return run
 
 
@@ -87,10 +88,15 @@ def _loader(job: bridge_yaml.Pull, looker: LookerClient, requested: RequestedRan
 
 
 def _pull_windows(
-    run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None
+    run: Run,
+    bridge: bridge_yaml.Bridge,
+    job: bridge_yaml.Pull,
+    load: Loader,
+    pigment: PigmentClient,
+    call_id: str | None,
 ) -> Receipt:
     """Pull until nothing is left, a window does not land, or the next window might not end in time."""
-    receipt = _pull_once(run, job, load, pigment, call_id)
+    receipt = _pull_once(run, bridge, job, load, pigment, call_id)
     windows, sums, longest_s = 0, Rows(), 0.0
     while receipt.has_ended_well and (progress := load.progress()) is not None:
         windows, sums, longest_s = windows + 1, sums.plus(receipt.rows), max(longest_s, receipt.seconds.total)
@@ -100,7 +106,7 @@ def _pull_windows(
             break
         run = _begin(run.instance, job, run.deadline, run.due_at)
         try:
-            receipt = _pull_once(run, job, load, pigment, call_id)
+            receipt = _pull_once(run, bridge, job, load, pigment, call_id)
         except ConfigurationOccupied:
             # Another run took the lease between two windows. The next call continues where that run has landed.
             break
@@ -110,7 +116,14 @@ def _pull_windows(
     return receipt
 
 
-def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient, call_id: str | None) -> Receipt:
+def _pull_once(
+    run: Run,
+    bridge: bridge_yaml.Bridge,
+    job: bridge_yaml.Pull,
+    load: Loader,
+    pigment: PigmentClient,
+    call_id: str | None,
+) -> Receipt:
     bucket, target = run.instance.bucket, job.target
 
     def work(lease: Lease, settled: Receipt | None) -> End | Receipt:
@@ -129,9 +142,11 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         )
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)
-        return land(run, lease, pigment, target, batch.staged, landed)
+        end = land(run, lease, pigment, target, batch.staged, landed)
+        # A block is read back once for all windows of a call.
+        return end if load.may_go_on() else verify_landing(run, bridge, job, landed, end)
 
-    return run_leased(run, target.configuration, journal_of(run, job), pigment, work)
+    return run_leased(run, bridge, target.configuration, journal_of(run, job), pigment, work)
 
 
 def _still_deleted(previous: LastLanding | None, batch: Batch, configuration: str) -> int:

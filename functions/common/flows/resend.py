@@ -20,6 +20,7 @@ from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
+from common.runs.verification import verify_landing
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.check import Checked
@@ -51,7 +52,7 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
     staged = _staged(bucket, earlier, job.target.delimiter)
     _expect_no_gap(job, earlier, cursors.read(bucket, job.name))
     run = Run(instance, job.name, job.kind, job.time_zone if isinstance(job, bridge_yaml.Pull) else "UTC")
-    run.note_configuration(job.target.configuration)
+    run.note_target(job)
     run.note_file(staged)
     run.warn(f"This run sent the file of run {run_id} once more.")
 
@@ -61,10 +62,11 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         _expect_no_gap(job, receipts.read(bucket, job.name, run_id) or earlier, previous)
         if previous is not None and previous.run > earlier.run:
             run.warn(f"Run {previous.run} had landed later: its rows may have been replaced by these.")
-        return land(run, lease, pigment, job.target, staged, _landed(job, staged, run.id, previous))
+        landed = _landed(job, staged, run.id, previous)
+        return verify_landing(run, bridge, job, landed, land(run, lease, pigment, job.target, staged, landed))
 
     with open_pigment(run, bridge) as pigment:
-        return run_leased(run, job.target.configuration, journal_of(run, job), pigment, work)
+        return run_leased(run, bridge, job.target.configuration, journal_of(run, job), pigment, work)
 
 
 def _job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:

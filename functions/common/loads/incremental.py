@@ -18,7 +18,7 @@ from common.looker.client import LookerClient
 from common.looker.query import LookerQuery
 from common.platform.errors import ColumnsChanged, CursorUnfit, MalformedRequest, TruncatedAtLimit
 from common.platform.text import listed
-from common.runs import cursors, guards
+from common.runs import cursors, guards, kept_files
 from common.runs.cursors import Backfill, CursorColumn, LastLanding
 from common.runs.receipts import CursorMove, Progress
 from common.runs.run import Run
@@ -62,6 +62,7 @@ class IncrementalLoad(Loader):
         self._horizon: CursorPosition | None = None
         self._progress: Progress | None = None
         self._windows = 0
+        self._keeps_all = False
 
     def progress(self) -> Progress | None:
         return self._progress
@@ -82,6 +83,8 @@ class IncrementalLoad(Loader):
         """
         overlap = self._load.overlap if self._query is None and self._requested.begin is None else None
         query = self._query = self._query or self._find_query(run)
+        if not preview:
+            self._keep_file(run, previous)
         column = self._stored_column(previous, query) or self._read_column(run, query)
         reading = _CursorQuery(query, column, cursor_column.start_of(self._load, column))
         reached = self._reached(run, previous, column, preview=preview)
@@ -98,6 +101,26 @@ class IncrementalLoad(Loader):
         landed = self._landed(previous, reading.column, cursors.of(staged, run.id, previous), window, end)
         run.note_window(window.texts(), CursorMove(previous.value if previous else None, landed.value))
         return Batch(staged, landed, rows_before=self._rows_before(previous, column), moves_without_rows=True)
+
+    def _keep_file(self, run: Run, previous: LastLanding | None) -> None:
+        """Keep the file of the last landing, if the block is read back: it has to have the rows of all windows."""
+        job, bucket = self._job, run.instance.bucket
+        if job.verify is None:
+            return
+        if previous is None or previous.value is None or previous.column is None:
+            kept_files.forget(bucket, job.name)
+            self._keeps_all = True
+        elif previous.configuration not in (None, job.target.configuration):
+            kept_files.forget(bucket, job.name)
+        else:
+            self._keeps_all = kept_files.keep(bucket, job.name, previous, job.target.delimiter)
+
+    def _kept(self, previous: LastLanding | None, rows: int) -> int:
+        """Return how many files will be kept once this window has landed; 0 if they are not those of all landings."""
+        if not self._keeps_all:
+            return 0
+        before = previous.kept if previous else 0
+        return before + bool(rows) if before else 1
 
     def _is_last_window(self) -> bool:
         return self._requested.most_windows is not None and self._windows >= self._requested.most_windows
@@ -298,7 +321,10 @@ class IncrementalLoad(Loader):
         end: CursorPosition,
     ) -> LastLanding:
         # Landing sets the time. A window without rows leaves the earlier one.
-        landed = msgspec.structs.replace(landed, landed_at=previous.landed_at if previous else "", column=column)
+        landed_at = previous.landed_at if previous else ""
+        landed = msgspec.structs.replace(
+            landed, landed_at=landed_at, column=column, kept=self._kept(previous, landed.rows)
+        )
         if self._requested.begin is None:
             backfill = previous.backfill if previous else None
             return msgspec.structs.replace(landed, value=str(window.end), backfill=backfill)

@@ -18,6 +18,7 @@
     │   ├── KeysNotUnique
     │   ├── TooManySkipped
     │   ├── TooManyDeleted
+    │   ├── NotEqual
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
@@ -273,6 +274,18 @@ class TooManyDeleted(Refused):
         "In Pigment, set the import configuration not to clear. Then load the deleted rows again: an incremental load "
         "with `bridge backfill JOB --from START`; for any other, empty the list and rename the job. If the rows may be "
         "deleted, raise guards.max_deleted."
+    )
+
+
+class NotEqual(Refused):
+    """The block in Pigment does not have what was sent."""
+
+    # The rows have landed, and it is not they that are wrong.
+    concerns_content = False
+    next_step = (
+        "Look at the keys in the receipt (`bridge runs RUN`) in Pigment: an import configuration that clears, maps a "
+        "column to another property or reads a date or number in another format makes them differ, and so does a "
+        "person who edits the block. Then run `bridge verify JOB`."
     )
 
 

@@ -51,6 +51,8 @@ class LastLanding(msgspec.Struct, frozen=True):
     configuration: str | None = None
     previous: str | msgspec.UnsetType | None = msgspec.UNSET
     "The run of the landing that this one follows; unset in an object of an earlier version."
+    kept: int = 0
+    "How many landings of an incremental load `kept/` has, with this one; 0 if it does not have all of them."
     deleted: int = 0
     "How many rows Pigment deleted, if that was more than the job allowed."
 

@@ -1,7 +1,7 @@
 """The ends of a run: one type for each, and the receipt of each.
 
     Landed             Pigment imported the file; some rows may have been skipped
-    LandedInPart       it did, and skipped or deleted more rows than the job allows
+    LandedInPart       it did, and skipped or deleted more rows than the job allows, or the block has other rows
     Published          an export's object has its public name
     NothingNew         there was nothing to send
     Previewed          a preview ran up to the push or the publication
@@ -23,12 +23,13 @@ from common.platform.errors import (
     ErrorReport,
     LandingUnconfirmed,
     LandingUnknown,
+    NotEqual,
     Refused,
     TooManyDeleted,
     TooManySkipped,
 )
 from common.runs.cursors import LastLanding
-from common.runs.receipts import Outcome, Receipt, Rows, Skip
+from common.runs.receipts import Outcome, Receipt, Rows, Skip, Verdict
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ End = Landed | LandedInPart | Published | NothingNew | Previewed | Failed | Stil
 
 def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one return for each end
     """Return the receipt of a run from its receipt before the end, and its end."""
+    begun = msgspec.structs.replace(begun, verified=_verdict_after(end, begun.verified))
     match end:
         case Landed():
             outcome: Outcome = "landed_with_skips" if end.counts.skipped or end.missing else "landed"
@@ -122,7 +124,7 @@ def end_of(receipt: Receipt) -> End:
         return ends.get(receipt.outcome, Landed())
     error = receipt.error.kind(receipt.error.message)
     match error:
-        case TooManySkipped():
+        case TooManySkipped() | NotEqual():
             return LandedInPart(error)
         case TooManyDeleted() if receipt.outcome == "failed":
             return LandedInPart(error, receipt.rows)
@@ -130,6 +132,15 @@ def end_of(receipt: Receipt) -> End:
             return ToBeSentAgain(error)
         case _:
             return Failed(error)
+
+
+def _verdict_after(end: End, verdict: Verdict | None) -> Verdict | None:
+    """Return the verdict on the block; none if it is not to be read back after all."""
+    match end:
+        case Landed() | StillImporting() | Unconfirmed() | LandedInPart(NotEqual()):
+            return verdict
+        case _:
+            return None
 
 
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:

@@ -1,7 +1,8 @@
 """Landing receipts: what one run read, sent, landed and skipped, and why.
 
 A receipt is written once, when its run has ended. The outcomes `importing` and `unknown` are not final: a receipt with
-one of them is replaced once, when a later run or a person has settled how the import ended.
+one of them is replaced once, when a later run or a person has settled how the import ended. A receipt whose block was
+not read back yet is replaced once it was.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,12 @@ from common.platform.text import shorten
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
+from common.tables.equality.result import BlockEquality
 from common.tables.staging import Sample
 
+Verdict = Literal["equal", "differs", "not_yet", "impossible"]
+"""How a block that was read back compares with what was sent: it has exactly these rows; it does not; it was not read
+yet; it cannot be compared."""
 Outcome = Literal[
     "landed", "landed_with_skips", "nothing_new", "previewed", "published", "importing", "refused", "failed", "unknown"
 ]
@@ -116,6 +121,9 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     warnings: list[str] = []
     error: ErrorReport | None = None
     changes: ChangeCounts | None = None
+    verified: Verdict | None = None
+    "None: the job does not read its block back, or nothing has landed."
+    verification: BlockEquality | None = None
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
     progress: Progress | msgspec.UnsetType = msgspec.UNSET
@@ -138,6 +146,11 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     @property
     def is_final(self) -> bool:
         return self.outcome not in ("importing", "unknown")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing about the run can become known any more."""
+        return self.is_final and self.verified != "not_yet"
 
     @property
     def has_ended_well(self) -> bool:
@@ -202,5 +215,7 @@ def _last_part(path: str) -> str:
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:
     """Write a receipt and return it, or the stored one if it is final. Raises StorageBusy or StorageRefused."""
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
-    there = bucket.write_json_unless(paths.receipt(receipt.job, receipt.run), stored, lambda earlier: earlier.is_final)
+    there = bucket.write_json_unless(
+        paths.receipt(receipt.job, receipt.run), stored, lambda earlier: earlier.is_complete
+    )
     return receipt if there is stored else there

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from common import bridge_yaml
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError
 from common.platform.log import bind, log
@@ -15,13 +16,26 @@ from common.runs import receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
-from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
+from common.runs.receipts import CursorMove, Receipt, Rows, Seconds, Verdict
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
+from common.tables.equality.result import BlockEquality
 from common.tables.header import header_changes
 from common.tables.staging import CheckedFile
 
-_NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
+_NOT_LOGGED = {
+    "started_at",
+    "skips",
+    "sha256",
+    "window",
+    "cursor",
+    "error",
+    "changes",
+    "preview",
+    "diff",
+    "progress",
+    "verification",
+}
 
 
 class Run:
@@ -73,8 +87,9 @@ class Run:
             changed = f"The header changed since run {previous.run}. {header_changes(previous.header, header)}"
             self.warn(f"{changed} Before: {', '.join(previous.header)}. Now: {', '.join(header)}.")
 
-    def note_configuration(self, configuration: str) -> None:
-        self._replace(configuration=configuration)
+    def note_target(self, job: bridge_yaml.Pull | bridge_yaml.Relay) -> None:
+        """Note where the rows go, and whether they are to be read back."""
+        self._replace(configuration=job.target.configuration, verified="not_yet" if job.verify else None)
 
     def note_object(self, name: str) -> None:
         self._replace(object=name)
@@ -101,6 +116,9 @@ class Run:
     def note_sent(self, rows: int | None) -> None:
         """Note how many rows Pigment may have; None if it has none."""
         self._replace(rows=msgspec.structs.replace(self.receipt.rows, sent=rows))
+
+    def note_verified(self, verdict: Verdict, verification: BlockEquality | None = None) -> None:
+        self._replace(verified=verdict, verification=verification)
 
     def note_import(self, import_id: str) -> None:
         self._replace(import_id=import_id)

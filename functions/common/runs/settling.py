@@ -5,8 +5,8 @@ The journal that the run left decides what happened:
     reading     nothing was sent
     publishing  the object's metadata names the run that published it
     importing   Pigment says how the import ended
-    pushing     nobody can tell: the rows are sent again if that is safe, otherwise a person decides
-    unknown     a person has to decide
+    pushing     the rows are sent again if that is safe; otherwise the block is read back, if the job says so
+    unknown     the same; if the block does not tell either, a person decides
 
 Everything here can be repeated: a receipt that is final stays as it is, and a cursor moves once for each run.
 """
@@ -15,6 +15,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.clock import Clock, stamp
 from common.platform.errors import (
@@ -25,7 +26,7 @@ from common.platform.errors import (
     RunInterrupted,
     TooManyDeleted,
 )
-from common.runs import cursors, landing, leases, publication, receipts
+from common.runs import cursors, landing, leases, publication, receipts, verification
 from common.runs.cursors import LastLanding
 from common.runs.ends import (
     End,
@@ -44,11 +45,12 @@ from common.runs.ends import (
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
+from common.runs.verification import FoundRows
 from common.storage import inbox
 from common.storage.bucket import Bucket, Dated
 
 
-def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> Receipt:
+def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentClient | None) -> Receipt:
     """Settle the run whose journal this run found with its lease, and return that run's final receipt. Only exports
     need no `pigment`.
 
@@ -61,7 +63,7 @@ def settle(run: Run, lease: Lease, pigment: PigmentClient | None) -> Receipt:
         finish(bucket, run.instance.clock, lease.journal, end_of(stored), stored)
         return stored
     journal = _completed(lease.journal, stored)
-    earlier, end = journal.receipt, _end_of_journal(run, journal, pigment)
+    earlier, end = journal.receipt, _end_of_journal(run, bridge, journal, pigment)
     if isinstance(end, StillImporting):
         still = f"Pigment is still importing {earlier.import_id}, run {earlier.run} of {earlier.job}."
         raise ConfigurationOccupied(still)
@@ -152,7 +154,7 @@ def place_after(end: End) -> Literal["delivered", "dead"] | None:
             assert_never(end)
 
 
-def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -> End:
+def _end_of_journal(run: Run, bridge: bridge_yaml.Bridge, journal: Journal, pigment: PigmentClient | None) -> End:
     earlier = journal.receipt
     match journal.step:
         case "reading":
@@ -165,9 +167,9 @@ def _end_of_journal(run: Run, journal: Journal, pigment: PigmentClient | None) -
             try:
                 return landing.follow(run, journal, pigment)
             except LandingUnconfirmed as error:
-                return _unconfirmed(run, journal, error.cause)
+                return _unconfirmed(run, bridge, journal, error.cause)
         case _:
-            return _unconfirmed(run, journal, _cause(earlier))
+            return _unconfirmed(run, bridge, journal, _cause(earlier))
 
 
 def _completed(journal: Journal, stored: Receipt | None) -> Journal:
@@ -182,10 +184,20 @@ def _cause(earlier: Receipt) -> str:
     return earlier.error.message if earlier.error else "The run was interrupted while it sent its file."
 
 
-def _unconfirmed(run: Run, journal: Journal, cause: str) -> Unconfirmed | ToBeSentAgain:
+def _unconfirmed(
+    run: Run, bridge: bridge_yaml.Bridge, journal: Journal, cause: str
+) -> Landed | Unconfirmed | ToBeSentAgain:
     if journal.repeatable:
         next_step = f"No action needed: run {run.id} sends the rows again, which is safe."
         return ToBeSentAgain(LandingUnknown(cause, next_step=next_step))
+    match verification.find_rows(run, bridge, journal):
+        case FoundRows("all", words):
+            return Landed(warnings=(f"{cause} Settled by reading the block back. {words}",))
+        case FoundRows("none", words):
+            next_step = f"No action needed: run {run.id} sends the rows again."
+            return ToBeSentAgain(LandingUnknown(f"{cause} {words}", next_step=next_step))
+        case FoundRows(_, words):
+            cause = f"{cause} {words}"
     return Unconfirmed(landing.unknown(cause, journal.receipt.run))
 
 

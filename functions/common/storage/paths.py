@@ -41,6 +41,11 @@ def base(job: str, run: str) -> str:
     return f"{bases(job)}{run}.csv"
 
 
+def kept(job: str) -> str:
+    """The folder of the files that an incremental load has landed, if its block is compared with all of them."""
+    return f"kept/{job}/"
+
+
 def temporary(run: str) -> str:
     """The file that an export writes before it is published."""
     return f"{TEMPORARY}{run}"

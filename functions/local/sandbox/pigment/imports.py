@@ -14,8 +14,9 @@ import duckdb
 import msgspec
 
 from local.sandbox.pigment import records
-from local.sandbox.pigment.loading import DeliberateSkip, FileImport, read_header
+from local.sandbox.pigment.loading import DeliberateSkip, FileImport, RowEdit, read_header
 from local.sandbox.pigment.model import (
+    Block,
     BlockColumn,
     Configuration,
     ErrorDetail,
@@ -43,6 +44,7 @@ class ImportingWorkspace(Workspace):
         (self.folder / "received").mkdir(exist_ok=True)
         self._failures: dict[str, collections.deque[ErrorDetail]] = collections.defaultdict(collections.deque)
         self._skips: dict[str, collections.deque[DeliberateSkip]] = collections.defaultdict(collections.deque)
+        self._edits: dict[str, collections.deque[RowEdit]] = collections.defaultdict(collections.deque)
         self._delays: dict[str | None, _Delays] = {}
         self._polls: collections.Counter[str] = collections.Counter()
         self._polling = threading.Lock()
@@ -89,6 +91,15 @@ class ImportingWorkspace(Workspace):
     ) -> None:
         """Let the configuration's next import skip its first valid rows."""
         self._skips[configuration].append(DeliberateSkip(rows, reason, column))
+
+    def edit(self, block: str, change: RowEdit) -> int:
+        """Change rows as a person does, and return their number."""
+        with self.database.transaction() as cursor:
+            return change.make(cursor, self.records.get(Block, block))
+
+    def edit_after_next(self, configuration: str, change: RowEdit) -> None:
+        """Change rows at the end of the configuration's next import; its report does not tell."""
+        self._edits[configuration].append(change)
 
     def hold(self, configuration: str | None = None) -> None:
         """Keep accepted imports InProgress until `release`: those of one configuration, or all."""
@@ -151,6 +162,8 @@ class ImportingWorkspace(Workspace):
         with self.database.transaction() as cursor:
             load = FileImport(cursor, configuration, blocks, skip)
             report = load.run(file)
+            if self._edits[configuration.id]:
+                self._edits[configuration.id].popleft().make(cursor, blocks[configuration.block])
             if failure:
                 raise ImportFailure(failure.name, failure.description)
             ended = msgspec.structs.replace(

@@ -39,6 +39,34 @@ class DeliberateSkip:
     column: str | None
 
 
+@dataclasses.dataclass(frozen=True)
+class RowEdit:
+    """A change of rows of which no report tells, as a person makes in Pigment, or a fault."""
+
+    where: Mapping[str, str]
+    "The values of properties, as text, that select the rows."
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    "The new values, by property."
+    doubles: bool = False
+    "Whether the rows are there twice afterwards; otherwise rows without new values are deleted."
+
+    def make(self, cursor: duckdb.DuckDBPyConnection, block: Block) -> int:
+        """Change the rows and return their number."""
+
+        def column(name: str) -> str:
+            return f"p{block.position(name)}"
+
+        chosen = " AND ".join(
+            f"CAST({column(name)} AS VARCHAR) = {literal(value)}" for name, value in self.where.items()
+        )
+        values = ", ".join(f"{column(name)} = {literal(value)}" for name, value in self.values.items())
+        if self.doubles:
+            change = f"INSERT INTO {table(block)} SELECT * FROM {table(block)}"
+        else:
+            change = f"UPDATE {table(block)} SET {values}" if values else f"DELETE FROM {table(block)}"
+        return int(cursor.execute(f"{change} WHERE {chosen or 'true'}").fetchall()[0][0])
+
+
 def read_header(file: Path, delimiter: str) -> list[str]:
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:

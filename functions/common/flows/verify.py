@@ -1,0 +1,104 @@
+"""Verify: compare a job's block with what its last landing should have left there.
+
+A landing does it by itself, unless its call had no time left. The sweep then does it (`verify_pending`), and a person
+can ask for it at any time (`verify`).
+"""
+
+import msgspec
+
+from common import bridge_yaml
+from common.platform.clock import Deadline
+from common.platform.errors import ConfigurationOccupied, ErrorReport, MalformedRequest, NotEqual, as_bridge_error
+from common.platform.log import log
+from common.runs import cursors, leases, receipts
+from common.runs.cursors import LastLanding
+from common.runs.ends import End, Landed, LandedInPart
+from common.runs.instance import Instance
+from common.runs.landing import journal_of
+from common.runs.leases import Lease
+from common.runs.receipts import Receipt
+from common.runs.run import Run, save
+from common.runs.verification import verify_landing
+
+_LEAST_S = 30.0
+"With less time left, a sweep leaves a block to the next one."
+
+AnyTarget = bridge_yaml.Pull | bridge_yaml.Relay
+
+
+def verify(instance: Instance, bridge: bridge_yaml.Bridge, job: AnyTarget, deadline: Deadline | None = None) -> Receipt:
+    """Read the job's block back and return the receipt of its last landing, with the verdict. The receipt in the bucket
+    is replaced only if it had no verdict yet.
+
+    Raises MalformedRequest if the job has no `verify` or has landed nothing, ConfigurationOccupied if another run has
+    the lease or is not settled, StorageBusy or StorageRefused.
+    """
+    if job.verify is None:
+        raise MalformedRequest(
+            f"{job.name} has no `verify` in bridge.yaml.", next_step="Add it: see functions/README.md."
+        )
+    run = Run(instance, job.name, job.kind, deadline=deadline)
+    landed, run.receipt = _last_landing(instance, job)
+    # The lease bears the run that landed, whose receipt is final: after a kill, there is nothing to settle.
+    with leases.take(instance.bucket, job.target.configuration, instance.clock, journal_of(run, job)) as lease:
+        _expect_settled(lease, landed)
+        try:
+            landed, run.receipt = _last_landing(instance, job)
+            end = verify_landing(run, bridge, job, landed, Landed())
+        finally:
+            lease.free()
+    return _store(instance, run.receipt, end)
+
+
+def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
+    """Verify the jobs whose last landing was not compared yet. It raises nothing, because it follows other work."""
+    jobs = [job for job in bridge.jobs() if isinstance(job, AnyTarget) and job.verify is not None]
+    for job in instance.chance.sample(jobs, len(jobs)):
+        if not deadline.allows(_LEAST_S):
+            return
+        try:
+            if _is_pending(instance, job):
+                verify(instance, bridge, job, deadline)
+        except ConfigurationOccupied:
+            continue
+        except Exception as error:  # noqa: BLE001  # the deliveries that were landed are answered all the same
+            failure = as_bridge_error(error)
+            log.error("verification failed", job=job.name, code=failure.code, cause=failure.cause)
+
+
+def _is_pending(instance: Instance, job: AnyTarget) -> bool:
+    landed = cursors.read(instance.bucket, job.name)
+    receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
+    return receipt is not None and receipt.is_final and not receipt.is_complete
+
+
+def _last_landing(instance: Instance, job: AnyTarget) -> tuple[LastLanding, Receipt]:
+    landed = cursors.read(instance.bucket, job.name)
+    receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
+    if landed is None or receipt is None or not receipt.is_final:
+        cause = f"{job.name} has not landed anything that its block can be compared with."
+        raise MalformedRequest(cause, next_step="Run the job first.")
+    return landed, receipt
+
+
+def _expect_settled(lease: Lease, landed: LastLanding) -> None:
+    """Raise ConfigurationOccupied if an earlier run left its journal with this lease; the next run settles it."""
+    if lease.journal.receipt.run != landed.run:
+        run = lease.journal.receipt.run
+        lease.leave_open(lease.journal)
+        raise ConfigurationOccupied(f"Run {run} is not settled yet.", next_step="Run the job, which settles it.")
+
+
+def _store(instance: Instance, receipt: Receipt, end: End) -> Receipt:
+    """Store and log the verdict; one that differs is logged as the end of a run, which alerts."""
+    if isinstance(end, LandedInPart):
+        failed = msgspec.structs.replace(receipt, outcome="failed", error=ErrorReport.of(end.error))
+        save(instance.bucket, failed)
+        return failed
+    is_mended = receipt.error is not None and receipt.error.kind is NotEqual
+    outcome, error = ("landed", None) if is_mended else (receipt.outcome, receipt.error)
+    warnings = end.warnings if isinstance(end, Landed) else ()
+    verified = msgspec.structs.replace(receipt.warned(*warnings), outcome=outcome, error=error)
+    receipts.file(instance.bucket, verified)
+    log.info("block read back", run=receipt.run, job=receipt.job, verified=receipt.verified)
+    return verified

@@ -1,0 +1,195 @@
+"""Verification: read a block back from Pigment, and compare it with what was sent.
+
+What the block should have depends on the load: the file of the last landing for `full` and for relays, the whole file
+with which `changes` compares, and the files of all windows (`kept_files`) for `incremental`.
+
+Pigment's counts describe what an import changed. Only the block itself shows what is there; and it shows whether a push
+was accepted whose answer was lost.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from common import bridge_yaml
+from common.platform.errors import BridgeError, Busy, NotEqual, OutOfTime, StreamCut
+from common.runs import kept_files, publication
+from common.runs.cursors import LastLanding
+from common.runs.ends import End, Landed, LandedInPart
+from common.runs.leases import Journal
+from common.runs.run import Run
+from common.storage import paths
+from common.tables.equality.result import BlockEquality, NotComparable, Pairing, SentFile
+from common.tables.staging import CheckedFile
+
+AnyTarget = bridge_yaml.Pull | bridge_yaml.Relay
+
+_FOR_ENDING_S = 5.0
+_COMPARED_ROWS_PER_S = 200_000
+"Of both sides together, at least."
+_IMPORTED_WITHIN = timedelta(hours=1)
+"Pigment imports a file within minutes. Rows that are not there after this time will not come any more."
+
+
+class NotVerified(msgspec.Struct, frozen=True):
+    """Why a block was not compared."""
+
+    verdict: Literal["not_yet", "impossible"]
+    because: str
+
+    @property
+    def warning(self) -> str:
+        when = "The next sweep does it." if self.verdict == "not_yet" else "Until this is mended, nothing proves them."
+        return f"The rows in Pigment were not compared with those that were sent. {self.because} {when}"
+
+
+class FoundRows(msgspec.Struct, frozen=True):
+    """What a block has of the rows of one file."""
+
+    presence: Literal["all", "none", "none_yet", "some"]
+    in_words: str
+
+
+def verify_landing(run: Run, bridge: bridge_yaml.Bridge, job: AnyTarget, landed: LastLanding, end: End) -> End:
+    """Read the block back after a landing, if the job says so, and note the verdict. Return the end of the run, which
+    fails if the block does not have what was sent.
+    """
+    if job.verify is None or not isinstance(end, Landed):
+        return end
+    found = _read_back(run, bridge, job, job.verify, _expected(run, job, landed))
+    if isinstance(found, NotVerified):
+        run.note_verified(found.verdict)
+        return Landed(end.counts, end.skips, (*end.warnings, found.warning), end.missing)
+    accepts_extra = _accepts_extra(job, job.verify, landed)
+    if not found.differs(accepts_extra=accepts_extra):
+        run.note_verified("equal", found)
+        return end
+    run.note_verified("differs", found)
+    return LandedInPart(NotEqual(found.in_words(accepts_extra=accepts_extra)), end.counts, end.skips, end.warnings)
+
+
+def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRows | None:
+    """Read back whether the file of an earlier run is in its block; None if that cannot be told.
+
+    A key identifies a row of the block. So a file whose rows are all there must not be sent again, whether this run or
+    an earlier one has sent them; and one of which no row is there can be, once Pigment cannot be importing it any more.
+    """
+    earlier, job = journal.receipt, bridge.job(journal.receipt.job)
+    if not isinstance(job, AnyTarget) or job.verify is None or job.target.configuration != earlier.configuration:
+        return None
+    file = SentFile(paths.staged(job.name, earlier.run), job.target.delimiter)
+    found = _read_back(run, bridge, job, job.verify, [file])
+    if isinstance(found, NotVerified):
+        return None
+    if found.has_all:
+        return FoundRows("all", f"The block has all {found.sent:,} rows of the file.")
+    if not found.has_none:
+        return FoundRows("some", found.in_words(accepts_extra=True))
+    is_over = run.instance.clock.now() - datetime.fromisoformat(earlier.started_at) > _IMPORTED_WITHIN
+    words = f"The block has none of the {found.sent:,} rows of the file."
+    if is_over:
+        return FoundRows("none", words)
+    return FoundRows("none_yet", f"{words} Pigment may still be importing them: an hour after the run it is certain.")
+
+
+def _expected(run: Run, job: AnyTarget, landed: LastLanding) -> list[SentFile]:
+    """Return the files that together are what the block should have."""
+    bucket, names = run.instance.bucket, [landed.staged]
+    if _is_incremental(job):
+        names = kept_files.all_landed(bucket, job.name, landed)
+    return [SentFile(name, job.target.delimiter) for name in names]
+
+
+def _is_incremental(job: AnyTarget) -> bool:
+    return isinstance(job, bridge_yaml.Pull) and isinstance(job.load, bridge_yaml.Incremental)
+
+
+def _accepts_extra(job: AnyTarget, verify: bridge_yaml.Verify, landed: LastLanding) -> bool:
+    """Whether the block may have rows that these files do not have: an append keeps those of earlier runs."""
+    if verify.accept_extra:
+        return True
+    return landed.kept == 0 if _is_incremental(job) else not job.target.repeatable
+
+
+def _read_back(
+    run: Run,
+    bridge: bridge_yaml.Bridge,
+    job: AnyTarget,
+    verify: bridge_yaml.Verify,
+    files: Sequence[SentFile],
+) -> BlockEquality | NotVerified:
+    """Export the block and compare it. The exported file is deleted afterwards; after a kill, within a day."""
+    try:
+        return _compare(run, bridge, job, verify, files)
+    except NotComparable as error:
+        return NotVerified("impossible", error.reason)
+    except (Busy, StreamCut) as error:
+        return NotVerified("not_yet", error.cause)
+    except BridgeError as error:
+        return NotVerified("impossible", f"{error.cause} {error.next_step}")
+    finally:
+        publication.discard(run.instance.bucket, run.id)
+
+
+def _compare(
+    run: Run,
+    bridge: bridge_yaml.Bridge,
+    job: AnyTarget,
+    verify: bridge_yaml.Verify,
+    files: Sequence[SentFile],
+) -> BlockEquality:
+    source = _source(verify)
+    block = _fetch(run, bridge, source)
+    both = 2 * block.checked.rows
+    if not run.deadline.allows(both / _COMPARED_ROWS_PER_S + _FOR_ENDING_S):
+        raise OutOfTime("The time budget of this call does not allow it.")
+    # DuckDB and Arrow take a third of a second to import.
+    from common.tables.equality.comparing import compare_with_block  # noqa: PLC0415
+
+    there = SentFile(block.path, source.delimiter)
+    bucket, progress = run.instance.bucket, run.instance.progress
+    return compare_with_block(
+        bucket, files, there, _pairing(job, verify, len(files)), both, progress, shows_values=verify.show
+    )
+
+
+def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource) -> CheckedFile:
+    """Export the block into a file under `tmp/`, checked as an export's file is."""
+    # Only what verifies needs the client of exports.
+    from common.pigment import exports  # noqa: PLC0415
+    from common.tables import export_file  # noqa: PLC0415
+
+    instance, deadline = run.instance, run.keep_back(0.1, _FOR_ENDING_S)
+    as_export = bridge_yaml.Export(name=run.receipt.job, source=source, path="")
+
+    def read(answer: exports.ExportAnswer) -> CheckedFile:
+        run.warn(*answer.warnings)
+        return export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress)
+
+    with run.timed("pigment"):
+        request = exports.request_for(source, as_export.date_format)
+        return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, read)
+
+
+def _source(verify: bridge_yaml.Verify) -> bridge_yaml.ExportSource:
+    if isinstance(verify.source, bridge_yaml.ViewSource):
+        return verify.source
+    return msgspec.structs.replace(verify.source, friendly_headers=True)
+
+
+def _pairing(job: AnyTarget, verify: bridge_yaml.Verify, files: int) -> Pairing:
+    """Return how rows and columns belong together, by their names in the file that was sent."""
+    load = job.load if isinstance(job, bridge_yaml.Pull) else "full"
+    key = verify.key or (load.key if isinstance(load, bridge_yaml.Changes) else ())
+    sent = job.target.columns
+    decimals = "Dot" if isinstance(verify.source, bridge_yaml.ViewSource) else verify.source.decimal_separator
+    return Pairing(
+        key=[sent.get(name, name) for name in key],
+        columns={sent.get(name, name): there for name, there in verify.columns.items()},
+        ignored=[sent.get(name, name) for name in verify.ignore],
+        is_day_first=verify.day_first,
+        decimal_sign="," if decimals == "Comma" else ".",
+        replaces=files > 1 and job.target.repeatable,
+    )
