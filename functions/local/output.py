@@ -27,6 +27,7 @@ _COLOURS = {
     "refused": "red",
     "failed": "red",
 }
+_VERDICTS = {"equal": "green", "differs": "red", "not_yet": "cyan", "impossible": "yellow"}
 
 
 def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
@@ -55,6 +56,7 @@ def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
     table.add_row("job", receipt.job)
     table.add_row("outcome", _coloured_outcome(receipt))
     _add_counts(table, receipt)
+    _add_verdict(table, receipt)
     _add(table, "window", " to ".join(receipt.window) if receipt.window else None)
     _add(table, "cursor", receipt.cursor.after)
     _add(table, "all windows", _progress(receipt))
@@ -152,6 +154,15 @@ def _add_counts(table: Table, receipt: Receipt) -> None:
         _add(table, "skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
         for sample in skip.samples:
             _add(table, "", sample)
+
+
+def _add_verdict(table: Table, receipt: Receipt) -> None:
+    if receipt.verified is None:
+        return
+    table.add_row("verified", Text(receipt.verified.replace("_", " "), _VERDICTS[receipt.verified]))
+    for row in receipt.verification.rows if receipt.verification else ():
+        cells = "; ".join(f"{cell.column}: sent {cell.sent}, there {cell.pigment}" for cell in row.cells)
+        _add(table, row.problem, f"{', '.join(row.key)}  {cells or ', '.join(row.columns)}".rstrip())
 
 
 def _progress(receipt: Receipt) -> str | None:

@@ -58,7 +58,7 @@ def verify_landing(run: Run, bridge: bridge_yaml.Bridge, job: AnyTarget, landed:
     """
     if job.verify is None or not isinstance(end, Landed):
         return end
-    found = _read_back(run, bridge, job, job.verify, _expected(run, job, landed))
+    found = read_back(run, bridge, job, job.verify, _expected(run, job, landed))
     if isinstance(found, NotVerified):
         run.note_verified(found.verdict)
         return Landed(end.counts, end.skips, (*end.warnings, found.warning), end.missing)
@@ -80,7 +80,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     if not isinstance(job, AnyTarget) or job.verify is None or job.target.configuration != earlier.configuration:
         return None
     file = SentFile(paths.staged(job.name, earlier.run), job.target.delimiter)
-    found = _read_back(run, bridge, job, job.verify, [file])
+    found = read_back(run, bridge, job, job.verify, [file])
     if isinstance(found, NotVerified):
         return None
     if found.has_all:
@@ -113,16 +113,21 @@ def _accepts_extra(job: AnyTarget, verify: bridge_yaml.Verify, landed: LastLandi
     return landed.kept == 0 if _is_incremental(job) else not job.target.repeatable
 
 
-def _read_back(
+def read_back(
     run: Run,
     bridge: bridge_yaml.Bridge,
     job: AnyTarget,
     verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
+    *,
+    sums: bool = False,
 ) -> BlockEquality | NotVerified:
-    """Export the block and compare it. The exported file is deleted afterwards; after a kill, within a day."""
+    """Export the block and compare it with these files, and with the sums of columns if they are asked for.
+
+    The exported file is deleted afterwards; after a kill, within a day.
+    """
     try:
-        return _compare(run, bridge, job, verify, files)
+        return _compare(run, bridge, job, verify, files, sums=sums)
     except NotComparable as error:
         return NotVerified("impossible", error.reason)
     except (Busy, StreamCut) as error:
@@ -139,6 +144,8 @@ def _compare(
     job: AnyTarget,
     verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
+    *,
+    sums: bool,
 ) -> BlockEquality:
     source = _source(verify)
     block = _fetch(run, bridge, source)
@@ -150,9 +157,8 @@ def _compare(
 
     there = SentFile(block.path, source.delimiter)
     bucket, progress = run.instance.bucket, run.instance.progress
-    return compare_with_block(
-        bucket, files, there, _pairing(job, verify, len(files)), both, progress, shows_values=verify.show
-    )
+    pairing, shows_values = _pairing(job, verify, len(files)), verify.show
+    return compare_with_block(bucket, files, there, pairing, both, progress, shows_values=shows_values, sums=sums)
 
 
 def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource) -> CheckedFile:

@@ -27,7 +27,7 @@ def pull(
 
     import looker_pull  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, _progress(job, "waiting for Looker"):
+    with bridge.open_to_run() as files, progress(job, "waiting for Looker"):
         receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.has_ended_well else 1)
@@ -90,7 +90,7 @@ def export(
 
     import pigment_export  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, _progress(job, "waiting for Pigment"):
+    with bridge.open_to_run() as files, progress(job, "waiting for Pigment"):
         receipt = pigment_export.act(pigment_export.ExportCall(job, preview, day), Headers())
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.has_ended_well else 1)
@@ -128,14 +128,14 @@ def resend(
     """
     from common.flows import resend as resend_flow  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, _progress(run, "waiting for Pigment"):
+    with bridge.open_to_run() as files, progress(run, "waiting for Pigment"):
         receipt = resend_flow.resend(instance.current, instance.current.config(), run, may_double=yes)
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.has_ended_well else 1)
 
 
 @contextlib.contextmanager
-def _progress(job: str, first_step: str) -> Iterator[None]:
+def progress(job: str, first_step: str) -> Iterator[None]:
     """Show how many rows or bytes were read so far, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield

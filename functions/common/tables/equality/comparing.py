@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+import msgspec
+
 from common.platform.text import listed
 from common.storage.bucket import Bucket
 from common.tables.compare.file import CheckedCsv
@@ -20,6 +22,7 @@ from common.tables.equality.forms import DECIMAL_COMMA, Commas, Form, Reading, f
 from common.tables.equality.matching import Matched, Pair, match
 from common.tables.equality.result import (
     BlockEquality,
+    ColumnSum,
     DifferentCell,
     DifferentRow,
     NotComparable,
@@ -45,11 +48,14 @@ def compare_with_block(
     progress: ProgressCallback,
     *,
     shows_values: bool = False,
+    sums: bool = False,
 ) -> BlockEquality:
     """Compare all rows of the files that were sent with all rows of the block's file.
 
     Args:
         rows: about how many rows all files have.
+        shows_values: whether the result has the values of changed rows.
+        sums: whether it has the sums of the columns of numbers.
 
     Raises NotComparable if the columns or the key do not allow it, StorageRefused if a file is missing, RowsMalformed.
     """
@@ -65,7 +71,8 @@ def compare_with_block(
         found = match(mine, theirs, rows, progress, _MOST_SHOWN, replaces=pairing.replaces)
     if repeated := found.keys["repeated"]:
         raise NotComparable(f"verify.key does not identify rows: {repeated:,} of its keys were sent more than once.")
-    return _result(mine, theirs, found, shows_values=shows_values)
+    result = _result(mine, theirs, found, shows_values=shows_values)
+    return msgspec.structs.replace(result, sums=_sums(mine, theirs)) if sums else result
 
 
 def _compared(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
@@ -127,9 +134,18 @@ def _result(mine: Side, theirs: Side, found: Matched, *, shows_values: bool) -> 
     for problem in _OTHER_PROBLEMS:
         rows += _keys(mine, theirs, problem, found.first(problem, _MOST_SHOWN - len(rows)))
     sent = sum(found.keys[each] for each in ("missing", "doubled", "changed", "equal"))
-    counts = {problem: found.keys[problem] for problem in _OTHER_PROBLEMS}
     by_column = {name: columns[name] for name in mine.columns if columns[name]}
-    return BlockEquality(sent, found.rows_in_block, changed=changed, columns=by_column, rows=rows, **counts)
+    missing, doubled, extra = (found.keys[problem] for problem in _OTHER_PROBLEMS)
+    return BlockEquality(sent, found.rows_in_block, missing, extra, doubled, changed, by_column, rows)
+
+
+def _sums(mine: Side, theirs: Side) -> list[ColumnSum]:
+    sent, block = mine.sums(), theirs.sums()
+    return [
+        ColumnSum(name, sent[name], block[there])
+        for name, there in zip(mine.columns, theirs.columns, strict=True)
+        if name in sent
+    ]
 
 
 def _changed_rows(mine: Side, theirs: Side, pairs: Sequence[Pair]) -> Iterator[DifferentRow]:

@@ -56,7 +56,15 @@ class DifferentRow(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, cells=[])
 
 
-class BlockEquality(msgspec.Struct, frozen=True):
+class ColumnSum(msgspec.Struct, frozen=True):
+    """The sums of a column of numbers."""
+
+    column: str
+    sent: float
+    block: float
+
+
+class BlockEquality(msgspec.Struct, frozen=True, omit_defaults=True):
     """How what was sent differs from what a block has. The numbers are of keys."""
 
     sent: int
@@ -72,6 +80,8 @@ class BlockEquality(msgspec.Struct, frozen=True):
     "The number of cells that differ in each column, of the changed rows that were looked at."
     rows: list[DifferentRow] = []
     "The first of each problem."
+    sums: list[ColumnSum] = []
+    "Only if they were asked for."
 
     def differs(self, *, accepts_extra: bool) -> bool:
         return bool(self.missing or self.doubled or self.changed or (self.extra and not accepts_extra))

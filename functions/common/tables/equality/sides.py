@@ -1,9 +1,14 @@
 """The two sides of a comparison: the files that were sent, and a block's file."""
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import duckdb
+import pyarrow as pa
+
+from common.tables.arrow import read_records
 from common.tables.compare.digests import Digests, FileLayout, cell
 from common.tables.compare.file import CheckedCsv
 from common.tables.compare.matching import add
@@ -51,6 +56,25 @@ class Side:
             for place, cells in file.records_at(wanted).items():
                 found[self._begins[number] + place] = [cells[column] for column in order]
         return found
+
+    def sums(self) -> dict[str, float]:
+        """Return the sum of each column of numbers. A row counts as often as it is there."""
+        numbers = [number for number, reading in enumerate(self.readings) if reading.form == "number"]
+        totals = [0.0] * len(numbers)
+        with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
+            for file in self._files if numbers else ():
+                cells = [cell(file.header.index(self.columns[number])) for number in numbers]
+                sums = [
+                    f"fsum({self.readings[number].number(name)})" for number, name in zip(numbers, cells, strict=True)
+                ]
+                for records in file.pieces():
+                    table = read_records(records, [pa.string()] * len(file.header), file.delimiter)
+                    database.register("records", table)
+                    (found,) = database.execute(f"SELECT {', '.join(sums)} FROM records").fetchall()  # noqa: S608  # of our own SQL
+                    totals = [
+                        math.fsum((total, of_piece or 0.0)) for total, of_piece in zip(totals, found, strict=True)
+                    ]
+        return {self.columns[number]: total for number, total in zip(numbers, totals, strict=True)}
 
     def key_of(self, cells: Sequence[str]) -> list[str]:
         return [cells[number] for number in self._key]
