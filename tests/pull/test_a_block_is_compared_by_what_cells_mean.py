@@ -10,16 +10,14 @@ from common.tables.equality.comparing import compare_with_block
 from common.tables.equality.result import BlockEquality, DifferentCell, DifferentRow, NotComparable, Pairing, SentFile
 from tests.support.pieces import InPieces
 
-TableRows = list[list[str]]
 
-
-def written(table: TableRows, delimiter: str = ",") -> bytes:
+def written(table: list[list[str]], delimiter: str = ",") -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(table)
     return out.getvalue().encode()
 
 
-def compared(sent: TableRows, block: TableRows, *later: TableRows, **how: Any) -> BlockEquality:
+def compared(sent: list[list[str]], block: list[list[str]], *later: list[list[str]], **how: Any) -> BlockEquality:
     shows = how.pop("shows_values", False)
     files = {f"sent{number}": written(table) for number, table in enumerate([sent, *later])}
     bucket: Any = InPieces(64, block=written(block, ";"), **files)
@@ -170,7 +168,7 @@ def test_a_later_file_replaces_rows_of_an_earlier_one_where_the_target_does() ->
         ),
     ],
 )
-def test_what_cannot_be_compared_says_why(block: TableRows, how: dict[str, Any], reason: str) -> None:
+def test_what_cannot_be_compared_says_why(block: list[list[str]], how: dict[str, Any], reason: str) -> None:
     with pytest.raises(NotComparable) as refused:
         compared([["Id", "Value"], ["a", "1"], ["b", "1"]], block, **how)
 

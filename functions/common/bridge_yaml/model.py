@@ -479,6 +479,7 @@ class Export(ScheduledJob, frozen=True, kw_only=True):
 
 
 AnyRelay = Relay | Signal
+LandingJob = Pull | Relay
 Job = Pull | AnyRelay | Export
 J = TypeVar("J", Pull, Export)
 

@@ -23,10 +23,10 @@ from common.runs.verification import verify_landing
 _LEAST_S = 30.0
 "With less time left, a sweep leaves a block to the next one."
 
-AnyTarget = bridge_yaml.Pull | bridge_yaml.Relay
 
-
-def verify(instance: Instance, bridge: bridge_yaml.Bridge, job: AnyTarget, deadline: Deadline | None = None) -> Receipt:
+def verify(
+    instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.LandingJob, deadline: Deadline | None = None
+) -> Receipt:
     """Read the job's block back and return the receipt of its last landing, with the verdict. The receipt in the bucket
     is replaced only if it had no verdict yet.
 
@@ -52,7 +52,7 @@ def verify(instance: Instance, bridge: bridge_yaml.Bridge, job: AnyTarget, deadl
 
 def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
     """Verify the jobs whose last landing was not compared yet. It raises nothing, because it follows other work."""
-    jobs = [job for job in bridge.jobs() if isinstance(job, AnyTarget) and job.verify is not None]
+    jobs = [job for job in bridge.jobs() if isinstance(job, bridge_yaml.LandingJob) and job.verify is not None]
     for job in instance.chance.sample(jobs, len(jobs)):
         if not deadline.allows(_LEAST_S):
             return
@@ -66,13 +66,13 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
             log.error("verification failed", job=job.name, code=failure.code, cause=failure.cause)
 
 
-def _is_pending(instance: Instance, job: AnyTarget) -> bool:
+def _is_pending(instance: Instance, job: bridge_yaml.LandingJob) -> bool:
     landed = cursors.read(instance.bucket, job.name)
     receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
     return receipt is not None and receipt.is_final and not receipt.is_complete
 
 
-def _last_landing(instance: Instance, job: AnyTarget) -> tuple[LastLanding, Receipt]:
+def _last_landing(instance: Instance, job: bridge_yaml.LandingJob) -> tuple[LastLanding, Receipt]:
     landed = cursors.read(instance.bucket, job.name)
     receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
     if landed is None or receipt is None or not receipt.is_final:

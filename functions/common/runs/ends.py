@@ -29,7 +29,7 @@ from common.platform.errors import (
     TooManySkipped,
 )
 from common.runs.cursors import LastLanding
-from common.runs.receipts import Outcome, Receipt, Rows, Skip, Verdict
+from common.runs.receipts import BlockVerdict, Outcome, Receipt, Rows, Skip
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def end_of(receipt: Receipt) -> End:
             return Failed(error)
 
 
-def _verdict_after(end: End, verdict: Verdict | None) -> Verdict | None:
+def _verdict_after(end: End, verdict: BlockVerdict | None) -> BlockVerdict | None:
     """Return the verdict on the block; none if it is not to be read back after all."""
     match end:
         case Landed() | StillImporting() | Unconfirmed() | LandedInPart(NotEqual()):

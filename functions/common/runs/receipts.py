@@ -21,7 +21,7 @@ from common.tables.compare import ChangeCounts, Diff
 from common.tables.equality.result import BlockEquality
 from common.tables.staging import Sample
 
-Verdict = Literal["equal", "differs", "not_yet", "impossible"]
+BlockVerdict = Literal["equal", "differs", "not_yet", "impossible"]
 """How a block that was read back compares with what was sent: it has exactly these rows; it does not; it was not read
 yet; it cannot be compared."""
 Outcome = Literal[
@@ -121,7 +121,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     warnings: list[str] = []
     error: ErrorReport | None = None
     changes: ChangeCounts | None = None
-    verified: Verdict | None = None
+    verified: BlockVerdict | None = None
     "None: the job does not read its block back, or nothing has landed."
     verification: BlockEquality | None = None
     preview: Sample | msgspec.UnsetType = msgspec.UNSET

@@ -16,7 +16,7 @@ from common.runs import receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
-from common.runs.receipts import CursorMove, Receipt, Rows, Seconds, Verdict
+from common.runs.receipts import BlockVerdict, CursorMove, Receipt, Rows, Seconds
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
 from common.tables.equality.result import BlockEquality
@@ -87,7 +87,7 @@ class Run:
             changed = f"The header changed since run {previous.run}. {header_changes(previous.header, header)}"
             self.warn(f"{changed} Before: {', '.join(previous.header)}. Now: {', '.join(header)}.")
 
-    def note_target(self, job: bridge_yaml.Pull | bridge_yaml.Relay) -> None:
+    def note_target(self, job: bridge_yaml.LandingJob) -> None:
         """Note where the rows go, and whether they are to be read back."""
         self._replace(configuration=job.target.configuration, verified="not_yet" if job.verify else None)
 
@@ -117,7 +117,7 @@ class Run:
         """Note how many rows Pigment may have; None if it has none."""
         self._replace(rows=msgspec.structs.replace(self.receipt.rows, sent=rows))
 
-    def note_verified(self, verdict: Verdict, verification: BlockEquality | None = None) -> None:
+    def note_verified(self, verdict: BlockVerdict, verification: BlockEquality | None = None) -> None:
         self._replace(verified=verdict, verification=verification)
 
     def note_import(self, import_id: str) -> None:

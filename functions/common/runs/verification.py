@@ -24,8 +24,6 @@ from common.storage import paths
 from common.tables.equality.result import BlockEquality, NotComparable, Pairing, SentFile
 from common.tables.staging import CheckedFile
 
-AnyTarget = bridge_yaml.Pull | bridge_yaml.Relay
-
 _FOR_ENDING_S = 5.0
 _COMPARED_ROWS_PER_S = 200_000
 "Of both sides together, at least."
@@ -52,7 +50,9 @@ class FoundRows(msgspec.Struct, frozen=True):
     in_words: str
 
 
-def verify_landing(run: Run, bridge: bridge_yaml.Bridge, job: AnyTarget, landed: LastLanding, end: End) -> End:
+def verify_landing(
+    run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.LandingJob, landed: LastLanding, end: End
+) -> End:
     """Read the block back after a landing, if the job says so, and note the verdict. Return the end of the run, which
     fails if the block does not have what was sent.
     """
@@ -77,7 +77,11 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     an earlier one has sent them; and one of which no row is there can be, once Pigment cannot be importing it any more.
     """
     earlier, job = journal.receipt, bridge.job(journal.receipt.job)
-    if not isinstance(job, AnyTarget) or job.verify is None or job.target.configuration != earlier.configuration:
+    if (
+        not isinstance(job, bridge_yaml.LandingJob)
+        or job.verify is None
+        or job.target.configuration != earlier.configuration
+    ):
         return None
     file = SentFile(paths.staged(job.name, earlier.run), job.target.delimiter)
     found = read_back(run, bridge, job, job.verify, [file])
@@ -94,7 +98,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     return FoundRows("none_yet", f"{words} Pigment may still be importing them: an hour after the run it is certain.")
 
 
-def _expected(run: Run, job: AnyTarget, landed: LastLanding) -> list[SentFile]:
+def _expected(run: Run, job: bridge_yaml.LandingJob, landed: LastLanding) -> list[SentFile]:
     """Return the files that together are what the block should have."""
     bucket, names = run.instance.bucket, [landed.staged]
     if _is_incremental(job):
@@ -102,11 +106,11 @@ def _expected(run: Run, job: AnyTarget, landed: LastLanding) -> list[SentFile]:
     return [SentFile(name, job.target.delimiter) for name in names]
 
 
-def _is_incremental(job: AnyTarget) -> bool:
+def _is_incremental(job: bridge_yaml.LandingJob) -> bool:
     return isinstance(job, bridge_yaml.Pull) and isinstance(job.load, bridge_yaml.Incremental)
 
 
-def _accepts_extra(job: AnyTarget, verify: bridge_yaml.Verify, landed: LastLanding) -> bool:
+def _accepts_extra(job: bridge_yaml.LandingJob, verify: bridge_yaml.Verify, landed: LastLanding) -> bool:
     """Whether the block may have rows that these files do not have: an append keeps those of earlier runs."""
     if verify.accept_extra:
         return True
@@ -116,7 +120,7 @@ def _accepts_extra(job: AnyTarget, verify: bridge_yaml.Verify, landed: LastLandi
 def read_back(
     run: Run,
     bridge: bridge_yaml.Bridge,
-    job: AnyTarget,
+    job: bridge_yaml.LandingJob,
     verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
     *,
@@ -141,7 +145,7 @@ def read_back(
 def _compare(
     run: Run,
     bridge: bridge_yaml.Bridge,
-    job: AnyTarget,
+    job: bridge_yaml.LandingJob,
     verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
     *,
@@ -185,7 +189,7 @@ def _source(verify: bridge_yaml.Verify) -> bridge_yaml.ExportSource:
     return msgspec.structs.replace(verify.source, friendly_headers=True)
 
 
-def _pairing(job: AnyTarget, verify: bridge_yaml.Verify, files: int) -> Pairing:
+def _pairing(job: bridge_yaml.LandingJob, verify: bridge_yaml.Verify, files: int) -> Pairing:
     """Return how rows and columns belong together, by their names in the file that was sent."""
     load = job.load if isinstance(job, bridge_yaml.Pull) else "full"
     key = verify.key or (load.key if isinstance(load, bridge_yaml.Changes) else ())

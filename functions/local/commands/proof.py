@@ -63,8 +63,8 @@ def reconcile(
     raise typer.Exit(reconciliation.exit_code(found))
 
 
-def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.Pull | bridge_yaml.Relay:
+def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.LandingJob:
     found = jobs.job(name)
-    if isinstance(found, bridge_yaml.Pull | bridge_yaml.Relay):
+    if isinstance(found, bridge_yaml.LandingJob):
         return found
     raise NoSuchJob(f"There is no pull or relay {name}.", next_step="`bridge runs` shows the names of jobs.")
