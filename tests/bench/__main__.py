@@ -1,8 +1,8 @@
-"""`python -m tests.bench [memory|wall|changes|export|relay|backlog|door|start] [--rows N] [--rounds N]`."""
+"""`python -m tests.bench [memory|wall|changes|verify|export|relay|backlog|door|start] [--rows N] [--rounds N]`."""
 
 import argparse
 
-from . import backlog, changes, door, export, memory, relay, show, start, wall
+from . import backlog, changes, door, export, memory, relay, show, start, verify, wall
 
 
 def main() -> None:
@@ -10,7 +10,7 @@ def main() -> None:
     asked.add_argument(
         "measurements",
         nargs="*",
-        metavar="memory|wall|changes|export|relay|backlog|door|start",
+        metavar="memory|wall|changes|verify|export|relay|backlog|door|start",
         help="all of them, if none is named",
     )
     asked.add_argument(
@@ -25,6 +25,7 @@ def main() -> None:
         "memory": lambda: memory.measure(given.rows or memory.ROWS, given.rounds or memory.ROUNDS),
         "wall": lambda: wall.measure(given.rows or wall.ROWS, given.rounds or wall.ROUNDS),
         "changes": lambda: changes.measure(given.rows or changes.ROWS, given.rounds or changes.ROUNDS),
+        "verify": lambda: verify.measure(given.rows or verify.ROWS, given.rounds or verify.ROUNDS),
         "export": lambda: export.measure(given.rows or export.ROWS, given.rounds or export.ROUNDS),
         "relay": lambda: relay.measure(given.rounds or relay.ROUNDS),
         "door": lambda: door.measure(given.rounds or door.ROUNDS),

@@ -27,8 +27,8 @@ _HERE = Path(__file__).parent
 def measure(count: int, rounds: int) -> None:
     """Measure all loads. Raises ContenderFailed if the rows sent are not the changed ones."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, changes_sites.running(count) as sites:
-        programs: dict[str, Callable[[], Cost]] = {"the bridge, all rows": partial(_bridge, sites, FULL, count)}
-        _bridge(sites, CHANGES, count)
+        programs: dict[str, Callable[[], Cost]] = {"the bridge, all rows": partial(bridge, sites, FULL, count)}
+        bridge(sites, CHANGES, count)
         python = _python_with_dlt(Path(folder))
         if python is None:
             show.console.print("dlt cannot be had from the package index, and is left out.")
@@ -59,10 +59,11 @@ def _compare(count: int, costs: Mapping[str, Sequence[Cost]]) -> None:
 
 def _changes(sites: ChangesSites, changed: int) -> Cost:
     sites.go_back()
-    return _bridge(sites, CHANGES, changed)
+    return bridge(sites, CHANGES, changed)
 
 
-def _bridge(sites: ChangesSites, job: str, expected: int) -> Cost:
+def bridge(sites: ChangesSites, job: str, expected: int) -> Cost:
+    """Run a job in a new process. Raises ContenderFailed if it does not land `expected` rows."""
     environment = {**sites.vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
     cost, printed = contenders.run(
         [sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", job], environment

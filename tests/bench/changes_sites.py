@@ -24,7 +24,7 @@ from . import rows
 from .contenders import ContenderFailed
 from .vendors import Vendors
 
-FULL, CHANGES = "full", "changes"
+FULL, CHANGES, VERIFIED = "full", "changes", "verified"
 KEY = "Flights Id"
 UPDATED = "Flights Departed"
 ONE_IN = 100
@@ -86,13 +86,15 @@ def _serve(folder: Path, count: int) -> None:
         looker.look(model, f"Flights as they are {model}", model, "flights", rows.FIELDS)
     pigment = SandboxPigment(requests_per_5_minutes=None, imports_per_hour=None)
     application = pigment.application("Planning")
-    full, changes, other = (
-        pigment.configuration_from_header(pigment.block(application, name), rows.HEADER, unique=[KEY])
-        for name in ("Full", "Changes", "Another's")
+    blocks = {name: pigment.block(application, name) for name in (FULL, CHANGES, VERIFIED, "another's")}
+    full, changes, verified, other = (
+        pigment.configuration_from_header(block, rows.HEADER, unique=[KEY]) for block in blocks.values()
     )
-    import_key = pigment.key(["Import"])
+    verify = {"source": {"list": blocks[VERIFIED]}, "key": [KEY]}
+    import_key, export_key = pigment.key(["Import"]), pigment.key(["Export"])
     credentials = {"client_id": "bridge", "client_secret": _CLIENT_SECRET}
     secrets = {"looker-api": json.dumps(credentials), "pigment-import-key": import_key}
+    secrets["pigment-export-key"] = export_key
     with (
         contextlib.closing(looker),
         pigment,
@@ -105,8 +107,16 @@ def _serve(folder: Path, count: int) -> None:
         def install(look: str) -> None:
             bridge = {
                 "looker": {"url": looker_server.url, "credentials": "looker-api"},
-                "pigment": {"url": pigment_server.url, "import_key": "pigment-import-key"},
-                "pulls": {FULL: _pull(look, full), CHANGES: _pull(look, changes, {"changes": {"key": [KEY]}})},
+                "pigment": {
+                    "url": pigment_server.url,
+                    "import_key": "pigment-import-key",
+                    "export_key": "pigment-export-key",
+                },
+                "pulls": {
+                    FULL: _pull(look, full),
+                    CHANGES: _pull(look, changes, {"changes": {"key": [KEY]}}),
+                    VERIFIED: {**_pull(look, verified), "verify": verify},
+                },
             }
             bucket.write_json(paths.CONFIG, bridge, over=None)
 
