@@ -12,7 +12,7 @@ is gone is a changed row, which is sent. Rows with the same MD5 can be construct
 Looker can also leave a row unchanged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import duckdb
@@ -41,20 +41,30 @@ _PLACES = "SELECT coalesce(place, -1), coalesce(place_before, -1) FROM matched"
 
 
 class FileLayout(msgspec.Struct, frozen=True):
-    """The columns of a file, and how a row becomes digests: SQL over columns that are named by their places."""
+    """The columns of a file, and how a row becomes two digests: SQL over columns that are named by their places."""
 
     width: int
     delimiter: str
-    key: list[str]
-    row: list[str]
-    "The cells that are compared, in the same order on both sides."
-    may_have_empty_keys: bool = False
-    "Whether a key with an empty cell is a key like any other."
+    key: str
+    "NULL: the row has no key."
+    row: str
+    "Of the cells that are compared, in the same order on both sides."
 
 
 def cell(place: int) -> str:
     """Return the SQL of a cell as it stands in the file."""
     return f'"{place}"'
+
+
+def digest_of(cells: Sequence[str]) -> str:
+    """Return the SQL of the digest of several cells, which are SQL for text."""
+    return f"md5_number(concat_ws(chr(0), {', '.join(cells)}))"
+
+
+def digest_of_key(cells: Sequence[str]) -> str:
+    """Return the SQL of the digest of a key, which is none if one of its cells is empty."""
+    is_whole = " AND ".join(f"{each} <> ''" for each in cells)
+    return f"CASE WHEN {is_whole} THEN {digest_of(cells)} END"
 
 
 class Digests:
@@ -105,16 +115,10 @@ class Digests:
             yield Matches(self._database)
 
     def _insertion(self, layout: FileLayout) -> str:
-        key = f"md5_number(concat_ws(chr(0), {', '.join(layout.key)}))"
-        if not layout.may_have_empty_keys:
-            is_whole = " AND ".join(f"{each} <> ''" for each in layout.key)
-            key = f"CASE WHEN {is_whole} THEN {key} END"
         return f"""
             INSERT INTO digests
             SELECT $is_new, place, key, row
-            FROM (
-                SELECT place, {key} AS key, md5_number(concat_ws(chr(0), {", ".join(layout.row)})) AS row FROM records
-            )
+            FROM (SELECT place, {layout.key} AS key, {layout.row} AS row FROM records)
             {"" if self._is_all else "WHERE coalesce(key, 0) BETWEEN $first::UHUGEINT AND $last::UHUGEINT"}
         """  # noqa: S608  # of our own SQL and numbers
 

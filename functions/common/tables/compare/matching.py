@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 
 from common.tables.compare.diff import RowSamples
-from common.tables.compare.digests import Digests, FileLayout, Matches, cell
+from common.tables.compare.digests import Digests, FileLayout, Matches, cell, digest_of, digest_of_key
 from common.tables.compare.file import CheckedCsv
 from common.tables.staging import ProgressCallback
 
@@ -66,7 +66,8 @@ def match(
 def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) -> FileLayout:
     width = len(file.header)
     cells = [cell(place) for place in row or range(width)]
-    return FileLayout(width, file.delimiter, [cell(file.header.index(name)) for name in key], cells)
+    key_cells = [cell(file.header.index(name)) for name in key]
+    return FileLayout(width, file.delimiter, digest_of_key(key_cells), digest_of(cells))
 
 
 def add(

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from common.tables.arrow import read_records
-from common.tables.compare.digests import Digests, FileLayout, cell
+from common.tables.compare.digests import Digests, FileLayout, cell, digest_of
 from common.tables.compare.file import CheckedCsv
 from common.tables.compare.matching import add
 from common.tables.equality.forms import Reading
@@ -80,8 +80,7 @@ class Side:
         return [cells[number] for number in self._key]
 
     def _layout(self, file: CheckedCsv) -> FileLayout:
-        names = [cell(file.header.index(name)) for name in self.columns]
-        row = [reading.canonical(name) for reading, name in zip(self.readings, names, strict=True)]
-        return FileLayout(
-            len(file.header), file.delimiter, [row[number] for number in self._key], row, may_have_empty_keys=True
-        )
+        cells = [cell(file.header.index(name)) for name in self.columns]
+        key = [self.readings[number].canonical(cells[number]) for number in self._key]
+        hashes = [reading.hashed(name) for reading, name in zip(self.readings, cells, strict=True)]
+        return FileLayout(len(file.header), file.delimiter, digest_of(key), f"hash({', '.join(hashes)})")
