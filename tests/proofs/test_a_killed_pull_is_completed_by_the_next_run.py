@@ -68,14 +68,56 @@ def test_a_pull_killed_at_its_push_lands_once(world: World, processes: Processes
     assert landed(world) == len(ROWS)
 
 
-def fresh(world: World, repeatable: bool) -> None:
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_an_append_that_is_read_back_needs_nobody_after_a_kill_at_its_push(
+    world: World, processes: Processes, when: When
+) -> None:
+    fresh(world, False, read_back=True)
+    assert processes.dies(world, PULL, StopPoint(world.pigment_server, PUSH, 0, when))
+
+    assert converge_alone(world)
+    assert landed(world) == len(ROWS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", AT_EVERY_WRITE)
+def test_an_append_that_is_read_back_needs_nobody_after_a_kill(world: World, processes: Processes, when: When) -> None:
+    steps = 0
+    while True:
+        fresh(world, False, read_back=True)
+        if not processes.dies(world, PULL, StopPoint(world.storage_server, STORAGE_WRITES, steps, when)):
+            break
+        assert converge_alone(world), steps
+        assert landed(world) == len(ROWS), steps
+        assert world.objects("leases/") == [], steps
+        world.run_deliver()
+        verdicts = [receipt["verified"] for receipt in world.receipts() if receipt["outcome"] == "landed"]
+        assert verdicts[-1:] == ["equal"], (steps, str(world.receipts()))
+        steps += 1
+    assert steps >= 7
+
+
+def converge_alone(world: World) -> bool:
+    """Run again as Cloud Scheduler does, now and after an hour, settle nothing by hand; return whether it landed."""
+    world.finish_imports()
+    for wait_s in (LIFETIME_S + 1, 3600):
+        world.clock.advance(wait_s)
+        answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
+        if answer.status == 200:
+            return True
+        assert answer.code == "landing_unknown", answer.body
+    return False
+
+
+def fresh(world: World, repeatable: bool, *, read_back: bool = False) -> None:
     """Empty the bucket, and add the pull with an empty list."""
     for name in world.objects(""):
         world.bucket.delete(name)
     application = world.pigment.application("Planning")
     block = world.pigment.block(application, f"Flights {len(world.imports)} {os.urandom(4).hex()}")
     target = world.pigment.configuration(block, HEADER, clear="all" if repeatable else "none")
-    world.add_pull("flights", target={"repeatable": repeatable, "configuration": target})
+    verify = {"verify": {"source": {"list": block}, "key": HEADER[:3]}} if read_back else {}
+    world.add_pull("flights", target={"repeatable": repeatable, "configuration": target}, **verify)
 
 
 def configuration(world: World) -> str:

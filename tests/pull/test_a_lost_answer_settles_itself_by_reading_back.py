@@ -46,6 +46,7 @@ def test_a_file_of_which_no_row_is_there_after_an_hour_is_sent_again(world: Worl
 
     assert (soon.status, soon.code) == (500, "landing_unknown")
     assert "The block has none of the 5 rows of the file. Pigment may still be importing them" in soon.error["message"]
+    assert "No action needed: an hour after that run" in soon.error["next_step"]
     assert (later.status, later.receipt["outcome"]) == (200, "landed")
     assert [receipt["outcome"] for receipt in world.receipts() if receipt["run"] == first["run"]] == ["failed"]
     assert len(world.landed_rows()) == len(ROWS)

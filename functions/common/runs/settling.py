@@ -71,7 +71,8 @@ def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentC
     if isinstance(end, Unconfirmed):
         if journal.step != "unknown":
             lease.note(msgspec.structs.replace(journal, step="unknown", receipt=save(bucket, receipt)))
-        raise landing.unknown(f"Run {earlier.run} of {earlier.job} is not settled. {end.error.cause}", earlier.run)
+        cause = f"Run {earlier.run} of {earlier.job} is not settled. {end.error.cause}"
+        raise LandingUnknown(cause, next_step=end.error.next_step)
     receipt = save(bucket, receipt)
     finish(bucket, run.instance.clock, journal, end, receipt)
     return receipt
@@ -196,6 +197,10 @@ def _unconfirmed(
         case FoundRows("none", words):
             next_step = f"No action needed: run {run.id} sends the rows again."
             return ToBeSentAgain(LandingUnknown(f"{cause} {words}", next_step=next_step))
+        case FoundRows("none_yet", words):
+            cause = f"{cause} {words} Pigment may still be importing them."
+            next_step = "No action needed: an hour after that run, the next one reads the block again and settles it."
+            return Unconfirmed(LandingUnknown(cause, next_step=next_step))
         case FoundRows(_, words):
             cause = f"{cause} {words}"
     return Unconfirmed(landing.unknown(cause, journal.receipt.run))

@@ -92,10 +92,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     if not found.has_none:
         return FoundRows("some", found.in_words(accepts_extra=True))
     is_over = run.instance.clock.now() - datetime.fromisoformat(earlier.started_at) > _IMPORTED_WITHIN
-    words = f"The block has none of the {found.sent:,} rows of the file."
-    if is_over:
-        return FoundRows("none", words)
-    return FoundRows("none_yet", f"{words} Pigment may still be importing them: an hour after the run it is certain.")
+    return FoundRows("none" if is_over else "none_yet", f"The block has none of the {found.sent:,} rows of the file.")
 
 
 def _expected(run: Run, job: bridge_yaml.LandingJob, landed: LastLanding) -> list[SentFile]:
@@ -128,9 +125,10 @@ def read_back(
 ) -> BlockEquality | NotVerified:
     """Export the block and compare it with these files, and with the sums of columns if they are asked for.
 
-    The exported file is deleted afterwards; after a kill, within a day.
+    The exported file is deleted afterwards; after a kill, by the next attempt or within a day.
     """
     try:
+        publication.discard(run.instance.bucket, run.id)
         return _compare(run, bridge, job, verify, files, sums=sums)
     except NotComparable as error:
         return NotVerified("impossible", error.reason)
@@ -175,7 +173,6 @@ def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSourc
     as_export = bridge_yaml.Export(name=run.receipt.job, source=source, path="")
 
     def read(answer: exports.ExportAnswer) -> CheckedFile:
-        run.warn(*answer.warnings)
         return export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress)
 
     with run.timed("pigment"):
