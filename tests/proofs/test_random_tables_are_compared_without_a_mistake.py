@@ -23,7 +23,7 @@ from tests.support.pieces import InPieces
 _LETTERS = string.ascii_letters + string.digits + " .,;-_'\"\n%€éßñ漢\u00a0"
 
 
-class Kind(NamedTuple):
+class CellKind(NamedTuple):
     type: PropertyType
     make: Callable[[random.Random], str]
     format: str = "%Y-%m-%d"
@@ -56,17 +56,17 @@ def _iso(pattern: str) -> Callable[[str], str]:
 
 
 _KINDS = [
-    Kind("text", _text),
-    Kind("text", _code),
-    Kind("number", _number),
-    Kind("integer", lambda chance: str(chance.randint(-(10**9), 10**9))),
-    *(Kind("date", _day(each), each, _iso(each)) for each in ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y")),
-    Kind("boolean", lambda chance: chance.choice(["true", "false"])),
+    CellKind("text", _text),
+    CellKind("text", _code),
+    CellKind("number", _number),
+    CellKind("integer", lambda chance: str(chance.randint(-(10**9), 10**9))),
+    *(CellKind("date", _day(each), each, _iso(each)) for each in ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y")),
+    CellKind("boolean", lambda chance: chance.choice(["true", "false"])),
 ]
 
 
 class Table(NamedTuple):
-    kinds: list[Kind]
+    kinds: list[CellKind]
     rows: list[list[str]]
 
     @property
@@ -117,7 +117,7 @@ class Pigment:
         assert self._pigment.edit(self._block, change) == 1
 
 
-def other_cell(chance: random.Random, kind: Kind, column: list[str], cell: str) -> str | None:
+def other_cell(chance: random.Random, kind: CellKind, column: list[str], cell: str) -> str | None:
     """Return a value with another meaning than this cell; None if none was found."""
     for _ in range(20):
         other = kind.stored(kind.make(chance))

@@ -1,9 +1,12 @@
 """With `verify`, the block itself says whether a push landed whose answer was lost: nobody has to look."""
 
+import json
+
 import pytest
 
 from local.sandbox.pigment import BlockColumn, RowEdit
 from local.sandbox.wire import Response
+from tests.support.command_line import run_deployed
 from tests.support.world import CONFIGURATION, EXPORTS, HEADER, PUSH, ROWS, STATUS, World
 
 KEY = HEADER[:3]
@@ -65,6 +68,33 @@ def test_a_file_of_which_some_rows_are_there_is_left_to_a_person(world: World) -
     assert "5 rows were sent, the block has 3. By key: 2 missing." in answer.error["message"]
     assert "bridge settle" in answer.error["next_step"]
     assert len(world.imports) == 1
+
+
+@pytest.mark.usefixtures("block")
+def test_a_person_can_ask_at_once(world: World) -> None:
+    world.pigment_server.fault(PUSH, reset_after=True)
+    run = world.run_pull("flights").receipt["run"]
+    world.finish_imports()
+
+    settled = run_deployed("settle", run, "--json")
+
+    receipt = json.loads(settled.output)
+    assert (settled.status, receipt["run"], receipt["outcome"]) == (0, run, "landed")
+    assert world.objects("leases/") == []
+
+
+@pytest.mark.usefixtures("block")
+def test_a_person_who_asks_is_shown_what_was_found(world: World) -> None:
+    world.pigment_server.fault(PUSH, reset_after=True)
+    world.pigment.edit_after_next(CONFIGURATION, RowEdit({"Flights Carrier": "UA"}))
+    run = world.run_pull("flights").receipt["run"]
+    world.finish_imports()
+
+    settled = run_deployed("settle", run)
+
+    assert settled.status == 1
+    assert "5 rows were sent, the block has 3. By key: 2 missing." in " ".join(settled.errors.split())
+    assert run_deployed("settle", run, "--landed").status == 0
 
 
 @pytest.mark.usefixtures("block")

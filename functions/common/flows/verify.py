@@ -1,12 +1,13 @@
 """Verify: compare a job's block with what its last landing should have left there.
 
 A landing does it by itself, unless its call had no time left. The sweep then does it (`verify_pending`), and a person
-can ask for it at any time (`verify`).
+can ask for it at any time (`verify`). So can a person who wonders whether an open run has landed (`settle_by_reading`).
 """
 
 import msgspec
 
 from common import bridge_yaml
+from common.flows.leased import open_pigment
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, ErrorReport, MalformedRequest, NotEqual, as_bridge_error
 from common.platform.log import log
@@ -18,6 +19,7 @@ from common.runs.landing import journal_of
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
+from common.runs.settling import open_journal, settle
 from common.runs.verification import verify_landing
 
 _LEAST_S = 30.0
@@ -48,6 +50,29 @@ def verify(
         finally:
             lease.free()
     return _store(instance, run.receipt, end)
+
+
+def settle_by_reading(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Receipt:
+    """Settle an open run as the next run of its job would, and return its final receipt: Pigment says how its import
+    ended, or its block shows whether the rows are there.
+
+    Raises LandingUnknown, with what was found, if a person has to decide; NoSuchJob if the run is not open,
+    ConfigurationOccupied if it is in progress or Pigment is still importing, StorageBusy or StorageRefused.
+    """
+    journal = open_journal(instance.bucket, run_id)
+    earlier = journal.receipt
+    run = Run(instance, earlier.job, earlier.kind)
+    with (
+        open_pigment(run, bridge) as pigment,
+        leases.take(instance.bucket, earlier.configuration or "", instance.clock, journal) as lease,
+    ):
+        try:
+            receipt = settle(run, bridge, lease, pigment)
+        except Exception:
+            lease.leave_open(lease.journal)
+            raise
+        lease.free()
+    return receipt
 
 
 def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:

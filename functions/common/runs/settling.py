@@ -80,7 +80,7 @@ def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentC
 
 def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
     """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress."""
-    path, stored = _open_journal(bucket, run_id)
+    path, stored = _find_journal(bucket, run_id)
     leases.expect_expired(stored)
     journal = stored.value
     end: Landed | ToBeSentAgain
@@ -206,7 +206,13 @@ def _unconfirmed(
     return Unconfirmed(landing.unknown(cause, journal.receipt.run))
 
 
-def _open_journal(bucket: Bucket, run_id: str) -> tuple[str, Dated[Journal]]:
+def open_journal(bucket: Bucket, run_id: str) -> Journal:
+    """Return the journal that a run left open. Raises NoSuchJob if there is none, or if it is an export's."""
+    _, stored = _find_journal(bucket, run_id)
+    return stored.value
+
+
+def _find_journal(bucket: Bucket, run_id: str) -> tuple[str, Dated[Journal]]:
     """Find the lease that a run left open: its path and its journal."""
     for path, stored in leases.every(bucket):
         if stored.value.receipt.run != run_id:

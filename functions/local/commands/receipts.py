@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from common.platform.errors import MalformedRequest, NoSuchJob, StorageRefused
+from common.platform.errors import NoSuchJob, StorageRefused
 from common.runs import instance, receipts, settling
 from common.storage.bucket import Bucket
 from local import open_runs as open_runs_of
@@ -81,7 +81,8 @@ def settle(
     landed: Annotated[
         bool | None,
         typer.Option(
-            "--landed/--not-landed", help="Whether Pigment's import history shows that the file was imported."
+            "--landed/--not-landed",
+            help="Whether Pigment's import history shows that the file was imported. Without it, Pigment is asked.",
         ),
     ] = None,
     as_json: Json = False,
@@ -89,14 +90,16 @@ def settle(
     """Record whether the file of a run whose outcome is `unknown` has landed, and print the new receipt.
 
     Pigment may have accepted this file without confirming it, so the bridge sends nothing else to its import
-    configuration until a person has compared the run with the import history in Pigment.
+    configuration until the run is settled. Without an option, Pigment is asked, and the block is read back if the job
+    has `verify`: this settles the run, or shows what was found.
     """
-    if landed is None:
-        raise MalformedRequest(
-            "It is not specified whether the file of this run has landed.",
-            next_step="Open the import history of its block in Pigment, then add --landed or --not-landed.",
-        )
-    verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-    with bridge.open(create=False) as files:
-        receipt = settling.settle_by_hand(instance.current.bucket, instance.current.clock, run, verdict)
+    with bridge.open(create=False, needs_secrets=landed is None) as files:
+        here = instance.current
+        if landed is None:
+            from common.flows.verify import settle_by_reading  # noqa: PLC0415
+
+            receipt = settle_by_reading(here, here.config(), run)
+        else:
+            verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
+            receipt = settling.settle_by_hand(here.bucket, here.clock, run, verdict)
     output.print_receipt(receipt, as_json, files)
