@@ -100,7 +100,7 @@ def test_an_append_that_is_read_back_needs_nobody_after_a_kill(world: World, pro
 def converge_alone(world: World) -> bool:
     """Run again as Cloud Scheduler does, now and after an hour, settle nothing by hand; return whether it landed."""
     world.finish_imports()
-    for wait_s in (LIFETIME_S + 1, 3600):
+    for wait_s in (LIFETIME_S + 1, 3601):
         world.clock.advance(wait_s)
         answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
         if answer.status == 200:

@@ -8,7 +8,6 @@ was accepted whose answer was lost.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -19,6 +18,7 @@ from common.runs import kept_files, publication
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Landed, LandedInPart
 from common.runs.leases import Journal
+from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
 from common.tables.equality.result import BlockEquality, NotComparable, Pairing, SentFile
@@ -27,8 +27,9 @@ from common.tables.staging import CheckedFile
 _FOR_ENDING_S = 5.0
 _COMPARED_ROWS_PER_S = 200_000
 "Of both sides together, at least."
-_IMPORTED_WITHIN = timedelta(hours=1)
-"Pigment imports a file within minutes. Rows that are not there after this time will not come any more."
+_IMPORTED_WITHIN_S = 3600
+"""Pigment imports a file within minutes. Rows that are not there an hour later will not come any more; if they do, they
+are in the block twice, which the next comparison finds."""
 
 
 class NotVerified(msgspec.Struct, frozen=True):
@@ -91,7 +92,10 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
         return FoundRows("all", f"The block has all {found.sent:,} rows of the file.")
     if not found.has_none:
         return FoundRows("some", found.in_words(accepts_extra=True))
-    is_over = run.instance.clock.now() - datetime.fromisoformat(earlier.started_at) > _IMPORTED_WITHIN
+    # The receipt is stored when a run ends as unknown, or by the first run that finds it open. Its age is judged by the
+    # clock of Cloud Storage: another instance's clock may be an hour off.
+    stored = run.instance.bucket.read_dated(paths.receipt(job.name, earlier.run), Receipt)
+    is_over = stored is not None and stored.age_s > _IMPORTED_WITHIN_S
     return FoundRows("none" if is_over else "none_yet", f"The block has none of the {found.sent:,} rows of the file.")
 
 
