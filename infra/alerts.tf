@@ -101,6 +101,19 @@ locals {
       action   = "$${log.extracted_label.next_step}"
       commands = ["${local._bridge_command} runs $${log.extracted_label.job}", "${local._bridge_command} check"]
     }
+    run_held = {
+      title    = "a run waits for approval"
+      severity = "WARNING"
+      repeat_s = 300
+      filter   = "${local._run_ended} AND jsonPayload.outcome=\"held\""
+      labels   = { changes = "error.message", job = "job", next_step = "error.next_step", run = "run" }
+      happened = "Run $${log.extracted_label.run} of the job $${log.extracted_label.job} sent nothing and waits for a person: $${log.extracted_label.changes} Its receipt is under ${local._job_receipts}."
+      action   = "$${log.extracted_label.next_step}"
+      commands = [
+        "${local._bridge_command} approve $${log.extracted_label.run}",
+        "${local._bridge_command} reject $${log.extracted_label.run}",
+      ]
+    }
     secret_ending = {
       title    = "a secret expires"
       severity = "WARNING"

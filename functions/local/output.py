@@ -21,6 +21,8 @@ _COLOURS = {
     "nothing_new": "cyan",
     "landed_with_skips": "yellow",
     "importing": "yellow",
+    "held": "yellow",
+    "approved": "green",
     "unknown": "red",
     "running": "cyan",
     "interrupted": "yellow",

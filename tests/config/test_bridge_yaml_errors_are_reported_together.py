@@ -146,6 +146,11 @@ FAULTS = [
         f"{{source: {{look: 1, limit: look}}, target: {{configuration: {ID}}}, {WINDOWS}}}",
         "pulls.flights.source.limit: would cut every window of an incremental load; write load: full, or limit: all",
     ),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, target: {{configuration: {ID}}}, {WINDOWS}, guards: {{approve: {{max_deleted: 0}}}}}}",
+        "pulls.flights.guards.approve: compares whole files, but an incremental load sends windows",
+    ),
     ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
     ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
     ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),
@@ -207,6 +212,8 @@ FAULTS = [
     ("pulls/flights/guards", "{min_rows: '1'}", "pulls.flights.guards.min_rows: is text; write a whole number"),
     ("pulls/flights/guards", "{max_shrink: 50}", "pulls.flights.guards.max_shrink: is not a percentage; write a"),
     ("pulls/flights/guards", "{max_shrink: 101%}", "pulls.flights.guards.max_shrink: is not a percentage"),
+    ("pulls/flights/guards", "{approve: {}}", "pulls.flights.guards.approve: has no limit; write max_changed, max_del"),
+    ("pulls/flights/guards", "{approve: {max_changed: 10}}", "guards.approve.max_changed: is not a percentage"),
     ("pulls/flights/guards", "{accept_cap: 1}", "pulls.flights.guards.accept_cap: is a number; write true or false"),
     # relays
     ("relays/budget/keep", "newest", "relays.budget.keep: is not an allowed value; write every or latest"),

@@ -38,6 +38,7 @@ ONLY_THE_FUNCTIONS = {
         ),
         ("exports/revenue/source", f"{{table: {ID}, fields: [{{type: ValueField}}]}}"),
         *(fault[:2] for fault in FAULTS if "limit: look" in fault[1] and "incremental" in fault[1]),
+        *(fault[:2] for fault in FAULTS if "approve: {max_deleted" in fault[1] or "approve: {}" in fault[1]),
         ("pulls/flights/target/bucket", "acme-files"),
         ("pulls/flights/target/via", "storage"),
     ],

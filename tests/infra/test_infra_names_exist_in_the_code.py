@@ -163,8 +163,19 @@ def pulls(here: Observed) -> None:
     assert here.pull("keyed")["outcome"] == "landed"
     world.put_flights(ROWS[1:])
     assert here.pull("keyed")["changes"]["gone"] == 1
+    approving(here)
     world.add_pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
     assert here.pull("skipping")["outcome"] == "landed_with_skips"
+
+
+def approving(here: Observed) -> None:
+    """A pull is held, and superseded."""
+    here.world.put_flights(ROWS)
+    here.world.add_pull("watchful", guards={"approve": {"max_deleted": 0}})
+    assert here.pull("watchful")["outcome"] == "landed"
+    here.world.put_flights(ROWS[1:])
+    assert here.pull("watchful")["outcome"] == "held"
+    assert here.pull("watchful")["outcome"] == "held"
 
 
 def changing(world: World, name: str) -> None:
@@ -361,7 +372,7 @@ def test_each_log_line_in_a_filter_is_written_with_its_fields(
 ) -> None:
     looked_for = list(filters_of(plan))
 
-    assert len(looked_for) == 18
+    assert len(looked_for) == 19
     for name, query, extractors in looked_for:
         (message,) = re.findall(r'jsonPayload\.message="([^"]+)"', query)
         fields = set(re.findall(r"jsonPayload\.([\w.]+)", " ".join([query, *extractors])))

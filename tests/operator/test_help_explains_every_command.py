@@ -11,7 +11,8 @@ from tests.support.command_line import run
 from tests.support.world import World
 
 COMMANDS = [
-    *("demo", "serve", "pull", "backfill", "export", "deliver", "resend", "runs", "settle", "check"),
+    *("demo", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
+    *("runs", "settle", "check"),
     *("applications", "blocks", "views", "configurations", "resources", "looker", "errors"),
     *("deliveries", "deliveries show", "deliveries replay"),
 ]

@@ -213,6 +213,18 @@ class Guards(Struct, frozen=True, kw_only=True):
     "A file whose number of rows fell by more since the last run is refused. Default: no limit."
 
 
+class Approval(Struct, frozen=True, kw_only=True):
+    """How much may differ from the file that landed last before a run waits for a person.
+
+    Rows are compared by `load.changes.key`, and without a key as a whole. Where no file landed before, nothing is held.
+    """
+
+    max_changed: Share | None = None
+    "The share of the rows that landed last which may be changed or gone. Default: no limit."
+    max_deleted: Count | None = None
+    "How many rows may be gone: by key or, without a key, how many fewer rows there are. Default: no limit."
+
+
 class LandingGuards(Guards, frozen=True, kw_only=True):
     """Checks before and after an import."""
 
@@ -222,6 +234,8 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "If Pigment deletes more rows, the load stops. Default: 0 for incremental and changes, otherwise no limit."
     samples: Count = 0
     "How many of the rows that Pigment skips for one reason the receipt shows, at most 100. They contain data."
+    approve: Approval | None = None
+    "A file that differs more is stored until a person runs `bridge approve` or `bridge reject`. Default: none is."
     accept_cap: bool = False
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
     accept_error_text: bool = False

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 from common.bridge_yaml.model import (
     AllOf,
     AnyOf,
+    Approval,
     Bridge,
     Changes,
     Condition,
@@ -166,6 +167,20 @@ def _check_limit_is_possible(pull: Pull) -> Findings:
         yield RuleFinding("source.limit", "would cut every window of an incremental load", "load: full, or limit: all")
 
 
+def _check_approval_is_possible(pull: Pull) -> Findings:
+    if isinstance(pull.load, Incremental) and _is_set(pull.guards.approve) and pull.guards.approve:
+        yield RuleFinding(
+            "guards.approve",
+            "compares whole files, but an incremental load sends windows",
+            "load: full or changes, or remove approve",
+        )
+
+
+def _check_approval_has_a_limit(approval: Approval) -> Findings:
+    if approval.max_changed is None and approval.max_deleted is None:
+        yield RuleFinding("", "has no limit", "max_changed, max_deleted or both")
+
+
 def _check_connector(target: Target) -> Findings:
     for name in ("bucket", "path"):
         is_given = bool(getattr(target, name))
@@ -226,6 +241,7 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
     LookerSettings: (SectionRule(("url", "host", "port", "region"), _check_address),),
     InlineQuery: (_not_empty("fields"),),
     Incremental: (SectionRule(("start",), _check_steps_match_start),),
+    Approval: (SectionRule(("max_changed", "max_deleted"), _check_approval_has_a_limit),),
     Changes: (_not_empty("key"), SectionRule(("key",), _check_keys_are_unique)),
     Target: (
         SectionRule(("via", "bucket", "path"), _check_connector),
@@ -236,6 +252,7 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
         SectionRule(("load", "source"), _check_cursor_is_possible),
         SectionRule(("load", "source"), _check_limit_is_possible),
         SectionRule(("load", "target"), _check_keys_are_sent),
+        SectionRule(("load", "guards"), _check_approval_is_possible),
     ),
     Export: (
         SectionRule(("source", "fallback"), _check_fallback),

@@ -30,7 +30,7 @@ from common.platform.errors import (
     as_bridge_error,
 )
 from common.platform.log import log
-from common.runs import backoff, cursors, guards, leases, settling
+from common.runs import approval, backoff, cursors, guards, leases, settling
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
@@ -202,7 +202,8 @@ def _deliver_one(
     if receipt is None:
         return DeliveryCounts()
     if not instance.bucket.exists(delivery.path):
-        return DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1)
+        is_dead = receipt.error is not None and receipt.outcome != "held"
+        return DeliveryCounts(dead=1) if is_dead else DeliveryCounts(delivered=1)
     report = receipt.error or ErrorReport.of(_incomplete(receipt))
     backoff.note(instance.bucket, _configuration(bridge, relay), report)
     return DeliveryCounts(error=report)
@@ -240,6 +241,9 @@ def _place_of_signals(receipt: Receipt, *, has_landed: bool) -> Literal["deliver
     """Return the folder for the signals of a pull; empty if they wait for the next one."""
     if receipt.has_ended_well:
         return "delivered" if receipt.progress is msgspec.UNSET or receipt.progress.done else ""
+    if receipt.outcome == "held":
+        # The pull has begun, as the signals asked for; now it waits for a person.
+        return "delivered"
     # Its rows are in an append: the same call does not send them again, and gets this receipt whenever it is made.
     return "dead" if has_landed else ""
 
@@ -251,14 +255,18 @@ def _land(
     delivery: WaitingDelivery,
     deadline: Deadline,
 ) -> Receipt | None:
-    """Return None if the delivery had already been closed, or is now replaced. Raises ConfigurationOccupied."""
+    """Return None if the delivery had already been closed, or is now replaced; the receipt of an earlier run if it is
+    held. Raises ConfigurationOccupied.
+    """
     run = Run(instance, relay.name, relay.kind, deadline=deadline, due_at=claims.arrival_of(delivery.name))
     run.note_configuration(relay.target.configuration)
     pigment = open_pigment(run, bridge)
 
-    def work(lease: Lease, _: Receipt | None) -> End | None:
+    def work(lease: Lease, _: Receipt | None) -> End | Receipt | None:
         if _is_closed(instance.bucket, delivery):
             return None
+        if held := approval.undecided(run, relay, delivery.name):
+            return held
         previous = cursors.read(instance.bucket, relay.name)
         guards.expect_kept_rows(previous, relay.target.configuration, relay.max_deleted)
         if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
@@ -268,6 +276,8 @@ def _land(
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(landed if relay.keep == "latest" else None)
+        approval.supersede(run, relay, previous)
+        approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
         try:
             return land(run, lease, pigment, relay.target, staged, landed)
         except BridgeError as error:

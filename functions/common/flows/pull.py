@@ -21,7 +21,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import cursors, guards, receipts
+from common.runs import approval, cursors, guards, holds, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -65,7 +65,7 @@ def pull(
     try:
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
-            return _preview(run, load) if preview else _pull_windows(run, job, load, pigment, call_id)
+            return _preview(run, job, load) if preview else _pull_windows(run, job, load, pigment, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
         return run.end(Failed(as_bridge_error(error)))
 
@@ -121,6 +121,7 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         if not load.begins_again():
             guards.expect_kept_rows(previous, target.configuration, job.max_deleted)
         batch = load.stage(run, previous, preview=False)
+        approval.supersede(run, job, previous)
         if batch is None:
             return NothingNew()
         deleted = _still_deleted(previous, batch, target.configuration)
@@ -129,6 +130,7 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         )
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)
+        approval.expect_small_change(run, job, previous, batch.staged, landed)
         return land(run, lease, pigment, target, batch.staged, landed)
 
     return run_leased(run, target.configuration, journal_of(run, job), pigment, work)
@@ -156,6 +158,8 @@ def _answered_before(
     """
     if previous is None:
         return None
+    if job.guards.approve and (held := holds.answer_to(run.instance.bucket, job.name, call_id)):
+        return held
     if is_answered(job, previous, call_id):
         return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
     if call_id is None and settled is not None and settled.run == previous.run and _doubles(job):
@@ -179,10 +183,13 @@ def _receipt_of(previous: LastLanding, job: bridge_yaml.Pull) -> Receipt:
     return msgspec.structs.replace(begun, rows=Rows(sent=previous.rows), sha256=previous.sha256, warnings=warnings)
 
 
-def _preview(run: Run, load: Loader) -> Receipt:
+def _preview(run: Run, job: bridge_yaml.Pull, load: Loader) -> Receipt:
     """Do everything up to the push, without the lease, and delete the staged files."""
     bucket = run.instance.bucket
-    batch = load.stage(run, cursors.read(bucket, run.receipt.job), preview=True)
+    previous = cursors.read(bucket, job.name)
+    batch = load.stage(run, previous, preview=True)
+    if batch is not None:
+        approval.foresee(run, job, previous, batch.staged, batch.landed)
     receipt = run.end(Previewed())
     if batch is not None:
         for path in (batch.staged.path, *batch.scratch):

@@ -44,11 +44,13 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
     """
     bucket = instance.bucket
     earlier = receipts.find(bucket, run_id)
-    job = _job_of(bridge, earlier)
+    job = job_of(bridge, earlier)
+    if earlier.outcome == "held":
+        raise MalformedRequest(f"Run {run_id} awaits approval.", next_step=f"`bridge approve {run_id}` sends its file.")
     if not (job.target.repeatable or may_double):
         cause = f"The target of {job.name} is not repeatable: rows of run {run_id} that have landed would be doubled."
         raise MalformedRequest(cause, next_step="Look at the block in Pigment. To send them all the same, add --yes.")
-    staged = _staged(bucket, earlier, job.target.delimiter)
+    staged = staged_file(bucket, earlier, job.target.delimiter)
     _expect_no_gap(job, earlier, cursors.read(bucket, job.name))
     run = Run(instance, job.name, job.kind, job.time_zone if isinstance(job, bridge_yaml.Pull) else "UTC")
     run.note_configuration(job.target.configuration)
@@ -67,7 +69,8 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         return run_leased(run, job.target.configuration, journal_of(run, job), pigment, work)
 
 
-def _job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:
+def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:
+    """Return the pull or relay of an earlier run. Raises NoSuchJob if bridge.yaml does not have it."""
     found = {**bridge.pulls, **bridge.relays}.get(earlier.job)
     if isinstance(found, AnyTarget):
         return found
@@ -75,8 +78,8 @@ def _job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:
     raise NoSuchJob(cause, next_step="`bridge runs` shows the runs of each job.")
 
 
-def _staged(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
-    """Raises NoSuchJob if the file has been deleted, or if the run staged none."""
+def staged_file(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
+    """Return the file of an earlier run. Raises NoSuchJob if the file has been deleted, or if the run staged none."""
     path = paths.staged(earlier.job, earlier.run)
     found = bucket.find(path)
     if earlier.sha256 is None or found is None or earlier.outcome == "nothing_new":

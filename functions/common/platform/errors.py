@@ -18,6 +18,8 @@
     │   ├── KeysNotUnique
     │   ├── TooManySkipped
     │   ├── TooManyDeleted
+    │   ├── AwaitingApproval
+    │   ├── NotApproved
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
@@ -274,6 +276,23 @@ class TooManyDeleted(Refused):
         "with `bridge backfill JOB --from START`; for any other, empty the list and rename the job. If the rows may be "
         "deleted, raise guards.max_deleted."
     )
+
+
+class AwaitingApproval(Refused):
+    """More has changed than guards.approve allows; nothing is sent until a person has decided."""
+
+    # The file is stored, and its delivery and those after it wait.
+    concerns_content = False
+    next_step = (
+        "Look at the source. `bridge approve RUN` sends exactly the file that was read; `bridge reject RUN` discards "
+        "it. It is stored for retention_days.staged, unless a later run supersedes it."
+    )
+
+
+class NotApproved(Refused):
+    """A person rejected a file that awaited approval, or a later run superseded it; nothing was sent."""
+
+    next_step = "If it was rejected, fix the source: the job's next run reads it again, and compares again."
 
 
 class DeliveryNotUsable(Refused):

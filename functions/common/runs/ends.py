@@ -19,6 +19,7 @@ from typing import assert_never
 import msgspec
 
 from common.platform.errors import (
+    AwaitingApproval,
     BridgeError,
     ErrorReport,
     LandingUnconfirmed,
@@ -104,7 +105,7 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
         case Previewed():
             return msgspec.structs.replace(begun, outcome="previewed")
         case Failed(error):
-            return _with_error(begun, "refused" if isinstance(error, Refused) else "failed", error)
+            return _with_error(begun, _outcome_of(error), error)
         case StillImporting(error):
             return _with_error(begun, "importing", error)
         case Unconfirmed(error):
@@ -130,6 +131,16 @@ def end_of(receipt: Receipt) -> End:
             return ToBeSentAgain(error)
         case _:
             return Failed(error)
+
+
+def _outcome_of(error: BridgeError) -> Outcome:
+    match error:
+        case AwaitingApproval():
+            return "held"
+        case Refused():
+            return "refused"
+        case _:
+            return "failed"
 
 
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:

@@ -1,7 +1,8 @@
 """Landing receipts: what one run read, sent, landed and skipped, and why.
 
 A receipt is written once, when its run has ended. The outcomes `importing` and `unknown` are not final: a receipt with
-one of them is replaced once, when a later run or a person has settled how the import ended.
+one of them is replaced once, when a later run or a person has settled how the import ended. A receipt with `held` is
+replaced once as well, when a person has decided or a later run has superseded it (`common.runs.holds`).
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,17 @@ from common.tables.compare import ChangeCounts, Diff
 from common.tables.staging import Sample
 
 Outcome = Literal[
-    "landed", "landed_with_skips", "nothing_new", "previewed", "published", "importing", "refused", "failed", "unknown"
+    "landed",
+    "landed_with_skips",
+    "nothing_new",
+    "previewed",
+    "published",
+    "importing",
+    "held",
+    "approved",
+    "refused",
+    "failed",
+    "unknown",
 ]
 
 
@@ -197,6 +208,12 @@ def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:
 def _last_part(path: str) -> str:
     """The day of a folder, or the run of a receipt."""
     return path.rstrip("/").rpartition("/")[2]
+
+
+def decide(bucket: Bucket, receipt: Receipt) -> Receipt:
+    """Replace the receipt of a held run, and return the one that is stored: what was decided before stays."""
+    path = paths.receipt(receipt.job, receipt.run)
+    return bucket.write_json_unless(path, receipt, lambda earlier: earlier.outcome != "held")
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:

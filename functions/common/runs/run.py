@@ -89,6 +89,11 @@ class Run:
         """Note the size and the digest of the file that will be sent."""
         self._replace(bytes=file.bytes, sha256=file.sha256)
 
+    def note_held(self, held: Receipt) -> None:
+        """Note what a held run has read; this run sends its file."""
+        rows, window, cursor = Rows(read=held.rows.read), held.window, held.cursor
+        self._replace(rows=rows, window=window, cursor=cursor, changes=held.changes)
+
     def note_window(self, window: list[str], cursor: CursorMove) -> None:
         self._replace(window=window, cursor=cursor)
 

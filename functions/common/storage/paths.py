@@ -6,6 +6,7 @@ CONFIG = "config/bridge.json"
 SCHEDULES = "watch/schedules.json"
 LEASES = "leases/"
 TEMPORARY = "tmp/"
+HELD = "staged/_held/"
 
 
 def receipts(job: str = "") -> str:
@@ -30,6 +31,13 @@ def cursor(job: str) -> str:
 def staged(job: str, run: str) -> str:
     """The file that a run sends to Pigment."""
     return f"staged/{job}/{run}.csv"
+
+
+def held(job: str) -> str:
+    """The file of a job that waits for approval; it lives as long as the file under `staged/`. No job's name begins
+    with an underscore.
+    """
+    return f"{HELD}{job}.json"
 
 
 def bases(job: str) -> str:

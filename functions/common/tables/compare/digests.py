@@ -45,6 +45,16 @@ _MATCH = """
     GROUP BY key
 """
 
+_KEPT = """
+    SELECT coalesce(sum(least(times, times_before)), 0)::BIGINT
+    FROM (
+        SELECT count(*) FILTER (is_new) AS times, count(*) FILTER (NOT is_new) AS times_before
+        FROM digests
+        WHERE key BETWEEN $first::UHUGEINT AND $last::UHUGEINT
+        GROUP BY key
+    )
+"""
+
 
 class FileLayout(msgspec.Struct, frozen=True):
     """The columns of a file, and those that form its key."""
@@ -52,6 +62,7 @@ class FileLayout(msgspec.Struct, frozen=True):
     width: int
     delimiter: str
     key: list[int]
+    "Empty if whole rows are the keys; then no key is empty."
     row: list[int]
     "The places of all columns, in the same order for both files."
 
@@ -88,22 +99,31 @@ class Digests:
         count = self._ask(f"SELECT count(*) {rows}")[0][0]
         return count, [place for (place,) in self._ask(f"SELECT place {rows} ORDER BY place LIMIT {samples}")]
 
+    def count_kept(self) -> int:
+        """Return how many rows both files have; a repeated row counts as often as both have it."""
+        bounds = [{"first": str(first), "last": str(end - 1)} for first, end in self._parts()]
+        return sum(self._database.execute(_KEPT, each).fetchall()[0][0] for each in bounds)
+
     def matches(self, *, is_comparable: bool) -> Iterator["Matches"]:
         """Yield matched keys, some at a time. If the files do not have the same columns, every row has changed."""
-        (rows,) = self._ask("SELECT count(*) FROM digests")[0]
-        parts = rows // _MATCHED_AT_ONCE + 1
-        for part in range(parts):
-            first, last = _bounds(part, parts, *self._bounds)
-            self._database.execute(_MATCH, {"is_comparable": is_comparable, "first": str(first), "last": str(last - 1)})
+        for first, end in self._parts():
+            self._database.execute(_MATCH, {"is_comparable": is_comparable, "first": str(first), "last": str(end - 1)})
             yield Matches(self._database)
 
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """Yield the bounds of keys of which memory holds the groups at a time."""
+        (rows,) = self._ask("SELECT count(*) FROM digests")[0]
+        parts = rows // _MATCHED_AT_ONCE + 1
+        return (_bounds(part, parts, *self._bounds) for part in range(parts))
+
     def _insertion(self, layout: FileLayout) -> str:
-        key = _columns(layout.key)
+        row, key = (f"md5_number(concat_ws(chr(0), {_columns(places)}))" for places in (layout.row, layout.key))
         is_whole = " AND ".join(f"\"{place}\" <> ''" for place in layout.key)
+        key = f"CASE WHEN {is_whole} THEN {key} END" if layout.key else row
         return f"""
             INSERT INTO digests
-            SELECT $is_new, place, key, md5_number(concat_ws(chr(0), {_columns(layout.row)}))
-            FROM (SELECT *, CASE WHEN {is_whole} THEN md5_number(concat_ws(chr(0), {key})) END AS key FROM records)
+            SELECT $is_new, place, key, {row}
+            FROM (SELECT *, {key} AS key FROM records)
             {"" if self._is_all else "WHERE coalesce(key, 0) BETWEEN $first::UHUGEINT AND $last::UHUGEINT"}
         """  # noqa: S608  # of numbers alone
 

@@ -51,6 +51,18 @@ def match(
     return matched
 
 
+def count_kept(old: CheckedCsv, new: CheckedCsv, rows: int, progress: ProgressCallback) -> int:
+    """Return how many rows both files have, whole rows being their keys; they have `rows` rows and the same columns."""
+    kept, shares = 0, rows // _ROWS_AT_ONCE + 1
+    order = [old.columns.index(column) for column in new.columns]
+    for share in range(shares):
+        with Digests(share, shares) as digests:
+            _add(digests, old, _layout(old, [], order), progress, is_new=False)
+            _add(digests, new, _layout(new, []), progress, is_new=True)
+            kept += digests.count_kept()
+    return kept
+
+
 def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) -> FileLayout:
     width = len(file.header)
     return FileLayout(width, file.delimiter, [file.header.index(name) for name in key], row or list(range(width)))
