@@ -114,7 +114,7 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
         # webhook_deliver asks Looker only when a relay starts a pull.
         (bridge.looker.credentials, (PULL, DELIVER) if _started_pulls(bridge) else (PULL,)),
         (bridge.pigment.import_key, (PULL, DELIVER)),
-        (bridge.pigment.export_key, (EXPORT,)),
+        (bridge.pigment.export_key, tuple(_exporters(bridge))),
         (bridge.webhook.token, (RECEIVE,)),
     ):
         if name:
@@ -122,6 +122,17 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
     # webhook_receive accepts the two newest enabled versions of the token, so it also lists the versions.
     listers = {bridge.webhook.token: (RECEIVE,)}
     return {name: _secret(name, tuple(sorted(by)), listers.get(name, ())) for name, by in readers.items()}
+
+
+def _exporters(bridge: Bridge) -> Iterator[str]:
+    """Yield the functions that export: pigment_export and, to look up known items, those that import."""
+    yield EXPORT
+    started = _started_pulls(bridge)
+    if any(pull.known for pull in bridge.pulls.values()):
+        yield PULL
+    relays = [relay.known for relay in bridge.relays.values() if not isinstance(relay, Signal)]
+    if any([*relays, *(bridge.pulls[name].known for name in started)]):
+        yield DELIVER
 
 
 def _secret(name: str, readers: tuple[str, ...], listers: tuple[str, ...]) -> DeployedSecret:

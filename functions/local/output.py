@@ -154,6 +154,10 @@ def _add_counts(table: Table, receipt: Receipt) -> None:
         _add(table, "skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
         for sample in skip.samples:
             _add(table, "", sample)
+    for check in receipt.known:
+        _add(table, f"known {check.column}", f"{check.items:,} items, as they were {check.age_s:,} seconds before")
+        for unknown in check.unknown:
+            _add(table, "unknown", f"{unknown.rows:,} × {unknown.item}")
 
 
 def _progress(receipt: Receipt) -> str | None:

@@ -242,6 +242,26 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "Accept a last row that reads like an error text of the database, such as `Error: …`, if such rows are data."
 
 
+class KnownColumn(Struct, frozen=True, kw_only=True):
+    """The items that a column may have."""
+
+    list: Uuid
+    "The ID of the list in Pigment."
+    property: str
+    "The property by which the import finds the items, as Pigment shows its name."
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """Columns whose values must be items of a list in Pigment. It needs `pigment.export_key`."""
+
+    columns: Mapping[str, KnownColumn]
+    "The columns by their headers in Looker. Empty cells are not looked up."
+    missing: Literal["refuse", "hold"] = "refuse"
+    "`refuse` sends nothing if an item is missing. `hold` sends the other rows."
+    max_age: Step = Step(amount=1, unit="hour")
+    "How old the cached items may be: seconds to weeks. A missing one is looked up once more. Default: 1 hour."
+
+
 class ScheduledJob(Struct, frozen=True, kw_only=True):
     name: str
     schedule: Cron | None = None
@@ -262,6 +282,8 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     "The import in Pigment."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
+    known: Known | None = None
+    "The columns of which all values must exist in Pigment. Default: none is looked up."
 
     @property
     def max_deleted(self) -> int | None:
@@ -286,6 +308,8 @@ class Relay(Struct, frozen=True, kw_only=True):
     "Accept deliveries of a schedule whose filters differ from those of its Look, which are otherwise refused."
     guards: LandingGuards = LandingGuards()
     "The checks of the file and of the import."
+    known: Known | None = None
+    "The columns of which all values must exist in Pigment. Default: none is looked up."
 
     @property
     def max_deleted(self) -> int | None:

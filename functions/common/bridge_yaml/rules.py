@@ -23,8 +23,10 @@ from common.bridge_yaml.model import (
     Export,
     Incremental,
     InlineQuery,
+    Known,
     LookerSettings,
     Pull,
+    Relay,
     ResourceSource,
     Signal,
     TableField,
@@ -35,6 +37,7 @@ from common.bridge_yaml.model import (
 LONGEST_KEY = 63
 _PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
 _LONGEST_LIST = 3
+_UNITS_OF_AN_AGE = ("second", "minute", "hour", "day", "week")
 
 
 def path_of(path: str, key: str) -> str:
@@ -155,6 +158,23 @@ def _check_keys_are_sent(pull: Pull) -> Findings:
             )
 
 
+def _check_known_columns_are_sent(job: Pull | Relay) -> Findings:
+    if not isinstance(job.known, Known) or not _is_set(job.known.columns, job.target.columns):
+        return
+    for column in job.known.columns:
+        if job.target.columns and column not in job.target.columns:
+            yield RuleFinding(
+                path_of("known.columns", column),
+                "is not in target.columns",
+                "Looker's header of a column that is sent, or add the column to target.columns",
+            )
+
+
+def _check_age(known: Known) -> Findings:
+    if known.max_age.unit not in _UNITS_OF_AN_AGE:
+        yield RuleFinding("max_age", "is not a duration of seconds to weeks", "a duration such as 1 hour")
+
+
 def _check_cursor_is_possible(pull: Pull) -> Findings:
     if isinstance(pull.load, Incremental) and isinstance(pull.source, ResourceSource):
         yield RuleFinding(
@@ -253,7 +273,10 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
         SectionRule(("load", "source"), _check_limit_is_possible),
         SectionRule(("load", "target"), _check_keys_are_sent),
         SectionRule(("load", "guards"), _check_approval_is_possible),
+        SectionRule(("known", "target"), _check_known_columns_are_sent),
     ),
+    Relay: (SectionRule(("known", "target"), _check_known_columns_are_sent),),
+    Known: (_not_empty("columns"), SectionRule(("max_age",), _check_age)),
     Export: (
         SectionRule(("source", "fallback"), _check_fallback),
         SectionRule(("format", "compress"), _check_compression),
@@ -306,6 +329,7 @@ def _check_settings_of_jobs(bridge: Bridge) -> Findings:
         for section in ("pulls.", "relays.", "exports.")
     )
     imports = [path for path, job in _jobs_by_path(bridge) if hasattr(job, "target")]
+    exports += [f"{path}.known" for path, job in _jobs_by_path(bridge) if _is_set(job) and getattr(job, "known", None)]
     needs = (
         ((bridge.looker.url, bridge.looker.host), "looker.url", pulls, "the URL of your Looker instance"),
         ((bridge.looker.credentials,), "looker.credentials", pulls, "the name of the secret with Looker's API key"),
@@ -399,6 +423,12 @@ def _warnings_of_incremental(pull: Pull, load: Incremental) -> Findings:
                 f"{problem}, and an append cannot load them later",
                 "a delay such as delay: 15 minutes, after which every row has appeared",
             )
+    if pull.known and pull.known.missing == "hold":
+        yield RuleFinding(
+            "known.missing",
+            "holds back rows that no later window reads",
+            "refuse, or load the rows with `bridge backfill JOB --from` once their items exist",
+        )
     if pull.guards.max_shrink is not None:
         yield RuleFinding(
             "guards.max_shrink",

@@ -30,7 +30,7 @@ from common.platform.errors import (
     as_bridge_error,
 )
 from common.platform.log import log
-from common.runs import approval, backoff, cursors, guards, leases, settling
+from common.runs import approval, backoff, cursors, guards, known, leases, settling
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
@@ -276,25 +276,28 @@ def _land(
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(landed if relay.keep == "latest" else None)
+        with _discarding_unsent(run, lease, staged):
+            staged, landed = known.expect_known(run, pigment, relay, staged, landed)
         approval.supersede(run, relay, previous)
         approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
-        try:
+        with _discarding_unsent(run, lease, staged):
             return land(run, lease, pigment, relay.target, staged, landed)
-        except BridgeError as error:
-            if not error.concerns_content:
-                _discard_unsent(run, lease, staged)
-            raise
 
     journal = journal_of(run, relay, delivery.name)
     with pigment:
         return run_leased(run, relay.target.configuration, journal, pigment, work)
 
 
-def _discard_unsent(run: Run, lease: Lease, staged: Staged) -> None:
+@contextlib.contextmanager
+def _discarding_unsent(run: Run, lease: Lease, staged: Staged) -> Iterator[None]:
     """Delete a file of which Pigment accepted nothing: the next attempt stages the delivery again."""
-    if lease.journal.step == "reading":
-        with contextlib.suppress(BridgeError):
-            run.instance.bucket.delete(staged.path)
+    try:
+        yield
+    except BridgeError as error:
+        if lease.journal.step == "reading" and not error.concerns_content:
+            with contextlib.suppress(BridgeError):
+                run.instance.bucket.delete(staged.path)
+        raise
 
 
 def _is_closed(bucket: Bucket, delivery: WaitingDelivery) -> bool:

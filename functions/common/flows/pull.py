@@ -21,7 +21,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import approval, cursors, guards, holds, receipts
+from common.runs import approval, cursors, guards, holds, known, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -29,6 +29,7 @@ from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
+from common.tables.staging import Sample
 
 _SETTLED = (
     "This is the receipt of an interrupted run, which this call settled: its rows had landed. Nothing was sent again, "
@@ -65,7 +66,7 @@ def pull(
     try:
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
-            return _preview(run, job, load) if preview else _pull_windows(run, job, load, pigment, call_id)
+            return _preview(run, job, load, pigment) if preview else _pull_windows(run, job, load, pigment, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
         return run.end(Failed(as_bridge_error(error)))
 
@@ -130,8 +131,9 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         )
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)
-        approval.expect_small_change(run, job, previous, batch.staged, landed)
-        return land(run, lease, pigment, target, batch.staged, landed)
+        staged, landed = known.expect_known(run, pigment, job, batch.staged, landed)
+        approval.expect_small_change(run, job, previous, staged, landed)
+        return land(run, lease, pigment, target, staged, landed)
 
     return run_leased(run, target.configuration, journal_of(run, job), pigment, work)
 
@@ -183,17 +185,20 @@ def _receipt_of(previous: LastLanding, job: bridge_yaml.Pull) -> Receipt:
     return msgspec.structs.replace(begun, rows=Rows(sent=previous.rows), sha256=previous.sha256, warnings=warnings)
 
 
-def _preview(run: Run, job: bridge_yaml.Pull, load: Loader) -> Receipt:
+def _preview(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient) -> Receipt:
     """Do everything up to the push, without the lease, and delete the staged files."""
     bucket = run.instance.bucket
     previous = cursors.read(bucket, job.name)
     batch = load.stage(run, previous, preview=True)
-    if batch is not None:
-        approval.foresee(run, job, previous, batch.staged, batch.landed)
-    receipt = run.end(Previewed())
-    if batch is not None:
-        for path in (batch.staged.path, *batch.scratch):
+    sample: Sample | msgspec.UnsetType = msgspec.UNSET
+    try:
+        if batch is not None:
+            staged, landed = known.expect_known(run, pigment, job, batch.staged, batch.landed)
+            approval.foresee(run, job, previous, staged, landed)
+            sample = staged.sample
+    finally:
+        for path in (batch.staged.path, *batch.scratch) if batch else ():
             bucket.delete(path)
-        receipt = msgspec.structs.replace(receipt, preview=batch.staged.sample)
+    receipt = msgspec.structs.replace(run.end(Previewed()), preview=sample)
     progress = load.progress()
     return msgspec.structs.replace(receipt, progress=progress) if progress else receipt

@@ -20,6 +20,7 @@
     │   ├── TooManyDeleted
     │   ├── AwaitingApproval
     │   ├── NotApproved
+    │   ├── UnknownItems
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
@@ -293,6 +294,15 @@ class NotApproved(Refused):
     """A person rejected a file that awaited approval, or a later run superseded it; nothing was sent."""
 
     next_step = "If it was rejected, fix the source: the job's next run reads it again, and compares again."
+
+
+class UnknownItems(Refused):
+    """The file has values that are no items of a list in Pigment; nothing was sent."""
+
+    next_step = (
+        "The receipt names them. Add the items in Pigment or fix the values in Looker, then run again, or replay the "
+        "delivery. With known.missing: hold, only the rows that have them are not sent."
+    )
 
 
 class DeliveryNotUsable(Refused):

@@ -94,7 +94,8 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
     """Return the receipt of a run from its receipt before the end, and its end."""
     match end:
         case Landed():
-            outcome: Outcome = "landed_with_skips" if end.counts.skipped or end.missing else "landed"
+            is_less = end.counts.skipped or end.missing or begun.rows.held
+            outcome: Outcome = "landed_with_skips" if is_less else "landed"
             return _counted(begun, outcome, end)
         case LandedInPart():
             return msgspec.structs.replace(_counted(begun, "failed", end), error=ErrorReport.of(end.error))
@@ -144,7 +145,7 @@ def _outcome_of(error: BridgeError) -> Outcome:
 
 
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:
-    counted = begun.warned(*end.warnings).with_skips(end.skips)
+    counted = begun.warned(*end.warnings).with_skips([*begun.skips, *end.skips])
     return msgspec.structs.replace(counted, outcome=outcome, rows=begun.rows.joined(end.counts), error=None)
 
 

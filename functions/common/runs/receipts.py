@@ -52,6 +52,8 @@ class Rows(msgspec.Struct, frozen=True):
     updated: int | None = None
     deleted: int | None = None
     skipped: int | None = None
+    held: int | None = None
+    "Rows that the bridge itself held back, so that they were not sent."
 
     def joined(self, other: "Rows") -> "Rows":
         """Return these numbers, replaced by those that `other` knows."""
@@ -78,6 +80,23 @@ class Skip(msgspec.Struct, frozen=True, omit_defaults=True):
         column = None if self.column is None else shorten(self.column, _LONGEST_REASON_BYTES)
         samples = [shorten(sample, _LONGEST_REASON_BYTES) for sample in self.samples[:_MOST_SAMPLES]]
         return Skip(shorten(self.reason, _LONGEST_REASON_BYTES), column, self.count, samples)
+
+
+class UnknownItem(msgspec.Struct, frozen=True):
+    item: str
+    rows: int
+
+
+class ItemCheck(msgspec.Struct, frozen=True):
+    """A column whose values were looked up in a list in Pigment."""
+
+    column: str
+    items: int
+    "How many items the list has."
+    age_s: int
+    "How old they were."
+    unknown: list[UnknownItem]
+    "The values that are no items; of many, those with most rows, and the sum of the others. They are never logged."
 
 
 class CursorMove(msgspec.Struct, frozen=True):
@@ -127,6 +146,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     warnings: list[str] = []
     error: ErrorReport | None = None
     changes: ChangeCounts | None = None
+    known: list[ItemCheck] = []
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
     progress: Progress | msgspec.UnsetType = msgspec.UNSET

@@ -15,13 +15,25 @@ from common.runs import receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
-from common.runs.receipts import CursorMove, Receipt, Rows, Seconds
+from common.runs.receipts import CursorMove, ItemCheck, Receipt, Rows, Seconds, Skip
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
 from common.tables.header import header_changes
 from common.tables.staging import CheckedFile
 
-_NOT_LOGGED = {"started_at", "skips", "sha256", "window", "cursor", "error", "changes", "preview", "diff", "progress"}
+_NOT_LOGGED = {
+    "started_at",
+    "skips",
+    "sha256",
+    "window",
+    "cursor",
+    "error",
+    "changes",
+    "known",
+    "preview",
+    "diff",
+    "progress",
+}
 
 
 class Run:
@@ -89,10 +101,17 @@ class Run:
         """Note the size and the digest of the file that will be sent."""
         self._replace(bytes=file.bytes, sha256=file.sha256)
 
+    def note_known(self, known: list[ItemCheck]) -> None:
+        self._replace(known=known)
+
+    def note_held_back(self, rows: int, skips: Sequence[Skip]) -> None:
+        """Note rows that are not sent, and why."""
+        self._replace(rows=self.receipt.rows.joined(Rows(held=rows)), skips=list(skips))
+
     def note_held(self, held: Receipt) -> None:
         """Note what a held run has read; this run sends its file."""
-        rows, window, cursor = Rows(read=held.rows.read), held.window, held.cursor
-        self._replace(rows=rows, window=window, cursor=cursor, changes=held.changes)
+        rows, window, cursor = Rows(read=held.rows.read, held=held.rows.held), held.window, held.cursor
+        self._replace(rows=rows, skips=held.skips, window=window, cursor=cursor, changes=held.changes, known=held.known)
 
     def note_window(self, window: list[str], cursor: CursorMove) -> None:
         self._replace(window=window, cursor=cursor)

@@ -1,5 +1,6 @@
 """The path of every object that the bridge writes to its bucket, and names with placeholders."""
 
+import hashlib
 from datetime import datetime
 
 CONFIG = "config/bridge.json"
@@ -38,6 +39,11 @@ def held(job: str) -> str:
     with an underscore.
     """
     return f"{HELD}{job}.json"
+
+
+def known(list_id: str, name: str) -> str:
+    """The items of a list in Pigment, by the name of one of their properties, for all jobs."""
+    return f"staged/_known/{list_id}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.arrow"
 
 
 def bases(job: str) -> str:
