@@ -166,6 +166,7 @@ def pulls(here: Observed) -> None:
     approving(here)
     world.add_pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
     assert here.pull("skipping")["outcome"] == "landed_with_skips"
+    knowing(here)
 
 
 def approving(here: Observed) -> None:
@@ -182,6 +183,17 @@ def changing(world: World, name: str) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), name)
     target = {"configuration": world.pigment.configuration(block, HEADER, unique=HEADER[:3]), "repeatable": True}
     world.add_pull(name, load={"changes": {"key": HEADER[:3]}}, target=target)
+
+
+def knowing(here: Observed) -> None:
+    """A pull holds rows back, whose items Pigment does not have; it exports them."""
+    world = here.world
+    carriers = world.pigment.block(world.pigment.application("Planning"), "Carriers", "DimensionList", {"Code": "text"})
+    world.pigment.items(carriers, ["UA", "B6"])
+    known = {"columns": {"Flights Carrier": {"list": carriers, "property": "Code"}}, "missing": "hold"}
+    world.add_pull("knowing", known=known)
+    for _ in ("exported", "cached"):
+        assert here.pull("knowing")["rows"]["held"] == 2
 
 
 def skipping(world: World) -> str:

@@ -298,7 +298,7 @@ def test_every_error_before_acceptance_is_tested_here() -> None:
         "LandingUnconfirmed", "BodyTooSlow", "DiskFull",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported", "PigmentRefused",
-        "CursorUnfit", "WindowIgnored", "KeysNotUnique", "AwaitingApproval", "NotApproved",
+        "CursorUnfit", "WindowIgnored", "KeysNotUnique", "AwaitingApproval", "NotApproved", "UnknownItems",
     }  # fmt: skip
     named = {kind.__name__ for kind in every_error()} - elsewhere
     tried = {case.code.title().replace("_", "") for case in CASES.values()}
