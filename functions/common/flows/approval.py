@@ -42,6 +42,7 @@ def approve(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Rece
     bucket = instance.bucket
     held = receipts.find(bucket, run_id)
     if held.outcome == "approved":
+        holds.forget(bucket, held.job, run_id)
         return held
     job, hold = job_of(bridge, held), _hold_of(bucket, held)
     previous = cursors.read(bucket, job.name)
@@ -89,7 +90,7 @@ def reject(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Recei
         rejected = holds.reject(bucket, hold) or held
         if hold.delivery is not None:
             inbox.close(bucket, hold.job, hold.delivery, "dead", settling.metadata_of(rejected))
-        holds.forget(bucket, hold)
+        holds.forget(bucket, hold.job, hold.run)
         return rejected
 
     with open_pigment(run, bridge) as pigment:

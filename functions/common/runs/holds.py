@@ -5,8 +5,9 @@
     refused     a person rejected it, or a later run of the job has read its source and superseded it
 
 A later run does not wait for the person: what it has read is newer, and is compared with the same landing. A later run
-that fails before it has read everything leaves the hold as it is. A hold changes only under the lease of the job's
-import configuration, and its file and the hold itself live as long as everything under `staged/`.
+that fails before it has read everything leaves the hold as it is. A hold is placed, superseded and rejected only under
+the lease of the job's import configuration; that its file has landed may be noted at any time, and more than once. The
+file and the hold itself live as long as everything under `staged/`.
 
 What became of a held run is written to its receipt before the hold is deleted. After a kill between the two, the next
 decision, or the next run, finds the hold again and repeats what is left.
@@ -78,13 +79,13 @@ def supersede(bucket: Bucket, job: str, last: LastLanding | None, run: str) -> N
         approve(bucket, hold, last.run)
         return
     _refuse(bucket, hold, f"Run {run} read the source again and superseded this run.")
-    forget(bucket, hold)
+    forget(bucket, hold.job, hold.run)
 
 
 def approve(bucket: Bucket, hold: Hold, run: str) -> Receipt | None:
     """Note which run has landed the file. Return the receipt of the held run, if it is still stored."""
     receipt = _decide(bucket, hold, "approved", None, f"Approved by hand: run {run} has landed the file.")
-    forget(bucket, hold)
+    forget(bucket, hold.job, hold.run)
     return receipt
 
 
@@ -96,8 +97,11 @@ def reject(bucket: Bucket, hold: Hold) -> Receipt | None:
     return receipt
 
 
-def forget(bucket: Bucket, hold: Hold) -> None:
-    bucket.delete(paths.held(hold.job))
+def forget(bucket: Bucket, job: str, run: str) -> None:
+    """Delete the hold of a run, unless a later run has placed its own."""
+    stored = bucket.read_json(paths.held(job), Hold)
+    if stored is not None and stored.value.run == run:
+        bucket.delete(paths.held(job), generation=stored.generation)
 
 
 def _refuse(bucket: Bucket, hold: Hold, why: str) -> Receipt | None:

@@ -210,7 +210,9 @@ class Bucket:
     def replace(self, path: str, content: bytes) -> None:
         """Write an object, whatever is there."""
         with _google(f"write {path}"):
-            self._bucket.blob(path).upload_from_string(content, **_CALL_OPTIONS)
+            self._bucket.blob(path).upload_from_string(
+                content, content_type="application/octet-stream", **_CALL_OPTIONS
+            )
 
     def age_s(self, path: str) -> float | None:
         """Return how long an object has been stored, by the clock of Cloud Storage alone; None if there is none."""

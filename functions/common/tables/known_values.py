@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.platform.errors import BlockNotFound
+from common.platform.errors import BlockNotFound, RowsMalformed
 from common.platform.text import listed
 from common.storage.bucket import Bucket
 from common.tables.arrow import read_records
@@ -172,5 +172,9 @@ def _are_unknown(values: Any, known: Values) -> Any:
 
 def _columns(records: bytes, header: list[str], delimiter: str, places: list[int]) -> list[Any]:
     names = [str(place) for place in places]
-    table = read_records(records, [pa.string()] * len(header), delimiter, include_columns=names)
+    try:
+        table = read_records(records, [pa.string()] * len(header), delimiter, include_columns=names)
+    except pa.ArrowInvalid:
+        # Arrow quotes the record.
+        raise RowsMalformed(f"Records that were checked cannot be read as CSV of {len(header)} columns.") from None
     return [table.column(name) for name in names]
