@@ -157,7 +157,8 @@ def _add_counts(table: Table, receipt: Receipt) -> None:
     for check in receipt.known:
         _add(table, f"known {check.column}", f"{check.items:,} items, as they were {check.age_s:,} seconds before")
         for unknown in check.unknown:
-            _add(table, "unknown", f"{unknown.rows:,} × {unknown.item}")
+            alike = f"; is it {unknown.alike!r}?" if unknown.alike is not None else ""
+            _add(table, "unknown", f"{unknown.rows:,} × {unknown.item!r}{alike}")
 
 
 def _progress(receipt: Receipt) -> str | None:

@@ -187,13 +187,16 @@ def changing(world: World, name: str) -> None:
 
 def knowing(here: Observed) -> None:
     """A pull holds rows back, whose items Pigment does not have; it exports them."""
-    world = here.world
-    carriers = world.pigment.block(world.pigment.application("Planning"), "Carriers", "DimensionList", {"Code": "text"})
-    world.pigment.items(carriers, ["UA", "B6"])
-    known = {"columns": {"Flights Carrier": {"list": carriers, "property": "Code"}}, "missing": "hold"}
-    world.add_pull("knowing", known=known)
+    known = known_items(here.world, "Flights Carrier", "UA", "B6")
+    here.world.add_pull("knowing", known={**known, "missing": "hold"})
     for _ in ("exported", "cached"):
         assert here.pull("knowing")["rows"]["held"] == 2
+
+
+def known_items(world: World, column: str, *items: str) -> dict[str, Any]:
+    block = world.pigment.block(world.pigment.application("Planning"), column, "DimensionList", {"Code": "text"})
+    world.pigment.items(block, items)
+    return {"columns": {column: {"list": block, "property": "Code"}}}
 
 
 def skipping(world: World) -> str:
@@ -231,7 +234,9 @@ def relays(here: Observed) -> None:
     world.add_relay("ready", start="flights")
     changing(world, "changing")
     world.add_relay("again", start="changing")
-    for name in ("sales", "sales", "latest", "strict", "ready", "again"):
+    world.pigment_server.heal()
+    world.add_relay("knowing-too", known=known_items(world, "Id", "1"))
+    for name in ("sales", "sales", "latest", "strict", "ready", "again", "knowing-too"):
         assert here.post(name, delivery(("1", "2"))) == 200
     world.clock.advance(1)
     assert here.post("latest", delivery(("3", "4"))) == 200

@@ -128,6 +128,10 @@ def test_approving_twice_lands_once(full: World) -> None:
 
     assert (again.run, again.outcome) == (held, "approved")
     assert len(pushed(full)) == 2
+    # It does not touch what a later run holds.
+    later = next_run(full, ROWS).receipt["run"]
+    decide("approve", held)
+    assert decide("approve", later).outcome == "landed"
 
 
 def test_an_approval_that_was_killed_after_the_landing_is_completed(full: World) -> None:
@@ -247,6 +251,15 @@ def test_without_the_last_file_the_numbers_of_rows_are_compared(full: World) -> 
 
     assert answer.error["message"].startswith("2 of the 5 rows that landed last")
     assert answer.receipt["warnings"][0].startswith("guards.approve compared only the numbers of rows")
+
+
+def test_a_held_file_that_was_deleted_is_read_again_by_the_job(full: World) -> None:
+    held = next_run(full, LATE).receipt["run"]
+    full.bucket.delete(f"staged/flights/{held}.csv")
+    assert "no file that is still in the bucket" in refusal("approve", held)
+
+    full.bucket.delete("staged/_held/flights.json")
+    assert f"The file of run {held} is no longer stored" in refusal("approve", held)
 
 
 def test_held_runs_are_shown_until_somebody_decides(full: World) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from local.sandbox.pigment import BlockColumn
 from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
+from tests.support.trips import Trip, Trips
 from tests.support.world import EXPORT_KEY, EXPORTS, HEADER, ROWS, FunctionAnswer, World, delivery
 
 CARRIERS = "5f0d3c52-7c1b-4a53-9f0e-6a1d2b3c4d5e"
@@ -48,6 +50,10 @@ def exports_of(world: World) -> int:
     return sum(each.path.endswith(f"/export/list/{CARRIERS}") for each in world.pigment_server.exchanges)
 
 
+def unknown(item: str, rows: int, alike: str | None = None) -> dict[str, Any]:
+    return {"item": item, "rows": rows, "alike": alike}
+
+
 def pushes(world: World) -> int:
     return len(world.imports)
 
@@ -69,20 +75,27 @@ def test_every_unknown_item_is_named_with_its_rows_and_nothing_is_sent(
     answer = next_run(carriers, [*ROWS, *UNKNOWN])
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (422, "unknown_items", "refused")
-    assert answer.receipt["known"][0]["unknown"] == [{"item": "ZZ", "rows": 2}, {"item": "Q,", "rows": 1}]
+    assert answer.receipt["known"][0]["unknown"] == [unknown("ZZ", 2), unknown("Q,", 1)]
     assert answer.error["message"] == f"3 rows have a Flights Carrier that is no Code of the list {CARRIERS}."
     assert pushes(carriers) == 0
     assert "ZZ" not in caplog.text
-    assert "2 × ZZ" in run_deployed("runs", answer.receipt["run"]).output
+    assert "2 × 'ZZ'" in run_deployed("runs", answer.receipt["run"]).output
 
 
 def test_of_many_unknown_items_those_with_most_rows_are_named(carriers: World) -> None:
     many = [["2013-01-04", f"Z{number // 2}", "MDW", str(number)] for number in range(103)]
 
-    unknown = next_run(carriers, many).receipt["known"][0]["unknown"]
+    named = next_run(carriers, many).receipt["known"][0]["unknown"]
 
-    assert (len(unknown), unknown[-1]) == (51, {"item": "all others", "rows": 3})
-    assert sum(each["rows"] for each in unknown) == 103
+    assert (len(named), named[-1]) == (51, unknown("all others", 3))
+    assert sum(each["rows"] for each in named) == 103
+
+
+def test_an_item_that_differs_only_in_case_or_spaces_is_named_beside(carriers: World) -> None:
+    answer = next_run(carriers, [*ROWS, ["2013-01-04", " ua", "MDW", "5"]])
+
+    assert answer.receipt["known"][0]["unknown"] == [unknown(" ua", 1, "UA")]
+    assert "1 × ' ua'; is it 'UA'?" in run_deployed("runs", answer.receipt["run"]).output
 
 
 def test_a_new_item_is_found_although_the_items_are_cached(carriers: World) -> None:
@@ -152,6 +165,23 @@ def test_of_a_changes_load_rows_that_were_held_back_are_sent_once_their_items_ex
     assert next_run(carriers).receipt["outcome"] == "nothing_new"
 
 
+def test_of_an_incremental_load_the_cursor_moves_past_rows_that_were_held_back(carriers: World) -> None:
+    trips = Trips(carriers, repeatable=True)
+    carriers.raw["pulls"]["trips"]["known"] = {
+        "columns": {"Trips Note": {"list": CARRIERS, "property": "Code"}},
+        "missing": "hold",
+    }
+    carriers.save_jobs()
+    trips.put(Trip(number, datetime(2026, 1, number), note) for number, note in ((1, "UA"), (2, "ZZ")))  # noqa: DTZ001  # as Looker sends it
+
+    carriers.run_pull("trips")
+
+    first = carriers.receipts("trips")[0]
+    assert (first["outcome"], first["rows"]["sent"], first["rows"]["held"]) == ("landed_with_skips", 1, 1)
+    assert trips.landed() == {(1, "UA"): 1}
+    assert carriers.run_pull("trips").receipt["outcome"] == "nothing_new"
+
+
 def test_a_preview_names_the_unknown_items(carriers: World) -> None:
     refused = next_run(carriers, [*ROWS, *UNKNOWN], preview=True)
     use_known(carriers, missing="hold")
@@ -197,7 +227,7 @@ def test_a_delivery_with_unknown_items_is_dead_until_they_exist(carriers: World)
     carriers.clock.advance(3600)
 
     assert carriers.run_deliver().body["dead"] == 1
-    assert carriers.receipts("sales")[-1]["known"][0]["unknown"] == [{"item": "ZZ", "rows": 1}]
+    assert carriers.receipts("sales")[-1]["known"][0]["unknown"] == [unknown("ZZ", 1)]
 
     carriers.pigment.items(CARRIERS, ["ZZ"])
     run_deployed("deliveries", "replay", "--all")

@@ -494,6 +494,8 @@ class Export(ScheduledJob, frozen=True, kw_only=True):
 
 
 AnyRelay = Relay | Signal
+AnyImport = Pull | Relay
+"A job that sends rows to Pigment."
 Job = Pull | AnyRelay | Export
 J = TypeVar("J", Pull, Export)
 

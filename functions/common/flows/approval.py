@@ -15,7 +15,7 @@ import msgspec
 
 from common import bridge_yaml
 from common.flows.leased import open_pigment, run_leased
-from common.flows.resend import AnyTarget, job_of, staged_file
+from common.flows.resend import job_of, staged_file
 from common.platform.errors import MalformedRequest, NoSuchJob, NotApproved
 from common.runs import cursors, holds, receipts, settling
 from common.runs.cursors import LastLanding
@@ -114,7 +114,7 @@ def _is_half_rejected(held: Receipt) -> bool:
     return held.error is not None and held.error.kind is NotApproved
 
 
-def _expect_unchanged(job: AnyTarget, held: Receipt, hold: Hold, previous: LastLanding | None) -> None:
+def _expect_unchanged(job: bridge_yaml.AnyImport, held: Receipt, hold: Hold, previous: LastLanding | None) -> None:
     """Raise MalformedRequest unless the job lands where, and after what, it did when the file was compared."""
     if held.outcome != "held":
         raise MalformedRequest(f"Run {held.run} was rejected.", next_step=_again(held))
@@ -138,7 +138,7 @@ def _expect_base(bucket: Bucket, held: Receipt, hold: Hold) -> None:
         raise NoSuchJob(f"The file {hold.landed.staged} of run {hold.run} is no longer stored.", next_step=_again(held))
 
 
-def _begin(instance: Instance, job: AnyTarget, held: Receipt) -> Run:
+def _begin(instance: Instance, job: bridge_yaml.AnyImport, held: Receipt) -> Run:
     """Begin a run whose files have the date of the held one."""
     time_zone = job.time_zone if isinstance(job, bridge_yaml.Pull) else "UTC"
     run = Run(instance, job.name, job.kind, time_zone, due_at=datetime.fromisoformat(held.started_at))

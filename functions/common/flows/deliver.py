@@ -278,7 +278,6 @@ def _land(
             return NothingNew(landed if relay.keep == "latest" else None)
         with _discarding_unsent(run, lease, staged):
             staged, landed = known.expect_known(run, pigment, relay, staged, landed)
-        approval.supersede(run, relay, previous)
         approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
         with _discarding_unsent(run, lease, staged):
             return land(run, lease, pigment, relay.target, staged, landed)

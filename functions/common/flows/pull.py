@@ -122,8 +122,8 @@ def _pull_once(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentCl
         if not load.begins_again():
             guards.expect_kept_rows(previous, target.configuration, job.max_deleted)
         batch = load.stage(run, previous, preview=False)
-        approval.supersede(run, job, previous)
         if batch is None:
+            approval.supersede(run, job, previous)
             return NothingNew()
         deleted = _still_deleted(previous, batch, target.configuration)
         landed = msgspec.structs.replace(

@@ -29,8 +29,6 @@ from common.tables.staging import Sample, Staged
 
 _RUN_THE_JOB = "Run the job: it reads and sends these rows itself."
 
-AnyTarget = bridge_yaml.Pull | bridge_yaml.Relay
-
 
 def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_double: bool) -> Receipt:
     """Send the file of a run again, and return the receipt of the new run.
@@ -69,10 +67,10 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         return run_leased(run, job.target.configuration, journal_of(run, job), pigment, work)
 
 
-def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> AnyTarget:
+def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> bridge_yaml.AnyImport:
     """Return the pull or relay of an earlier run. Raises NoSuchJob if bridge.yaml does not have it."""
     found = {**bridge.pulls, **bridge.relays}.get(earlier.job)
-    if isinstance(found, AnyTarget):
+    if isinstance(found, bridge_yaml.AnyImport):
         return found
     cause = f"Run {earlier.run} sent no file of a pull or relay in bridge.yaml; its job was {earlier.job}."
     raise NoSuchJob(cause, next_step="`bridge runs` shows the runs of each job.")
@@ -90,7 +88,7 @@ def staged_file(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
     return Staged(path, earlier.sha256, found.size_bytes, Checked(file.header, rows, []), Sample(file.header, []))
 
 
-def _expect_no_gap(job: AnyTarget, earlier: Receipt, previous: LastLanding | None) -> None:
+def _expect_no_gap(job: bridge_yaml.AnyImport, earlier: Receipt, previous: LastLanding | None) -> None:
     """Raise MalformedRequest if the job's next run would not know which of these rows have landed."""
     load = job.load if isinstance(job, bridge_yaml.Pull) else "full"
     match load:
@@ -101,7 +99,7 @@ def _expect_no_gap(job: AnyTarget, earlier: Receipt, previous: LastLanding | Non
             raise MalformedRequest(f"{last}; run {earlier.run} is not it.", next_step=_RUN_THE_JOB)
 
 
-def _landed(job: AnyTarget, staged: Staged, run_id: str, previous: LastLanding | None) -> LastLanding:
+def _landed(job: bridge_yaml.AnyImport, staged: Staged, run_id: str, previous: LastLanding | None) -> LastLanding:
     """Return the cursor once the file has landed again. Only a file with all rows is compared with the next one."""
     if previous is not None and isinstance(job, bridge_yaml.Pull) and job.load != "full":
         return msgspec.structs.replace(previous, run=run_id, previous=previous.run)

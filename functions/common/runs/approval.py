@@ -19,18 +19,16 @@ from common.tables import compare
 from common.tables.compare import ChangeSize
 from common.tables.staging import Staged
 
-GuardedJob = bridge_yaml.Pull | bridge_yaml.Relay
-
 
 def expect_small_change(
     run: Run,
-    job: GuardedJob,
+    job: bridge_yaml.AnyImport,
     previous: LastLanding | None,
     staged: Staged,
     landed: LastLanding,
     delivery: str | None = None,
 ) -> None:
-    """Hold this file if too much has changed since the last landing.
+    """Supersede an earlier hold of the job, and hold this file if too much has changed since the last landing.
 
     Args:
         landed: the cursor once the file has landed.
@@ -41,6 +39,7 @@ def expect_small_change(
     limits = job.guards.approve
     if limits is None:
         return
+    supersede(run, job, previous)
     try:
         guards.expect_small_change(_measure(run, job, limits, previous, staged, landed), limits)
     except AwaitingApproval as error:
@@ -50,7 +49,9 @@ def expect_small_change(
         raise named from None
 
 
-def foresee(run: Run, job: GuardedJob, previous: LastLanding | None, staged: Staged, landed: LastLanding) -> None:
+def foresee(
+    run: Run, job: bridge_yaml.AnyImport, previous: LastLanding | None, staged: Staged, landed: LastLanding
+) -> None:
     """Warn on a preview's receipt that a run would be held."""
     limits = job.guards.approve
     if limits is None:
@@ -61,13 +62,13 @@ def foresee(run: Run, job: GuardedJob, previous: LastLanding | None, staged: Sta
         run.warn(f"A run would be held until a person approves it. {error.cause}")
 
 
-def supersede(run: Run, job: GuardedJob, previous: LastLanding | None) -> None:
+def supersede(run: Run, job: bridge_yaml.AnyImport, previous: LastLanding | None) -> None:
     """End an earlier hold of the job, now that this run has read the source completely."""
     if job.guards.approve is not None:
         holds.supersede(run.instance.bucket, job.name, previous, run.id)
 
 
-def undecided(run: Run, job: GuardedJob, delivery: str) -> Receipt | None:
+def undecided(run: Run, job: bridge_yaml.AnyImport, delivery: str) -> Receipt | None:
     """Return the receipt of the run that holds this delivery; it is not read again before a person has decided."""
     bucket = run.instance.bucket
     hold = holds.read(bucket, job.name) if job.guards.approve else None
@@ -79,7 +80,7 @@ def undecided(run: Run, job: GuardedJob, delivery: str) -> Receipt | None:
 
 def _measure(
     run: Run,
-    job: GuardedJob,
+    job: bridge_yaml.AnyImport,
     limits: bridge_yaml.Approval,
     previous: LastLanding | None,
     staged: Staged,

@@ -84,7 +84,7 @@ class _ItemsOfLists:
 def expect_known(
     run: Run,
     pigment: PigmentClient,
-    job: bridge_yaml.Pull | bridge_yaml.Relay,
+    job: bridge_yaml.AnyImport,
     staged: Staged,
     landed: LastLanding,
 ) -> tuple[Staged, LastLanding]:
@@ -129,7 +129,7 @@ def expect_known(
 
 
 def _without(
-    run: Run, job: bridge_yaml.Pull | bridge_yaml.Relay, landed: LastLanding, file: CheckedCsv, known: Mapping[str, Any]
+    run: Run, job: bridge_yaml.AnyImport, landed: LastLanding, file: CheckedCsv, known: Mapping[str, Any]
 ) -> LastLanding:
     """Leave the rows that are held back out of the complete file with which the next run compares; it sends them."""
     from common.tables import known_values  # noqa: PLC0415
@@ -180,9 +180,12 @@ def _cause(counts: Mapping[str, int], sources: Mapping[str, bridge_yaml.KnownCol
 
 
 def _check(header: str, items: _Items, unknown: Any) -> ItemCheck:
+    from common.tables import known_values  # noqa: PLC0415
+
     named = unknown.rows_by_value.most_common(_MOST_NAMED)
     rest = unknown.rows - sum(rows for _, rows in named)
-    found = [UnknownItem(shorten(value, _LONGEST_ITEM_BYTES), rows) for value, rows in named]
+    alike = known_values.find_alike([value for value, _ in named], items.values)
+    found = [UnknownItem(shorten(value, _LONGEST_ITEM_BYTES), rows, alike.get(value)) for value, rows in named]
     if rest:
         found.append(UnknownItem("all others", rest))
     return ItemCheck(header, len(items.values), round(items.age_s), found)

@@ -85,6 +85,8 @@ class Skip(msgspec.Struct, frozen=True, omit_defaults=True):
 class UnknownItem(msgspec.Struct, frozen=True):
     item: str
     rows: int
+    alike: str | None = None
+    "The item of the list from which it differs only in case or in the spaces around it."
 
 
 class ItemCheck(msgspec.Struct, frozen=True):

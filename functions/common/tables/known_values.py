@@ -135,6 +135,18 @@ def _joined(columns: list[list[Any]]) -> list[Any]:
     ]
 
 
+def find_alike(unknown: list[str], known: Values) -> dict[str, str]:
+    """Return the known value from which an unknown one differs only in case or in the spaces around it, if any does."""
+    if not unknown:
+        return {}
+    places = pc.index_in(_folded(pa.array(unknown)), value_set=_folded(known)).to_pylist()
+    return {value: known[place].as_py() for value, place in zip(unknown, places, strict=True) if place is not None}
+
+
+def _folded(values: Any) -> Any:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(values))
+
+
 def write_known(bucket: Bucket, file: CheckedCsv, known: Mapping[str, Values], to: str) -> Staged:
     """Write the rows of which all values are known to a file of their own, byte for byte and in their order."""
     rows = 0
