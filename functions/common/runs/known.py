@@ -16,7 +16,7 @@ import msgspec
 from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.errors import ColumnsChanged, UnknownItems
-from common.platform.text import listed, shorten
+from common.platform.text import listed
 from common.runs.cursors import LastLanding
 from common.runs.receipts import ItemCheck, Skip, UnknownItem
 from common.runs.run import Run
@@ -31,7 +31,6 @@ HELD_BACK = "HeldBackUnknownItem"
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _MOST_NAMED = 50
-_LONGEST_ITEM_BYTES = 200
 
 
 class _Items(msgspec.Struct, frozen=True):
@@ -112,33 +111,35 @@ def expect_known(
     if job.known.missing == "refuse":
         raise UnknownItems(cause)
     known = {header: lists.of(sources[header]).values for header in counts}
-    kept = known_values.write_known(run.instance.bucket, file, known, _beside(staged.path))
-    if not kept.checked.rows:
-        run.instance.bucket.delete(kept.path)
+    sent, base = _hold_back(run.instance.bucket, file, known, landed.staged)
+    if sent is None or base is None:
         raise UnknownItems(f"{cause} No row is left to send.")
-    if landed.staged != staged.path:
-        landed = _without(run, job, landed, file, known)
-    held = staged.checked.rows - kept.checked.rows
-    staged = _moved(run.instance.bucket, kept, staged.path)
-    if landed.staged == staged.path:
-        landed = msgspec.structs.replace(landed, rows=staged.checked.rows, sha256=staged.sha256)
-    run.note_file(staged)
+    held = staged.checked.rows - sent.checked.rows
+    run.note_file(sent)
     run.note_held_back(held, [Skip(HELD_BACK, header, rows) for header, rows in counts.items()])
     run.warn(f"{held:,} rows were held back. {cause}")
-    return staged, landed
+    return sent, msgspec.structs.replace(landed, rows=base.checked.rows, sha256=base.sha256)
 
 
-def _without(
-    run: Run, job: bridge_yaml.AnyImport, landed: LastLanding, file: CheckedCsv, known: Mapping[str, Any]
-) -> LastLanding:
-    """Leave the rows that are held back out of the complete file with which the next run compares; it sends them."""
+def _hold_back(
+    bucket: Bucket, file: CheckedCsv, known: Mapping[str, Any], base_path: str
+) -> tuple[Staged, Staged] | tuple[None, None]:
+    """Leave the rows with unknown values out of a file, and out of the complete file with which the next run compares:
+    to that one they are new. Return both, or None if no row would be left.
+    """
     from common.tables import known_values  # noqa: PLC0415
 
-    bucket = run.instance.bucket
-    whole = CheckedCsv(bucket, landed.staged, job.target.delimiter)
-    base = known_values.write_without_unknown(bucket, whole, file, known, _beside(landed.staged))
-    _moved(bucket, base, landed.staged)
-    return msgspec.structs.replace(landed, rows=base.checked.rows, sha256=base.sha256)
+    sent = known_values.write_known(bucket, file, known, _beside(file.path))
+    if not sent.checked.rows:
+        bucket.delete(sent.path)
+        return None, None
+    if base_path == file.path:
+        sent = _moved(bucket, sent, file.path)
+        return sent, sent
+    whole = CheckedCsv(bucket, base_path, file.delimiter)
+    # While the file still has the rows that are to be left out.
+    base = known_values.write_without_unknown(bucket, whole, file, known, _beside(base_path))
+    return _moved(bucket, sent, file.path), _moved(bucket, base, base_path)
 
 
 def _beside(path: str) -> str:
@@ -185,7 +186,7 @@ def _check(header: str, items: _Items, unknown: Any) -> ItemCheck:
     named = unknown.rows_by_value.most_common(_MOST_NAMED)
     rest = unknown.rows - sum(rows for _, rows in named)
     alike = known_values.find_alike([value for value, _ in named], items.values)
-    found = [UnknownItem(shorten(value, _LONGEST_ITEM_BYTES), rows, alike.get(value)) for value, rows in named]
+    found = [UnknownItem(value, rows, alike.get(value)).shortened() for value, rows in named]
     if rest:
         found.append(UnknownItem("all others", rest))
     return ItemCheck(header, len(items.values), round(items.age_s), found)

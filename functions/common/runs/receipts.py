@@ -88,6 +88,10 @@ class UnknownItem(msgspec.Struct, frozen=True):
     alike: str | None = None
     "The item of the list from which it differs only in case or in the spaces around it."
 
+    def shortened(self) -> "UnknownItem":
+        alike = None if self.alike is None else shorten(self.alike, _LONGEST_REASON_BYTES)
+        return UnknownItem(shorten(self.item, _LONGEST_REASON_BYTES), self.rows, alike)
+
 
 class ItemCheck(msgspec.Struct, frozen=True):
     """A column whose values were looked up in a list in Pigment."""
