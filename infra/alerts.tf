@@ -82,12 +82,12 @@ locals {
       ]
     }
     rows_skipped = {
-      title    = "Pigment skipped rows"
+      title    = "rows were skipped"
       severity = "WARNING"
       repeat_s = 3600
-      filter   = "${local._run_ended} AND jsonPayload.rows.skipped>0"
+      filter   = "${local._run_ended} AND (jsonPayload.rows.skipped>0 OR jsonPayload.rows.held>0)"
       labels   = { job = "job" }
-      happened = "Pigment skipped rows of the job $${log.extracted_label.job}. The `skips` in its receipt, under ${local._job_receipts}, name the column, the reason and the number of rows."
+      happened = "Pigment skipped rows of the job $${log.extracted_label.job}, or the bridge held them back. The `skips` in its receipt, under ${local._job_receipts}, name the column, the reason and the number of rows."
       action   = "Add the missing items in Pigment or fix the rows in Looker, then run the job again. If the rows may be skipped, raise guards.max_skipped."
       commands = ["${local._bridge_command} runs $${log.extracted_label.job} --json"]
     }
@@ -100,6 +100,19 @@ locals {
       happened = "A run of the $${log.extracted_label.kind} $${log.extracted_label.job} ended as `$${log.extracted_label.outcome}` with the error `$${log.extracted_label.code}`. Its receipt is under ${local._job_receipts}."
       action   = "$${log.extracted_label.next_step}"
       commands = ["${local._bridge_command} runs $${log.extracted_label.job}", "${local._bridge_command} check"]
+    }
+    run_held = {
+      title    = "a run waits for approval"
+      severity = "WARNING"
+      repeat_s = 300
+      filter   = "${local._run_ended} AND jsonPayload.outcome=\"held\""
+      labels   = { changes = "error.message", job = "job", next_step = "error.next_step", run = "run" }
+      happened = "Run $${log.extracted_label.run} of the job $${log.extracted_label.job} sent nothing and waits for a person: $${log.extracted_label.changes} Its receipt is under ${local._job_receipts}."
+      action   = "$${log.extracted_label.next_step}"
+      commands = [
+        "${local._bridge_command} approve $${log.extracted_label.run}",
+        "${local._bridge_command} reject $${log.extracted_label.run}",
+      ]
     }
     secret_ending = {
       title    = "a secret expires"

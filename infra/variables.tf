@@ -196,7 +196,7 @@ variable "retention_days" {
     receipts     = optional(number, 400) # for `bridge runs`, and for the check for overdue jobs; more than a year
     replaced     = optional(number, 7)   # earlier versions of replaced or deleted objects
     soft_deleted = optional(number, 7)   # objects whose last version was deleted: 0, or 7 to 90
-    staged       = optional(number, 30)  # files sent to Pigment, for `bridge runs` and to send them again
+    staged       = optional(number, 30)  # files sent to Pigment, to send them again, and files that wait for approval
   })
   default  = {}
   nullable = false

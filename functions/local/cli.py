@@ -22,7 +22,7 @@ app = typer.Typer(
 
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it on this machine": (servers.demo, servers.serve),
-    "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend),
+    "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
     "See what happened": (receipts.runs, receipts.settle, proof.verify, proof.reconcile),
     "Write and check bridge.yaml": (
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from common.bridge_yaml import Bridge, Export, decode
-from common.bridge_yaml.model import Relay, Signal, Target
+from common.bridge_yaml.model import Signal, Target
 from common.bridge_yaml.rules import shared_configurations
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file
@@ -114,7 +114,7 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
         # webhook_deliver asks Looker only when a relay starts a pull.
         (bridge.looker.credentials, (PULL, DELIVER) if _started_pulls(bridge) else (PULL,)),
         (bridge.pigment.import_key, (PULL, DELIVER)),
-        (bridge.pigment.export_key, (EXPORT, *_verifiers(bridge))),
+        (bridge.pigment.export_key, tuple(_exporters(bridge))),
         (bridge.webhook.token, (RECEIVE,)),
     ):
         if name:
@@ -124,11 +124,18 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
     return {name: _secret(name, tuple(sorted(by)), listers.get(name, ())) for name, by in readers.items()}
 
 
-def _verifiers(bridge: Bridge) -> tuple[str, ...]:
-    """Return the functions that read blocks back: webhook_deliver also does so for pulls, in a sweep."""
-    pulls = any(pull.verify for pull in bridge.pulls.values())
-    relays = any(isinstance(relay, Relay) and relay.verify for relay in bridge.relays.values())
-    return (PULL, DELIVER) if pulls else (DELIVER,) if relays else ()
+def _exporters(bridge: Bridge) -> Iterator[str]:
+    """Yield the functions that export: pigment_export and, to look up known items or to read blocks back, those that
+    import. In a sweep, webhook_deliver reads the blocks of pulls back too.
+    """
+    yield EXPORT
+    started = _started_pulls(bridge)
+    if any(pull.known or pull.verify for pull in bridge.pulls.values()):
+        yield PULL
+    relays = [relay.known or relay.verify for relay in bridge.relays.values() if not isinstance(relay, Signal)]
+    read_back = [pull.verify for pull in bridge.pulls.values()]
+    if any([*relays, *read_back, *(bridge.pulls[name].known for name in started)]):
+        yield DELIVER
 
 
 def _secret(name: str, readers: tuple[str, ...], listers: tuple[str, ...]) -> DeployedSecret:

@@ -1,16 +1,16 @@
-"""Runs that have not ended, as their journals in `leases/` describe them: in progress, interrupted or unsettled."""
+"""Runs that have not ended: in progress, interrupted or unsettled, as their journals in `leases/` say, and held."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 
-from common.runs import leases
+from common.runs import holds, leases
 from common.runs.leases import Journal
 from common.runs.receipts import Receipt
 from common.storage.bucket import Bucket, Dated
 
-OpenState = Literal["running", "interrupted", "importing", "unknown"]
+OpenState = Literal["running", "interrupted", "importing", "unknown", "held"]
 
 _IN_PROGRESS = {
     "reading": "It is reading rows.",
@@ -42,6 +42,9 @@ def every(bucket: Bucket, job: str = "") -> Iterator[OpenRun]:
     for _, stored in leases.every(bucket):
         if job in ("", stored.value.receipt.job):
             yield _described(stored)
+    for hold, receipt in holds.every(bucket):
+        if job in ("", hold.job):
+            yield OpenRun(receipt, "held", f"{hold.error.message} {hold.error.next_step}")
 
 
 def find(bucket: Bucket, run: str) -> OpenRun | None:

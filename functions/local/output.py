@@ -21,6 +21,8 @@ _COLOURS = {
     "nothing_new": "cyan",
     "landed_with_skips": "yellow",
     "importing": "yellow",
+    "held": "yellow",
+    "approved": "green",
     "unknown": "red",
     "running": "cyan",
     "interrupted": "yellow",
@@ -154,6 +156,11 @@ def _add_counts(table: Table, receipt: Receipt) -> None:
         _add(table, "skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
         for sample in skip.samples:
             _add(table, "", sample)
+    for check in receipt.known:
+        _add(table, f"known {check.column}", f"{check.items:,} items, as they were {check.age_s:,} seconds before")
+        for unknown in check.unknown:
+            alike = f"; is it {unknown.alike!r}?" if unknown.alike is not None else ""
+            _add(table, "unknown", f"{unknown.rows:,} × {unknown.item!r}{alike}")
 
 
 def _add_verdict(table: Table, receipt: Receipt) -> None:

@@ -22,7 +22,7 @@ def reasons(instance: Instance) -> dict[str, str]:
 
 
 def _reasons(bucket: Bucket, bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
-    open_by_configuration = {each.receipt.configuration: each for each in open_runs.every(bucket)}
+    open_by_configuration = {each.receipt.configuration: each for each in open_runs.every(bucket) if _blocks(each)}
     for name in inbox.relays(bucket):
         relay = bridge.relays.get(name)
         if relay is None:
@@ -34,6 +34,11 @@ def _reasons(bucket: Bucket, bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, 
             yield name, _blocked_by(open_run)
         elif vendor := backoff.current(bucket, target.configuration):
             yield name, f"{vendor.message} The next attempt is in {vendor.retry_after_s or 0:.0f} s"
+
+
+def _blocks(run: OpenRun) -> bool:
+    """Whether deliveries wait for this run: a held pull has given up its lease, and a held delivery is the next one."""
+    return run.state != "held" or run.receipt.kind == "relay"
 
 
 def _blocked_by(run: OpenRun) -> str:

@@ -1,8 +1,8 @@
-"""`python -m tests.bench [memory|wall|changes|verify|export|relay|backlog|door|start] [--rows N] [--rounds N]`."""
+"""`python -m tests.bench [memory|wall|changes|verify|known|export|relay|backlog|door|start] [--rows N]`."""
 
 import argparse
 
-from . import backlog, changes, door, export, memory, relay, show, start, verify, wall
+from . import backlog, changes, door, export, known, memory, relay, show, start, verify, wall
 
 
 def main() -> None:
@@ -10,14 +10,14 @@ def main() -> None:
     asked.add_argument(
         "measurements",
         nargs="*",
-        metavar="memory|wall|changes|verify|export|relay|backlog|door|start",
+        metavar="memory|wall|changes|verify|known|export|relay|backlog|door|start",
         help="all of them, if none is named",
     )
     asked.add_argument(
         "--rows",
         type=int,
         help=f"of the largest pull, {memory.ROWS} for memory, {wall.ROWS} for wall; of the changes, {changes.ROWS}; "
-        f"of the export, {export.ROWS}; deliveries of the backlog, {backlog.WAITING}",
+        f"of the items, {known.ROWS}; of the export, {export.ROWS}; deliveries of the backlog, {backlog.WAITING}",
     )
     asked.add_argument("--rounds", type=int, help="beside the one that warms up")
     given = asked.parse_args()
@@ -26,6 +26,7 @@ def main() -> None:
         "wall": lambda: wall.measure(given.rows or wall.ROWS, given.rounds or wall.ROUNDS),
         "changes": lambda: changes.measure(given.rows or changes.ROWS, given.rounds or changes.ROUNDS),
         "verify": lambda: verify.measure(given.rows or verify.ROWS, given.rounds or verify.ROUNDS),
+        "known": lambda: known.measure(given.rows or known.ROWS, given.rounds or known.ROUNDS),
         "export": lambda: export.measure(given.rows or export.ROWS, given.rounds or export.ROUNDS),
         "relay": lambda: relay.measure(given.rounds or relay.ROUNDS),
         "door": lambda: door.measure(given.rounds or door.ROUNDS),

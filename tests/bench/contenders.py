@@ -79,9 +79,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     return msgspec.json.decode(ended.stderr.splitlines()[-1], type=Cost), ended.stdout
 
 
-def bridge(vendors: Vendors, rows: int) -> Cost:
+def bridge(vendors: Vendors, rows: int, name: Callable[[int], str] = job_of) -> Cost:
     environment = {**vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
-    cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", job_of(rows)], environment)
+    cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", name(rows)], environment)
     receipt = json.loads(printed)
     _expect(rows, receipt.get("rows", {}).get("inserted"), printed)
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])

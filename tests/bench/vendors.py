@@ -15,12 +15,15 @@ from common.storage.bucket import Bucket
 from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
+from local.sandbox.pigment.database import table
+from local.sandbox.pigment.model import Block
 from local.sandbox.wire import Server
 
 from . import rows, show
 
 _CLIENT_SECRET = "a-looker-client-secret"
 _EXPLORE = ("nyc", "flights")
+_KNOWN = "6d1e8f0a-3b52-4c7d-8e94-5a2b7c1d0f36"
 
 
 class Vendors(msgspec.Struct, frozen=True):
@@ -37,10 +40,15 @@ class Vendors(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def running(sizes: Sequence[int]) -> Iterator[Vendors]:
-    """Serve the vendors, with a pull for each number of rows, named by `job_of`."""
+def running(sizes: Sequence[int], items: int = 0) -> Iterator[Vendors]:
+    """Serve the vendors, with a pull for each number of rows, named by `job_of`.
+
+    Args:
+        items: the number of items of a list in Pigment: the ids of the rows, if it is their number. With such a list,
+            there is also a pull for each number of rows that looks the ids up in it, named by `known_job_of`.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        command = [sys.executable, "-m", __name__, folder, *map(str, sizes)]
+        command = [sys.executable, "-m", __name__, folder, str(items), *map(str, sizes)]
         # The process ends when its standard input closes, even if this process is killed.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout
@@ -60,7 +68,11 @@ def job_of(count: int) -> str:
     return f"flights-{count}"
 
 
-def _serve(folder: Path, sizes: Sequence[int]) -> None:
+def known_job_of(count: int) -> str:
+    return f"known-{count}"
+
+
+def _serve(folder: Path, items: int, sizes: Sequence[int]) -> None:
     looker = SandboxLooker(client_id="bridge", client_secret=_CLIENT_SECRET)
     file = folder / "flights.csv"
     rows.write(file, max(sizes))
@@ -71,11 +83,15 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
     block = pigment.block(pigment.application("Planning"), "Flights")
     # Each import replaces the previous rows, so that all imports do the same work.
     configuration = pigment.configuration_from_header(block, rows.HEADER, clear="all")
+    _add_items(pigment, items)
     import_key = pigment.key(["Import"])
     secrets = {
         "looker-api": json.dumps({"client_id": "bridge", "client_secret": _CLIENT_SECRET}),
         "pigment-import-key": import_key,
+        "pigment-export-key": pigment.key(["Export"]),
     }
+    # Older items than of this moment are exported again, so that no run profits from the cache.
+    known = {"columns": {rows.HEADER[0]: {"list": _KNOWN, "property": "Id"}}, "max_age": "1 second"}
     with (
         contextlib.closing(looker),
         pigment,
@@ -85,15 +101,21 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
     ):
         bridge = {
             "looker": {"url": looker_server.url, "credentials": "looker-api"},
-            "pigment": {"url": pigment_server.url, "import_key": "pigment-import-key"},
+            "pigment": {
+                "url": pigment_server.url,
+                "import_key": "pigment-import-key",
+                "export_key": "pigment-export-key",
+            },
             "pulls": {
-                job_of(size): {
+                name(size): {
                     "source": {"look": str(size)},
-                    "target": {"configuration": configuration},
+                    "target": {"configuration": configuration, "shared": True},
                     # The benchmark can request exactly 100,000 rows, which is also one of Looker's limits.
                     "guards": {"accept_cap": True},
+                    **more,
                 }
                 for size in sizes
+                for name, more in ((job_of, {}), (known_job_of, {"known": known}))
             },
         }
         Bucket(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
@@ -111,5 +133,12 @@ def _serve(folder: Path, sizes: Sequence[int]) -> None:
         sys.stdin.read()
 
 
+def _add_items(pigment: SandboxPigment, count: int) -> None:
+    block = pigment.block(pigment.application("Planning"), "Items", "DimensionList", {"Id": "text"}, uuid=_KNOWN)
+    name = table(pigment.records.get(Block, block))
+    with pigment.database.transaction() as cursor:
+        cursor.execute(f"INSERT INTO {name} (p0) SELECT i + 1 FROM range({count}) AS numbers(i)")  # noqa: S608  # our own
+
+
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), [int(size) for size in sys.argv[2:]])
+    _serve(Path(sys.argv[1]), int(sys.argv[2]), [int(size) for size in sys.argv[3:]])

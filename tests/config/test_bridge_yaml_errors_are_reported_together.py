@@ -53,6 +53,8 @@ def test_the_file_that_these_tests_modify_is_valid() -> None:
 
 
 WINDOWS = "load: {incremental: {cursor: a.b, start: 1, window: 5}}"
+DELAYED = "load: {incremental: {cursor: a.b, start: 1, window: 5, delay: 1}}"
+KNOWN = f"columns: {{A: {{list: {ID}, property: code}}}}"
 FAULTS = [
     # Looker
     ("looker/url", "http://acme.cloud.looker.com", "looker.url: does not use https; write https://"),
@@ -146,6 +148,11 @@ FAULTS = [
         f"{{source: {{look: 1, limit: look}}, target: {{configuration: {ID}}}, {WINDOWS}}}",
         "pulls.flights.source.limit: would cut every window of an incremental load; write load: full, or limit: all",
     ),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, target: {{configuration: {ID}}}, {WINDOWS}, guards: {{approve: {{max_deleted: 0}}}}}}",
+        "pulls.flights.guards.approve: compares whole files, but an incremental load sends windows",
+    ),
     ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
     ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
     ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),
@@ -207,6 +214,27 @@ FAULTS = [
     ("pulls/flights/guards", "{min_rows: '1'}", "pulls.flights.guards.min_rows: is text; write a whole number"),
     ("pulls/flights/guards", "{max_shrink: 50}", "pulls.flights.guards.max_shrink: is not a percentage; write a"),
     ("pulls/flights/guards", "{max_shrink: 101%}", "pulls.flights.guards.max_shrink: is not a percentage"),
+    ("pulls/flights/guards", "{approve: {}}", "pulls.flights.guards.approve: has no limit; write max_changed, max_del"),
+    ("pulls/flights/guards", "{approve: {max_changed: 10}}", "guards.approve.max_changed: is not a percentage"),
+    *(
+        (
+            "pulls/flights/known",
+            f"{{columns: {{A: {{list: {ID}, property: code}}}}, {rest}}}",
+            f"pulls.flights.known.{words}",
+        )
+        for rest, words in [
+            ("missing: skip", "missing: is not an allowed value; write refuse or hold"),
+            ("max_age: 5", "max_age: is not a duration of seconds to weeks; write a duration such as 1 hour"),
+            ("max_age: 1 year", "max_age: is not a duration of seconds to weeks"),
+        ]
+    ),
+    ("pulls/flights/known", "{columns: {}}", "pulls.flights.known.columns: is empty; write at least one item"),
+    ("pulls/flights/known", "{columns: {A: {list: x}}}", "pulls.flights.known.columns.A.property: is missing"),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, target: {{configuration: {ID}, columns: {{b: b}}}}, known: {{{KNOWN}}}}}",
+        "pulls.flights.known.columns.A: is not in target.columns; write Looker's header",
+    ),
     ("pulls/flights/guards", "{accept_cap: 1}", "pulls.flights.guards.accept_cap: is a number; write true or false"),
     # relays
     ("relays/budget/keep", "newest", "relays.budget.keep: is not an allowed value; write every or latest"),
@@ -279,6 +307,13 @@ def test_an_error_has_its_path_its_cause_and_advice(path: str, value: str, words
     faults = faults_of(file_where(path, value))
     assert any(words in fault for fault in faults), faults
     assert all(": " in fault and "; write " in fault for fault in faults)
+
+
+def test_known_items_need_an_export_key() -> None:
+    raw = file_where("pulls/flights/known", f"{{{KNOWN}}}")
+    del raw["exports"], raw["pigment"]["export_key"]
+    (fault,) = faults_of(raw)
+    assert fault.startswith("pigment.export_key: is missing, but required by pulls.flights.known; write the name")
 
 
 @pytest.mark.parametrize("raw", [None, [], "flights", 12, True, 1.5, object()])
@@ -408,6 +443,11 @@ WARNINGS = [
         "pulls.flights.load.incremental: misses rows that appear in Looker after their window was read, and an append",
     ),
     ("pulls/flights/load", "{changes: {key: [Id]}}", "pulls.flights.load.changes: sends changed rows again"),
+    (
+        "pulls/flights",
+        f"{{source: {{look: 1}}, target: {{configuration: {ID}}}, {DELAYED}, known: {{{KNOWN}, missing: hold}}}}",
+        "pulls.flights.known.missing: holds back rows that no later window reads",
+    ),
     ("exports/revenue/format", "parquet", "exports.revenue.path: ends in .csv, but format is parquet"),
 ]
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from common.bridge_yaml import (
+    Approval,
     Bridge,
     Changes,
     DimensionFilter,
@@ -20,6 +21,8 @@ from common.bridge_yaml import (
     Guards,
     Incremental,
     InlineQuery,
+    Known,
+    KnownColumn,
     LandingGuards,
     ListSource,
     LookerSettings,
@@ -73,6 +76,11 @@ pulls:
       min_rows: 1
       max_shrink: 50%
       max_skipped: 0
+      approve: {max_changed: 10%, max_deleted: 0}
+    known:
+      columns: {Flights Origin: {list: 7d1e2f3a-4b5c-4d6e-8f7a-9b0c1d2e3f4a, property: code}}
+      missing: hold
+      max_age: 2 hours
 relays:
   daily-budget:
     target: {configuration: 7c9e6679-7425-40de-944b-e07fc1f90ae7, repeatable: true}
@@ -134,7 +142,16 @@ def test_a_whole_file_becomes_a_bridge() -> None:
                 source=LookSource(look="12", filters={"flights.origin": "JFK"}, query_timezone="UTC"),
                 load="full",
                 target=Target(configuration=ID, repeatable=True, columns={"Flights Origin": "origin"}),
-                guards=LandingGuards(min_rows=1, max_shrink=0.5, max_skipped=0),
+                guards=LandingGuards(
+                    min_rows=1, max_shrink=0.5, max_skipped=0, approve=Approval(max_changed=0.1, max_deleted=0)
+                ),
+                known=Known(
+                    columns={
+                        "Flights Origin": KnownColumn(list="7d1e2f3a-4b5c-4d6e-8f7a-9b0c1d2e3f4a", property="code")
+                    },
+                    missing="hold",
+                    max_age=Step(amount=2, unit="hour"),
+                ),
             )
         },
         relays={

@@ -38,6 +38,7 @@ ONLY_THE_FUNCTIONS = {
         ),
         ("exports/revenue/source", f"{{table: {ID}, fields: [{{type: ValueField}}]}}"),
         *(fault[:2] for fault in FAULTS if "limit: look" in fault[1] and "incremental" in fault[1]),
+        *(fault[:2] for fault in FAULTS if "approve: {max_deleted" in fault[1] or "approve: {}" in fault[1]),
         ("pulls/flights/target/bucket", "acme-files"),
         ("pulls/flights/target/via", "storage"),
     ],
@@ -59,6 +60,7 @@ ONLY_THE_FUNCTIONS = {
         ("pulls/flights/target/columns", "[{A: x}, {B: x}]"),
         ("pulls/flights/target/columns", "{A: x, B: x}"),
         *(fault[:2] for fault in FAULTS if "key: [Id, Id]" in fault[1] or "key: [A]" in fault[1]),
+        *(fault[:2] for fault in FAULTS if fault[1] == "{columns: {}}" or "known: {columns: {A" in fault[1]),
     ],
     "values that a pattern cannot describe": [
         ("exports/revenue/path", ".well-known/acme-challenge/a"),
@@ -72,6 +74,7 @@ ONLY_THE_FUNCTIONS = {
             if fault[0] == "looker/url" and fault[1].startswith("https://acme") and "?" not in fault[1]
         ),
         ("pulls/flights/source/filters", "{true: a}"),
+        *(fault[:2] for fault in FAULTS if "max_age: is not a duration" in fault[2]),
     ],
     "names, of jobs and of objects": [
         ("exports/other", f"{{source: {{list: {ID}}}, path: revenue.csv}}"),

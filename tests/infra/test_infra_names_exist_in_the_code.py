@@ -163,14 +163,40 @@ def pulls(here: Observed) -> None:
     assert here.pull("keyed")["outcome"] == "landed"
     world.put_flights(ROWS[1:])
     assert here.pull("keyed")["changes"]["gone"] == 1
+    approving(here)
     world.add_pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
     assert here.pull("skipping")["outcome"] == "landed_with_skips"
+    knowing(here)
+
+
+def approving(here: Observed) -> None:
+    """A pull is held, and superseded."""
+    here.world.put_flights(ROWS)
+    here.world.add_pull("watchful", guards={"approve": {"max_deleted": 0}})
+    assert here.pull("watchful")["outcome"] == "landed"
+    here.world.put_flights(ROWS[1:])
+    assert here.pull("watchful")["outcome"] == "held"
+    assert here.pull("watchful")["outcome"] == "held"
 
 
 def changing(world: World, name: str) -> None:
     block = world.pigment.block(world.pigment.application("Planning"), name)
     target = {"configuration": world.pigment.configuration(block, HEADER, unique=HEADER[:3]), "repeatable": True}
     world.add_pull(name, load={"changes": {"key": HEADER[:3]}}, target=target)
+
+
+def knowing(here: Observed) -> None:
+    """A pull holds rows back, whose items Pigment does not have; it exports them."""
+    known = known_items(here.world, "Flights Carrier", "UA", "B6")
+    here.world.add_pull("knowing", known={**known, "missing": "hold"})
+    for _ in ("exported", "cached"):
+        assert here.pull("knowing")["rows"]["held"] == 2
+
+
+def known_items(world: World, column: str, *items: str) -> dict[str, Any]:
+    block = world.pigment.block(world.pigment.application("Planning"), column, "DimensionList", {"Code": "text"})
+    world.pigment.items(block, items)
+    return {"columns": {column: {"list": block, "property": "Code"}}}
 
 
 def skipping(world: World) -> str:
@@ -208,7 +234,9 @@ def relays(here: Observed) -> None:
     world.add_relay("ready", start="flights")
     changing(world, "changing")
     world.add_relay("again", start="changing")
-    for name in ("sales", "sales", "latest", "strict", "ready", "again"):
+    world.pigment_server.heal()
+    world.add_relay("knowing-too", known=known_items(world, "Id", "1"))
+    for name in ("sales", "sales", "latest", "strict", "ready", "again", "knowing-too"):
         assert here.post(name, delivery(("1", "2"))) == 200
     world.clock.advance(1)
     assert here.post("latest", delivery(("3", "4"))) == 200
@@ -361,7 +389,7 @@ def test_each_log_line_in_a_filter_is_written_with_its_fields(
 ) -> None:
     looked_for = list(filters_of(plan))
 
-    assert len(looked_for) == 18
+    assert len(looked_for) == 19
     for name, query, extractors in looked_for:
         (message,) = re.findall(r'jsonPayload\.message="([^"]+)"', query)
         fields = set(re.findall(r"jsonPayload\.([\w.]+)", " ".join([query, *extractors])))

@@ -18,7 +18,7 @@ BUCKET = "acme-planning-bridge"
 FUNCTIONS = {"looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"}
 ALERTS = {
     *("call_refused", "delivery_dead", "delivery_waiting", "landing_overdue", "outcome_unknown", "rows_skipped"),
-    *("run_failed", "secret_ending", "watch_blind"),
+    *("run_failed", "run_held", "secret_ending", "watch_blind"),
 }
 METRICS = {
     *("oldest_waiting", "rows_inserted", "rows_read", "rows_skipped", "rows_updated", "runs", "seconds", "sweeps"),

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,9 +30,14 @@ def margin(world: World) -> str:
 def check(world: World, **export: Any) -> dict[str, Finding]:
     """The findings about the export `revenue` and the export key, by subject."""
     world.add_export("revenue", **export)
+    return {
+        each.subject: each for each in findings_of(world) if each.subject.startswith(("exports.", "pigment.export"))
+    }
+
+
+def findings_of(world: World) -> Iterator[Finding]:
     (world.folder / "bridge.yaml").write_text(json.dumps(world.raw))
-    findings = checks.findings(world.folder / "bridge.yaml", Instance(world.clock, random.Random(1)))
-    return {each.subject: each for each in findings if each.subject.startswith(("exports.", "pigment.export"))}
+    return checks.findings(world.folder / "bridge.yaml", Instance(world.clock, random.Random(1)))
 
 
 def test_a_known_id_is_green_and_named(world: World, margin: str) -> None:
@@ -68,6 +73,19 @@ def test_an_id_of_another_kind_is_red_and_names_the_kind(world: World, margin: s
     assert finding.colour == "red"
     assert finding.what == "The id belongs to the metric Margin, in Finance. It is not a table."
     assert finding.next_step == "Write metric: instead of table: if this is the right id."
+
+
+def test_a_list_of_known_items_is_looked_up(world: World, margin: str) -> None:
+    carriers = world.pigment.block(world.pigment.application("Finance"), "Carriers", "DimensionList")
+    columns = {"Carrier": {"list": carriers, "property": "Code"}, "Flight delay": {"list": margin, "property": "Code"}}
+    world.add_pull("flights", known={"columns": columns})
+
+    seen = {each.subject: each for each in findings_of(world) if ".known." in each.subject}
+
+    assert seen["pulls.flights.known.columns.Carrier.list"].what == "The id belongs to the list Carriers, in Finance."
+    assert seen["pulls.flights.known.columns.'Flight delay'.list"].what == (
+        "The id belongs to the metric Margin, in Finance. It is not a list."
+    )
 
 
 def only_exports(world: World) -> None:

@@ -11,20 +11,8 @@ from tests.support.command_line import run
 from tests.support.world import World
 
 COMMANDS = [
-    *(
-        "demo",
-        "serve",
-        "pull",
-        "backfill",
-        "export",
-        "deliver",
-        "resend",
-        "runs",
-        "settle",
-        "verify",
-        "reconcile",
-        "check",
-    ),
+    *("demo", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
+    *("runs", "settle", "verify", "reconcile", "check"),
     *("applications", "blocks", "views", "configurations", "resources", "looker", "errors"),
     *("deliveries", "deliveries show", "deliveries replay"),
 ]

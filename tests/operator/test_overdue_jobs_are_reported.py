@@ -104,7 +104,7 @@ def test_after_a_run_that_ended_well_the_job_is_not_overdue(
     assert overdue(watched, lines) == []
 
 
-@pytest.mark.parametrize("outcome", ["previewed", "importing", "refused", "failed", "unknown"])
+@pytest.mark.parametrize("outcome", ["previewed", "importing", "held", "approved", "refused", "failed", "unknown"])
 def test_after_any_other_outcome_the_job_is_overdue(watched: World, lines: TakeLogLines, outcome: Outcome) -> None:
     record_run(watched, outcome)
     watched.clock.advance(2 * HOUR_S)

@@ -87,7 +87,7 @@ def test_after_a_kill_during_a_push_that_appends_a_person_settles_the_run(prepar
         listed = json.loads(run(prepared, "runs", "--json").output)
         run_id = next(each["run"] for each in listed if each["outcome"] == "unknown")
         undecided = run(prepared, "settle", run_id)
-        assert undecided.errors.splitlines()[0] == "error: malformed_request"
+        assert undecided.errors.splitlines()[0] == "error: landing_unknown"
         settled = json.loads(run(prepared, "settle", run_id, "--landed", "--json").output)
         assert (settled["run"], settled["outcome"]) == (run_id, "landed")
 

@@ -26,7 +26,7 @@ def test_skipped_rows_beyond_the_guard_fail_the_run_and_name_reason_and_column(w
 
     assert (answer.status, answer.code, answer.receipt["outcome"]) == (422, "too_many_skipped", "failed")
     assert answer.receipt["rows"] | {"deleted": 0} == {
-        "read": 5, "sent": 5, "inserted": 3, "updated": 0, "deleted": 0, "skipped": 2,
+        "read": 5, "sent": 5, "inserted": 3, "updated": 0, "deleted": 0, "skipped": 2, "held": None,
     }  # fmt: skip
     assert answer.receipt["skips"] == [
         {"reason": "MissingModalitySkippedDataRow", "column": "Flights Carrier", "count": 2}

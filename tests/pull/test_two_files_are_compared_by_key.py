@@ -5,6 +5,7 @@ import hashlib
 import io
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -414,3 +415,34 @@ def test_duckdb_and_arrow_are_imported_by_a_comparison_alone() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", program], cwd=functions, check=False).returncode == 0
+
+
+@PROOF
+@given(two_files(), st.lists(st.integers(0, 7), max_size=4), HOW_WRITTEN, st.sampled_from([1, -1]), st.booleans())
+def test_rows_that_both_files_have_are_counted_without_a_key(
+    files: tuple[TableRows, TableRows, list[str]],
+    repeated: list[int],
+    written: Written,
+    direction: int,
+    in_shares: bool,
+) -> None:
+    before, after, _ = files
+    after = [*after, *(row for place in repeated for row in [*before[1:], *after[1:]][place : place + 1])]
+    # The columns may have another order.
+    after_file = written.file([row[::direction] for row in after])
+    bucket: Any = InPieces(7, before=Written().file(before), after=after_file)
+    with pytest.MonkeyPatch.context() as patch:
+        if in_shares:
+            patch.setattr(matching, "ROWS_AT_ONCE", 6)
+            patch.setattr(digests, "_MATCHED_AT_ONCE", 2)
+        kept = compare.count_kept(bucket, "before", "after", ",", len(before) + len(after) - 2, ignore)
+
+    was, now = (Counter(map(tuple, table[1:])) for table in (before, after))
+    assert kept == (was & now).total()
+
+
+def test_rows_under_another_header_are_no_rows_that_both_files_have(bucket: Bucket) -> None:
+    compared(bucket, Written().file(BEFORE), Written().file([["Id", "Carrier", "Late"], *BEFORE[1:]]), ["Id"], 3)
+    before, after = list(bucket.names("bases/"))[-2:]
+
+    assert compare.count_kept(bucket, before, after, ",", 6, ignore) == 0

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
         ("export", 20_000, "goal "),
         ("wall", 20_000, "goal "),
         ("changes", 20_000, "goal "),
+        ("known", 20_000, "goal "),
         ("backlog", 300, "landed in a minute"),
     ],
 )

@@ -29,7 +29,7 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclasses.dataclass(frozen=True)
 class ProcessCall:
-    """A call of a function."""
+    """A call of a function, or of the command line."""
 
     function: str
     body: str
@@ -47,6 +47,11 @@ class ProcessCall:
     def of_delivery(cls, relay: str, body: bytes) -> Self:
         """Return a call as Looker posts it."""
         return cls("receive", body.decode(), f"/{relay}", {"X-Looker-Webhook-Token": WEBHOOK_TOKEN})
+
+    @classmethod
+    def of_command(cls, *arguments: str) -> Self:
+        """Return a command as a person types it, on the deployed bridge."""
+        return cls("bridge", " ".join(arguments))
 
 
 DELIVER = ProcessCall("deliver", "{}", headers=_JSON)

@@ -213,6 +213,18 @@ class Guards(Struct, frozen=True, kw_only=True):
     "A file whose number of rows fell by more since the last run is refused. Default: no limit."
 
 
+class Approval(Struct, frozen=True, kw_only=True):
+    """How much may differ from the file that landed last before a run waits for a person.
+
+    Rows are compared by `load.changes.key`, and without a key as a whole. Where no file landed before, nothing is held.
+    """
+
+    max_changed: Share | None = None
+    "The share of the rows that landed last which may be changed or gone. Default: no limit."
+    max_deleted: Count | None = None
+    "How many rows may be gone: by key or, without a key, how many fewer rows there are. Default: no limit."
+
+
 class LandingGuards(Guards, frozen=True, kw_only=True):
     """Checks before and after an import."""
 
@@ -222,6 +234,8 @@ class LandingGuards(Guards, frozen=True, kw_only=True):
     "If Pigment deletes more rows, the load stops. Default: 0 for incremental and changes, otherwise no limit."
     samples: Count = 0
     "How many of the rows that Pigment skips for one reason the receipt shows, at most 100. They contain data."
+    approve: Approval | None = None
+    "A file that differs more is stored until a person runs `bridge approve` or `bridge reject`. Default: none is."
     accept_cap: bool = False
     "Accept a number of rows that is exactly one of Looker's limits, which otherwise counts as truncated."
     accept_error_text: bool = False
@@ -247,6 +261,26 @@ class Verify(Struct, frozen=True, kw_only=True):
     "Whether the receipt shows the values of up to ten rows that differ, and not only their keys. They are data."
 
 
+class KnownColumn(Struct, frozen=True, kw_only=True):
+    """The items that a column may have."""
+
+    list: Uuid
+    "The ID of the list in Pigment."
+    property: str
+    "The property by which the import finds the items, as Pigment shows its name."
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """Columns whose values must be items of a list in Pigment. It needs `pigment.export_key`."""
+
+    columns: Mapping[str, KnownColumn]
+    "The columns by their headers in Looker. Empty cells are not looked up."
+    missing: Literal["refuse", "hold"] = "refuse"
+    "`refuse` sends nothing if an item is missing. `hold` sends the other rows."
+    max_age: Step = Step(amount=1, unit="hour")
+    "How old the cached items may be: seconds to weeks. A missing one is looked up once more. Default: 1 hour."
+
+
 class ScheduledJob(Struct, frozen=True, kw_only=True):
     name: str
     schedule: Cron | None = None
@@ -269,6 +303,8 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     "The checks of the file and of the import."
     verify: Verify | None = None
     "Read the rows back after the import."
+    known: Known | None = None
+    "The columns of which all values must exist in Pigment. Default: none is looked up."
 
     @property
     def max_deleted(self) -> int | None:
@@ -295,6 +331,8 @@ class Relay(Struct, frozen=True, kw_only=True):
     "The checks of the file and of the import."
     verify: Verify | None = None
     "Read the rows back after the import."
+    known: Known | None = None
+    "The columns of which all values must exist in Pigment. Default: none is looked up."
 
     @property
     def max_deleted(self) -> int | None:
@@ -479,7 +517,8 @@ class Export(ScheduledJob, frozen=True, kw_only=True):
 
 
 AnyRelay = Relay | Signal
-LandingJob = Pull | Relay
+AnyImport = Pull | Relay
+"A job that sends rows to Pigment."
 Job = Pull | AnyRelay | Export
 J = TypeVar("J", Pull, Export)
 

@@ -16,12 +16,14 @@ from msgspec import UNSET, Struct
 from common.bridge_yaml.model import (
     AllOf,
     AnyOf,
+    Approval,
     Bridge,
     Changes,
     Condition,
     Export,
     Incremental,
     InlineQuery,
+    Known,
     LookerSettings,
     Pull,
     Relay,
@@ -35,6 +37,7 @@ from common.bridge_yaml.model import (
 LONGEST_KEY = 63
 _PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
 _LONGEST_LIST = 3
+_UNITS_OF_AN_AGE = ("second", "minute", "hour", "day", "week")
 
 
 def path_of(path: str, key: str) -> str:
@@ -171,6 +174,23 @@ def _check_verify(job: Pull | Relay) -> Findings:
         yield RuleFinding("verify.ignore", f"has {column!r}, which is in verify.key", "other columns")
 
 
+def _check_known_columns_are_sent(job: Pull | Relay) -> Findings:
+    if not isinstance(job.known, Known) or not _is_set(job.known.columns, job.target.columns):
+        return
+    for column in job.known.columns:
+        if job.target.columns and column not in job.target.columns:
+            yield RuleFinding(
+                path_of("known.columns", column),
+                "is not in target.columns",
+                "Looker's header of a column that is sent, or add the column to target.columns",
+            )
+
+
+def _check_age(known: Known) -> Findings:
+    if known.max_age.unit not in _UNITS_OF_AN_AGE:
+        yield RuleFinding("max_age", "is not a duration of seconds to weeks", "a duration such as 1 hour")
+
+
 def _check_cursor_is_possible(pull: Pull) -> Findings:
     if isinstance(pull.load, Incremental) and isinstance(pull.source, ResourceSource):
         yield RuleFinding(
@@ -181,6 +201,20 @@ def _check_cursor_is_possible(pull: Pull) -> Findings:
 def _check_limit_is_possible(pull: Pull) -> Findings:
     if isinstance(pull.load, Incremental) and getattr(pull.source, "limit", "all") == "look":
         yield RuleFinding("source.limit", "would cut every window of an incremental load", "load: full, or limit: all")
+
+
+def _check_approval_is_possible(pull: Pull) -> Findings:
+    if isinstance(pull.load, Incremental) and _is_set(pull.guards.approve) and pull.guards.approve:
+        yield RuleFinding(
+            "guards.approve",
+            "compares whole files, but an incremental load sends windows",
+            "load: full or changes, or remove approve",
+        )
+
+
+def _check_approval_has_a_limit(approval: Approval) -> Findings:
+    if approval.max_changed is None and approval.max_deleted is None:
+        yield RuleFinding("", "has no limit", "max_changed, max_deleted or both")
 
 
 def _check_connector(target: Target) -> Findings:
@@ -243,6 +277,7 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
     LookerSettings: (SectionRule(("url", "host", "port", "region"), _check_address),),
     InlineQuery: (_not_empty("fields"),),
     Incremental: (SectionRule(("start",), _check_steps_match_start),),
+    Approval: (SectionRule(("max_changed", "max_deleted"), _check_approval_has_a_limit),),
     Changes: (_not_empty("key"), SectionRule(("key",), _check_keys_are_unique)),
     Target: (
         SectionRule(("via", "bucket", "path"), _check_connector),
@@ -254,8 +289,14 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
         SectionRule(("load", "source"), _check_limit_is_possible),
         SectionRule(("load", "target"), _check_keys_are_sent),
         SectionRule(("load", "target", "verify"), _check_verify),
+        SectionRule(("load", "guards"), _check_approval_is_possible),
+        SectionRule(("known", "target"), _check_known_columns_are_sent),
     ),
-    Relay: (SectionRule(("target", "verify"), _check_verify),),
+    Relay: (
+        SectionRule(("target", "verify"), _check_verify),
+        SectionRule(("known", "target"), _check_known_columns_are_sent),
+    ),
+    Known: (_not_empty("columns"), SectionRule(("max_age",), _check_age)),
     Export: (
         SectionRule(("source", "fallback"), _check_fallback),
         SectionRule(("format", "compress"), _check_compression),
@@ -308,7 +349,12 @@ def _check_settings_of_jobs(bridge: Bridge) -> Findings:
         for section in ("pulls.", "relays.", "exports.")
     )
     imports = [path for path, job in _jobs_by_path(bridge) if hasattr(job, "target")]
-    exports += [f"{path}.verify" for path, job in _jobs_by_path(bridge) if getattr(job, "verify", None)]
+    exports += [
+        f"{path}.{key}"
+        for path, job in _jobs_by_path(bridge)
+        for key in ("verify", "known")
+        if _is_set(job) and getattr(job, key, None)
+    ]
     needs = (
         ((bridge.looker.url, bridge.looker.host), "looker.url", pulls, "the URL of your Looker instance"),
         ((bridge.looker.credentials,), "looker.credentials", pulls, "the name of the secret with Looker's API key"),
@@ -402,6 +448,12 @@ def _warnings_of_incremental(pull: Pull, load: Incremental) -> Findings:
                 f"{problem}, and an append cannot load them later",
                 "a delay such as delay: 15 minutes, after which every row has appeared",
             )
+    if pull.known and pull.known.missing == "hold":
+        yield RuleFinding(
+            "known.missing",
+            "holds back rows that no later window reads",
+            "refuse, or load the rows with `bridge backfill JOB --from` once their items exist",
+        )
     if pull.guards.max_shrink is not None:
         yield RuleFinding(
             "guards.max_shrink",

@@ -31,7 +31,7 @@ from common.platform.errors import (
     as_bridge_error,
 )
 from common.platform.log import log
-from common.runs import backoff, cursors, guards, leases, settling
+from common.runs import approval, backoff, cursors, guards, known, leases, settling
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
@@ -204,7 +204,8 @@ def _deliver_one(
     if receipt is None:
         return DeliveryCounts()
     if not instance.bucket.exists(delivery.path):
-        return DeliveryCounts(dead=1) if receipt.error else DeliveryCounts(delivered=1)
+        is_dead = receipt.error is not None and receipt.outcome != "held"
+        return DeliveryCounts(dead=1) if is_dead else DeliveryCounts(delivered=1)
     report = receipt.error or ErrorReport.of(_incomplete(receipt))
     backoff.note(instance.bucket, _configuration(bridge, relay), report)
     return DeliveryCounts(error=report)
@@ -242,6 +243,9 @@ def _place_of_signals(receipt: Receipt, *, has_landed: bool) -> Literal["deliver
     """Return the folder for the signals of a pull; empty if they wait for the next one."""
     if receipt.has_ended_well:
         return "delivered" if receipt.progress is msgspec.UNSET or receipt.progress.done else ""
+    if receipt.outcome == "held":
+        # The pull has begun, as the signals asked for; now it waits for a person.
+        return "delivered"
     # Its rows are in an append: the same call does not send them again, and gets this receipt whenever it is made.
     return "dead" if has_landed else ""
 
@@ -253,14 +257,18 @@ def _land(
     delivery: WaitingDelivery,
     deadline: Deadline,
 ) -> Receipt | None:
-    """Return None if the delivery had already been closed, or is now replaced. Raises ConfigurationOccupied."""
+    """Return None if the delivery had already been closed, or is now replaced; the receipt of an earlier run if it is
+    held. Raises ConfigurationOccupied.
+    """
     run = Run(instance, relay.name, relay.kind, deadline=deadline, due_at=claims.arrival_of(delivery.name))
     run.note_target(relay)
     pigment = open_pigment(run, bridge)
 
-    def work(lease: Lease, _: Receipt | None) -> End | None:
+    def work(lease: Lease, _: Receipt | None) -> End | Receipt | None:
         if _is_closed(instance.bucket, delivery):
             return None
+        if held := approval.undecided(run, relay, delivery.name):
+            return held
         previous = cursors.read(instance.bucket, relay.name)
         guards.expect_kept_rows(previous, relay.target.configuration, relay.max_deleted)
         if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
@@ -270,12 +278,11 @@ def _land(
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(landed if relay.keep == "latest" else None)
-        try:
+        with _discarding_unsent(run, lease, staged):
+            staged, landed = known.expect_known(run, pigment, relay, staged, landed)
+        approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
+        with _discarding_unsent(run, lease, staged):
             end = land(run, lease, pigment, relay.target, staged, landed)
-        except BridgeError as error:
-            if not error.concerns_content:
-                _discard_unsent(run, lease, staged)
-            raise
         return verify_landing(run, bridge, relay, landed, end)
 
     journal = journal_of(run, relay, delivery.name)
@@ -283,11 +290,16 @@ def _land(
         return run_leased(run, bridge, relay.target.configuration, journal, pigment, work)
 
 
-def _discard_unsent(run: Run, lease: Lease, staged: Staged) -> None:
+@contextlib.contextmanager
+def _discarding_unsent(run: Run, lease: Lease, staged: Staged) -> Iterator[None]:
     """Delete a file of which Pigment accepted nothing: the next attempt stages the delivery again."""
-    if lease.journal.step == "reading":
-        with contextlib.suppress(BridgeError):
-            run.instance.bucket.delete(staged.path)
+    try:
+        yield
+    except BridgeError as error:
+        if lease.journal.step == "reading" and not error.concerns_content:
+            with contextlib.suppress(BridgeError):
+                run.instance.bucket.delete(staged.path)
+        raise
 
 
 def _is_closed(bucket: Bucket, delivery: WaitingDelivery) -> bool:

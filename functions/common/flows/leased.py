@@ -25,7 +25,7 @@ from common.runs.settling import finish, settle
 
 _FOR_ENDING_S = 5.0
 
-Earlier = TypeVar("Earlier", Receipt, None)
+Earlier = TypeVar("Earlier", bound=Receipt | None)
 
 
 def open_pigment(run: Run, bridge: bridge_yaml.Bridge) -> PigmentClient:

@@ -21,7 +21,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import cursors, guards, receipts
+from common.runs import approval, cursors, guards, holds, known, receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -30,6 +30,7 @@ from common.runs.leases import Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
 from common.runs.verification import verify_landing
+from common.tables.staging import Sample
 
 _SETTLED = (
     "This is the receipt of an interrupted run, which this call settled: its rows had landed. Nothing was sent again, "
@@ -66,7 +67,9 @@ def pull(
     try:
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
-            return _preview(run, load) if preview else _pull_windows(run, bridge, job, load, pigment, call_id)
+            if preview:
+                return _preview(run, job, load, pigment)
+            return _pull_windows(run, bridge, job, load, pigment, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
         return run.end(Failed(as_bridge_error(error)))
 
@@ -135,6 +138,7 @@ def _pull_once(
             guards.expect_kept_rows(previous, target.configuration, job.max_deleted)
         batch = load.stage(run, previous, preview=False)
         if batch is None:
+            approval.supersede(run, job, previous)
             return NothingNew()
         deleted = _still_deleted(previous, batch, target.configuration)
         landed = msgspec.structs.replace(
@@ -142,7 +146,9 @@ def _pull_once(
         )
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)
-        end = land(run, lease, pigment, target, batch.staged, landed)
+        staged, landed = known.expect_known(run, pigment, job, batch.staged, landed)
+        approval.expect_small_change(run, job, previous, staged, landed)
+        end = land(run, lease, pigment, target, staged, landed)
         # A block is read back once for all windows of a call.
         return end if load.may_go_on() else verify_landing(run, bridge, job, landed, end)
 
@@ -171,6 +177,8 @@ def _answered_before(
     """
     if previous is None:
         return None
+    if job.guards.approve and (held := holds.answer_to(run.instance.bucket, job.name, call_id)):
+        return held
     if is_answered(job, previous, call_id):
         return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
     if call_id is None and settled is not None and settled.run == previous.run and _doubles(job):
@@ -194,14 +202,20 @@ def _receipt_of(previous: LastLanding, job: bridge_yaml.Pull) -> Receipt:
     return msgspec.structs.replace(begun, rows=Rows(sent=previous.rows), sha256=previous.sha256, warnings=warnings)
 
 
-def _preview(run: Run, load: Loader) -> Receipt:
+def _preview(run: Run, job: bridge_yaml.Pull, load: Loader, pigment: PigmentClient) -> Receipt:
     """Do everything up to the push, without the lease, and delete the staged files."""
     bucket = run.instance.bucket
-    batch = load.stage(run, cursors.read(bucket, run.receipt.job), preview=True)
-    receipt = run.end(Previewed())
-    if batch is not None:
-        for path in (batch.staged.path, *batch.scratch):
+    previous = cursors.read(bucket, job.name)
+    batch = load.stage(run, previous, preview=True)
+    sample: Sample | msgspec.UnsetType = msgspec.UNSET
+    try:
+        if batch is not None:
+            staged, landed = known.expect_known(run, pigment, job, batch.staged, batch.landed)
+            approval.foresee(run, job, previous, staged, landed)
+            sample = staged.sample
+    finally:
+        for path in (batch.staged.path, *batch.scratch) if batch else ():
             bucket.delete(path)
-        receipt = msgspec.structs.replace(receipt, preview=batch.staged.sample)
+    receipt = msgspec.structs.replace(run.end(Previewed()), preview=sample)
     progress = load.progress()
     return msgspec.structs.replace(receipt, progress=progress) if progress else receipt

@@ -43,11 +43,13 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
     """
     bucket = instance.bucket
     earlier = receipts.find(bucket, run_id)
-    job = _job_of(bridge, earlier)
+    job = job_of(bridge, earlier)
+    if earlier.outcome == "held":
+        raise MalformedRequest(f"Run {run_id} awaits approval.", next_step=f"`bridge approve {run_id}` sends its file.")
     if not (job.target.repeatable or may_double):
         cause = f"The target of {job.name} is not repeatable: rows of run {run_id} that have landed would be doubled."
         raise MalformedRequest(cause, next_step="Look at the block in Pigment. To send them all the same, add --yes.")
-    staged = _staged(bucket, earlier, job.target.delimiter)
+    staged = staged_file(bucket, earlier, job.target.delimiter)
     _expect_no_gap(job, earlier, cursors.read(bucket, job.name))
     run = Run(instance, job.name, job.kind, job.time_zone if isinstance(job, bridge_yaml.Pull) else "UTC")
     run.note_target(job)
@@ -67,16 +69,17 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         return run_leased(run, bridge, job.target.configuration, journal_of(run, job), pigment, work)
 
 
-def _job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> bridge_yaml.LandingJob:
+def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> bridge_yaml.AnyImport:
+    """Return the pull or relay of an earlier run. Raises NoSuchJob if bridge.yaml does not have it."""
     found = {**bridge.pulls, **bridge.relays}.get(earlier.job)
-    if isinstance(found, bridge_yaml.LandingJob):
+    if isinstance(found, bridge_yaml.AnyImport):
         return found
     cause = f"Run {earlier.run} sent no file of a pull or relay in bridge.yaml; its job was {earlier.job}."
     raise NoSuchJob(cause, next_step="`bridge runs` shows the runs of each job.")
 
 
-def _staged(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
-    """Raises NoSuchJob if the file has been deleted, or if the run staged none."""
+def staged_file(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
+    """Return the file of an earlier run. Raises NoSuchJob if the file has been deleted, or if the run staged none."""
     path = paths.staged(earlier.job, earlier.run)
     found = bucket.find(path)
     if earlier.sha256 is None or found is None or earlier.outcome == "nothing_new":
@@ -87,7 +90,7 @@ def _staged(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
     return Staged(path, earlier.sha256, found.size_bytes, Checked(file.header, rows, []), Sample(file.header, []))
 
 
-def _expect_no_gap(job: bridge_yaml.LandingJob, earlier: Receipt, previous: LastLanding | None) -> None:
+def _expect_no_gap(job: bridge_yaml.AnyImport, earlier: Receipt, previous: LastLanding | None) -> None:
     """Raise MalformedRequest if the job's next run would not know which of these rows have landed."""
     load = job.load if isinstance(job, bridge_yaml.Pull) else "full"
     match load:
@@ -98,7 +101,7 @@ def _expect_no_gap(job: bridge_yaml.LandingJob, earlier: Receipt, previous: Last
             raise MalformedRequest(f"{last}; run {earlier.run} is not it.", next_step=_RUN_THE_JOB)
 
 
-def _landed(job: bridge_yaml.LandingJob, staged: Staged, run_id: str, previous: LastLanding | None) -> LastLanding:
+def _landed(job: bridge_yaml.AnyImport, staged: Staged, run_id: str, previous: LastLanding | None) -> LastLanding:
     """Return the cursor once the file has landed again. Only a file with all rows is compared with the next one."""
     if previous is not None and isinstance(job, bridge_yaml.Pull) and job.load != "full":
         return msgspec.structs.replace(previous, run=run_id, previous=previous.run)

@@ -27,7 +27,7 @@ _LEAST_S = 30.0
 
 
 def verify(
-    instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.LandingJob, deadline: Deadline | None = None
+    instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.AnyImport, deadline: Deadline | None = None
 ) -> Receipt:
     """Read the job's block back and return the receipt of its last landing, with the verdict. The receipt in the bucket
     is replaced only if it had no verdict yet.
@@ -77,7 +77,7 @@ def settle_by_reading(instance: Instance, bridge: bridge_yaml.Bridge, run_id: st
 
 def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> None:
     """Verify the jobs whose last landing was not compared yet. It raises nothing, because it follows other work."""
-    jobs = [job for job in bridge.jobs() if isinstance(job, bridge_yaml.LandingJob) and job.verify is not None]
+    jobs = [job for job in bridge.jobs() if isinstance(job, bridge_yaml.AnyImport) and job.verify is not None]
     for job in instance.chance.sample(jobs, len(jobs)):
         if not deadline.allows(_LEAST_S):
             return
@@ -91,13 +91,13 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
             log.error("verification failed", job=job.name, code=failure.code, cause=failure.cause)
 
 
-def _is_pending(instance: Instance, job: bridge_yaml.LandingJob) -> bool:
+def _is_pending(instance: Instance, job: bridge_yaml.AnyImport) -> bool:
     landed = cursors.read(instance.bucket, job.name)
     receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
     return receipt is not None and receipt.is_final and not receipt.is_complete
 
 
-def _last_landing(instance: Instance, job: bridge_yaml.LandingJob) -> tuple[LastLanding, Receipt]:
+def _last_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt]:
     landed = cursors.read(instance.bucket, job.name)
     receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
     if landed is None or receipt is None or not receipt.is_final:

@@ -6,12 +6,14 @@
 Bases are stored under `bases/`. What is under `staged/` is deleted after a month, and a source may be unchanged longer.
 """
 
+from collections.abc import Collection
+
 from common import bridge_yaml
 from common.loads import sources
 from common.loads.load import Batch, Loader
 from common.looker.client import LookerClient
 from common.platform.errors import StorageRefused
-from common.runs import cursors, guards
+from common.runs import cursors, guards, holds
 from common.runs.cursors import LastLanding
 from common.runs.run import Run
 from common.storage import paths
@@ -36,7 +38,9 @@ class ChangesLoad(Loader):
         job, bucket = self._job, run.instance.bucket
         base = self._base(run, previous)
         if not preview:
-            _sweep(bucket, job.name, base, run.id)
+            # The base of a held run stays: this run may fail before it has read everything.
+            held = holds.read(bucket, job.name) if job.guards.approve else None
+            _sweep(bucket, job.name, {base, held.landed.staged if held else None}, run.id)
         path = paths.staged(job.name, run.receipt.run)
         whole_path = f"{path}.whole" if preview else paths.base(job.name, run.receipt.run)
         whole = sources.read_all(run, self._looker, job, whole_path)
@@ -91,9 +95,9 @@ class ChangesLoad(Loader):
         return None
 
 
-def _sweep(bucket: Bucket, job: str, base: str | None, run: str) -> None:
+def _sweep(bucket: Bucket, job: str, kept: Collection[str | None], run: str) -> None:
     """Delete what earlier runs have left: files that did not land, and earlier bases."""
     for path in bucket.names(paths.bases(job)):
         # The file of a later run, which took over while this one was stopped, is that run's base.
-        if path != base and path < paths.base(job, run):
+        if path not in kept and path < paths.base(job, run):
             bucket.delete(path)

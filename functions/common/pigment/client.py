@@ -39,6 +39,7 @@ class PigmentClient:
     def __init__(
         self, settings: bridge_yaml.PigmentSettings, secrets: Secrets, deadline: Deadline, chance: random.Random
     ) -> None:
+        self.settings = settings
         self.deadline = deadline
         self.chance = chance
         self._api = f"{settings.url}/api/v1"

@@ -19,6 +19,9 @@
     │   ├── TooManySkipped
     │   ├── TooManyDeleted
     │   ├── NotEqual
+    │   ├── AwaitingApproval
+    │   ├── NotApproved
+    │   ├── UnknownItems
     │   └── DeliveryNotUsable
     ├── OurFault                   500  this deployment
     │   ├── BridgeFileInvalid
@@ -286,6 +289,32 @@ class NotEqual(Refused):
         "Look at the keys in the receipt (`bridge runs RUN`) in Pigment: an import configuration that clears, maps a "
         "column to another property or reads a date or number in another format makes them differ, and so does a "
         "person who edits the block. Then run `bridge verify JOB`."
+    )
+
+
+class AwaitingApproval(Refused):
+    """More has changed than guards.approve allows; nothing is sent until a person has decided."""
+
+    # The file is stored, and its delivery and those after it wait.
+    concerns_content = False
+    next_step = (
+        "Look at the source. `bridge approve RUN` sends exactly the file that was read; `bridge reject RUN` discards "
+        "it. It is stored for retention_days.staged, unless a later run supersedes it."
+    )
+
+
+class NotApproved(Refused):
+    """A person rejected a file that awaited approval, or a later run superseded it; nothing was sent."""
+
+    next_step = "If it was rejected, fix the source: the job's next run reads it again, and compares again."
+
+
+class UnknownItems(Refused):
+    """The file has values that are no items of a list in Pigment; nothing was sent."""
+
+    next_step = (
+        "The receipt names them. Add the items in Pigment or fix the values in Looker, then run again, or replay the "
+        "delivery. With known.missing: hold, only the rows that have them are not sent."
     )
 
 

@@ -19,6 +19,7 @@ from typing import assert_never
 import msgspec
 
 from common.platform.errors import (
+    AwaitingApproval,
     BridgeError,
     ErrorReport,
     LandingUnconfirmed,
@@ -95,7 +96,8 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
     begun = msgspec.structs.replace(begun, verified=_verdict_after(end, begun.verified))
     match end:
         case Landed():
-            outcome: Outcome = "landed_with_skips" if end.counts.skipped or end.missing else "landed"
+            is_less = end.counts.skipped or end.missing or begun.rows.held
+            outcome: Outcome = "landed_with_skips" if is_less else "landed"
             return _counted(begun, outcome, end)
         case LandedInPart():
             return msgspec.structs.replace(_counted(begun, "failed", end), error=ErrorReport.of(end.error))
@@ -106,7 +108,7 @@ def receipt_of(end: End, begun: Receipt) -> Receipt:  # noqa: PLR0911  # one ret
         case Previewed():
             return msgspec.structs.replace(begun, outcome="previewed")
         case Failed(error):
-            return _with_error(begun, "refused" if isinstance(error, Refused) else "failed", error)
+            return _with_error(begun, _outcome_of(error), error)
         case StillImporting(error):
             return _with_error(begun, "importing", error)
         case Unconfirmed(error):
@@ -143,8 +145,18 @@ def _verdict_after(end: End, verdict: BlockVerdict | None) -> BlockVerdict | Non
             return None
 
 
+def _outcome_of(error: BridgeError) -> Outcome:
+    match error:
+        case AwaitingApproval():
+            return "held"
+        case Refused():
+            return "refused"
+        case _:
+            return "failed"
+
+
 def _counted(begun: Receipt, outcome: Outcome, end: Landed | LandedInPart) -> Receipt:
-    counted = begun.warned(*end.warnings).with_skips(end.skips)
+    counted = begun.warned(*end.warnings).with_skips([*begun.skips, *end.skips])
     return msgspec.structs.replace(counted, outcome=outcome, rows=begun.rows.joined(end.counts), error=None)
 
 

@@ -1,7 +1,16 @@
 """Guards: checks that refuse suspicious data. They take values, and raise an error or return nothing."""
 
-from common.platform.errors import Shrunk, TooFewRows, TooManyDeleted, TooManySkipped, TruncatedAtLimit
+from common.bridge_yaml import Approval
+from common.platform.errors import (
+    AwaitingApproval,
+    Shrunk,
+    TooFewRows,
+    TooManyDeleted,
+    TooManySkipped,
+    TruncatedAtLimit,
+)
 from common.runs.cursors import LastLanding
+from common.tables.compare import ChangeSize
 
 
 def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
@@ -49,3 +58,15 @@ def expect_kept_rows(previous: LastLanding | None, configuration: str, max_delet
     if deleted > max_deleted:
         earlier = f"Run {previous.run} deleted {deleted:,} rows in Pigment"
         raise TooManyDeleted(f"{earlier}, guards.max_deleted allows {max_deleted:,}. Nothing was sent.")
+
+
+def expect_small_change(size: ChangeSize, approval: Approval) -> None:
+    """Raise AwaitingApproval if more has changed since the last landing than a job may send without a person."""
+    found, allowed = [], approval.max_changed
+    if allowed is not None and size.share > allowed:
+        changed = f"{size.changed:,} of the {size.rows_before:,} rows that landed last have changed or are gone"
+        found.append(f"{changed} ({size.share:.1%}), guards.approve.max_changed allows {allowed * 100:g}%")
+    if approval.max_deleted is not None and size.deleted > approval.max_deleted:
+        found.append(f"{size.deleted:,} rows are gone, guards.approve.max_deleted allows {approval.max_deleted:,}")
+    if found:
+        raise AwaitingApproval(f"{'; '.join(found)}.")

@@ -30,7 +30,7 @@ from common.storage.bucket import Stale
 from common.tables.staging import Staged, read_back
 
 
-def journal_of(run: Run, job: bridge_yaml.LandingJob, delivery: str | None = None) -> Journal:
+def journal_of(run: Run, job: bridge_yaml.AnyImport, delivery: str | None = None) -> Journal:
     """Return the journal with which a run begins to land rows; `delivery` is the name in the inbox of a webhook's."""
     guards = job.guards
     limits = guards.max_skipped, job.max_deleted, guards.samples

@@ -1,8 +1,9 @@
 """Landing receipts: what one run read, sent, landed and skipped, and why.
 
 A receipt is written once, when its run has ended. The outcomes `importing` and `unknown` are not final: a receipt with
-one of them is replaced once, when a later run or a person has settled how the import ended. A receipt whose block was
-not read back yet is replaced once it was.
+one of them is replaced once, when a later run or a person has settled how the import ended. A receipt with `held` is
+replaced once as well, when a person has decided or a later run has superseded it (`common.runs.holds`). A receipt whose
+block was not read back yet is replaced once it was.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,17 @@ BlockVerdict = Literal["equal", "differs", "not_yet", "impossible"]
 """How a block that was read back compares with what was sent: it has exactly these rows; it does not; it was not read
 yet; it cannot be compared."""
 Outcome = Literal[
-    "landed", "landed_with_skips", "nothing_new", "previewed", "published", "importing", "refused", "failed", "unknown"
+    "landed",
+    "landed_with_skips",
+    "nothing_new",
+    "previewed",
+    "published",
+    "importing",
+    "held",
+    "approved",
+    "refused",
+    "failed",
+    "unknown",
 ]
 
 
@@ -46,6 +57,8 @@ class Rows(msgspec.Struct, frozen=True):
     updated: int | None = None
     deleted: int | None = None
     skipped: int | None = None
+    held: int | None = None
+    "Rows that the bridge itself held back, so that they were not sent."
 
     def joined(self, other: "Rows") -> "Rows":
         """Return these numbers, replaced by those that `other` knows."""
@@ -72,6 +85,29 @@ class Skip(msgspec.Struct, frozen=True, omit_defaults=True):
         column = None if self.column is None else shorten(self.column, _LONGEST_REASON_BYTES)
         samples = [shorten(sample, _LONGEST_REASON_BYTES) for sample in self.samples[:_MOST_SAMPLES]]
         return Skip(shorten(self.reason, _LONGEST_REASON_BYTES), column, self.count, samples)
+
+
+class UnknownItem(msgspec.Struct, frozen=True):
+    item: str
+    rows: int
+    alike: str | None = None
+    "The item of the list from which it differs only in case or in the spaces around it."
+
+    def shortened(self) -> "UnknownItem":
+        alike = None if self.alike is None else shorten(self.alike, _LONGEST_REASON_BYTES)
+        return UnknownItem(shorten(self.item, _LONGEST_REASON_BYTES), self.rows, alike)
+
+
+class ItemCheck(msgspec.Struct, frozen=True):
+    """A column whose values were looked up in a list in Pigment."""
+
+    column: str
+    items: int
+    "How many items the list has."
+    age_s: int
+    "How old they were."
+    unknown: list[UnknownItem]
+    "The values that are no items; of many, those with most rows, and the sum of the others. They are never logged."
 
 
 class CursorMove(msgspec.Struct, frozen=True):
@@ -124,6 +160,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     verified: BlockVerdict | None = None
     "None: the job does not read its block back, or nothing has landed."
     verification: BlockEquality | None = None
+    known: list[ItemCheck] = []
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
     progress: Progress | msgspec.UnsetType = msgspec.UNSET
@@ -210,6 +247,12 @@ def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:
 def _last_part(path: str) -> str:
     """The day of a folder, or the run of a receipt."""
     return path.rstrip("/").rpartition("/")[2]
+
+
+def decide(bucket: Bucket, receipt: Receipt) -> Receipt:
+    """Replace the receipt of a held run, and return the one that is stored: what was decided before stays."""
+    path = paths.receipt(receipt.job, receipt.run)
+    return bucket.write_json_unless(path, receipt, lambda earlier: earlier.outcome != "held")
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:

@@ -16,7 +16,7 @@ from common.runs import receipts
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
-from common.runs.receipts import BlockVerdict, CursorMove, Receipt, Rows, Seconds
+from common.runs.receipts import BlockVerdict, CursorMove, ItemCheck, Receipt, Rows, Seconds, Skip
 from common.storage.bucket import Bucket
 from common.tables.compare import ChangeCounts, Diff
 from common.tables.equality.result import BlockEquality
@@ -31,6 +31,7 @@ _NOT_LOGGED = {
     "cursor",
     "error",
     "changes",
+    "known",
     "preview",
     "diff",
     "progress",
@@ -87,7 +88,7 @@ class Run:
             changed = f"The header changed since run {previous.run}. {header_changes(previous.header, header)}"
             self.warn(f"{changed} Before: {', '.join(previous.header)}. Now: {', '.join(header)}.")
 
-    def note_target(self, job: bridge_yaml.LandingJob) -> None:
+    def note_target(self, job: bridge_yaml.AnyImport) -> None:
         """Note where the rows go, and whether they are to be read back."""
         self._replace(configuration=job.target.configuration, verified="not_yet" if job.verify else None)
 
@@ -103,6 +104,18 @@ class Run:
     def note_file(self, file: CheckedFile) -> None:
         """Note the size and the digest of the file that will be sent."""
         self._replace(bytes=file.bytes, sha256=file.sha256)
+
+    def note_known(self, known: list[ItemCheck]) -> None:
+        self._replace(known=known)
+
+    def note_held_back(self, rows: int, skips: Sequence[Skip]) -> None:
+        """Note rows that are not sent, and why."""
+        self._replace(rows=self.receipt.rows.joined(Rows(held=rows)), skips=list(skips))
+
+    def note_held(self, held: Receipt) -> None:
+        """Note what a held run has read; this run sends its file."""
+        rows, window, cursor = Rows(read=held.rows.read, held=held.rows.held), held.window, held.cursor
+        self._replace(rows=rows, skips=held.skips, window=window, cursor=cursor, changes=held.changes, known=held.known)
 
     def note_window(self, window: list[str], cursor: CursorMove) -> None:
         self._replace(window=window, cursor=cursor)

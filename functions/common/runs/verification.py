@@ -52,7 +52,7 @@ class FoundRows(msgspec.Struct, frozen=True):
 
 
 def verify_landing(
-    run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.LandingJob, landed: LastLanding, end: End
+    run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.AnyImport, landed: LastLanding, end: End
 ) -> End:
     """Read the block back after a landing, if the job says so, and note the verdict. Return the end of the run, which
     fails if the block does not have what was sent.
@@ -79,7 +79,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     """
     earlier, job = journal.receipt, bridge.job(journal.receipt.job)
     if (
-        not isinstance(job, bridge_yaml.LandingJob)
+        not isinstance(job, bridge_yaml.AnyImport)
         or job.verify is None
         or job.target.configuration != earlier.configuration
     ):
@@ -99,7 +99,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     return FoundRows("none" if is_over else "none_yet", f"The block has none of the {found.sent:,} rows of the file.")
 
 
-def _expected(run: Run, job: bridge_yaml.LandingJob, landed: LastLanding) -> list[SentFile]:
+def _expected(run: Run, job: bridge_yaml.AnyImport, landed: LastLanding) -> list[SentFile]:
     """Return the files that together are what the block should have."""
     bucket, names = run.instance.bucket, [landed.staged]
     if _is_incremental(job):
@@ -107,11 +107,11 @@ def _expected(run: Run, job: bridge_yaml.LandingJob, landed: LastLanding) -> lis
     return [SentFile(name, job.target.delimiter) for name in names]
 
 
-def _is_incremental(job: bridge_yaml.LandingJob) -> bool:
+def _is_incremental(job: bridge_yaml.AnyImport) -> bool:
     return isinstance(job, bridge_yaml.Pull) and isinstance(job.load, bridge_yaml.Incremental)
 
 
-def _accepts_extra(job: bridge_yaml.LandingJob, verify: bridge_yaml.Verify, landed: LastLanding) -> bool:
+def _accepts_extra(job: bridge_yaml.AnyImport, verify: bridge_yaml.Verify, landed: LastLanding) -> bool:
     """Whether the block may have rows that these files do not have: an append keeps those of earlier runs."""
     if verify.accept_extra:
         return True
@@ -121,7 +121,7 @@ def _accepts_extra(job: bridge_yaml.LandingJob, verify: bridge_yaml.Verify, land
 def read_back(
     run: Run,
     bridge: bridge_yaml.Bridge,
-    job: bridge_yaml.LandingJob,
+    job: bridge_yaml.AnyImport,
     verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
     *,
@@ -147,7 +147,7 @@ def read_back(
 def _compare(
     run: Run,
     bridge: bridge_yaml.Bridge,
-    job: bridge_yaml.LandingJob,
+    job: bridge_yaml.AnyImport,
     verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
     *,
@@ -190,7 +190,7 @@ def _source(verify: bridge_yaml.Verify) -> bridge_yaml.ExportSource:
     return msgspec.structs.replace(verify.source, friendly_headers=True)
 
 
-def _pairing(job: bridge_yaml.LandingJob, verify: bridge_yaml.Verify, files: int) -> Pairing:
+def _pairing(job: bridge_yaml.AnyImport, verify: bridge_yaml.Verify, files: int) -> Pairing:
     """Return how rows and columns belong together, by their names in the file that was sent."""
     load = job.load if isinstance(job, bridge_yaml.Pull) else "full"
     key = verify.key or (load.key if isinstance(load, bridge_yaml.Changes) else ())

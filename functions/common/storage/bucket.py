@@ -112,8 +112,7 @@ class Bucket:
             blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
         if blob is None:
             return None
-        # The date of an answer has no fractions of a second: an object that was just written can be later.
-        age_s = max(0.0, (_answered_at() - blob.updated).total_seconds())
+        age_s = _age_s(blob)
         stored = self.read_json(path, kind)
         if stored is None:
             return None
@@ -207,6 +206,19 @@ class Bucket:
         """Return an object's content. Raises StorageRefused if there is no such object."""
         with _google(f"read {path}"):
             return bytes(self._bucket.blob(path).download_as_bytes(**_CALL_OPTIONS))
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Write an object, whatever is there."""
+        with _google(f"write {path}"):
+            self._bucket.blob(path).upload_from_string(
+                content, content_type="application/octet-stream", **_CALL_OPTIONS
+            )
+
+    def age_s(self, path: str) -> float | None:
+        """Return how long an object has been stored, by the clock of Cloud Storage alone; None if there is none."""
+        with _google(f"look up {path}"):
+            blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
+        return None if blob is None else _age_s(blob)
 
     def exists(self, path: str) -> bool:
         with _google(f"look up {path}"):
@@ -337,6 +349,11 @@ def _answered_at() -> datetime:
         return email.utils.parsedate_to_datetime(_answers.date)
     except (AttributeError, TypeError, ValueError):
         raise StorageRefused("Cloud Storage's answer does not say when it was sent.") from None
+
+
+def _age_s(blob: Any) -> float:
+    # The date of an answer has no fractions of a second: an object that was just written can be later.
+    return max(0.0, float((_answered_at() - blob.updated).total_seconds()))
 
 
 def open_client() -> Any:

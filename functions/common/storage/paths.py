@@ -1,11 +1,13 @@
 """The path of every object that the bridge writes to its bucket, and names with placeholders."""
 
+import hashlib
 from datetime import datetime
 
 CONFIG = "config/bridge.json"
 SCHEDULES = "watch/schedules.json"
 LEASES = "leases/"
 TEMPORARY = "tmp/"
+HELD = "staged/_held/"
 
 
 def receipts(job: str = "") -> str:
@@ -30,6 +32,18 @@ def cursor(job: str) -> str:
 def staged(job: str, run: str) -> str:
     """The file that a run sends to Pigment."""
     return f"staged/{job}/{run}.csv"
+
+
+def held(job: str) -> str:
+    """The file of a job that waits for approval; it lives as long as the file under `staged/`. No job's name begins
+    with an underscore.
+    """
+    return f"{HELD}{job}.json"
+
+
+def known(list_id: str, name: str) -> str:
+    """The items of a list in Pigment, by the name of one of their properties, for all jobs."""
+    return f"staged/_known/{list_id}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.arrow"
 
 
 def bases(job: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks of what exports read: the id of each source is looked up in Pigment's catalogue.
+"""Checks of what is exported, by exports and to look up known items: each id is looked up in Pigment's catalogue.
 
 Nothing is exported: Pigment has no request that only validates an export.
 """
@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from common import bridge_yaml
+from common.bridge_yaml.rules import path_of
 from common.platform.errors import BridgeError, PigmentKeyRefused
 from common.runs.instance import Instance
 from local import catalogue
@@ -26,7 +27,7 @@ _COMMANDS = {"view": "views", "list": "blocks", "metric": "blocks", "table": "bl
 
 
 def findings(bridge: bridge_yaml.Bridge, instance: Instance, keys: Collection[str]) -> Iterator[Finding]:
-    """Check the source and the fallback of each export.
+    """Check the source and the fallback of each export, and the lists of known items.
 
     Args:
         keys: the names of secrets with keys that Pigment accepts. The first one with the scope is used.
@@ -40,11 +41,12 @@ def findings(bridge: bridge_yaml.Bridge, instance: Instance, keys: Collection[st
 
 
 class _ExportedObject(msgspec.Struct, frozen=True):
-    """A source or a fallback in bridge.yaml."""
+    """A source or a fallback, or a list of known items, in bridge.yaml."""
 
     subject: str
     "`exports.revenue.source.view`"
-    job: str
+    command: str
+    "The command that exports it and changes nothing."
     kind: str
     "view, list, metric or table"
     id: str
@@ -55,7 +57,18 @@ def _sources(bridge: bridge_yaml.Bridge) -> Iterator[_ExportedObject]:
         for key, source in (("source", export.source), ("fallback", export.fallback)):
             if source is not None:
                 kind = type(source).__name__.removesuffix("Source").lower()
-                yield _ExportedObject(f"exports.{name}.{key}.{kind}", name, kind, getattr(source, kind))
+                preview = f"bridge export {name} --preview"
+                yield _ExportedObject(f"exports.{name}.{key}.{kind}", preview, kind, getattr(source, kind))
+    for name, pull in bridge.pulls.items():
+        yield from _known_lists(f"pulls.{name}", pull.known, f"bridge pull {name} --preview")
+    for name, relay in bridge.relays.items():
+        if isinstance(relay, bridge_yaml.Relay):
+            yield from _known_lists(f"relays.{name}", relay.known, "bridge deliver")
+
+
+def _known_lists(job: str, known: bridge_yaml.Known | None, command: str) -> Iterator[_ExportedObject]:
+    for name, column in known.columns.items() if known else ():
+        yield _ExportedObject(f"{path_of(f'{job}.known.columns', name)}.list", command, "list", column.list)
 
 
 class _Match(msgspec.Struct, frozen=True):
@@ -108,7 +121,7 @@ def _finding(source: _ExportedObject, lookup: _ExportLookup) -> Finding:
     if match:
         what = f"The id belongs to the {match.kind} {match.name}. It is not a {source.kind}."
         return red(source.subject, what, f"Write {match.kind}: instead of {source.kind}: if this is the right id.")
-    preview = f"`bridge export {source.job} --preview` tries the export itself."
+    preview = f"`{source.command}` tries the export itself."
     if lookup.obstacle:
         return yellow(
             source.subject,

@@ -1,4 +1,4 @@
-"""`bridge pull`, `backfill`, `export` and `deliver`: run jobs now."""
+"""`bridge pull`, `backfill`, `export`, `deliver`, `resend`, `approve` and `reject`: run jobs now."""
 
 import contextlib
 import sys
@@ -132,6 +132,39 @@ def resend(
         receipt = resend_flow.resend(instance.current, instance.current.config(), run, may_double=yes)
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.has_ended_well else 1)
+
+
+@with_bridge
+def approve(
+    bridge: ConfiguredBridge,
+    run: Annotated[str, typer.Argument(help="The id of a run whose outcome is `held`.")],
+    as_json: Json = False,
+) -> None:
+    """Send the file of a held run to Pigment, byte for byte, and print the receipt of the run that did so.
+
+    Refused if something newer has landed since. Exits with 1 unless the run ended well.
+    """
+    from common.flows import approval  # noqa: PLC0415
+
+    with bridge.open_to_run() as files, progress(run, "waiting for Pigment"):
+        receipt = approval.approve(instance.current, instance.current.config(), run)
+    output.print_receipt(receipt, as_json, files)
+    raise typer.Exit(0 if receipt.has_ended_well else 1)
+
+
+@with_bridge
+def reject(
+    bridge: ConfiguredBridge,
+    run: Annotated[str, typer.Argument(help="The id of a run whose outcome is `held`.")],
+    as_json: Json = False,
+) -> None:
+    """Discard the file of a held run, and print its receipt. A held webhook delivery becomes dead."""
+    from common.flows import approval  # noqa: PLC0415
+
+    with bridge.open_to_run() as files:
+        receipt = approval.reject(instance.current, instance.current.config(), run)
+    output.print_receipt(receipt, as_json, files)
+    raise typer.Exit(0 if receipt.outcome == "refused" else 1)
 
 
 @contextlib.contextmanager

@@ -63,8 +63,8 @@ def reconcile(
     raise typer.Exit(reconciliation.exit_code(found))
 
 
-def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.LandingJob:
+def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyImport:
     found = jobs.job(name)
-    if isinstance(found, bridge_yaml.LandingJob):
+    if isinstance(found, bridge_yaml.AnyImport):
         return found
     raise NoSuchJob(f"There is no pull or relay {name}.", next_step="`bridge runs` shows the names of jobs.")

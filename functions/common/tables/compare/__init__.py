@@ -1,7 +1,20 @@
-"""Find the rows that are new or changed since the last landed file (`compare`), and write them (`write_delta`)."""
+"""Find the rows that are new or changed since the last landed file (`compare`), and write them (`write_delta`); or only
+count the rows that it still has (`count_kept`).
+"""
 
 from common.tables.compare.comparing import BadKeys, FileComparison, compare, key_in_file
 from common.tables.compare.delta import write_delta
 from common.tables.compare.diff import ChangeCounts, Diff
+from common.tables.compare.kept import ChangeSize, count_kept
 
-__all__ = ["BadKeys", "ChangeCounts", "Diff", "FileComparison", "compare", "key_in_file", "write_delta"]
+__all__ = [
+    "BadKeys",
+    "ChangeCounts",
+    "ChangeSize",
+    "Diff",
+    "FileComparison",
+    "compare",
+    "count_kept",
+    "key_in_file",
+    "write_delta",
+]

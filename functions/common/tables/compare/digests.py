@@ -39,6 +39,16 @@ _MATCH = """
 """
 _PLACES = "SELECT coalesce(place, -1), coalesce(place_before, -1) FROM matched"
 
+_KEPT = """
+    SELECT coalesce(sum(least(times, times_before)), 0)::BIGINT
+    FROM (
+        SELECT count(*) FILTER (is_new) AS times, count(*) FILTER (NOT is_new) AS times_before
+        FROM digests
+        WHERE key BETWEEN $first::UHUGEINT AND $last::UHUGEINT
+        GROUP BY key
+    )
+"""
+
 
 class FileLayout(msgspec.Struct, frozen=True):
     """The columns of a file, and how a row becomes two digests: SQL over columns that are named by their places."""
@@ -99,6 +109,11 @@ class Digests:
         count = self._ask(f"SELECT count(*) {rows}")[0][0]
         return count, [place for (place,) in self._ask(f"SELECT place {rows} ORDER BY place LIMIT {samples}")]
 
+    def count_kept(self) -> int:
+        """Return how many rows both files have; a repeated row counts as often as both have it."""
+        bounds = [{"first": str(first), "last": str(end - 1)} for first, end in self._parts()]
+        return sum(self._database.execute(_KEPT, each).fetchall()[0][0] for each in bounds)
+
     def matches(self, change: str, **parameters: bool) -> Iterator["Matches"]:
         """Yield matched keys, some at a time.
 
@@ -106,13 +121,16 @@ class Digests:
             change: SQL that names the change of a key, from `times`, `times_before` and aggregates over its rows.
             parameters: those of `change`.
         """
-        (rows,) = self._ask("SELECT count(*) FROM digests")[0]
-        parts = rows // _MATCHED_AT_ONCE + 1
-        for part in range(parts):
-            first, last = _bounds(part, parts, *self._bounds)
-            bounds = {"first": str(first), "last": str(last - 1)}
+        for first, end in self._parts():
+            bounds = {"first": str(first), "last": str(end - 1)}
             self._database.execute(_MATCH.replace("CHANGE", change), {**parameters, **bounds})
             yield Matches(self._database)
+
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """Yield the bounds of keys of which memory holds the groups at a time."""
+        (rows,) = self._ask("SELECT count(*) FROM digests")[0]
+        parts = rows // _MATCHED_AT_ONCE + 1
+        return (_bounds(part, parts, *self._bounds) for part in range(parts))
 
     def _insertion(self, layout: FileLayout) -> str:
         return f"""

@@ -63,11 +63,25 @@ def match(
     return matched
 
 
+def count_kept(old: CheckedCsv, new: CheckedCsv, rows: int, progress: ProgressCallback) -> int:
+    """Return how many rows both files have, whole rows being their keys; they have `rows` rows and the same columns."""
+    kept, shares = 0, rows // ROWS_AT_ONCE + 1
+    order = [old.columns.index(column) for column in new.columns]
+    for share in range(shares):
+        with Digests(share, shares) as digests:
+            add(digests, old, _layout(old, [], order), progress, is_new=False)
+            add(digests, new, _layout(new, []), progress, is_new=True)
+            kept += digests.count_kept()
+    return kept
+
+
 def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) -> FileLayout:
     width = len(file.header)
     cells = [cell(place) for place in row or range(width)]
     key_cells = [cell(file.header.index(name)) for name in key]
-    return FileLayout(width, file.delimiter, digest_of_key(key_cells), digest_of(cells))
+    # A whole row is a key like any other, whatever its cells are.
+    digest = digest_of_key(key_cells) if key else digest_of(cells)
+    return FileLayout(width, file.delimiter, digest, digest_of(cells))
 
 
 def add(
