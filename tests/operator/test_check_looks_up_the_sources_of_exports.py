@@ -75,6 +75,14 @@ def test_an_id_of_another_kind_is_red_and_names_the_kind(world: World, margin: s
     assert finding.next_step == "Write metric: instead of table: if this is the right id."
 
 
+def test_a_block_that_is_read_back_is_looked_up(world: World, margin: str) -> None:
+    world.raw["pulls"]["flights"]["verify"] = {"source": {"list": margin}, "key": ["Flights Day"]}
+
+    finding = check(world)["pulls.flights.verify.source.list"]
+
+    assert (finding.colour, finding.next_step) == ("red", "Write metric: instead of list: if this is the right id.")
+
+
 def test_a_list_of_known_items_is_looked_up(world: World, margin: str) -> None:
     carriers = world.pigment.block(world.pigment.application("Finance"), "Carriers", "DimensionList")
     columns = {"Carrier": {"list": carriers, "property": "Code"}, "Flight delay": {"list": margin, "property": "Code"}}

@@ -1,4 +1,5 @@
-"""Checks of what is exported, by exports and to look up known items: each id is looked up in Pigment's catalogue.
+"""Checks of what is exported, by exports, to read blocks back and to look up known items: each id is looked up in
+Pigment's catalogue.
 
 Nothing is exported: Pigment has no request that only validates an export.
 """
@@ -27,7 +28,7 @@ _COMMANDS = {"view": "views", "list": "blocks", "metric": "blocks", "table": "bl
 
 
 def findings(bridge: bridge_yaml.Bridge, instance: Instance, keys: Collection[str]) -> Iterator[Finding]:
-    """Check the source and the fallback of each export, and the lists of known items.
+    """Check the source and the fallback of each export, the blocks of `verify`, and the lists of known items.
 
     Args:
         keys: the names of secrets with keys that Pigment accepts. The first one with the scope is used.
@@ -41,7 +42,7 @@ def findings(bridge: bridge_yaml.Bridge, instance: Instance, keys: Collection[st
 
 
 class _ExportedObject(msgspec.Struct, frozen=True):
-    """A source or a fallback, or a list of known items, in bridge.yaml."""
+    """A source or a fallback, a block that is read back, or a list of known items, in bridge.yaml."""
 
     subject: str
     "`exports.revenue.source.view`"
@@ -56,14 +57,23 @@ def _sources(bridge: bridge_yaml.Bridge) -> Iterator[_ExportedObject]:
     for name, export in bridge.exports.items():
         for key, source in (("source", export.source), ("fallback", export.fallback)):
             if source is not None:
-                kind = type(source).__name__.removesuffix("Source").lower()
-                preview = f"bridge export {name} --preview"
-                yield _ExportedObject(f"exports.{name}.{key}.{kind}", preview, kind, getattr(source, kind))
+                yield _object(f"exports.{name}.{key}", source, f"bridge export {name} --preview")
     for name, pull in bridge.pulls.items():
-        yield from _known_lists(f"pulls.{name}", pull.known, f"bridge pull {name} --preview")
+        yield from _of_import(f"pulls.{name}", pull, f"bridge pull {name} --preview")
     for name, relay in bridge.relays.items():
         if isinstance(relay, bridge_yaml.Relay):
-            yield from _known_lists(f"relays.{name}", relay.known, "bridge deliver")
+            yield from _of_import(f"relays.{name}", relay, "bridge deliver")
+
+
+def _object(path: str, source: bridge_yaml.ExportSource, command: str) -> _ExportedObject:
+    kind = type(source).__name__.removesuffix("Source").lower()
+    return _ExportedObject(f"{path}.{kind}", command, kind, getattr(source, kind))
+
+
+def _of_import(path: str, job: bridge_yaml.AnyImport, command: str) -> Iterator[_ExportedObject]:
+    if job.verify is not None:
+        yield _object(f"{path}.verify.source", job.verify.source, f"bridge verify {job.name}")
+    yield from _known_lists(path, job.known, command)
 
 
 def _known_lists(job: str, known: bridge_yaml.Known | None, command: str) -> Iterator[_ExportedObject]:
