@@ -78,7 +78,7 @@ def test_an_id_of_another_kind_is_red_and_names_the_kind(world: World, margin: s
 def test_a_block_that_is_read_back_is_looked_up(world: World, margin: str) -> None:
     world.raw["pulls"]["flights"]["verify"] = {"source": {"list": margin}, "key": ["Flights Day"]}
 
-    finding = check(world)["pulls.flights.verify.source.list"]
+    (finding,) = [each for each in findings_of(world) if each.subject == "pulls.flights.verify.source.list"]
 
     assert (finding.colour, finding.next_step) == ("red", "Write metric: instead of list: if this is the right id.")
 
