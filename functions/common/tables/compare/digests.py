@@ -80,11 +80,11 @@ def digest_of_key(cells: Sequence[str]) -> str:
 class Digests:
     """The digests of one share of the keys; the first share, 0, also has the empty keys."""
 
-    def __init__(self, share: int, of_shares: int) -> None:
+    def __init__(self, share: int, of_shares: int, threads: int = 2) -> None:
         self._bounds = _bounds(share, of_shares, 0, _MOST)
         self._is_all = of_shares == 1
         # The size is bounded, so it needs no disk; a function's disk is its memory.
-        self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": 2})
+        self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": threads})
         self._database.execute("CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UHUGEINT, row UHUGEINT)")
 
     def __enter__(self) -> Self:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from common.tables.column_types import ColumnTypes
 from common.tables.compare.file import CheckedCsv
-from common.tables.records import split
+from common.tables.records import end_of_complete_records, split
 
 Form = Literal["number", "date", "time", "month", "boolean", "text"]
 Commas = Literal["none", "decimals", "thousands"]
@@ -30,6 +30,7 @@ EXACT_DIGITS = 15
 TOLERANCE = 1e-15
 "Relative, between longer numbers: Pigment keeps 16 digits of them."
 
+_BEGINNING_BYTES = 1024 * 1024
 _FIRST_ROWS = 100
 
 _MONTH = r"[A-Z][a-z]{2} \d\d"
@@ -105,13 +106,14 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def forms_of(block: CheckedCsv, names: Sequence[str], decimal_sign: str) -> dict[str, Form]:
-    """Find the forms of these columns of a block by its first rows, some megabytes of them. Raises RowsMalformed.
+    """Find the forms of these columns of a block by its first megabyte. Raises RowsMalformed.
 
     A mistake costs little: a cell that does not have its column's form is compared as text.
     """
     header = block.header
     types = ColumnTypes(header, block.delimiter, decimal_sign)
     beginning = next(block.pieces(), b"")
+    beginning = beginning[: end_of_complete_records(beginning[:_BEGINNING_BYTES])] or beginning
     types.feed(beginning)
     fields = [types.schema().field(header.index(name)).type for name in names]
     forms = {name: _form_of(field) for name, field in zip(names, fields, strict=True)}

@@ -52,7 +52,8 @@ def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, sample
     matched = Matched()
     shares = rows // ROWS_AT_ONCE + 1
     for share in range(shares):
-        with Digests(share, shares) as digests:
+        # A second thread would need more memory than it saves time: Arrow reads the records on one.
+        with Digests(share, shares, threads=1) as digests:
             matched.rows_in_block = block.digest(digests, progress, is_new=False)
             matched.rows_sent = sent.digest(digests, progress, is_new=True)
             for matches in digests.matches(_CHANGE, replaces=replaces):
