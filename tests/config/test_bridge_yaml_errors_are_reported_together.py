@@ -228,6 +228,7 @@ FAULTS = [
             ("max_age: 1 year", "max_age: is not a duration of seconds to weeks"),
         ]
     ),
+    ("pulls/flights/known", "{}", "pulls.flights.known.columns: is missing; write a section with a name for each"),
     ("pulls/flights/known", "{columns: {}}", "pulls.flights.known.columns: is empty; write at least one item"),
     ("pulls/flights/known", "{columns: {A: {list: x}}}", "pulls.flights.known.columns.A.property: is missing"),
     (

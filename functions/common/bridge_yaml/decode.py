@@ -26,6 +26,7 @@ JOB_TYPES = (Pull, AnyRelay, Export)
 LOADS: Mapping[str, type[Struct]] = {"incremental": Incremental, "changes": Changes}
 HOW_TO_LOAD = "full, or one of incremental: {…} and changes: {…}"
 UNIONS = (typing.Union, types.UnionType)
+_NAMED = "a section with a name for each"
 _NOT_IN_THE_FILE = {"name", "warnings"}
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _JOB_NAME_ADVICE = "at most 63 letters, digits, - and _, starting with a letter or digit"
@@ -115,7 +116,7 @@ class _Decoder:
 
     def _mapping(self, arguments: tuple[Any, ...], raw: object, path: str) -> Any:
         _, kind = arguments
-        items = self._items(raw, path, "a section with a name for each") or {}
+        items = self._items(raw, path, _NAMED) or {}
         if kind not in JOB_TYPES:
             return {key: self._value(kind, value, path_of(path, key)) for key, value in items.items()}
         for name in items:
@@ -226,6 +227,8 @@ def advice_for(kind: Any) -> str:
         return f"a section with one of {', '.join(map(selector_of, arguments))}"
     if typing.get_origin(kind) is tuple:
         return _list_advice(arguments[0])
+    if typing.get_origin(kind) is Mapping:
+        return _NAMED
     return f"a section with {', '.join(fields_of(kind))}"
 
 
