@@ -224,3 +224,29 @@ def test_a_configuration_that_clears_is_found_under_windows(world: World) -> Non
     answer = world.run_pull("flights", windows=2)
 
     assert answer.error["message"] == "4 rows were sent, the block has 2. By key: 2 missing."
+
+
+@pytest.mark.parametrize(("day_first", "verdict"), [(False, "differs"), (True, "equal")])
+def test_a_date_that_pigment_reads_in_another_format_is_found(world: World, day_first: bool, verdict: str) -> None:
+    world.put_flights([["2013-01-01", "UA", "03/04/2013", "2"], ["2013-01-02", "AA", "12/11/2013", "3"]])
+    columns = [*(BlockColumn(name) for name in KEY[:2]), BlockColumn(KEY[2], "date", format="%d/%m/%Y")]
+    block = fill_list(world, [*columns, BlockColumn(HEADER[3], "integer")], unique=KEY[:2])
+    read_back(world, block, {"key": KEY[:2], "day_first": day_first, "show": True})
+
+    receipt = world.run_pull("flights").receipt
+
+    assert receipt["verified"] == verdict
+    if verdict == "differs":
+        assert receipt["error"]["message"].endswith("2 with other values (cells: Flights Origin 2).")
+        (cell,) = receipt["verification"]["rows"][0]["cells"]
+        assert cell == {"column": "Flights Origin", "sent": "03/04/2013", "pigment": "2013-04-03"}
+
+
+@pytest.mark.usefixtures("block")
+def test_a_blank_at_the_end_is_found_and_shown(world: World) -> None:
+    world.pigment.edit_after_next(CONFIGURATION, RowEdit(AA, {"Flights Origin": "LGA "}))
+
+    answer = world.run_pull("flights")
+
+    assert answer.error["message"].endswith("By key: 1 missing, 1 not sent.")
+    assert [each["key"][2] for each in answer.receipt["verification"]["rows"]] == ["LGA", "LGA "]
