@@ -16,6 +16,7 @@ from common.looker import obstacles, resources
 from common.looker.client import LookerClient
 from common.looker.explore import ExploreFields
 from common.looker.query import LookerQuery
+from common.platform import lookalikes
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
 from local.checks import download_permission
@@ -196,14 +197,21 @@ def _field_findings(
         what = f"The fields of {query.explore} cannot be read: {types.cause}"
         yield yellow(subject, what, f"Check in Looker that the explore has {', '.join(names)}.")
         return
-    known = types.keys() | _custom_fields(query)
+    known = sorted(types.keys() | _custom_fields(query))
     unknown = [name for name in names if name not in known]
     if not unknown:
         yield green(subject, f"{query.explore} has {', '.join(names)}.")
     for name in unknown:
-        similar = difflib.get_close_matches(name, known, n=1)
-        advice = f"Did you mean {similar[0]}?" if similar else "Write a field of the explore, such as view.field."
-        yield red(subject, f"{query.explore} has no field {name}.", advice)
+        yield _unknown_field(subject, name, known, query)
+
+
+def _unknown_field(subject: str, name: str, known: Collection[str], query: LookerQuery) -> Finding:
+    what = f"{query.explore} has no field {name}."
+    if alike := lookalikes.of([name], list(known)):
+        return red(subject, f"{what} {lookalikes.differences(alike)}", f"Write {lookalikes.advice(alike)}.")
+    similar = difflib.get_close_matches(name, known, n=1)
+    advice = f"Did you mean {similar[0]}?" if similar else "Write a field of the explore, such as view.field."
+    return red(subject, what, advice)
 
 
 class _CustomField(msgspec.Struct, frozen=True):
