@@ -4,6 +4,7 @@ Looker describes an explore in one more call, so the result is stored (`CursorCo
 same.
 """
 
+import difflib
 import hashlib
 from collections.abc import Sequence
 
@@ -81,8 +82,10 @@ def _unknown_dimension(cursor: str, dimensions: Sequence[ExploreField], query: L
     if name := by_label.get(existing):
         cause = f"{cause} {existing} is the label of {name}."
         existing = name
-    next_step = f"Set load.incremental.cursor to {lookalikes.spelled(existing)}." if existing != cursor else None
-    return CursorUnfit(cause, next_step=next_step)
+    if existing != cursor:
+        return CursorUnfit(cause, next_step=f"Set load.incremental.cursor to {lookalikes.spelled(existing)}.")
+    similar = difflib.get_close_matches(cursor, [field.name for field in dimensions], n=1)
+    return CursorUnfit(cause, next_step=f"Did you mean {similar[0]}? {CursorUnfit.next_step}" if similar else None)
 
 
 def start_of(load: bridge_yaml.Incremental, column: CursorColumn) -> CursorPosition:
