@@ -17,7 +17,7 @@ CELLS = {"UA", "EWR", "JFK", "2013-01-01"}
 FIELDS = ["flights.origin", "flights.carrier", "flights.count"]
 SORTS = ["flights.carrier", "flights.origin"]
 
-Arrange = Callable[[World], object]
+Given = Callable[[World], object]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def observed(world: World, look: str = "12", status: int = 0) -> dict[str, dict[
     return {each["subject"]: each for each in json.loads(result.output)}
 
 
-def reading(**values: bool) -> Arrange:
+def reading(**values: bool) -> Given:
     def arrange(world: World) -> None:
         for name, value in values.items():
             setattr(world.looker.readings, name, value)
@@ -42,17 +42,17 @@ def reading(**values: bool) -> Arrange:
     return arrange
 
 
-def answer(content: str, *, nth: int = 0) -> Arrange:
+def answer(content: str, *, nth: int = 0) -> Given:
     """Replace the answer to one of the queries."""
     sent = Response(200, content.encode(), {"Content-Type": "text/csv"})
     return lambda world: world.looker_server.fault(PULL_RUN, after=nth, refuse=sent)
 
 
-def look(fields: list[str], **attributes: Any) -> Arrange:
+def look(fields: list[str], **attributes: Any) -> Given:
     return lambda world: world.looker.look("12", "Flights", "nyc", "flights", fields, **attributes)
 
 
-def both(*steps: Arrange) -> Arrange:
+def both(*steps: Given) -> Given:
     return lambda world: [step(world) for step in steps]
 
 
@@ -65,7 +65,7 @@ PIVOTED_IN_ONE = "Flights Origin,AA Flights Count,DL Flights Count,UA Flights Co
 Seen = tuple[str, str, str, str]
 "The subject, the word for a program, the colour and parts of the sentence."
 
-CASES: dict[str, tuple[Arrange, list[Seen]]] = {
+CASES: dict[str, tuple[Given, list[Seen]]] = {
     "one reading": (
         reading(header_without_rows=True, totals_row=True, refuses_before_rows=True),
         [
@@ -145,7 +145,7 @@ CASES: dict[str, tuple[Arrange, list[Seen]]] = {
 
 
 @pytest.mark.parametrize(("arrange", "expected"), CASES.values(), ids=CASES.keys())
-def test_each_reading_is_said(prepared: World, arrange: Arrange, expected: list[Seen]) -> None:
+def test_each_reading_is_said(prepared: World, arrange: Given, expected: list[Seen]) -> None:
     arrange(prepared)
 
     result = run(prepared, "check", "--deep", "12", "--json")
