@@ -30,7 +30,7 @@ DOCUMENTED: dict[str, Any] = {
         "type": "Look",
         "url": "https://example.cloud.looker.com/looks/42",
         "query_id": 5678,
-        "query": {"id": 5678, "model": "thelook", "view": "orders", "fields": ["orders.count"], "limit": "500"},
+        "query": {"id": 5678, "model": "thelook", "view": "orders", "limit": "500"},
         "filters_differ_from_look": False,
         "download_url": None,
         "async_callback_url": None,

@@ -28,7 +28,7 @@ ACCEPTED: list[object] = [
     {},
     {"total": None, "subtotals": None, "pivots": None, "row_total": None},
     {"total": False, "subtotals": [], "pivots": [], "row_total": ""},
-    {"total": "false", "row_total": "false", "fields": ["orders.count"], "filters": {"a.b": "7 days"}},
+    {"total": "false", "row_total": "false", "fields": ["orders.id", "orders.amount"], "filters": {"a.b": "7 days"}},
     # They are columns like the others.
     {"dynamic_fields": '[{"table_calculation": "share"}]', "has_table_calculations": True},
 ]

@@ -33,6 +33,7 @@ from common.bridge_yaml.model import (
     Target,
     ViewSource,
 )
+from common.platform import lookalikes
 
 LONGEST_KEY = 63
 _PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
@@ -151,11 +152,11 @@ def _check_keys_are_sent(pull: Pull) -> Findings:
         return
     for column in pull.load.key:
         if _is_set(column) and column not in pull.target.columns:
-            yield RuleFinding(
-                "load.changes.key",
-                f"has {column!r}, which is not in target.columns",
-                "Looker's headers of columns that are sent, or add the column to target.columns",
-            )
+            advice = "Looker's headers of columns that are sent, or add the column to target.columns"
+            problem = f"has {column!r}, which is not in target.columns"
+            if alike := lookalikes.of([column], list(pull.target.columns)):
+                problem, advice = f"{problem}: {lookalikes.differences(alike).rstrip('.')}", lookalikes.advice(alike)
+            yield RuleFinding("load.changes.key", problem, advice)
 
 
 def _check_verify(job: Pull | Relay) -> Findings:

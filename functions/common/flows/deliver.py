@@ -84,6 +84,10 @@ class DeliveredRows(msgspec.Struct, frozen=True):
     "Complete once the rows have been read."
     row_limit: int | None
     "The limit of Looker's query, at which the rows are cut."
+    width: int | None
+    "The number of columns of Looker's query, if that is certain."
+    is_empty: bool = False
+    "Whether there is not even a header."
 
 
 def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
@@ -344,11 +348,14 @@ def _is_replaced(
 
 def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previous: LastLanding | None) -> Staged:
     bucket = run.instance.bucket
-    rows_of = _open(bucket, delivery, accept_filters=relay.accept_filters)
-    accepts = relay.guards.accept_error_text
-    contract = Contract(relay.target.columns or None, relay.target.delimiter, accepts_error_text=accepts)
+    rows_of = _open(bucket, delivery, webhook.Accepted.by(relay))
+    accepts, columns = relay.guards.accept_error_text, relay.target.columns or None
+    contract = Contract(columns, relay.target.delimiter, width=rows_of.width, accepts_error_text=accepts)
     path = paths.staged(relay.name, run.id)
-    staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
+    if rows_of.is_empty:
+        staged = staging.nothing(path)
+    else:
+        staged = staging.stage(bucket, path, rows_of.blocks, contract, run.instance.progress)
     run.note_read(staged, rows_of.warnings)
     rows = staged.checked.rows
     guards.expect_rows(rows, relay.guards.min_rows)
@@ -358,16 +365,22 @@ def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previo
     return staged
 
 
-def _open(bucket: Bucket, delivery: WaitingDelivery, *, accept_filters: bool) -> DeliveredRows:
+def _open(bucket: Bucket, delivery: WaitingDelivery, accepted: webhook.Accepted) -> DeliveredRows:
     """Open a stored delivery. Raises DeliveryNotUsable or another error that concerns the content if it has no rows."""
     with _reading():
         warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
         if delivery.content_type == "text/csv":
-            limit = delivery.metadata.get(inbox.ROW_LIMIT)
+            limit, width = (_number(delivery.metadata.get(name)) for name in (inbox.ROW_LIMIT, inbox.WIDTH))
             blocks = bucket.reading(delivery.path).blocks()
-            return DeliveredRows(_read(webhook.watched(blocks, warnings)), warnings, int(limit) if limit else None)
-        posted = webhook.read(bucket.read(delivery.path), accept_filters=accept_filters)
-        return DeliveredRows(_read(posted.csv_blocks()), [*posted.warnings, *warnings], posted.row_limit)
+            return DeliveredRows(_read(webhook.watched(blocks, warnings)), warnings, limit, width)
+        posted = webhook.read(bucket.read(delivery.path), accepted)
+        warnings = [*posted.warnings, *warnings]
+        blocks = _read(posted.csv_blocks())
+        return DeliveredRows(blocks, warnings, posted.row_limit, posted.width, posted.is_empty)
+
+
+def _number(digits: str | None) -> int | None:
+    return int(digits) if digits else None
 
 
 def _read(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -101,7 +101,8 @@ def execute(instance: Instance, bridge: bridge_yaml.Bridge, relay_name: str, bod
 
     # Looker creates each address for one event, so that it can replace the event's id.
     identity = _digest(f"id {event}" if event else f"address {url}")
-    details = {} if plan.row_limit is None else {inbox.ROW_LIMIT: str(plan.row_limit)}
+    found = {inbox.ROW_LIMIT: plan.row_limit, inbox.WIDTH: plan.width}
+    details = {name: str(value) for name, value in found.items() if value is not None}
     now, plan_digest = instance.clock.now(), _digest(plan.identity)
     stored = inbox.put_rows(instance.bucket, relay.name, identity, begin, now, plan=plan_digest, details=details)
     return _acknowledge(relay, identity, stored)
@@ -131,7 +132,7 @@ def _arrival(relay: bridge_yaml.AnyRelay, body: bytes, event: str | None) -> tup
     event_digest = _digest(f"id {event}") if event else None
     if not isinstance(relay, bridge_yaml.Relay):
         return Arrival.of_signal(hashlib.sha256(body).hexdigest()[:32], event_digest), []
-    delivery = webhook.read(body, accept_filters=relay.accept_filters)
+    delivery = webhook.read(body, webhook.Accepted.by(relay))
     return Arrival(delivery.content_digest[:32], _digest(delivery.plan), event_digest), delivery.warnings
 
 

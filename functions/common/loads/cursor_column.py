@@ -4,7 +4,9 @@ Looker describes an explore in one more call, so the result is stored (`CursorCo
 same.
 """
 
+import difflib
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,8 +15,9 @@ from common.bridge_yaml import Grain
 from common.loads import positions
 from common.loads.positions import CursorPosition
 from common.looker.client import LookerClient
-from common.looker.explore import ExploreFields, fields_of
+from common.looker.explore import ExploreField, ExploreFields, fields_of
 from common.looker.query import LookerQuery
+from common.platform import lookalikes
 from common.platform.errors import CursorUnfit
 from common.runs.cursors import CursorColumn, LastLanding
 
@@ -57,7 +60,7 @@ def column_in(
     cursor, zone = load.cursor, str(query.query_timezone)
     dimension = {field.name: field for field in fields.dimensions or []}.get(cursor)
     if dimension is None or not dimension.label:
-        raise CursorUnfit(f"There is no dimension {cursor} in {query.explore}.")
+        raise _unknown_dimension(cursor, fields.dimensions or [], query)
     grain = GRAINS.get(dimension.type or "")
     if grain is None:
         raise CursorUnfit(f"The dimension {cursor} has the type {dimension.type}, not a date, time or number.")
@@ -66,6 +69,23 @@ def column_in(
     positions.zone_named(zone)
     _expect_whole_rows(query, fields, cursor, repeatable=repeatable)
     return CursorColumn(cursor, dimension.label, grain, zone, _digest(query, repeatable=repeatable))
+
+
+def _unknown_dimension(cursor: str, dimensions: Sequence[ExploreField], query: LookerQuery) -> CursorUnfit:
+    """The error for a name that the explore does not have: it may look like one, or be the label of one."""
+    cause = f"There is no dimension {cursor} in {query.explore}."
+    by_label = {field.label: field.name for field in dimensions if field.label}
+    alike = lookalikes.of([cursor], [*by_label, *(field.name for field in dimensions)])
+    if alike:
+        cause = f"{cause} {lookalikes.differences(alike)}"
+    existing = alike[0].existing if alike else cursor
+    if name := by_label.get(existing):
+        cause = f"{cause} {existing} is the label of {name}."
+        existing = name
+    if existing != cursor:
+        return CursorUnfit(cause, next_step=f"Set load.incremental.cursor to {lookalikes.spelled(existing)}.")
+    similar = difflib.get_close_matches(cursor, [field.name for field in dimensions], n=1)
+    return CursorUnfit(cause, next_step=f"Did you mean {similar[0]}? {CursorUnfit.next_step}" if similar else None)
 
 
 def start_of(load: bridge_yaml.Incremental, column: CursorColumn) -> CursorPosition:

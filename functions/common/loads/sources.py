@@ -7,11 +7,12 @@ from common.looker import obstacles, resources
 from common.looker.client import CAPS, LookerClient
 from common.looker.explore import fields_of
 from common.looker.query import LookerQuery
-from common.platform.errors import AnswerNotUnderstood, CannotStream
+from common.platform.errors import AnswerNotUnderstood, CannotStream, StreamCut
 from common.runs import guards
 from common.runs.run import Run
 from common.tables import staging
 from common.tables.check import Contract
+from common.tables.records import write_records
 from common.tables.staging import Staged
 
 
@@ -62,6 +63,7 @@ def stage(
     of `LookerClient.run` and `staging.stage`.
     """
     query = source if isinstance(source, LookerQuery) else None
+    bucket, progress = run.instance.bucket, run.instance.progress
     if query:
         contract = msgspec.structs.replace(contract, width=query.width())
     else:
@@ -73,7 +75,13 @@ def stage(
         run.timed("looker"),
         looker.run(source) if isinstance(source, LookerQuery) else resources.ResourceListing(looker, source) as stream,
     ):
-        staged = staging.stage(run.instance.bucket, path, stream.blocks(), contract, run.instance.progress)
+        try:
+            staged = staging.stage(bucket, path, stream.blocks(), contract, progress)
+        except StreamCut:
+            if query is None or not stream.has_sent_nothing:
+                raise
+            header = write_records([looker.header_without_rows(query)])
+            staged = staging.stage(bucket, path, [header], contract, progress)
     run.note_read(staged, stream.warnings)
     if query:
         _judge_limit(run, query, staged.checked.rows, accept_cap=accept_cap)

@@ -2,6 +2,7 @@
 
 import contextlib
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from common.platform.errors import (
     LookerRefused,
     LookNotFound,
     QueryFailed,
+    StreamCut,
 )
 from common.platform.explanations import explanation_of
 from common.platform.retry import retry_after_s
@@ -130,6 +132,40 @@ def query_of_look(look: Any, what: str) -> LookerQuery:
     if saved.get("deleted"):
         raise _in_the_trash(convert(saved, _DeletedLook, what), what)
     return query_of(saved.get("query"), what)
+
+
+class _DetailField(msgspec.Struct, frozen=True):
+    name: str
+    label: str
+    "Its header in a CSV."
+
+
+class _DetailFields(msgspec.Struct, frozen=True):
+    dimensions: list[_DetailField]
+    measures: list[_DetailField]
+
+
+class _DetailedRows(msgspec.Struct, frozen=True):
+    """Rows in the format `json_detail` (API 4.0, `run_inline_query`)."""
+
+    fields: _DetailFields
+    data: list[Any]
+    errors: list[Any] | None = None
+
+
+def header_without_rows(found: Any, fields: Sequence[str], what: str) -> list[str]:
+    """Return the labels of the fields from an answer in `json_detail` that has no rows. Raises as
+    `LookerClient.header_without_rows` does.
+    """
+    answer = convert(found, _DetailedRows, what)
+    if answer.errors:
+        raise QueryFailed(f"Looker answered the request for {what} with nothing: its database failed.")
+    labels = {field.name: field.label for field in (*answer.fields.dimensions, *answer.fields.measures)}
+    if answer.data:
+        raise StreamCut(f"Looker answered the request for {what} with nothing, but has rows when asked again.")
+    if not labels.keys() >= {*fields}:
+        raise AnswerNotUnderstood(f"Looker's answer about {what} does not describe all of its columns.")
+    return [labels[name] for name in dict.fromkeys(fields)]
 
 
 class _Folder(msgspec.Struct, frozen=True):

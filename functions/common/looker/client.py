@@ -3,6 +3,7 @@
 A run costs three calls (login, Look, query), because licences count them (Looker's licensing terms).
 """
 
+import codecs
 import math
 import random
 import urllib.parse
@@ -26,6 +27,7 @@ CAPS = (500, 5_000, 100_000)
 "Looker's own row limits: of an Explore, of what is not streamed, of what has a custom limit."
 
 _RAW = {"apply_formatting": "false", "apply_vis": "false", "cache": "false", "force_production": "true"}
+_BLANK = codecs.BOM_UTF8 + b"\r\n"
 _ONE_RAW_ROW = {"limit": "1", **_RAW}
 
 T = TypeVar("T")
@@ -112,12 +114,31 @@ class LookerClient:
         Raises LookerRefused or LookNotFound if Looker does not accept the query, QueryFailed if the answer is not CSV,
         LookerBusy or LookerLoginRefused.
         """
-        what, path, send = query.explore, "/queries/run/csv", self._session.send
-        body = query.body()
+        return self.run_body(query.explore, query.body())
+
+    def run_body(self, what: str, body: Mapping[str, Any]) -> "LookerStream":
+        """Run a query as the body of the request describes it. Raises as `run` does."""
         options: dict[str, Any] = {"params": {"limit": body["limit"], **_RAW}, "json": body, "stream": True}
-        options["runs_query"] = True
-        response = retry(lambda: send("POST", path, what, **options), self._deadline, self._chance)
-        return LookerStream(answers.expect_csv(response, what), self._deadline)
+
+        def ask() -> requests.Response:
+            return self._session.send("POST", "/queries/run/csv", what, **options, runs_query=True)
+
+        return LookerStream(answers.expect_csv(retry(ask, self._deadline, self._chance), what), self._deadline)
+
+    def header_without_rows(self, query: LookerQuery) -> list[str]:
+        """Return the header of a query that has no rows, after Looker has answered it with nothing.
+
+        Looker does not document whether an answer without rows has a header. A gateway that loses the body, or a
+        database that fails before the first row, can leave nothing too, and a window taken for empty is never read
+        again. So nothing is no answer: the query is asked once more for one row, as JSON, whose empty list is a
+        statement that no cut can produce, and which describes the columns.
+
+        Raises StreamCut if there are rows, QueryFailed if the database failed, AnswerNotUnderstood, and as `run` does.
+        """
+        what, body = query.explore, {**query.body(), "limit": "1"}
+        path = "/queries/run/json_detail"
+        found = self._json("POST", path, what, params=_ONE_RAW_ROW, json=body, runs_query=True)
+        return answers.header_without_rows(found, body["fields"], what)
 
     def greatest(self, query: LookerQuery, field: str) -> int | None:
         """Return the greatest number of a field, rounded down; None if there are no rows. Raises as `run` does."""
@@ -125,7 +146,8 @@ class LookerClient:
         filters = {**(query.filters or {}), field: "NOT NULL"}
         only = {"fields": [field], "sorts": [f"{field} desc"], "limit": "1", "filters": filters}
         body = {**query.body(), **only}
-        rows = self._run_for_json(query.explore, body, _ONE_RAW_ROW)
+        path, what = "/queries/run/json", query.explore
+        rows = self._json("POST", path, what, params=_ONE_RAW_ROW, json=body, runs_query=True)
         if rows == []:
             return None
         try:
@@ -134,9 +156,6 @@ class LookerClient:
         except (TypeError, ValueError, LookupError):
             # Looker puts an error of the database into a 200, as JSON of another shape.
             raise QueryFailed(f"Looker's answer does not contain the greatest {field}.") from None
-
-    def _run_for_json(self, what: str, body: dict[str, Any], parameters: Mapping[str, str]) -> Any:
-        return self._json("POST", "/queries/run/json", what, params=parameters, json=body, runs_query=True)
 
     def _json(self, method: str, path: str, what: str, **options: Any) -> Any:
         def ask() -> Any:
@@ -151,8 +170,10 @@ class LookerStream:
         self._response = response
         self._deadline = deadline
         self.warnings: list[str] = []
+        self._has_ended_without_text = False
         is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-        if "Content-Length" not in response.headers and not is_chunked:
+        self._proves_its_end = "Content-Length" in response.headers or is_chunked
+        if not self._proves_its_end:
             unknown = "Looker's answer did not announce its length"
             self.warnings.append(f"{unknown}: a cut after a complete row would not be detected.")
 
@@ -162,6 +183,15 @@ class LookerStream:
     def __exit__(self, *_: object) -> None:
         self._response.close()
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    @property
+    def has_sent_nothing(self) -> bool:
+        """Whether the answer has ended as it should, and has no more than a line end or a byte order mark."""
+        return self._has_ended_without_text and self._proves_its_end
+
     def blocks(self) -> Iterator[bytes]:
         """Yield blocks of about a megabyte. Raises StreamCut if the connection broke or stalled, OutOfTime if late,
         AnswerNotUnderstood if they are compressed.
@@ -169,7 +199,13 @@ class LookerStream:
         http.expect_uncompressed(self._response.headers, "Looker")
         late = "Looker was still sending rows when the time budget ended. Nothing was sent to Pigment."
         try:
-            yield from http.blocks_of(self._response.iter_content(http.BLOCK_BYTES), self._deadline, late)
+            blocks = http.blocks_of(self._response.iter_content(http.BLOCK_BYTES), self._deadline, late)
+            first = next(blocks, b"")
+            # A block is short only if the answer has ended.
+            self._has_ended_without_text = len(first) < http.BLOCK_BYTES and not first.strip(_BLANK)
+            if not self._has_ended_without_text:
+                yield first
+                yield from blocks
         except requests.RequestException as error:
             raise StreamCut(f"Looker's answer broke off: {http.kind_of(error)}.") from error
 

@@ -14,6 +14,8 @@ class DescribedQuery(Protocol):
     """The parts of a query that the list reads. A webhook's may have any type: Looker's documents disagree."""
 
     @property
+    def fields(self) -> Any: ...
+    @property
     def pivots(self) -> Any: ...
     @property
     def row_total(self) -> Any: ...
@@ -37,6 +39,17 @@ def of_pull(query: DescribedQuery) -> list[str]:
 def of_delivery(query: DescribedQuery) -> list[str]:
     """Return what Looker adds to the rows of a delivery. Table calculations are none: they are columns like others."""
     return [*_columns(query), *_rows(query)]
+
+
+def width(query: DescribedQuery) -> int | None:
+    """Return how many columns its rows have; None if that depends on the data or on calculations, or is not said."""
+    names = query.fields
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    if _is_on(query.pivots) or has_calculations(query):
+        return None
+    calculated = {str(each["table_calculation"]) for each in table_calculations(query.dynamic_fields)}
+    return len({*names} - calculated) or None
 
 
 def has_totals(query: DescribedQuery) -> bool:

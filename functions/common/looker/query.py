@@ -62,10 +62,8 @@ class LookerQuery(msgspec.Struct, frozen=True):
         return self.own_limit() if self.keeps_limit else None
 
     def width(self) -> int | None:
-        """Return the number of columns of its rows; None if that depends on the data or on calculations."""
-        if self.pivots or not self.fields or obstacles.has_calculations(self):
-            return None
-        return len(set(self.body()["fields"]))
+        """As `obstacles.width`."""
+        return obstacles.width(self)
 
     def custom_dimensions(self) -> list[str]:
         """Return the names of the dimensions that the query defines itself."""

@@ -149,6 +149,10 @@ class ResourceListing:
     def __exit__(self, *_: object) -> None:
         """Nothing to close: every answer was read whole."""
 
+    @property
+    def has_sent_nothing(self) -> bool:
+        return False
+
     def first(self) -> list[msgspec.Raw]:
         """Return the objects of the first answer: a page, or all of them. Raises as `blocks` does."""
         return self._objects(self._ask_page(0))

@@ -28,9 +28,10 @@ from common.storage.bucket import Bucket, ListedObject, Stale
 from common.storage.claims import PLAN, REPLAY_OF, Arrival, Claim
 
 ROW_LIMIT = "row-limit"
+WIDTH = "width"
 WARNINGS = "warnings"
 REPLAYED_AS = "replayed-as"
-"Metadata of a delivery: the limit of the query, for rows alone; what its receipt is to say; the name of its last copy."
+"Metadata of a delivery: of rows alone, limit and width of the query; what its receipt is to say; the last copy."
 
 MOST_COUNTED = 1000
 "One call lists so many names."

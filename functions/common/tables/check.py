@@ -19,6 +19,7 @@ from typing import Self
 
 import msgspec
 
+from common.platform import lookalikes
 from common.platform.errors import AnswerNotUnderstood, ColumnsChanged, QueryFailed, RowsMalformed, StreamCut
 from common.platform.text import listed
 from common.tables import error_text
@@ -85,6 +86,8 @@ class Contract(msgspec.Struct, frozen=True):
     watched: Watched | None = None
     width: int | None = None
     "How many columns the query selects, if that is certain."
+    accepts_any_width: bool = False
+    "Whether a header of another width is right. It is if the contract has columns, which are found by their names."
     accepts_error_text: bool = False
     "Whether a last row that looks like an error text is data."
 
@@ -162,8 +165,8 @@ class Checker:
 
     def _expect_width(self) -> None:
         found, expected = len(self._source_header), self._contract.width
-        # Columns that the contract names are found by their names.
-        if expected is None or self._contract.columns is not None or found == expected:
+        is_any_right = self._contract.accepts_any_width or self._contract.columns is not None
+        if expected is None or is_any_right or found == expected:
             return
         cause = f"{self._origin.writer}'s answer does not begin with the query's header: it has {found} columns, the "
         next_step = f"{QueryFailed.next_step} If these columns are right, name them in target.columns."
@@ -181,7 +184,7 @@ class Checker:
             return [header[place] for place in order]
         missing = [name for name in columns if name not in header]
         if missing or any(name in columns for name in repeated):
-            raise ColumnsChanged(_differences(self._origin.writer, list(columns), header, repeated))
+            raise _changed_columns(self._origin.writer, list(columns), header, repeated)
         left_out = [name for place, name in enumerate(header) if name not in columns and place != unsent]
         if left_out:
             self._warnings.append(f"Columns that are not in target.columns were left out: {listed(left_out)}.")
@@ -194,8 +197,7 @@ class Checker:
         if watched is None:
             return None
         if header.count(watched.header) != 1:
-            there = ", ".join(header)
-            raise ColumnsChanged(f"{self._origin.writer} did not send {watched.header} exactly once: {there}.")
+            raise _lost_column(self._origin.writer, watched.header, header)
         self._watched_place = header.index(watched.header)
         return self._watched_place if watched.is_left_out else None
 
@@ -319,9 +321,25 @@ def _place(bare: bytes, position: int, first_row: int) -> str:
     return f"Row {row}" if row else "The header"
 
 
-def _differences(writer: str, wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]) -> str:
+def _changed_columns(
+    writer: str, wanted: Sequence[str], found: Sequence[str], repeated: Sequence[str]
+) -> ColumnsChanged:
     if repeated:
-        return f"{writer}'s header contains {listed(repeated)} more than once, so target.columns is ambiguous."
+        what = f"{writer}'s header contains {listed(repeated)} more than once, so target.columns is ambiguous."
+        return ColumnsChanged(what)
+    alike = lookalikes.of(wanted, found)
+    next_step = f"In target.columns, write {lookalikes.advice(alike)}." if alike else None
     # The differences come first: the headers can be too long to be shown whole.
-    both = f"target.columns: {', '.join(wanted)}. {writer} sent: {', '.join(found)}."
-    return f"{writer}'s header does not match target.columns. {header_changes(wanted, found)} {both}"
+    parts = [f"{writer}'s header does not match target.columns.", header_changes(wanted, found)]
+    parts += [lookalikes.differences(alike)] if alike else []
+    parts += [f"target.columns: {', '.join(wanted)}. {writer} sent: {', '.join(found)}."]
+    return ColumnsChanged(" ".join(parts), next_step=next_step)
+
+
+def _lost_column(writer: str, wanted: str, found: Sequence[str]) -> ColumnsChanged:
+    """The error for a column whose header comes from Looker's explore, not from bridge.yaml."""
+    cause = f"{writer} did not send {wanted} exactly once: {', '.join(found)}."
+    if alike := lookalikes.of([wanted], found):
+        next_step = "In LookML, write the label of the cursor without signs that cannot be seen, then run again."
+        return ColumnsChanged(f"{cause} {lookalikes.differences(alike)}", next_step=next_step)
+    return ColumnsChanged(cause)

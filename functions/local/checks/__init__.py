@@ -12,9 +12,10 @@ from common.platform.errors import BridgeFileInvalid
 from common.runs.instance import Instance
 from local import bridge_file, deployment
 from local.checks import buckets, looker, pigment, secrets
+from local.checks.deep import Observation, observations
 from local.checks.finding import Finding, green, red, table, yellow
 
-__all__ = ["Finding", "findings", "findings_offline", "table"]
+__all__ = ["Finding", "Observation", "findings", "findings_offline", "observations", "table"]
 
 _FILE = "bridge.yaml"
 

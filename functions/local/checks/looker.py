@@ -16,6 +16,7 @@ from common.looker import obstacles, resources
 from common.looker.client import LookerClient
 from common.looker.explore import ExploreFields
 from common.looker.query import LookerQuery
+from common.platform import lookalikes
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
 from local.checks import download_permission
@@ -89,22 +90,29 @@ def _pull_findings(
         yield red(subject, what, download_permission.NEXT_STEP)
     for key, names in _named_fields(pull):
         yield from _field_findings(f"pulls.{pull.name}.{key}", names, query, types)
-    fields = explores.fields(query)
-    if isinstance(pull.load, bridge_yaml.Incremental) and not isinstance(fields, BridgeError):
+    if isinstance(pull.load, bridge_yaml.Incremental):
         subject, repeatable = f"pulls.{pull.name}.load.incremental", pull.target.repeatable
-        yield from _cursor_findings(subject, pull.load, query, fields, repeatable=repeatable)
+        yield from _cursor_findings(subject, pull.load, query, explores.fields(query), repeatable=repeatable)
 
 
 def _cursor_findings(
-    subject: str, load: bridge_yaml.Incremental, query: LookerQuery, fields: ExploreFields, *, repeatable: bool
+    subject: str,
+    load: bridge_yaml.Incremental,
+    query: LookerQuery,
+    fields: ExploreFields | BridgeError,
+    *,
+    repeatable: bool,
 ) -> Iterator[Finding]:
-    """Check the cursor as a pull does. Whether the explore has the field at all is another check."""
-    if load.cursor not in fields.by_name():
+    """Check the cursor as a pull does."""
+    if isinstance(fields, BridgeError):
+        # A pull reads the explore to find the cursor's column, and fails with it.
+        yield from_error(f"{subject}.cursor", fields)
         return
     # A query without a time zone is read in UTC.
     query = msgspec.structs.replace(query, query_timezone=query.query_timezone or "UTC")
     try:
         cursor_column.start_of(load, cursor_column.column_in(fields, query, load, repeatable=repeatable))
+        yield green(f"{subject}.cursor", f"{query.explore} has {load.cursor}.")
     except CursorUnfit as error:
         yield from_error(f"{subject}.cursor", error)
 
@@ -183,8 +191,6 @@ def _named_fields(pull: bridge_yaml.Pull) -> Iterator[tuple[str, Collection[str]
         yield "source.explore.sorts", [sort.partition(" ")[0] for sort in source.explore.sorts]
     if not isinstance(source, bridge_yaml.ResourceSource):
         yield "source.filters", source.filters
-    if isinstance(pull.load, bridge_yaml.Incremental):
-        yield "load.incremental.cursor", [pull.load.cursor]
 
 
 def _field_findings(
@@ -196,14 +202,21 @@ def _field_findings(
         what = f"The fields of {query.explore} cannot be read: {types.cause}"
         yield yellow(subject, what, f"Check in Looker that the explore has {', '.join(names)}.")
         return
-    known = types.keys() | _custom_fields(query)
+    known = sorted(types.keys() | _custom_fields(query))
     unknown = [name for name in names if name not in known]
     if not unknown:
         yield green(subject, f"{query.explore} has {', '.join(names)}.")
     for name in unknown:
-        similar = difflib.get_close_matches(name, known, n=1)
-        advice = f"Did you mean {similar[0]}?" if similar else "Write a field of the explore, such as view.field."
-        yield red(subject, f"{query.explore} has no field {name}.", advice)
+        yield _unknown_field(subject, name, known, query)
+
+
+def _unknown_field(subject: str, name: str, known: Collection[str], query: LookerQuery) -> Finding:
+    what = f"{query.explore} has no field {name}."
+    if alike := lookalikes.of([name], list(known)):
+        return red(subject, f"{what} {lookalikes.differences(alike)}", f"Write {lookalikes.advice(alike)}.")
+    similar = difflib.get_close_matches(name, known, n=1)
+    advice = f"Did you mean {similar[0]}?" if similar else "Write a field of the explore, such as view.field."
+    return red(subject, what, advice)
 
 
 class _CustomField(msgspec.Struct, frozen=True):

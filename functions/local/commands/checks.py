@@ -1,6 +1,7 @@
 """`bridge check`: try what bridge.yaml names."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,15 @@ def check(
             "--out", help="With --offline: write what Terraform reads, if nothing is red. `make check` does this."
         ),
     ] = None,
+    deep: Annotated[
+        str | None,
+        typer.Option(
+            "--deep",
+            metavar="LOOK",
+            help="Run this Look with 5 rows, up to five times, and show what Looker's documents leave open: totals, "
+            "empty answers, errors. Nothing else is checked, and no cell is shown.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Try every credential, permission, id and bucket that bridge.yaml names.
@@ -31,10 +41,12 @@ def check(
     Green: it works. Yellow: it may fail, or it cannot be checked from here. Red: it fails. Exits with 1 if anything is
     red. Nothing is loaded, exported or changed.
     """
-    from local import checks  # noqa: PLC0415
+    from local import checks, looker_request  # noqa: PLC0415
 
     if out and not offline:
         raise typer.BadParameter("--out needs --offline.")
+    if deep and offline:
+        raise typer.BadParameter("--deep sends requests, so it cannot be used with --offline.")
     console = terminal.console()
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
@@ -42,9 +54,14 @@ def check(
             stack.enter_context(bridge.open(needs_secrets=True))
         if not as_json:
             stack.enter_context(console.spinner("checking"))
-        for finding in (
-            checks.findings_offline(bridge.config, out) if offline else checks.findings(bridge.config, instance.current)
-        ):
+        made: Iterator[checks.Finding]
+        if offline:
+            made = checks.findings_offline(bridge.config, out)
+        elif deep:
+            made = checks.observations(looker_request.read_settings(bridge.config), deep, instance.current)
+        else:
+            made = checks.findings(bridge.config, instance.current)
+        for finding in made:
             findings.append(finding)
             if not as_json:
                 console.print(checks.table([finding]))

@@ -2,7 +2,7 @@
 `watched` adds the warnings about rows that came alone.
 """
 
-from common.looker.webhook.delivery import Delivery, read
+from common.looker.webhook.delivery import Accepted, Delivery, read
 from common.looker.webhook.formatted import watched
 
-__all__ = ["Delivery", "read", "watched"]
+__all__ = ["Accepted", "Delivery", "read", "watched"]

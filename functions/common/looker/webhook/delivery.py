@@ -3,10 +3,11 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
+from common import bridge_yaml
 from common.looker.webhook import archive, formatted, payload, rows, text, tile
 from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
@@ -21,8 +22,12 @@ _CHECKED_BYTES = 1024 * 1024
 _DASHBOARD_WARNING = "A dashboard's CSV has formatted values, row numbers and totals. Deliver the Look instead."
 
 _IF_EMPTY = (
-    "In Looker, run the Look. If it has no rows, edit the schedule: send it only if there are results. If it has rows, "
-    "choose the format CSV and send it again."
+    "In Looker, run the Look. If it has no rows, edit the schedule: send it only if there are results, or set "
+    "guards.min_rows: 0 for this relay. If it has rows, choose the format CSV and send it again."
+)
+_IF_NO_ROWS = (
+    "In Looker, choose CSV, which has a header even without rows, or send only if there are results. If no rows are "
+    "right, set guards.min_rows: 0 for this relay."
 )
 _IF_CELL = "In Looker, send or schedule the whole Look: choose the destination in its menu, not in that of a cell."
 
@@ -47,6 +52,21 @@ _OTHER_FORMATS = {
 }
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """What a relay takes, although most do not."""
+
+    filters: bool = False
+    "The schedule's own filters, beside those of its Look."
+    any_width: bool = False
+    "Other columns than the query has fields: those that land are found by their names."
+    no_rows: bool = False
+    "A delivery without rows, even without a header."
+
+    @classmethod
+    def by(cls, relay: bridge_yaml.Relay) -> Self:
+        return cls(relay.accept_filters, bool(relay.target.columns), relay.guards.min_rows == 0)
+
+
 class Delivery(msgspec.Struct, frozen=True):
     plan_id: str | None
     plan_title: str | None
@@ -56,6 +76,10 @@ class Delivery(msgspec.Struct, frozen=True):
     format: DeliveryFormat
     row_limit: int | None
     "The row limit of the plan's own query."
+    width: int | None
+    "How many columns the plan's query selects, if that is certain."
+    is_empty: bool
+    "Whether it has neither rows nor a header."
     content_digest: str
     "SHA-256 of the plan and its rows, independent of the format they came in."
     warnings: list[str]
@@ -66,11 +90,8 @@ class Delivery(msgspec.Struct, frozen=True):
         return self._blocks()
 
 
-def read(body: bytes, *, accept_filters: bool = False) -> Delivery:
+def read(body: bytes, accepted: Accepted | None = None) -> Delivery:
     """Read the whole body of a webhook once and describe it.
-
-    Args:
-        accept_filters: whether the schedule may have other filters than its Look.
 
     Raises:
         MalformedRequest: it is not the body of a webhook.
@@ -79,19 +100,35 @@ def read(body: bytes, *, accept_filters: bool = False) -> Delivery:
         QueryFailed, RowsMalformed, StreamCut: the rows are not complete.
     """
     posted = payload.decode(body)
-    warnings = posted.warnings(accept_filters=accept_filters)
+    accepted = accepted or Accepted()
+    warnings = posted.warnings(accept_filters=accepted.filters)
     if posted.kind == "dashboard":
         warnings.append(_DASHBOARD_WARNING)
     content_format, blocks = _content(posted)
-    digest = _digest(posted.plan, formatted.watched(blocks(), warnings))
+    contract = Contract(width=posted.width, accepts_any_width=accepted.any_width, accepts_error_text=True)
+    digest, is_empty = _digest(posted.plan, formatted.watched(blocks(), warnings), contract)
+    if is_empty:
+        warnings += _judge_empty(content_format, accepted)
     described = posted.plan_id, posted.plan_title, posted.plan, posted.kind
-    return Delivery(*described, content_format, posted.row_limit, digest, warnings, blocks)
+    query = posted.row_limit, posted.width
+    return Delivery(*described, content_format, *query, is_empty, digest, warnings, blocks)
+
+
+def _judge_empty(content_format: DeliveryFormat, accepted: Accepted) -> list[str]:
+    """Return a warning of a file that does not prove that the query had no rows. Raises DeliveryNotUsable unless the
+    relay accepts no rows: then nothing is sent, so that nothing can be lost in Pigment.
+    """
+    is_list = content_format in ("json", "inline_json")
+    what = "it has no rows, and so no column names" if is_list else "it has not even a header"
+    if not accepted.no_rows:
+        raise DeliveryNotUsable(f"The delivery is empty: {what}.", next_step=_IF_NO_ROWS if is_list else _IF_EMPTY)
+    return [] if is_list else [f"The delivery is empty: {what}. It counts as no rows, because guards.min_rows is 0."]
 
 
 def _content(posted: WebhookPayload) -> tuple[DeliveryFormat, Callable[[], Iterator[bytes]]]:
     """Return the format, and a function that decodes the rows, which are not stored."""
     attachment = posted.attachment
-    if attachment is None or text.is_empty(attachment.data):
+    if attachment is None or (text.is_empty(attachment.data) and not text.is_string(attachment.data)):
         if posted.kind == "cell":
             raise DeliveryNotUsable("The delivery is the action of one cell, which sends no rows.", next_step=_IF_CELL)
         if text.is_empty(posted.data):
@@ -126,11 +163,12 @@ def _from_bytes(content_format: DeliveryFormat, value: msgspec.Raw) -> Iterator[
 
 
 def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
-    """Yield CSV with a final line feed, which old versions of Looker leave out."""
-    first, last = next(texts, ""), ""
-    if not first.strip():
-        raise DeliveryNotUsable("The delivery is empty: it has not even a header.", next_step=_IF_EMPTY)
-    for piece in itertools.chain([first], texts):
+    """Yield CSV with a final line feed, which old versions of Looker leave out; nothing if there is no text."""
+    first, second = next(texts, ""), next(texts, "")
+    if not second and not first.strip():
+        return
+    last = ""
+    for piece in itertools.chain([first, second], texts):
         last = piece[-1:] or last
         yield piece.encode()
     if last != "\n":
@@ -148,10 +186,12 @@ def _format_of(attachment: WebhookAttachment) -> tuple[DeliveryFormat, bool]:
     return found, found == "csv_zip" or "base64" in parameters
 
 
-def _digest(plan: str, blocks: Iterator[bytes]) -> str:
-    """Return the digest of plan and rows, and check the first rows as staging will check all of them."""
+def _digest(plan: str, blocks: Iterator[bytes], contract: Contract) -> tuple[str, bool]:
+    """Return the digest of plan and rows, and whether there is nothing, not even a header. Check the first rows as
+    staging will check all of them.
+    """
     digest = hashlib.sha256(plan.encode() + b"\0")
-    checker = Checker(Contract(accepts_error_text=True))  # staging knows if the job does
+    checker = Checker(contract)
     checked_bytes = skipped_bytes = 0
     has_header = False
     for block in blocks:
@@ -162,6 +202,6 @@ def _digest(plan: str, blocks: Iterator[bytes]) -> str:
         checker.feed(block)
         checked_bytes += len(block)
         has_header = has_header or b"\n" in block
-    if not skipped_bytes:
+    if checked_bytes and not skipped_bytes:
         checker.finish()
-    return digest.hexdigest()
+    return digest.hexdigest(), not checked_bytes

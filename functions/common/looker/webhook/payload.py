@@ -30,6 +30,7 @@ class PlanQuery(msgspec.Struct, frozen=True):
     """What a delivery says of the query that it comes from."""
 
     limit: msgspec.Raw = msgspec.Raw()
+    fields: Any = None
     pivots: Any = None
     row_total: Any = None
     total: Any = None
@@ -55,6 +56,11 @@ class ScheduledPlan(msgspec.Struct, frozen=True):
         """The row limit of the query, at which Looker cuts a delivery; None if it has none."""
         digits = text_of(self._described_query().limit) or ""
         return int(digits) if len(digits) <= _MOST_LIMIT_DIGITS and digits.isdecimal() else None
+
+    @property
+    def width(self) -> int | None:
+        """The number of columns that the query selects; None if that is not certain."""
+        return obstacles.width(self._described_query())
 
     def warnings(self, *, accept_filters: bool) -> list[str]:
         """Return what the receipt has to say of the rows. Raises DeliveryNotUsable if they are not those of the Look,
@@ -116,6 +122,10 @@ class WebhookPayload(msgspec.Struct, frozen=True):
     @property
     def row_limit(self) -> int | None:
         return self.scheduled_plan.row_limit if self.scheduled_plan else None
+
+    @property
+    def width(self) -> int | None:
+        return self.scheduled_plan.width if self.scheduled_plan else None
 
     def warnings(self, *, accept_filters: bool) -> list[str]:
         """As `ScheduledPlan.warnings`."""

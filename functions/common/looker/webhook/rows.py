@@ -25,7 +25,7 @@ NamedValue = tuple[str, object]
 
 
 def as_csv(texts: Iterator[str]) -> Iterator[bytes]:
-    """Yield a JSON list of rows as CSV. The header is the first row's keys, in their order.
+    """Yield a JSON list of rows as CSV, nothing if it is empty. The header is the first row's keys, in their order.
 
     Raises QueryFailed if Looker put an error text in place of a row, DeliveryNotUsable if the rows are not a table.
     """
@@ -46,11 +46,8 @@ def _batches(texts: Iterator[str]) -> Iterator[bytes]:
         if len(batch) >= _BATCH_ROWS:
             yield _encode(batch)
             batch = []
-    if not header:
-        next_step = "In Looker, choose CSV, which has a header even without rows, or send only if there are results."
-        cause = "The delivery is empty: it has no rows, and so no column names."
-        raise DeliveryNotUsable(cause, next_step=next_step)
-    yield _encode(batch)
+    if header:
+        yield _encode(batch)
 
 
 def _encode(batch: list[list[str]]) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from common.platform import lookalikes
 from common.platform.errors import ColumnsChanged, KeysNotUnique
 from common.platform.text import listed
 from common.storage.bucket import Bucket
@@ -89,7 +90,11 @@ def _expect_columns(key: Sequence[str], header: Sequence[str]) -> None:
     if not _has(header, key):
         next_step = "Write load.changes.key with the column names of Looker's header, then run again."
         cause = f"load.changes.key is {listed(key)}, but the header does not contain each of them exactly once"
-        raise ColumnsChanged(f"{cause}: {', '.join(header)}.", next_step=next_step)
+        cause = f"{cause}: {', '.join(header)}."
+        if alike := lookalikes.of(key, header):
+            cause = f"{lookalikes.differences(alike)} {cause}"
+            next_step = f"In load.changes.key, write {lookalikes.advice(alike)}."
+        raise ColumnsChanged(cause, next_step=next_step)
 
 
 def _has(header: Sequence[str], key: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608  # statements contain only quoted names, quoted literals and SQL of the sandbox's user
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -30,6 +31,18 @@ def content_type(result_format: str) -> str:
     return _CONTENT_TYPES[result_format]
 
 
+@dataclasses.dataclass
+class Readings:
+    """What Looker does not document, one way or the other."""
+
+    header_without_rows: bool = True
+    "Whether a CSV without rows has a header. If not, it is empty."
+    totals_row: bool = True
+    "Whether a CSV ends in the totals that its query asks for."
+    refuses_before_rows: bool = True
+    "Whether a query that cannot run is answered with an error status. If not, with 200 and its text in place of rows."
+
+
 def blocks(
     result_format: str,
     statement: Statement,
@@ -37,13 +50,14 @@ def blocks(
     *,
     formatted: bool,
     fails_after_rows: int | None,
+    readings: Readings,
 ) -> Iterator[bytes]:
     """Return the body. The database fails after the 200, so an error can only appear in the text."""
     if result_format == "sql":
         return iter([statement.sql.encode()])
     writers: dict[str, Callable[[], Iterator[str]]] = {
-        "csv": lambda: _lines(statement, cursor, ",", formatted, fails_after_rows),
-        "txt": lambda: _lines(statement, cursor, "\t", formatted, fails_after_rows),
+        "csv": lambda: _lines(statement, cursor, ",", formatted, fails_after_rows, readings),
+        "txt": lambda: _lines(statement, cursor, "\t", formatted, fails_after_rows, readings),
         "json": lambda: _objects(statement, cursor, formatted, fails_after_rows),
         "json_detail": lambda: _details(statement, cursor),
     }
@@ -69,18 +83,23 @@ def _lines(
     delimiter: str,
     formatted: bool,
     fails_after_rows: int | None,
+    readings: Readings,
 ) -> Iterator[str]:
     """Let the database write the lines: 1 million rows of 15 columns take half a second."""
     columns = [_quoted_where_needed(_text(field, formatted), field, formatted, delimiter) for field in statement.fields]
     separator = f", {_character(delimiter)}, "
     line = f"concat({separator.join(columns)}, chr(10))"
-    yield delimiter.join(_header(field.label, delimiter) for field in statement.fields) + "\n"
+    header = delimiter.join(_header(field.label, delimiter) for field in statement.fields) + "\n"
+    if readings.header_without_rows:
+        yield header
+        header = ""
     try:
         for rows in _fetch(cursor, f"SELECT {line} FROM ({statement.sql})", fails_after_rows):
-            yield "".join([row[0] for row in rows])
+            yield header + "".join([row[0] for row in rows])
+            header = ""
         if fails_after_rows is not None:
             yield f"\nError: {_SEVERED}"
-        elif statement.totals:
+        elif statement.totals and readings.totals_row and not header:
             yield cursor.execute(f"SELECT {line} FROM ({statement.totals})").fetchall()[0][0]
     except duckdb.Error as error:
         yield f"\nError: {_error_text(error)}"

@@ -95,6 +95,7 @@ class SandboxLooker:
         self.permissions = permissions
         self.token_lifetime_s = token_lifetime_s
         self.clock = clock
+        self.readings = results.Readings()
         self.explores: dict[tuple[str, str], Explore] = {}
         self.looks: dict[str, Look] = {}
         self._queries: dict[str, Query] = {}
@@ -381,13 +382,16 @@ class SandboxLooker:
             now = dt.datetime.fromtimestamp(self.clock(), time_zone(query.query_timezone))
             statement = translate(query, explore, limit=limit, now=now)
         except (QueryRefused, Malformed) as error:
-            raise LookerRefusal(400, str(error)) from None
+            if self.readings.refuses_before_rows:
+                raise LookerRefusal(400, str(error)) from None
+            return Response(200, f"Error: {error}\n".encode(), {"Content-Type": results.content_type(result_format)})
         body = results.blocks(
             result_format,
             statement,
             self._warehouse.cursor(),
             formatted=request.argument("apply_formatting") == "true",
             fails_after_rows=explore.fails_after_rows,
+            readings=self.readings,
         )
         self.history.note(activity.QueryRun(query, now))
         return Response(200, body, {"Content-Type": results.content_type(result_format)})
