@@ -26,6 +26,7 @@ def test_a_delivery_of_exactly_its_limit_is_dead_with_the_reason(sales: World, l
     assert sales.imports == []
     (refused,) = [entry.metadata for entry in sales.bucket.entries("dead/")]
     assert (refused["code"], "exactly 3 rows" in refused["reason"]) == ("truncated_at_limit", True)
+    assert "edit the schedule" in sales.receipts("sales")[-1]["error"]["next_step"]
 
 
 def test_accept_cap_lands_it(world: World) -> None:

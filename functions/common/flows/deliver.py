@@ -360,7 +360,7 @@ def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previo
     rows = staged.checked.rows
     guards.expect_rows(rows, relay.guards.min_rows)
     if not relay.guards.accept_cap:
-        guards.expect_no_cap(rows, CAPS, rows_of.row_limit)
+        guards.expect_no_cap_of_delivery(rows, CAPS, rows_of.row_limit)
     guards.expect_no_shrinking(rows, previous.rows if previous else None, relay.guards.max_shrink)
     return staged
 

@@ -12,6 +12,12 @@ from common.platform.errors import (
 from common.runs.cursors import LastLanding
 from common.tables.compare import ChangeSize
 
+_SEND_ALL = (
+    "In Looker, edit the schedule: send all results, or raise the row limit of the Look. Above 5,000 rows, let the "
+    "relay start a pull (`start:`), which reads them all. If so many rows are right, set guards.accept_cap: true for "
+    "this relay, and send the delivery again: `bridge deliveries replay`."
+)
+
 
 def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
     """Raise TooFewRows below the minimum: an empty file would empty a list that Pigment clears before an import."""
@@ -21,10 +27,21 @@ def expect_rows(rows: int, min_rows: int, writer: str = "Looker") -> None:
 
 def expect_no_cap(rows: int, caps: tuple[int, ...], own_limit: int | None) -> None:
     """Raise TruncatedAtLimit if the number of rows is one at which Looker truncates; all rows were requested."""
+    if limit := _limit_at(rows, caps, own_limit):
+        raise TruncatedAtLimit(f"Looker returned exactly {rows:,} rows, {limit}; all rows were requested.")
+
+
+def expect_no_cap_of_delivery(rows: int, caps: tuple[int, ...], row_limit: int | None) -> None:
+    """Raise TruncatedAtLimit if a delivery has a number of rows at which Looker truncates; its sender decides that."""
+    if limit := _limit_at(rows, caps, row_limit):
+        cause = f"Looker delivered exactly {rows:,} rows, {limit}: the others may be missing."
+        raise TruncatedAtLimit(cause, next_step=_SEND_ALL)
+
+
+def _limit_at(rows: int, caps: tuple[int, ...], own_limit: int | None) -> str:
     if rows in caps:
-        raise TruncatedAtLimit(f"Looker returned exactly {rows:,} rows, one of its limits; all rows were requested.")
-    if rows == own_limit:
-        raise TruncatedAtLimit(f"Looker returned exactly {rows:,} rows, the Look's own limit; all rows were requested.")
+        return "one of its limits"
+    return "the Look's own limit" if rows == own_limit else ""
 
 
 def expect_no_shrinking(rows: int, rows_before: int | None, max_shrink: float | None, writer: str = "Looker") -> None:
