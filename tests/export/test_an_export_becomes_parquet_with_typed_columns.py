@@ -285,16 +285,29 @@ def test_a_column_of_text_is_no_warning() -> None:
     assert shown(["Name"], written([["Alice"], ["7"], ["Bob"]])).warnings() == []
 
 
-def test_a_repeated_column_name_is_made_unique_with_a_warning() -> None:
-    header = ["Month", "month", "Cost", "Cost (2)", "Cost"]
-    table = converted(written([header, ["1", "a", "2", "b", "3.5"]]), header)
-    assert table.schema.names == ["Month", "month (2)", "Cost", "Cost (2)", "Cost (3)"]
-    assert [values for (values,) in table.to_pydict().values()] == [1, "a", 2, "b", 3.5]
-    assert shown(header, b"1,a,2,b,3.5\n").warnings() == [
-        "The header contains month more than once: in the Parquet file one of them is month (2).",
-        "The header contains Cost more than once: in the Parquet file one of them is Cost (3).",
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (["Month", "month", "Cost", "Cost_2", "Cost"], ["Month", "month_2", "Cost", "Cost_2", "Cost_3"]),
+        (["a.b", "a/b", "Cost (EUR)"], ["a_b", "a_b_2", "Cost _EUR_"]),
+        (["", "x", ""], ["column_1", "x", "column_3"]),
+        (["_FILE_NAME", "_partitionTIME", "_TABLE_x"], ["column_FILE_NAME", "column_partitionTIME", "column_TABLE_x"]),
+        (["n" * 301, "N" * 300], ["n" * 300, "N" * 298 + "_2"]),
+        (["Größe", "利益", "R&D", "a-b c"], ["Größe", "利益", "R&D", "a-b c"]),
+    ],
+)
+def test_names_that_bigquery_refuses_are_renamed_with_a_warning(header: list[str], names: list[str]) -> None:
+    table = converted(written([header, [str(place) for place in range(len(header))]]), header)
+    assert table.schema.names == names
+    assert [values for (values,) in table.to_pydict().values()] == list(range(len(header)))
+    assert len(shown(header).warnings()) == sum(name != new for name, new in zip(header, names, strict=True))
+
+
+def test_the_warning_of_a_renamed_column_has_both_names() -> None:
+    assert shown(["a.b", ""]).warnings() == [
+        "Column 1, a.b, is a_b in the Parquet file, because BigQuery refuses its name.",
+        "Column 2 has no name and is column_2 in the Parquet file, because BigQuery refuses its name.",
     ]
-    assert shown(["a", "b"], b"1,2\n").warnings() == []
 
 
 def test_an_empty_line_of_a_single_column_is_a_row() -> None:
@@ -309,7 +322,7 @@ def test_a_header_alone_is_a_table_without_rows() -> None:
 def test_a_header_may_have_line_ends_and_a_byte_order_mark() -> None:
     out = io.BytesIO()
     assert parquet.write([b'\xef\xbb\xbf"a\nb",c\n1,2\n'], out, shown(["a\nb", "c"], b"1,2\n")) == 1
-    assert pq.read_table(io.BytesIO(out.getvalue())).to_pydict() == {"a\nb": [1], "c": [2]}
+    assert pq.read_table(io.BytesIO(out.getvalue())).to_pydict() == {"a_b": [1], "c": [2]}
 
 
 # --- Any table -----------------------------------------------------------------------------------------------------
