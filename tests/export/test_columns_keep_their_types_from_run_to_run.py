@@ -79,6 +79,13 @@ def test_a_column_that_was_away_returns_with_its_type(tmp_path: Path) -> None:
     assert third.schema().field(0).type == pa.string()
 
 
+def test_a_type_that_the_asked_for_dates_lack_becomes_text_with_a_warning() -> None:
+    types = ColumnTypes(["At"], date_format="Legacy", earlier={"At": ["datetime"]})
+    types.feed(b"10/25/2024 10:00:00\n")
+    assert types.schema().field(0).type == pa.string()
+    assert types.warnings() == ["Column At is not a datetime but text: the format Legacy has no datetime."]
+
+
 CELLS = st.one_of(
     st.sampled_from(["", "1", "1.5", "4.1", "4.10", "007", "NA", "NaN", "12E4", "TRUE", "2024-11-21", "03/04/2024"]),
     st.integers().map(str),

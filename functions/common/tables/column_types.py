@@ -235,6 +235,11 @@ class _Column:
         self._is_decided = earlier is not None
         self._rows = 0
         self._why_text = ""
+        if earlier and not self._open:
+            kind = earlier[0].partition(".")[0]
+            asked = next(form.date_format for form in forms if form.date_format)
+            because = f"the format {asked} has no {kind}"
+            self._why_text = f"Column {listed([name])} is not a {kind} but text: {because}."
 
     @property
     def form(self) -> _Form:
