@@ -263,20 +263,18 @@ def test_decimals_may_use_a_comma(cells: list[str], type_: str, values: list[Any
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        (["1.5", "NaN", "2.5"], "is not a number but text: NaN is not a number"),
-        (["NaN", "1.5", "2.5"], "is not a number but text: NaN is not a number"),
-        (["1.5", "1E-120"], "is not a number but text: 1E-120 would become 1e-120 as a number"),
-        (
-            ["1.5", "9007199254740993"],
-            "is not a number but text: 9007199254740993 would become 9007199254740992 as a number",
-        ),
-        (["4.1", "4.10"], "is not a number but text: 4.10 would become 4.1 as a number"),
-        (["2024-11-21", "03/04/2024"], "is not a date but text: 03/04/2024 is not a date of the format Iso8601"),
-        (["2024-11-21", "2024-02-30"], "is not a date but text: 2024-02-30 is not a date of the format Iso8601"),
-        (["TRUE", "FALSE", "true"], "is not a boolean but text: true is not a boolean"),
+        (["1.5", "NaN", "2.5"], "is not a number but text: row 2 is NaN"),
+        (["NaN", "1.5", "2.5"], "is not a number but text: row 1 is NaN"),
+        (["1.5", "", "1E-120"], "is not a number but text: row 3 has an exponent"),
+        (["1.5", "9007199254740993"], "is not a number but text: row 2 has 16 digits, of which a number keeps 15"),
+        (["4.1", "4.10"], "is not a number but text: row 2 has other decimals or zeros than a number of this column"),
+        (["1", "2", "Ann"], "is not a number but text: row 3 has a text of 3 characters"),
+        (["2024-11-21", "03/04/2024"], "is not a date but text: row 2 is no day of the format Iso8601"),
+        (["2024-11-21", "2024-02-30"], "is not a date but text: row 2 is no day of the format Iso8601"),
+        (["TRUE", "FALSE", "true"], "is not a boolean but text: row 3 has a text of 4 characters"),
     ],
 )
-def test_the_value_that_turns_a_column_into_text_is_named(cells: list[str], reason: str) -> None:
+def test_the_row_that_turns_a_column_into_text_is_named_without_its_value(cells: list[str], reason: str) -> None:
     (warning,) = shown(["Cost"], written([cell] for cell in cells)).warnings()
     assert warning == f"Column Cost {reason}."
 
@@ -285,16 +283,31 @@ def test_a_column_of_text_is_no_warning() -> None:
     assert shown(["Name"], written([["Alice"], ["7"], ["Bob"]])).warnings() == []
 
 
-def test_a_repeated_column_name_is_made_unique_with_a_warning() -> None:
-    header = ["Month", "month", "Cost", "Cost (2)", "Cost"]
-    table = converted(written([header, ["1", "a", "2", "b", "3.5"]]), header)
-    assert table.schema.names == ["Month", "month (2)", "Cost", "Cost (2)", "Cost (3)"]
-    assert [values for (values,) in table.to_pydict().values()] == [1, "a", 2, "b", 3.5]
-    assert shown(header, b"1,a,2,b,3.5\n").warnings() == [
-        "The header contains month more than once: in the Parquet file one of them is month (2).",
-        "The header contains Cost more than once: in the Parquet file one of them is Cost (3).",
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (["Month", "month", "Cost", "Cost_2", "Cost"], ["Month", "month_2", "Cost", "Cost_2", "Cost_3"]),
+        (["a.b", "a/b", "Cost (EUR)"], ["a_b", "a_b_2", "Cost _EUR_"]),
+        (["", "x", ""], ["column_1", "x", "column_3"]),
+        (["_FILE_NAME", "_partitionTIME", "_TABLE_x"], ["column_FILE_NAME", "column_partitionTIME", "column_TABLE_x"]),
+        (["n" * 301, "N" * 300], ["n" * 300, "N" * 298 + "_2"]),
+        (["Größe", "利益", "R&D", "a-b c"], ["Größe", "利益", "R&D", "a-b c"]),
+    ],
+)
+def test_names_that_bigquery_refuses_are_renamed_with_a_warning(header: list[str], names: list[str]) -> None:
+    table = converted(written([header, [str(place) for place in range(len(header))]]), header)
+    assert table.schema.names == names
+    assert [values for (values,) in table.to_pydict().values()] == list(range(len(header)))
+    assert len(shown(header, written([["x"] * len(header)])).warnings()) == sum(
+        name != new for name, new in zip(header, names, strict=True)
+    )
+
+
+def test_the_warning_of_a_renamed_column_has_both_names() -> None:
+    assert shown(["a.b", ""], b"1,2\n").warnings() == [
+        "Column 1, a.b, is a_b in the Parquet file, because BigQuery refuses its name.",
+        "Column 2 has no name and is column_2 in the Parquet file, because BigQuery refuses its name.",
     ]
-    assert shown(["a", "b"], b"1,2\n").warnings() == []
 
 
 def test_an_empty_line_of_a_single_column_is_a_row() -> None:
@@ -309,7 +322,7 @@ def test_a_header_alone_is_a_table_without_rows() -> None:
 def test_a_header_may_have_line_ends_and_a_byte_order_mark() -> None:
     out = io.BytesIO()
     assert parquet.write([b'\xef\xbb\xbf"a\nb",c\n1,2\n'], out, shown(["a\nb", "c"], b"1,2\n")) == 1
-    assert pq.read_table(io.BytesIO(out.getvalue())).to_pydict() == {"a\nb": [1], "c": [2]}
+    assert pq.read_table(io.BytesIO(out.getvalue())).to_pydict() == {"a_b": [1], "c": [2]}
 
 
 # --- Any table -----------------------------------------------------------------------------------------------------

@@ -367,6 +367,23 @@ def test_parquet_has_typed_columns(world: World) -> None:
     expect_nothing_left(world)
 
 
+def test_parquet_keeps_the_types_of_the_last_published_run(world: World) -> None:
+    world.add_export("revenue", format="parquet", path="revenue.parquet")
+    types = []
+    for cells in (b"1;x", b"2.5;7", b"n/a;8", b"3;9"):
+        world.answer_exports(b"Cost;Code\n" + cells + b"\n")
+        answer = world.run_export("revenue")
+        assert answer.status == 200, answer.body
+        schema = pq.read_schema(io.BytesIO(published(world, "exports/revenue.parquet")))
+        warnings = [each for each in answer.receipt["warnings"] if each.startswith("Column")]
+        types.append(([str(field.type) for field in schema], warnings))
+        world.clock.advance(3600)
+
+    because = "Column Cost is not a number but text: row 1 has a text of 3 characters."
+    number, text = ["double", "string"], ["string", "string"]
+    assert types == [(number, []), (number, []), (text, [because]), (text, [])]
+
+
 def test_a_rotated_key_is_read_again(revenue: World) -> None:
     revenue.answer_exports(GUIDE)
     revenue.run_export("revenue")

@@ -8,6 +8,7 @@ changes the generation of a name atomically, and no other step is visible.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -95,14 +96,15 @@ def _preview(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> R
 
 
 def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export, previous: LastLanding | None) -> ExportFile:
+    types = previous.types if previous else {}
     with run.timed("pigment"):
         try:
-            file = _fetch(run, bridge, job, job.source)
+            file = _fetch(run, bridge, job, job.source, types)
         except ViewTooBig as too_big:
             if job.fallback is None:
                 raise
             run.warn(f"{too_big.cause} The fallback was exported instead; it contains more than the view.")
-            file = _fetch(run, bridge, job, job.fallback)
+            file = _fetch(run, bridge, job, job.fallback, types)
     run.note_read(file)
     rows = file.checked.rows
     run.warn_of_changed_header(previous, file.checked.header)
@@ -112,14 +114,18 @@ def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export, previou
 
 
 def _fetch(
-    run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export, source: bridge_yaml.ExportSource
+    run: Run,
+    bridge: bridge_yaml.Bridge,
+    job: bridge_yaml.Export,
+    source: bridge_yaml.ExportSource,
+    types: Mapping[str, Sequence[str]],
 ) -> ExportFile:
     instance, deadline = run.instance, run.keep_back(0.2, _FOR_PUBLISHING_S)
     request = exports.request_for(source, job.date_format)
 
     def read(answer: exports.ExportAnswer) -> ExportFile:
         run.warn(*answer.warnings)
-        return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress)
+        return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress, types)
 
     return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, read)
 
@@ -157,8 +163,9 @@ def _metadata(run: Run, job: bridge_yaml.Export, file: ExportFile) -> dict[str, 
 
 def _landed(run: Run, file: ExportFile, previous: LastLanding | None) -> LastLanding:
     """Return what the next run compares itself with, once this one is published."""
+    types = {name: list(forms) for name, forms in file.types.items()}
     landed, now = cursors.of(file, run.id, previous), run.instance.clock.now()
-    return msgspec.structs.replace(landed, landed_at=stamp(now), staged=run.receipt.object or "")
+    return msgspec.structs.replace(landed, landed_at=stamp(now), staged=run.receipt.object or "", types=types)
 
 
 def _public_name(run: Run, job: bridge_yaml.Export) -> str:

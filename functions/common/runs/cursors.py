@@ -56,6 +56,9 @@ class LastLanding(msgspec.Struct, frozen=True):
     deleted: int = 0
     "How many rows Pigment deleted, if that was more than the job allowed."
 
+    types: dict[str, list[str]] = {}
+    """By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."""
+
     def deleted_through(self, configuration: str) -> int:
         """Return how many rows this landing deleted, if it landed through this import configuration."""
         return self.deleted if self.configuration == configuration else 0

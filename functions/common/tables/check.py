@@ -48,6 +48,9 @@ _LINES_OF_AN_ERROR = 5
 _EARLIER_BYTES = 64 * 1024
 "How much of the first rows is kept to compare the last one with."
 _DATA_INSTEAD = "If the last row is data, set guards.accept_error_text: true for this job."
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATOR_LINE = re.compile(rb'(?i)"?sep=(.)"?\r?\n')
+_QUOTED = re.compile(rb'"[^"]*"')
 _NOT_CSV = re.compile(rb'(?i)\s*(?:<(?:!doctype|html|\?xml)|\[\s*\{|\{\s*")')
 
 
@@ -150,6 +153,7 @@ class Checker:
         end = end_of_first_record(records)
         line, rest = records[:end].removeprefix(codecs.BOM_UTF8), records[end:]
         self._refuse_other_content(line)
+        self._refuse_other_separator(line)
         if self._regular.without_quoted(line, first_row=0).count(self._regular.delimiter) >= MOST_COLUMNS:
             raise RowsMalformed(f"The header has more than {MOST_COLUMNS} columns.")
         self._source_header = next(self._records(line))
@@ -162,6 +166,30 @@ class Checker:
         if self._rewriter or self.header != self._source_header:
             line = write_records([self.header], self._contract.delimiter)
         return line + self._check(rest) if rest else line
+
+    def _refuse_other_separator(self, line: bytes) -> None:
+        """Refuse a header of one column with signs that separate columns. Looker writes what it is asked for, and its
+        labels may hold any sign.
+        """
+        asked = self._origin.delimiter
+        if self._origin.puts_errors_into_files:
+            return
+        if _SEPARATOR_LINE.fullmatch(line):
+            found = f"begins with the line {line.decode().strip()}, which names a separator for Excel"
+            raise self._other_separator(found)
+        bare = _QUOTED.sub(b"", line).decode(errors="replace")
+        if asked in bare:
+            return
+        for sign, signs in _SEPARATORS.items():
+            if sign in bare:
+                raise self._other_separator(f"has one column with {signs} in its name")
+
+    def _other_separator(self, found: str) -> AnswerNotUnderstood:
+        asked = _SEPARATORS.get(self._origin.delimiter, self._origin.delimiter)
+        return AnswerNotUnderstood(
+            f"{self._origin.writer}'s answer {found}, where {asked} were asked for as the separator.",
+            next_step="Write the separator that Pigment uses as `delimiter` of the export's source in bridge.yaml.",
+        )
 
     def _expect_width(self) -> None:
         found, expected = len(self._source_header), self._contract.width

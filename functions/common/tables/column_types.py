@@ -11,11 +11,14 @@ A column has a type other than text only if each of its cells, written back from
 - boolean: TRUE and FALSE.
 
 Everything else, also a mixture, is text without any change. An empty cell is null. A column of empty cells is text.
+
+A column keeps its type from run to run, so that the files of several days are one dataset. What no longer fits makes it
+text, for good, with a warning. Warnings are logged, so they name the column and the row, and no value.
 """
 
 import decimal
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,13 +26,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.platform.errors import RowsMalformed
-from common.platform.text import listed, shorten
+from common.platform.text import listed
 from common.tables.arrow import read_records
 from common.tables.column_names import distinct
 
 _PIECE_BYTES = 1024 * 1024
 
-_LONGEST_CELL_SHOWN_BYTES = 100
+_NUMBER = re.compile(r"-?(?P<digits>\d+(?:[.,]\d+)?)(?P<exponent>[eE][+-]?\d+)?", re.ASCII)
 
 _EXACT_DIGITS = 15
 "A number with so many significant digits is the same after a conversion to float64 and back."
@@ -141,11 +144,16 @@ def _time_forms(date_format: str) -> list[_Form]:
 _BOOLEAN = _Form("boolean", "TRUE|FALSE", pa.bool_())
 
 
+KeptTypes = Mapping[str, Sequence[str]]
+"By name of a column, the forms that each of its cells has had. Of none, it is text."
+
+
 class ColumnTypes:
     """Finds the type of each column while records stream in.
 
     Args:
         date_format: the one that Pigment was asked for, Iso8601 or Legacy.
+        earlier: the types of earlier runs, as `kept` returned them.
     """
 
     def __init__(
@@ -154,12 +162,14 @@ class ColumnTypes:
         delimiter: str = ",",
         decimal_separator: str = ".",
         date_format: str = "Iso8601",
+        earlier: KeptTypes | None = None,
     ) -> None:
         self.delimiter = delimiter
         self.decimal_separator = decimal_separator
         self.names, self._warnings = distinct(header)
+        self._earlier = earlier or {}
         forms = [*_number_forms(decimal_separator), *_time_forms(date_format), _BOOLEAN]
-        self._columns = [_Column(name, forms) for name in self.names]
+        self._columns = [_Column(name, forms, self._earlier.get(name)) for name in self.names]
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
@@ -179,6 +189,12 @@ class ColumnTypes:
         """Return what the reader of the file should know: columns that are named or typed otherwise than expected."""
         self._find_types()
         return [*self._warnings, *(column.warning for column in self._columns if column.warning)]
+
+    def kept(self) -> KeptTypes:
+        """Return what the next run needs to give columns the same types, also those that are not in this file."""
+        self._find_types()
+        now = {name: column.kept for name, column in zip(self.names, self._columns, strict=True)}
+        return {**self._earlier, **now}
 
     def values(self, records: bytes, *, with_header: bool = False) -> Any:
         """Read complete records as a table with this schema. Raises ArrowInvalid if they do not fit it."""
@@ -213,11 +229,17 @@ class ColumnTypes:
 class _Column:
     """The forms that each cell of a column has, so far."""
 
-    def __init__(self, name: str, forms: Sequence[_Form]) -> None:
+    def __init__(self, name: str, forms: Sequence[_Form], earlier: Sequence[str] | None) -> None:
         self._name = name
-        self._open = list(forms)
-        self._is_decided = False
-        self.warning = ""
+        self._open = [form for form in forms if earlier is None or form.name in earlier]
+        self._is_decided = earlier is not None
+        self._rows = 0
+        self._why_text = ""
+        if earlier and not self._open:
+            kind = earlier[0].partition(".")[0]
+            asked = next(form.date_format for form in forms if form.date_format)
+            because = f"the format {asked} has no {kind}"
+            self._why_text = f"Column {listed([name])} is not a {kind} but text: {because}."
 
     @property
     def form(self) -> _Form:
@@ -228,30 +250,50 @@ class _Column:
         """Whether the column is text, whatever follows."""
         return not self._open
 
+    @property
+    def kept(self) -> list[str]:
+        """The names of the forms that a later file may have; none for text, as which an empty column is written."""
+        return [form.name for form in self._open] if self._is_decided else []
+
+    @property
+    def warning(self) -> str:
+        if not self._is_decided:
+            return f"Column {listed([self._name])} has no value yet: it is text in this file and in later ones."
+        return self._why_text
+
     def feed(self, cells: Any) -> None:
+        before, self._rows = self._rows, self._rows + len(cells)
+        rows = pc.indices_nonzero(cells.is_valid())
         cells = cells.drop_null()
         if not len(cells) or self.is_text:
             return
         fits = [form.fits_each(cells) for form in self._open]
         still = [form for form, each in zip(self._open, fits, strict=True) if each.false_count == 0]
         if not still:
-            self._become_text(cells, fits)
+            self._become_text(cells, fits, lambda place: before + rows[place].as_py() + 1)
         self._open, self._is_decided = still, True
 
-    def _become_text(self, cells: Any, fits: Sequence[Any]) -> None:
+    def _become_text(self, cells: Any, fits: Sequence[Any], row_of: Callable[[int], int]) -> None:
         """Say why, if the column had another type, or has it in most of these cells."""
         most = max(fits, key=lambda each: each.true_count)
         if not self._is_decided and 2 * most.true_count < len(cells):
             return
-        form = self._open[fits.index(most)]
-        cell = cells.filter(pc.invert(most))[0].as_py()
-        because = f"{shorten(cell, _LONGEST_CELL_SHOWN_BYTES)} {_why_not(form, cell)}"
-        self.warning = f"Column {listed([self._name])} is not a {form.kind} but text: {because}."
+        form, place = self._open[fits.index(most)], pc.index(most, value=False).as_py()
+        because = f"row {row_of(place)} {_why_not(form, cells[place].as_py())}"
+        self._why_text = f"Column {listed([self._name])} is not a {form.kind} but text: {because}."
 
 
 def _why_not(form: _Form, cell: str) -> str:
-    if form.kind == "number" and re.fullmatch(r"-?\d+(?:[.,]\d+)?(?:[eE][+-]?\d{1,3})?", cell, re.ASCII):
-        number = float(cell.replace(",", "."))
-        shown = f"{number:.15g}" if float(f"{number:.15g}") == number else f"{number:.17g}"
-        return f"would become {shown} as a number"
-    return f"is not a {form.kind}" + (f" of the format {form.date_format}" if form.date_format else "")
+    """Describe a cell without its content."""
+    if form.date_format:
+        return f"is no {'day' if form.kind == 'date' else 'time'} of the format {form.date_format}"
+    if cell.casefold() == "nan":
+        return "is NaN"
+    if form.kind == "number" and (number := _NUMBER.fullmatch(cell)):
+        digits = len(re.sub(r"\D", "", number["digits"]).lstrip("0"))
+        if number["exponent"]:
+            return "has an exponent"
+        if digits > _EXACT_DIGITS:
+            return f"has {digits} digits, of which a number keeps {_EXACT_DIGITS}"
+        return "has other decimals or zeros than a number of this column"
+    return f"has a text of {len(cell)} characters"

@@ -9,7 +9,7 @@ import codecs
 import contextlib
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -43,6 +43,8 @@ class ExportFile(CheckedFile, frozen=True):
     "The job's source, or its fallback if the view was too big."
     content_type: str
     crc32c: str
+    types: Mapping[str, Sequence[str]] = {}
+    "The types of Parquet's columns, for the next run."
 
 
 class ChecksumWriter(DigestingWriter):
@@ -84,20 +86,25 @@ def write(
     source: bridge_yaml.ExportSource,
     job: bridge_yaml.Export,
     progress: ProgressCallback,
+    earlier: Mapping[str, Sequence[str]],
 ) -> ExportFile:
-    """Write an export in the job's format. Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
+    """Write an export in the job's format; columns of Parquet keep the types of earlier runs.
+
+    Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
     export is not complete; StorageBusy or StorageRefused if the file was not written.
     """
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
     if job.format == "parquet":
-        content_type, digested = _PARQUET, _write_parquet(bucket, path, incoming, job.date_format)
+        content_type = _PARQUET
+        digested, earlier = _write_parquet(bucket, path, incoming, job.date_format, earlier)
     else:
         # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
         content_type = _GZIP if job.compress else _CSV
         digested = _write_blocks(bucket, path, incoming.blocks(), content_type)
     checked, sample = incoming.checked, incoming.sample
-    return ExportFile(path, digested.sha256, digested.bytes, checked, sample, source, content_type, digested.crc32c)
+    digests = digested.sha256, digested.bytes
+    return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, earlier)
 
 
 def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> ChecksumWriter:
@@ -116,7 +123,9 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
     return digested
 
 
-def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming", date_format: str) -> ChecksumWriter:
+def _write_parquet(
+    bucket: Bucket, path: str, incoming: "_Incoming", date_format: str, earlier: Mapping[str, Sequence[str]]
+) -> tuple[ChecksumWriter, Mapping[str, Sequence[str]]]:
     """Write the export as CSV first, to find the types of its columns, and then convert that file."""
     # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import column_types, parquet  # noqa: PLC0415
@@ -130,7 +139,7 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming", date_format
             records = block
             if not types.names:
                 types = column_types.ColumnTypes(
-                    incoming.header, incoming.delimiter, incoming.decimal_sign, date_format
+                    incoming.header, incoming.delimiter, incoming.decimal_sign, date_format, earlier
                 )
                 records = block[end_of_first_record(block) :]
             types.feed(records)
@@ -144,7 +153,7 @@ def _write_parquet(bucket: Bucket, path: str, incoming: "_Incoming", date_format
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
     _expect_written(bucket, path, digested)
-    return digested
+    return digested, types.kept()
 
 
 @contextlib.contextmanager
