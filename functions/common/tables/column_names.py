@@ -1,6 +1,7 @@
 """Names of Parquet columns that BigQuery accepts.
 
-The one rule, in this order (BigQuery's reference of column names):
+The one rule, in this order (https://cloud.google.com/bigquery/docs/schemas#column_names, flexible names included; the
+same page says that external tables do not support those, only ASCII letters, digits and `_`):
 
 1. A character other than a letter, a mark, a digit, a space or one of `_-&%=+:'<>#|` becomes `_`.
 2. An empty name becomes `column_N`, where N is its place from 1.
@@ -17,7 +18,8 @@ from common.platform.text import listed
 
 _LONGEST_NAME = 300
 _PUNCTUATION = frozenset(" _-&%=+:'<>#|")
-_RESERVED = ("_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_")
+_RESERVED_CHANGES = ("_change_sequence_number", "_change_type", "_change_timestamp")
+_RESERVED = ("_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", *_RESERVED_CHANGES)
 
 
 def distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
