@@ -65,7 +65,7 @@ _KINDS = [
 ]
 
 
-class Table(NamedTuple):
+class RandomTable(NamedTuple):
     kinds: list[CellKind]
     rows: list[list[str]]
 
@@ -74,18 +74,18 @@ class Table(NamedTuple):
         return ["Key", *(f"C{number}" for number in range(len(self.kinds)))]
 
 
-def tables(chance: random.Random) -> Iterator[Table]:
+def tables(chance: random.Random) -> Iterator[RandomTable]:
     while True:
         kinds = chance.choices(_KINDS, k=chance.randint(1, 5))
         rows = [[f"k{number}", *(kind.make(chance) for kind in kinds)] for number in range(chance.randint(1, 12))]
         chance.shuffle(rows)
-        yield Table(kinds, rows)
+        yield RandomTable(kinds, rows)
 
 
 class Pigment:
     """A list with the rows of one table."""
 
-    def __init__(self, pigment: SandboxPigment, table: Table, number: int, folder: Path) -> None:
+    def __init__(self, pigment: SandboxPigment, table: RandomTable, number: int, folder: Path) -> None:
         self._pigment = pigment
         self._table = table
         self._block = pigment.block(pigment.application("Random"), f"Table {number}")

@@ -177,7 +177,7 @@ def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSourc
     as_export = bridge_yaml.Export(name=run.receipt.job, source=source, path="")
 
     def read(answer: exports.ExportAnswer) -> CheckedFile:
-        return export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress)
+        return export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress, {})
 
     with run.timed("pigment"):
         request = exports.request_for(source, as_export.date_format)
