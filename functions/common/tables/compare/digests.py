@@ -12,6 +12,7 @@ is gone is a changed row, which is sent. Rows with the same MD5 can be construct
 Looker can also leave a row unchanged.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Self
 
@@ -85,6 +86,7 @@ class Digests:
         self._is_all = of_shares == 1
         # The size is bounded, so it needs no disk; a function's disk is its memory.
         self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": threads})
+        self._connections = threading.local()
         self._database.execute("CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UHUGEINT, row UHUGEINT)")
 
     def __enter__(self) -> Self:
@@ -94,14 +96,24 @@ class Digests:
         self._database.close()
 
     def add(self, records: bytes, layout: FileLayout, place: int, *, is_new: bool) -> int:
-        """Add complete records, and return their number. Raises ArrowInvalid if they are not CSV with this layout."""
+        """Add complete records, and return their number. Raises ArrowInvalid if they are not CSV with this layout.
+
+        Each thread has a connection of its own, so that two files can be read at the same time.
+        """
+        database = self._connection()
         cells = read_records(records, [pa.string()] * layout.width, layout.delimiter)
         places = pa.arange(place, place + len(cells)).cast(pa.uint32())
-        self._database.register("records", cells.append_column("place", places))
+        database.register("records", cells.append_column("place", places))
         bounds = {} if self._is_all else {"first": str(self._bounds[0]), "last": str(self._bounds[1] - 1)}
-        self._database.execute(self._insertion(layout), {"is_new": is_new, **bounds})
-        self._database.unregister("records")
+        database.execute(self._insertion(layout), {"is_new": is_new, **bounds})
+        database.unregister("records")
         return len(cells)
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if not hasattr(self._connections, "database"):
+            self._connections.database = self._database.cursor()
+        database: duckdb.DuckDBPyConnection = self._connections.database
+        return database
 
     def empty_keys(self, samples: int) -> tuple[int, list[int]]:
         """Return the number of new rows with an empty key, and the places of the first of them."""

@@ -1,6 +1,7 @@
 """Match the rows of what was sent with those of a block, by the digests of their keys and of what their cells mean."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -52,10 +53,11 @@ def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, sample
     matched = Matched()
     shares = rows // ROWS_AT_ONCE + 1
     for share in range(shares):
-        # A second thread would need more memory than it saves time: Arrow reads the records on one.
-        with Digests(share, shares, threads=1) as digests:
-            matched.rows_in_block = block.digest(digests, progress, is_new=False)
+        # Each side on a thread of its own, of which Arrow and DuckDB use one.
+        with Digests(share, shares, threads=1) as digests, ThreadPoolExecutor(1, "reading back") as pool:
+            in_block = pool.submit(block.digest, digests, progress, is_new=False)
             matched.rows_sent = sent.digest(digests, progress, is_new=True)
+            matched.rows_in_block = in_block.result()
             for matches in digests.matches(_CHANGE, replaces=replaces):
                 for change, (keys, _) in matches.counts().items():
                     matched.keys[change] += keys
