@@ -71,6 +71,7 @@ def test_a_row_that_no_report_tells_of_fails_the_run(
     assert answer.error["message"] == f"5 rows were sent, {words}"
     receipt = world.receipts()[-1]
     assert (receipt["outcome"], receipt["verified"], receipt["rows"]["sent"]) == ("failed", "differs", 5)
+    assert any("HTTP/1.1" in warning for warning in receipt["warnings"]) == (row["problem"] == "missing")
     assert receipt["verification"]["rows"] == [{**row, "key": ["2013-01-02", "AA", "LGA"]}]
     assert world.objects("leases/") == []
 

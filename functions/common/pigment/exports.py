@@ -46,16 +46,16 @@ class ExportAnswer:
     def __init__(self, response: Answer, deadline: Deadline) -> None:
         self._response = response
         self._deadline = deadline
-        self._is_http2 = response.version == "HTTP/2"
+        self.is_http2 = response.version == "HTTP/2"
         self.warnings: list[str] = []
-        if not self._is_http2:
+        if not self.is_http2:
             silent = f"Pigment answered over {response.version}, where it truncates a failed export without an error"
             self.warnings.append(f"{silent}. Only guards.max_shrink detects a truncation at the end of a record.")
 
     @property
     def proves_its_end(self) -> bool:
         """Whether a truncation would be noticed: by HTTP/2's end of stream, or by a Content-Length."""
-        return self._is_http2 or "Content-Length" in self._response.headers
+        return self.is_http2 or "Content-Length" in self._response.headers
 
     def blocks(self) -> Iterator[bytes]:
         """Yield blocks of about a megabyte. Raises StreamCut if the answer ends too early or stops, OutOfTime if late,
