@@ -81,13 +81,13 @@ def digest_of_key(cells: Sequence[str]) -> str:
 class Digests:
     """The digests of one share of the keys; the first share, 0, also has the empty keys."""
 
-    def __init__(self, share: int, of_shares: int, threads: int = 2) -> None:
+    def __init__(self, share: int, of_shares: int, threads: int = 2, row_type: str = "UHUGEINT") -> None:
         self._bounds = _bounds(share, of_shares, 0, _MOST)
         self._is_all = of_shares == 1
         # The size is bounded, so it needs no disk; a function's disk is its memory.
         self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": threads})
         self._connections = threading.local()
-        self._database.execute("CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UHUGEINT, row UHUGEINT)")
+        self._database.execute(f"CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UHUGEINT, row {row_type})")
 
     def __enter__(self) -> Self:
         return self

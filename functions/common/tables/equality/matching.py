@@ -54,7 +54,10 @@ def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, sample
     shares = rows // ROWS_AT_ONCE + 1
     for share in range(shares):
         # Each side on a thread of its own, of which Arrow and DuckDB use one.
-        with Digests(share, shares, threads=1) as digests, ThreadPoolExecutor(1, "reading back") as pool:
+        with (
+            Digests(share, shares, threads=1, row_type="UBIGINT") as digests,
+            ThreadPoolExecutor(1, "reading back") as pool,
+        ):
             in_block = pool.submit(block.digest, digests, progress, is_new=False)
             matched.rows_sent = sent.digest(digests, progress, is_new=True)
             matched.rows_in_block = in_block.result()
