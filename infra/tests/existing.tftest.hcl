@@ -14,6 +14,8 @@ variables {
   source_archive      = "tests/bridge.yaml" # any file
 }
 
+
+
 run "existing_things_are_used_and_not_created" {
   command = apply
 
@@ -41,7 +43,7 @@ run "existing_things_are_used_and_not_created" {
     error_message = "What exists is created again."
   }
   assert {
-    condition     = google_cloudfunctions2_function.functions["looker_pull"].service_config[0].direct_vpc_network_interface[0] == { network = "projects/acme-network/global/networks/shared", subnetwork = "projects/acme-network/regions/europe-west1/subnetworks/functions", tags = tolist(null) } && length(google_cloudfunctions2_function.functions["pigment_export"].service_config[0].direct_vpc_network_interface) == 0
+    condition     = google_cloudfunctions2_function.functions["looker_pull"].service_config[0].direct_vpc_network_interface[0].network == "projects/acme-network/global/networks/shared" && google_cloudfunctions2_function.functions["looker_pull"].service_config[0].direct_vpc_network_interface[0].subnetwork == "projects/acme-network/regions/europe-west1/subnetworks/functions" && length(google_cloudfunctions2_function.functions["pigment_export"].service_config[0].direct_vpc_network_interface) == 0
     error_message = "The functions do not use the existing subnet, or those that should not do."
   }
   assert {
@@ -79,64 +81,6 @@ run "secrets_stay_in_the_given_regions" {
   }
 }
 
-run "a_key_encrypts_everything_that_stores_data" {
-  command = apply
-
-  variables {
-    kms_key            = "projects/acme-keys/locations/europe-west1/keyRings/bridge/cryptoKeys/data"
-    secret_replication = ["europe-west1"]
-  }
-
-  assert {
-    condition = toset(concat(
-      [google_storage_bucket.bridge.encryption[0].default_kms_key_name, google_pubsub_topic.inbox.kms_key_name, google_pubsub_topic.dead_letters.kms_key_name, google_artifact_registry_repository.images[0].kms_key_name],
-      [for function in google_cloudfunctions2_function.functions : function.kms_key_name],
-      [for secret in google_secret_manager_secret.secrets : secret.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name],
-    )) == toset([var.kms_key])
-    error_message = "Something is encrypted with a key of Google's."
-  }
-  assert {
-    condition     = toset([for grant in google_kms_crypto_key_iam_member.agents : regex("@([a-z-]+)", grant.member)[0]]) == toset(["gcf-admin-robot", "gcp-sa-artifactregistry", "gcp-sa-eventarc", "gcp-sa-pubsub", "gcp-sa-secretmanager", "gs-project-accounts", "serverless-robot-prod"])
-    error_message = "A service agent cannot use the key."
-  }
-}
-
-run "a_key_also_encrypts_the_open_service" {
-  command = plan
-
-  variables {
-    kms_key            = "projects/acme-keys/locations/europe-west1/keyRings/bridge/cryptoKeys/data"
-    public_invoker     = false
-    secret_replication = ["europe-west1"]
-  }
-
-  assert {
-    condition     = google_cloud_run_v2_service.webhook["webhook_receive"].template[0].encryption_key == var.kms_key
-    error_message = "The service is encrypted with a key of Google's."
-  }
-}
-
-run "a_key_of_another_region_is_refused" {
-  command = plan
-
-  variables {
-    kms_key            = "projects/acme-keys/locations/europe/keyRings/bridge/cryptoKeys/data"
-    secret_replication = ["europe-west1"]
-  }
-
-  expect_failures = [var.kms_key]
-}
-
-run "a_key_without_regional_secrets_is_refused" {
-  command = plan
-
-  variables {
-    kms_key = "projects/acme-keys/locations/europe-west1/keyRings/bridge/cryptoKeys/data"
-  }
-
-  expect_failures = [var.kms_key]
-}
-
 run "names_in_place_of_full_ids_are_refused" {
   command = plan
 
@@ -148,4 +92,17 @@ run "names_in_place_of_full_ids_are_refused" {
   }
 
   expect_failures = [var.network, var.repository, var.service_accounts, var.worker_pool]
+}
+
+run "webhook_receive_can_stand_behind_a_load_balancer" {
+  command = plan
+
+  variables {
+    functions = { webhook_receive = { ingress = "ALLOW_INTERNAL_AND_GCLB" } }
+  }
+
+  assert {
+    condition     = google_cloudfunctions2_function.functions["webhook_receive"].service_config[0].ingress_settings == "ALLOW_INTERNAL_AND_GCLB"
+    error_message = "Callers can go round the load balancer and Cloud Armor."
+  }
 }

@@ -47,19 +47,6 @@ run "without_public_invoker_the_webhook_is_an_open_service_and_allusers_has_no_r
   }
 }
 
-run "webhook_receive_can_stand_behind_a_load_balancer" {
-  command = plan
-
-  variables {
-    functions = { webhook_receive = { ingress = "ALLOW_INTERNAL_AND_GCLB" } }
-  }
-
-  assert {
-    condition     = google_cloudfunctions2_function.functions["webhook_receive"].service_config[0].ingress_settings == "ALLOW_INTERNAL_AND_GCLB"
-    error_message = "Callers can go round the load balancer and Cloud Armor."
-  }
-}
-
 run "a_network_routes_all_calls_through_reserved_addresses" {
   command = apply
 
