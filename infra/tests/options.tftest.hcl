@@ -114,16 +114,3 @@ run "exports_are_external_tables" {
     error_message = "The address has more than the one * that BigQuery allows."
   }
 }
-
-run "alerts_notify_all_recipients" {
-  command = apply
-
-  variables {
-    alerts = { channels = ["projects/acme-planning/notificationChannels/1"], emails = ["data@acme.example"] }
-  }
-
-  assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.logged), [google_monitoring_alert_policy.silent]) : toset(policy.notification_channels) == toset(["projects/acme-planning/notificationChannels/1", google_monitoring_notification_channel.emails["data@acme.example"].id])])
-    error_message = "An alert does not notify all recipients."
-  }
-}
