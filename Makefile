@@ -11,6 +11,8 @@ ENVIRONMENT ?= prod
 SETTINGS ?= infra/settings/$(ENVIRONMENT).tfvars
 setting = $(shell sed -n 's/^$(1) *= *"\([^"]*\)".*/\1/p' $(SETTINGS) 2>/dev/null)
 PROJECT ?= $(call setting,project_id)
+# What the environment changes in bridge.yaml, if anything.
+OVERLAY ?= $(wildcard $(BRIDGE:.yaml=.$(ENVIRONMENT).yaml))
 PREFIX = $(or $(call setting,prefix),bridge)
 STATE_PREFIX ?= looker-pigment-bridge/$(PROJECT)/$(PREFIX)
 # Its dependencies are at odds with the functions' own, so it has a place of its own.
@@ -43,7 +45,7 @@ deployed: $(VENV)/ready  ## the archive, installed on its own and served as Goog
 	$(BIN)/pytest -m slow tests/infra/test_the_archive_is_complete_and_runs.py
 
 check: $(VENV)/ready  ## bridge.yaml, checked with the functions' own code and written for Terraform; another file: BRIDGE=…
-	$(BIN)/bridge check --offline --config $(BRIDGE) --out build/bridge.json
+	$(BIN)/bridge check --offline --config $(BRIDGE) $(if $(OVERLAY),--overlay $(OVERLAY)) --out build/bridge.json
 
 # No backend: nothing here looks at what is deployed. One file of tests at a time: a stand-in for the provider that .ci/run
 # may use holds no more.
@@ -66,7 +68,7 @@ plan: check archive  ## what Terraform would do, kept for `make apply`; STATE_BU
 	@test -n "$(PROJECT)" || { echo "$(SETTINGS) does not set project_id. Write it, or name another file: make plan ENVIRONMENT=…" >&2; exit 1; }
 	@echo "Settings: $(SETTINGS). State: gs://$(STATE_BUCKET)/$(STATE_PREFIX)"
 	$(TERRAFORM) -chdir=infra init -input=false -reconfigure -backend-config=bucket=$(STATE_BUCKET) -backend-config=prefix=$(STATE_PREFIX)
-	$(TERRAFORM) -chdir=infra plan -input=false -var-file=$(abspath $(SETTINGS)) -var=bridge_file=$(abspath $(BRIDGE)) -out=$(PLAN)
+	$(TERRAFORM) -chdir=infra plan -input=false -var-file=$(abspath $(SETTINGS)) -var=bridge_file=$(abspath $(BRIDGE)) $(if $(OVERLAY),-var=bridge_overlay=$(abspath $(OVERLAY)) )-out=$(PLAN)
 
 apply:  ## do what `make plan` showed, and nothing else
 	$(TERRAFORM) -chdir=infra apply -input=false $(PLAN)

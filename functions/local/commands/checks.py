@@ -24,6 +24,10 @@ def check(
             "--out", help="With --offline: write what Terraform reads, if nothing is red. `make check` does this."
         ),
     ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option("--overlay", help="With --out: what another environment changes, such as bridge.dev.yaml."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Try every credential, permission, id and bucket that bridge.yaml names.
@@ -35,6 +39,8 @@ def check(
 
     if out and not offline:
         raise typer.BadParameter("--out needs --offline.")
+    if overlay and not out:
+        raise typer.BadParameter("--overlay needs --out.")
     console = terminal.console()
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
@@ -43,7 +49,9 @@ def check(
         if not as_json:
             stack.enter_context(console.spinner("checking"))
         for finding in (
-            checks.findings_offline(bridge.config, out) if offline else checks.findings(bridge.config, instance.current)
+            checks.findings_offline(bridge.config, out, overlay)
+            if offline
+            else checks.findings(bridge.config, instance.current)
         ):
             findings.append(finding)
             if not as_json:
