@@ -6,11 +6,20 @@ BIN := $(VENV)/bin
 TERRAFORM ?= terraform
 BRIDGE ?= infra/bridge.yaml
 PLAN := $(CURDIR)/build/deploy.tfplan
+# The committed settings of an environment. The state's prefix holds their project and prefix, so that bridges can share a bucket.
+ENVIRONMENT ?= prod
+SETTINGS ?= infra/settings/$(ENVIRONMENT).tfvars
+setting = $(shell sed -n 's/^$(1) *= *"\([^"]*\)".*/\1/p' $(SETTINGS) 2>/dev/null)
+PROJECT ?= $(call setting,project_id)
+# What the environment changes in bridge.yaml, if anything.
+OVERLAY ?= $(wildcard $(BRIDGE:.yaml=.$(ENVIRONMENT).yaml))
+PREFIX = $(or $(call setting,prefix),bridge)
+STATE_PREFIX ?= looker-pigment-bridge/$(PROJECT)/$(PREFIX)
 # Its dependencies are at odds with the functions' own, so it has a place of its own.
 SCAN := .venv-scan
 CHECKOV := 3.3.30
 
-.PHONY: demo test lint proofs bench archive deployed check infra scan plan apply schema lock clean
+.PHONY: demo test lint proofs bench archive deployed check infra scan preflight plan apply schema lock clean
 
 demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no account needed
 	$(BIN)/bridge demo
@@ -36,7 +45,7 @@ deployed: $(VENV)/ready  ## the archive, installed on its own and served as Goog
 	$(BIN)/pytest -m slow tests/infra/test_the_archive_is_complete_and_runs.py
 
 check: $(VENV)/ready  ## bridge.yaml, checked with the functions' own code and written for Terraform; another file: BRIDGE=…
-	$(BIN)/bridge check --offline --config $(BRIDGE) --out build/bridge.json
+	$(BIN)/bridge check --offline --config $(BRIDGE) $(if $(OVERLAY),--overlay $(OVERLAY)) --out build/bridge.json
 
 # No backend: nothing here looks at what is deployed. One file of tests at a time: a stand-in for the provider that .ci/run
 # may use holds no more.
@@ -51,10 +60,15 @@ infra: archive $(VENV)/ready  ## Terraform's format, validity and tests, and wha
 scan: $(SCAN)/ready  ## what a policy scanner says of infra/; exceptions stand in the resources, with their reasons
 	$(SCAN)/bin/checkov --directory infra --framework terraform --skip-download --quiet --compact
 
-plan: check archive  ## what Terraform would do, kept for `make apply`; STATE_BUCKET=… keeps its state
+preflight:  ## what in a project would refuse the first apply, with gcloud alone: make preflight PROJECT=…
+	@sh infra/preflight.sh "$(PROJECT)" "$(call setting,region)"
+
+plan: check archive  ## what Terraform would do, kept for `make apply`; STATE_BUCKET=… keeps its state, ENVIRONMENT=… names its settings
 	@test -n "$(STATE_BUCKET)" || { echo "Which bucket keeps Terraform's state? make plan STATE_BUCKET=…" >&2; exit 1; }
-	$(TERRAFORM) -chdir=infra init -input=false -backend-config=bucket=$(STATE_BUCKET)
-	$(TERRAFORM) -chdir=infra plan -input=false -var=bridge_file=$(abspath $(BRIDGE)) -out=$(PLAN)
+	@test -n "$(PROJECT)" || { echo "$(SETTINGS) does not set project_id. Write it, or name another file: make plan ENVIRONMENT=…" >&2; exit 1; }
+	@echo "Settings: $(SETTINGS). State: gs://$(STATE_BUCKET)/$(STATE_PREFIX)"
+	$(TERRAFORM) -chdir=infra init -input=false -reconfigure -backend-config=bucket=$(STATE_BUCKET) -backend-config=prefix=$(STATE_PREFIX)
+	$(TERRAFORM) -chdir=infra plan -input=false -var-file=$(abspath $(SETTINGS)) -var=bridge_file=$(abspath $(BRIDGE)) $(if $(OVERLAY),-var=bridge_overlay=$(abspath $(OVERLAY)) )-out=$(PLAN)
 
 apply:  ## do what `make plan` showed, and nothing else
 	$(TERRAFORM) -chdir=infra apply -input=false $(PLAN)

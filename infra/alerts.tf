@@ -141,6 +141,7 @@ resource "google_monitoring_notification_channel" "emails" {
   for_each = toset(var.alerts.emails)
 
   display_name = each.key
+  force_delete = true # otherwise Google refuses to remove an address that an alert still names
   labels       = { email_address = each.key }
   type         = "email"
   user_labels  = var.labels
@@ -195,6 +196,8 @@ resource "google_monitoring_alert_policy" "silent" {
   alert_strategy {
     auto_close = "86400s"
   }
+
+  depends_on = [time_sleep.metrics]
 
   conditions {
     display_name = "no data about sweeps"

@@ -6,33 +6,38 @@ locals {
 
   _functions = {
     for key, given in var.functions : key => {
-      concurrency   = try(given.concurrency, 1) # a run uses a whole core while it streams
-      cpu           = given.cpu
-      ingress       = coalesce(given.ingress, length(var.operators) > 0 ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY")
-      max_instances = given.max_instances
-      memory        = given.memory
-      min_instances = try(given.min_instances, 0)
-      name          = "${var.prefix}-${replace(key, "_", "-")}"
-      timeout_s     = given.timeout_s
+      concurrency = try(given.concurrency, 1) # a run uses a whole core while it streams
+      cpu         = given.cpu
+      ingress     = coalesce(given.ingress, length(var.operators) > 0 ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY")
+      # Without public_invoker, webhook-receive is a Cloud Run service: see webhook_service.tf.
+      is_open_service = key == "webhook_receive" && !var.public_invoker
+      max_instances   = given.max_instances
+      memory          = given.memory
+      min_instances   = try(given.min_instances, 0)
+      name            = key == "webhook_receive" && !var.public_invoker ? "${var.prefix}-webhook" : "${var.prefix}-${replace(key, "_", "-")}"
+      network         = contains(try(var.network.functions, []), key) ? local._interface : null
+      timeout_s       = given.timeout_s
     }
   }
 }
 
 resource "google_cloudfunctions2_function" "functions" {
   #checkov:skip=CKV_GCP_124:only webhook-receive is open, because Looker calls it from outside; see var.functions
-  for_each = local._functions
+  for_each = { for key, function in local._functions : key => function if !function.is_open_service }
 
-  name        = each.value.name
-  description = local._descriptions[each.key]
-  labels      = var.labels
-  location    = var.region
+  name         = each.value.name
+  description  = local._descriptions[each.key]
+  labels       = var.labels
+  location     = var.region
+  kms_key_name = var.kms_key
 
   build_config {
-    docker_repository     = google_artifact_registry_repository.images.id
+    docker_repository     = local._repository
     entry_point           = each.key
     environment_variables = { GOOGLE_FUNCTION_SOURCE = "${each.key}.py" }
     runtime               = "python313"
-    service_account       = "projects/${var.project_id}/serviceAccounts/${local._emails["build"]}"
+    service_account       = local._build_account
+    worker_pool           = var.worker_pool
 
     source {
       storage_source {
@@ -46,7 +51,7 @@ resource "google_cloudfunctions2_function" "functions" {
     all_traffic_on_latest_revision   = true
     available_cpu                    = each.value.cpu
     available_memory                 = each.value.memory
-    direct_vpc_egress                = var.network == null ? null : "VPC_EGRESS_ALL_TRAFFIC"
+    direct_vpc_egress                = each.value.network == null ? null : "VPC_EGRESS_ALL_TRAFFIC"
     ingress_settings                 = each.value.ingress
     max_instance_count               = each.value.max_instances
     max_instance_request_concurrency = each.value.concurrency
@@ -54,35 +59,41 @@ resource "google_cloudfunctions2_function" "functions" {
     service_account_email            = local._emails[each.key]
     timeout_seconds                  = each.value.timeout_s
 
-    environment_variables = merge(
-      {
-        BRIDGE_BUCKET        = google_storage_bucket.bridge.name
-        BRIDGE_DEADLINE_S    = tostring(each.value.timeout_s - local._margin_s)
-        BRIDGE_LOG_LEVEL     = var.log_level
-        GOOGLE_CLOUD_PROJECT = var.project_id
-      },
-      # As many threads as Cloud Run sends requests; the default of functions-framework is four per core.
-      each.value.concurrency == 1 ? {} : { THREADS = tostring(each.value.concurrency) },
-    )
+    environment_variables = local._environments[each.key]
 
     dynamic "direct_vpc_network_interface" {
-      for_each = google_compute_subnetwork.egress
+      for_each = each.value.network[*]
       content {
         network    = direct_vpc_network_interface.value.network
-        subnetwork = direct_vpc_network_interface.value.name
+        subnetwork = direct_vpc_network_interface.value.subnetwork
       }
     }
   }
 
-  # The build needs these roles as soon as the function is created.
-  depends_on = [
-    google_artifact_registry_repository_iam_member.build,
-    google_project_iam_member.build,
-    google_project_service.services,
-  ]
+  # The build needs its roles as soon as the function is created.
+  depends_on = [google_project_service.services, time_sleep.build_roles, time_sleep.key_roles]
 }
 
 locals {
+  _environments = {
+    for key, function in local._functions : key => merge(
+      {
+        BRIDGE_BUCKET        = google_storage_bucket.bridge.name
+        BRIDGE_DEADLINE_S    = tostring(function.timeout_s - local._margin_s)
+        BRIDGE_LOG_LEVEL     = var.log_level
+        GOOGLE_CLOUD_PROJECT = var.project_id
+      },
+      # As many threads as Cloud Run sends requests; the default of functions-framework is four per core.
+      function.concurrency == 1 ? {} : { THREADS = tostring(function.concurrency) },
+    )
+  }
+
+  # By function, for whatever calls it.
+  _called = merge(
+    { for key, function in google_cloudfunctions2_function.functions : key => { name = function.name, uri = function.service_config[0].uri } },
+    { for service in google_cloud_run_v2_service.webhook : "webhook_receive" => { name = service.name, uri = service.uri } },
+  )
+
   _descriptions = {
     looker_pull     = "Imports all rows of a Look into Pigment."
     pigment_export  = "Exports a complete Pigment view or block to Cloud Storage."
@@ -92,11 +103,20 @@ locals {
 }
 
 # The repository for the images of the functions. It is separate, so that the build can write only here.
+
+locals {
+  _created_repository = "projects/${var.project_id}/locations/${var.region}/repositories/${var.prefix}-functions"
+  _repository         = coalesce(var.repository, local._created_repository)
+}
+
 resource "google_artifact_registry_repository" "images" {
-  #checkov:skip=CKV_GCP_84:the images contain only this project's source, for which Google's keys are enough
+  #checkov:skip=CKV_GCP_84:without var.kms_key, the images contain only this project's source, for which Google's keys are enough
+  count = var.repository == null ? 1 : 0
+
   repository_id = "${var.prefix}-functions"
   description   = "The images of the Looker-Pigment bridge's functions."
   format        = "DOCKER"
+  kms_key_name  = var.kms_key
   labels        = var.labels
   location      = var.region
 
@@ -112,5 +132,5 @@ resource "google_artifact_registry_repository" "images" {
     most_recent_versions { keep_count = 3 }
   }
 
-  depends_on = [google_project_service.services]
+  depends_on = [google_project_service.services, time_sleep.key_roles]
 }

@@ -2,7 +2,7 @@
 
 locals {
   _identities = merge(
-    { for key, function in local._functions : key => { id = function.name, description = local._descriptions[key] } },
+    { for key, function in local._functions : key => { id = "${var.prefix}-${replace(key, "_", "-")}", description = local._descriptions[key] } },
     {
       build     = { id = "${var.prefix}-build", description = "Builds the functions." }
       push      = { id = "${var.prefix}-push", description = "Calls webhook-deliver for Pub/Sub." }
@@ -11,12 +11,18 @@ locals {
   )
 
   # Computed rather than read from the resources, so that a plan shows the members of each role.
-  _emails  = { for key, account in google_service_account.identities : key => "${account.account_id}@${var.project_id}.iam.gserviceaccount.com" }
+  _emails = merge(
+    { for key, account in google_service_account.identities : key => "${account.account_id}@${var.project_id}.iam.gserviceaccount.com" },
+    var.service_accounts,
+  )
   _members = { for key, email in local._emails : key => "serviceAccount:${email}" }
+
+  # An account's own project is in its address.
+  _build_account = "projects/${regex("@([^.]+)[.]", local._emails["build"])[0]}/serviceAccounts/${local._emails["build"]}"
 }
 
 resource "google_service_account" "identities" {
-  for_each = local._identities
+  for_each = { for key, identity in local._identities : key => identity if !contains(keys(var.service_accounts), key) }
 
   account_id   = each.value.id
   description  = each.value.description
@@ -34,6 +40,17 @@ locals {
     "scheduler calls pigment_export"  = { caller = "scheduler", function = "pigment_export" }
     "scheduler calls webhook_deliver" = { caller = "scheduler", function = "webhook_deliver" }
   }
+
+  _operators = {
+    for pair in setproduct(["looker_pull", "pigment_export"], var.operators) : "${pair[1]} calls ${pair[0]}" => { caller = pair[1], function = pair[0] }
+  }
+}
+
+# A replaced function has a new service without callers. Its ID is unknown in the plan that replaces it, and only then.
+resource "terraform_data" "called" {
+  for_each = merge(local._callers, local._operators)
+
+  input = google_cloudfunctions2_function.functions[each.value.function].id
 }
 
 resource "google_cloud_run_v2_service_iam_member" "callers" {
@@ -44,16 +61,20 @@ resource "google_cloud_run_v2_service_iam_member" "callers" {
   location = var.region
   role     = "roles/run.invoker"
   member   = local._members[each.value.caller]
+
+  lifecycle { replace_triggered_by = [terraform_data.called[each.key]] }
 }
 
 # People and services that may call two functions directly.
 resource "google_cloud_run_v2_service_iam_member" "operators" {
-  for_each = { for pair in setproduct(["looker_pull", "pigment_export"], var.operators) : "${pair[1]} calls ${pair[0]}" => pair }
+  for_each = local._operators
 
-  name     = google_cloudfunctions2_function.functions[each.value[0]].name
+  name     = google_cloudfunctions2_function.functions[each.value.function].name
   location = var.region
   role     = "roles/run.invoker"
-  member   = each.value[1]
+  member   = each.value.caller
+
+  lifecycle { replace_triggered_by = [terraform_data.called[each.key]] }
 }
 
 # The access of each function to the bucket, by prefix. "write" includes replacing and deleting. The functions need both for their
@@ -194,8 +215,11 @@ resource "google_project_iam_member" "build" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "build" {
-  location   = var.region
-  repository = google_artifact_registry_repository.images.name
+  project    = regex("^projects/([^/]+)/", local._repository)[0]
+  location   = regex("/locations/([^/]+)/", local._repository)[0]
+  repository = regex("[^/]+$", local._repository)
   role       = "roles/artifactregistry.writer"
   member     = local._members["build"]
+
+  depends_on = [google_artifact_registry_repository.images]
 }

@@ -1,7 +1,13 @@
-# With var.network, all outgoing calls of the functions use reserved addresses, through Cloud NAT.
+# With var.network, the outgoing calls of functions use reserved addresses, through Cloud NAT, or an existing subnet.
 
 locals {
-  _egress = var.network == null ? {} : { egress = var.network }
+  _egress = try(var.network.subnetwork, null) != null ? {} : var.network == null ? {} : { egress = var.network }
+
+  # A function needs names, or projects/…; the attribute `network` of a subnet is a URL once the subnet exists.
+  _interface = var.network == null ? null : {
+    network    = try(one(values(google_compute_network.egress)).name, var.network.network)
+    subnetwork = try(one(values(google_compute_subnetwork.egress)).name, var.network.subnetwork)
+  }
 }
 
 resource "google_compute_network" "egress" {
@@ -35,7 +41,7 @@ resource "google_compute_router" "egress" {
 }
 
 resource "google_compute_address" "egress" {
-  count = var.network == null ? 0 : var.network.addresses
+  count = length(local._egress) == 0 ? 0 : var.network.addresses
 
   name        = "${var.prefix}-egress-${count.index + 1}"
   description = "For the allow lists of Looker and Pigment." # a change replaces the address

@@ -44,5 +44,5 @@ output "webhook_addresses" {
 }
 
 locals {
-  _uris = { for key, function in google_cloudfunctions2_function.functions : key => function.service_config[0].uri }
+  _uris = { for key, called in local._called : key => called.uri }
 }

@@ -11,14 +11,14 @@ resource "google_cloud_scheduler_job" "jobs" {
   time_zone        = each.value.time_zone
 
   http_target {
-    uri         = google_cloudfunctions2_function.functions[each.value.function].service_config[0].uri
+    uri         = local._called[each.value.function].uri
     body        = base64encode(jsonencode({ job = each.value.job }))
     headers     = { "Content-Type" = "application/json" }
     http_method = "POST"
 
     # Cloud Run expects its own URL without a path as audience.
     oidc_token {
-      audience              = google_cloudfunctions2_function.functions[each.value.function].service_config[0].uri
+      audience              = local._called[each.value.function].uri
       service_account_email = local._emails["scheduler"]
     }
   }
@@ -35,8 +35,8 @@ resource "google_cloud_scheduler_job" "jobs" {
   depends_on = [google_cloud_run_v2_service_iam_member.callers, google_project_service.services]
 }
 
-# The sweep delivers what Pub/Sub missed, and checks for overdue jobs and expiring keys. It is not retried, because the next sweep
-# follows soon.
+# The sweep delivers what Pub/Sub missed, and checks for overdue jobs and expiring keys. If all instances of webhook-deliver are
+# busy with pushes, Cloud Run answers 429, and the sweep is tried again before the next one is due.
 resource "google_cloud_scheduler_job" "sweep" {
   name             = "${var.prefix}-sweep"
   attempt_deadline = "${local._functions["webhook_deliver"].timeout_s}s"
@@ -46,18 +46,21 @@ resource "google_cloud_scheduler_job" "sweep" {
   time_zone        = "UTC"
 
   http_target {
-    uri         = google_cloudfunctions2_function.functions["webhook_deliver"].service_config[0].uri
+    uri         = local._called["webhook_deliver"].uri
     headers     = { "Content-Type" = "application/json" }
     http_method = "POST"
 
     oidc_token {
-      audience              = google_cloudfunctions2_function.functions["webhook_deliver"].service_config[0].uri
+      audience              = local._called["webhook_deliver"].uri
       service_account_email = local._emails["scheduler"]
     }
   }
 
   retry_config {
-    retry_count = 0
+    max_backoff_duration = "240s"
+    max_doublings        = 1
+    min_backoff_duration = "60s"
+    retry_count          = 2
   }
 
   depends_on = [google_cloud_run_v2_service_iam_member.callers, google_project_service.services]

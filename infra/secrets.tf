@@ -18,10 +18,32 @@ resource "google_secret_manager_secret" "secrets" {
   labels              = var.labels
 
   replication {
-    auto {}
+    dynamic "auto" {
+      for_each = var.secret_replication == null ? [1] : []
+      content {}
+    }
+
+    dynamic "user_managed" {
+      for_each = var.secret_replication == null ? [] : [var.secret_replication]
+      content {
+        dynamic "replicas" {
+          for_each = user_managed.value
+          content {
+            location = replicas.value
+
+            dynamic "customer_managed_encryption" {
+              for_each = var.kms_key[*]
+              content {
+                kms_key_name = customer_managed_encryption.value
+              }
+            }
+          }
+        }
+      }
+    }
   }
 
-  depends_on = [google_project_service.services]
+  depends_on = [google_project_service.services, time_sleep.key_roles]
 }
 
 resource "google_secret_manager_secret_iam_member" "functions" {

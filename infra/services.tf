@@ -1,6 +1,8 @@
 # The required APIs. Terraform itself needs three of them, so enable these once per project:
 #
 #     gcloud services enable cloudresourcemanager.googleapis.com serviceusage.googleapis.com storage.googleapis.com
+#
+# infra/README.md also names the service agents of Google that a new project does not have yet.
 
 locals {
   _services = toset(concat(
@@ -18,6 +20,7 @@ locals {
       "storage.googleapis.com",
     ],
     var.bigquery == null ? [] : ["bigquery.googleapis.com"],
+    var.kms_key == null ? [] : ["cloudkms.googleapis.com", "eventarc.googleapis.com"],
     var.network == null ? [] : ["compute.googleapis.com"],
   ))
 }

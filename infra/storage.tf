@@ -58,11 +58,18 @@ resource "google_storage_bucket" "bridge" {
     retention_duration_seconds = var.retention_days.soft_deleted * 24 * 60 * 60
   }
 
+  dynamic "encryption" {
+    for_each = var.kms_key[*]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
   versioning {
     enabled = true
   }
 
-  depends_on = [google_project_service.services]
+  depends_on = [google_project_service.services, time_sleep.key_roles]
 }
 
 # bridge.yaml for the functions. A change updates this object and the schedules, but deploys no function.

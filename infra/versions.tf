@@ -1,15 +1,17 @@
 terraform {
   required_version = ">= 1.9"
 
-  # The name of the state bucket is given at init: `terraform init -backend-config=bucket=…`.
-  backend "gcs" {
-    prefix = "looker-pigment-bridge"
-  }
+  # `make plan` gives the bucket and the prefix, which holds the project and `prefix`: two bridges can share a bucket.
+  backend "gcs" {}
 
   required_providers {
     google = {
       source  = "hashicorp/google"
       version = ">= 7.40, < 8"
+    }
+    time = {
+      source  = "hashicorp/time"
+      version = ">= 0.13, < 1"
     }
   }
 }

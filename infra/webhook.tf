@@ -2,9 +2,7 @@
 # hint to process the inbox, so no delivery is lost with a message.
 
 # Looker sends its webhook token and no token of Google's, so everybody may call webhook-receive. The function checks the webhook
-# token first. If a policy forbids allUsers, disable the check of Cloud Run instead:
-#
-#     gcloud run services update PREFIX-webhook-receive --region REGION --no-invoker-iam-check
+# token first. If a policy forbids allUsers: webhook_service.tf.
 resource "google_cloud_run_v2_service_iam_member" "public" {
   count = var.public_invoker ? 1 : 0
 
@@ -12,14 +10,17 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
   location = var.region
   role     = "roles/run.invoker"
   member   = "allUsers"
+
+  lifecycle { replace_triggered_by = [google_cloudfunctions2_function.functions["webhook_receive"].id] }
 }
 
 resource "google_pubsub_topic" "inbox" {
-  #checkov:skip=CKV_GCP_83:a message contains the name of an object and no rows, for which Google's keys are enough
-  name   = "${var.prefix}-inbox"
-  labels = var.labels
+  #checkov:skip=CKV_GCP_83:a message contains the name of an object and no rows; var.kms_key encrypts it with your key
+  name         = "${var.prefix}-inbox"
+  kms_key_name = var.kms_key
+  labels       = var.labels
 
-  depends_on = [google_project_service.services]
+  depends_on = [google_project_service.services, time_sleep.key_roles]
 }
 
 data "google_storage_project_service_account" "storage" {
@@ -61,10 +62,10 @@ resource "google_pubsub_subscription" "deliver" {
   }
 
   push_config {
-    push_endpoint = google_cloudfunctions2_function.functions["webhook_deliver"].service_config[0].uri
+    push_endpoint = local._called["webhook_deliver"].uri
 
     oidc_token {
-      audience              = google_cloudfunctions2_function.functions["webhook_deliver"].service_config[0].uri
+      audience              = local._called["webhook_deliver"].uri
       service_account_email = local._emails["push"]
     }
   }
@@ -78,14 +79,15 @@ resource "google_pubsub_subscription" "deliver" {
 }
 
 resource "google_pubsub_topic" "dead_letters" {
-  #checkov:skip=CKV_GCP_83:a message contains the name of an object and no rows, for which Google's keys are enough
-  name   = "${var.prefix}-inbox-dead-letters"
-  labels = var.labels
+  #checkov:skip=CKV_GCP_83:a message contains the name of an object and no rows; var.kms_key encrypts it with your key
+  name         = "${var.prefix}-inbox-dead-letters"
+  kms_key_name = var.kms_key
+  labels       = var.labels
 
-  depends_on = [google_project_service.services]
+  depends_on = [google_project_service.services, time_sleep.key_roles]
 }
 
-# Without a subscription, Pub/Sub would drop dead letters. Nobody has to read them.
+# Without a subscription, Pub/Sub would drop dead letters, and alerts_google.tf could not count them. Nobody has to read them.
 resource "google_pubsub_subscription" "dead_letters" {
   name                       = "${var.prefix}-inbox-dead-letters"
   labels                     = var.labels
@@ -97,7 +99,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   }
 }
 
-# The service agent of Pub/Sub. Google creates it with the first topic of a project.
+# The service agent of Pub/Sub. Google creates it with the first topic of a project, or when asked to: infra/README.md.
 
 locals {
   _pubsub_agent = "serviceAccount:service-${data.google_project.project.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -107,19 +109,23 @@ resource "google_pubsub_topic_iam_member" "dead_letters" {
   topic  = google_pubsub_topic.dead_letters.name
   role   = "roles/pubsub.publisher"
   member = local._pubsub_agent
+
+  depends_on = [time_sleep.service_agents]
 }
 
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
   subscription = google_pubsub_subscription.deliver.name
   role         = "roles/pubsub.subscriber"
   member       = local._pubsub_agent
+
+  depends_on = [time_sleep.service_agents]
 }
 
 # In projects created before April 2021, the agent needs this role to create tokens.
 resource "google_service_account_iam_member" "push" {
-  service_account_id = google_service_account.identities["push"].name
+  service_account_id = "projects/${regex("@([^.]+)[.]", local._emails["push"])[0]}/serviceAccounts/${local._emails["push"]}"
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = local._pubsub_agent
 
-  depends_on = [google_pubsub_topic.inbox]
+  depends_on = [google_service_account.identities, time_sleep.service_agents]
 }

@@ -17,7 +17,7 @@ from common.bridge_yaml import Bridge, Export, decode
 from common.bridge_yaml.model import Signal, Target
 from common.bridge_yaml.rules import shared_configurations
 from common.platform.errors import BridgeFileInvalid
-from local import bridge_file
+from local import bridge_file, overlay
 
 PULL, EXPORT, DELIVER, RECEIVE = "looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"
 
@@ -56,6 +56,8 @@ class CheckedBridge(Struct, frozen=True):
 
     sha256: str
     "The digest of the bridge.yaml from which the rest was made, in hexadecimal."
+    overlay_sha256: str | None
+    "The digest of its overlay for another environment."
     config: str
     "The object that the functions decode: bridge.yaml as JSON. As text, because Terraform would sort the keys."
     schedules: Mapping[str, DeployedSchedule]
@@ -69,8 +71,8 @@ class CheckedBridge(Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def read(path: Path) -> CheckedBridge:
-    """Read and check bridge.yaml.
+def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
+    """Read and check bridge.yaml, or with an overlay, the bridge.yaml of another environment.
 
     Raises:
         BridgeFileInvalid: as `bridge_file.load`, or two jobs share an import configuration and do not say so. Of the
@@ -79,10 +81,17 @@ def read(path: Path) -> CheckedBridge:
     content = bridge_file.content(path)
     raw = bridge_file.parse(content)
     bridge = decode(raw)
+    changes = bridge_file.content(overlay_path) if overlay_path else None
+    if changes is not None:
+        base, raw = bridge, overlay.merged(raw, bridge_file.parse(changes))
+        bridge = decode(raw)
+        if taken := overlay.shared_configurations(base, bridge):
+            raise BridgeFileInvalid("\n".join(taken))
     if faults := [f"{where}: {problem}; write {advice}" for where, problem, advice in shared_configurations(bridge)]:
         raise BridgeFileInvalid("\n".join(faults))
     return CheckedBridge(
         sha256=hashlib.sha256(content).hexdigest(),
+        overlay_sha256=None if changes is None else hashlib.sha256(changes).hexdigest(),
         config=json.dumps(raw, ensure_ascii=False),
         schedules=dict(_schedules(bridge)),
         relays=tuple(bridge.relays),

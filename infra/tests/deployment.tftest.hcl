@@ -4,6 +4,8 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
   bridge_file         = "tests/bridge.yaml"
   checked_bridge_file = "../build/bridge-of-tests.json" # `make infra` writes it

@@ -71,9 +71,18 @@ def test_the_build_runs_on_the_python_of_the_functions() -> None:
 
 
 def test_every_substitution_is_used_and_every_one_used_has_a_default() -> None:
-    text = yaml.safe_dump({"steps": BUILD["steps"], "env": BUILD["options"]["env"]})
+    text = yaml.safe_dump({key: value for key, value in BUILD.items() if key != "substitutions"})
 
-    assert set(re.findall(r"\$(_[A-Z_]+)", text)) == set(BUILD["substitutions"])
+    assert set(re.findall(r"\$\{?(_[A-Z_]+)", text)) == set(BUILD["substitutions"])
+
+
+def test_the_settings_of_an_environment_are_committed_and_decide_project_and_region() -> None:
+    settings = (ROOT / "infra" / "settings" / f"{BUILD['substitutions']['_ENVIRONMENT']}.tfvars").read_text()
+    tracked = subprocess.run(["git", "check-ignore", "infra/settings/dev.tfvars"], cwd=ROOT, check=False)
+
+    assert re.findall(r"^(project_id|region) ", settings, re.MULTILINE) == ["project_id", "region"]
+    assert not [name for name in BUILD["options"]["env"] if name.startswith("TF_VAR_")]
+    assert tracked.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -130,9 +139,13 @@ def test_only_a_saved_plan_is_applied(tmp_path: Path) -> None:
     _, planned = make(tmp_path, "plan", "STATE_BUCKET=states")
     _, applied = make(tmp_path, "apply")
 
-    assert planned[0] == "-chdir=infra init -input=false -backend-config=bucket=states"
+    assert planned[0] == (
+        "-chdir=infra init -input=false -reconfigure -backend-config=bucket=states "
+        "-backend-config=prefix=looker-pigment-bridge/acme-planning/bridge"
+    )
     assert planned[1].startswith(
-        f"-chdir=infra plan -input=false -var=bridge_file={ROOT / 'infra' / 'bridge.yaml'} -out="
+        f"-chdir=infra plan -input=false -var-file={ROOT / 'infra' / 'settings' / 'prod.tfvars'} "
+        f"-var=bridge_file={ROOT / 'infra' / 'bridge.yaml'} -out="
     )
     checked = json.loads((ROOT / "build" / "bridge.json").read_bytes())
     assert checked["sha256"] == hashlib.sha256((ROOT / "infra" / "bridge.yaml").read_bytes()).hexdigest()
@@ -156,6 +169,28 @@ def test_a_plan_needs_a_bucket_for_the_state(tmp_path: Path) -> None:
 
     assert ran.returncode != 0
     assert "make plan STATE_BUCKET=" in ran.stderr
+    assert called == []
+
+
+@needs_make
+def test_two_bridges_in_one_bucket_have_two_states_and_a_plan_says_which(tmp_path: Path) -> None:
+    said = {}
+    for prefix in ("bridge", "second"):
+        settings = tmp_path / f"{prefix}.tfvars"
+        settings.write_text(f'project_id = "acme-dev"\nregion = "europe-west1"\nprefix = "{prefix}"\n')
+        said[prefix] = make(tmp_path, "plan", "STATE_BUCKET=states", f"SETTINGS={settings}")
+
+    for prefix, (ran, called) in said.items():
+        assert f"State: gs://states/looker-pigment-bridge/acme-dev/{prefix}\n" in ran.stdout
+        assert called[0].endswith(f"-backend-config=prefix=looker-pigment-bridge/acme-dev/{prefix}")
+
+
+@needs_make
+def test_a_plan_without_settings_says_which_file_is_missing(tmp_path: Path) -> None:
+    ran, called = make(tmp_path, "plan", "STATE_BUCKET=states", "ENVIRONMENT=nowhere")
+
+    assert ran.returncode != 0
+    assert "infra/settings/nowhere.tfvars does not set project_id" in ran.stderr
     assert called == []
 
 

@@ -56,7 +56,7 @@ BRIDGE: dict[str, Any] = {
 }
 
 EACH_BRIDGE_HAS = {
-    "google_artifact_registry_repository.images",
+    "google_artifact_registry_repository.images[0]",
     "google_artifact_registry_repository_iam_member.build",
     'google_cloud_run_v2_service_iam_member.callers["push calls webhook_deliver"]',
     'google_cloud_run_v2_service_iam_member.callers["scheduler calls looker_pull"]',
@@ -64,6 +64,10 @@ EACH_BRIDGE_HAS = {
     'google_cloud_run_v2_service_iam_member.callers["scheduler calls webhook_deliver"]',
     "google_cloud_run_v2_service_iam_member.public[0]",
     "google_cloud_scheduler_job.sweep",
+    "google_monitoring_alert_policy.instances",
+    'google_monitoring_alert_policy.measured["calls_refused"]',
+    'google_monitoring_alert_policy.measured["dead_letters"]',
+    'google_monitoring_alert_policy.measured["deliveries_failed"]',
     "google_monitoring_alert_policy.silent",
     "google_monitoring_dashboard.bridge",
     'google_project_iam_member.build["roles/logging.logWriter"]',
@@ -80,6 +84,13 @@ EACH_BRIDGE_HAS = {
     "google_storage_bucket_object.archive",
     "google_storage_bucket_object.config",
     "google_storage_notification.inbox",
+    'terraform_data.called["push calls webhook_deliver"]',
+    'terraform_data.called["scheduler calls looker_pull"]',
+    'terraform_data.called["scheduler calls pigment_export"]',
+    'terraform_data.called["scheduler calls webhook_deliver"]',
+    "time_sleep.build_roles",
+    "time_sleep.metrics",
+    "time_sleep.service_agents",
     *(f'google_cloudfunctions2_function.functions["{name}"]' for name in FUNCTIONS),
     *(f'google_logging_metric.metrics["{name}"]' for name in METRICS),
     *(f'google_monitoring_alert_policy.logged["{name}"]' for name in ALERTS),

@@ -218,7 +218,7 @@ def test_each_log_line_is_explained() -> None:
 
 
 def test_each_alert_is_explained_by_its_title() -> None:
-    alerts = text(ROOT / "infra/alerts.tf")
+    alerts = text(ROOT / "infra/alerts.tf") + text(ROOT / "infra/alerts_google.tf")
     titles = re.findall(r'^ +title += "(.+)"$', alerts, re.MULTILINE)
     titles += re.findall(r'display_name += "\$\{var\.prefix\}: ([^$"]+)"', alerts)
 

@@ -38,7 +38,7 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
     yield from buckets.findings(bridge, raw, instance)
 
 
-def findings_offline(config_path: Path, out: Path | None = None) -> Iterator[Finding]:
+def findings_offline(config_path: Path, out: Path | None = None, overlay: Path | None = None) -> Iterator[Finding]:
     """Check only the file, with the code of the functions. No secret is read and no request is sent.
 
     A red finding would stop every function. A yellow one would stop none.
@@ -46,11 +46,12 @@ def findings_offline(config_path: Path, out: Path | None = None) -> Iterator[Fin
     Args:
         out: where to write what Terraform needs to know of the file, if nothing is red. A shared import configuration
             is then red.
+        overlay: what another environment changes in the file.
     """
     try:
         bridge = bridge_file.load(config_path)
         if out:
-            deployment.write(deployment.read(config_path), out)
+            deployment.write(deployment.read(config_path, overlay), out)
         yield from _file_findings(bridge)
     except BridgeFileInvalid as error:
         yield from _fault_findings(error)

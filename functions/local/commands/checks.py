@@ -34,6 +34,10 @@ def check(
             "empty answers, errors. Nothing else is checked, and no cell is shown.",
         ),
     ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option("--overlay", help="With --out: what another environment changes, such as bridge.dev.yaml."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Try every credential, permission, id and bucket that bridge.yaml names.
@@ -43,10 +47,13 @@ def check(
     """
     from local import checks, looker_request  # noqa: PLC0415
 
-    if out and not offline:
-        raise typer.BadParameter("--out needs --offline.")
-    if deep and offline:
-        raise typer.BadParameter("--deep sends requests, so it cannot be used with --offline.")
+    faults = {
+        "--out needs --offline.": out and not offline,
+        "--deep sends requests, so it cannot be used with --offline.": deep and offline,
+        "--overlay needs --out.": overlay and not out,
+    }
+    for fault in (words for words, is_present in faults.items() if is_present):
+        raise typer.BadParameter(fault)
     console = terminal.console()
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
@@ -56,7 +63,7 @@ def check(
             stack.enter_context(console.spinner("checking"))
         made: Iterator[checks.Finding]
         if offline:
-            made = checks.findings_offline(bridge.config, out)
+            made = checks.findings_offline(bridge.config, out, overlay)
         elif deep:
             made = checks.observations(looker_request.read_settings(bridge.config), deep, instance.current)
         else:
