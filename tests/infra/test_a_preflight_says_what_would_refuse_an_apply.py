@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 PREFLIGHT = Path(__file__).parents[2] / "infra" / "preflight.sh"
@@ -30,15 +31,15 @@ SOUND = {
 }
 
 
-def preflight(folder: Path, answers: dict[str, str | None]) -> tuple[int, str]:
+def preflight(folder: Path, answers: Mapping[str, str | None]) -> tuple[int, str]:
     """Run the script with these answers instead of SOUND's; None refuses the question."""
     (folder / "gcloud").write_text(GCLOUD)
     (folder / "gcloud").chmod(0o755)
-    for name, answer in (SOUND | answers).items():
+    for name, answer in {**SOUND, **answers}.items():
         if answer is not None:
             (folder / name).write_text(answer)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "ANSWERS": str(folder)}
-    command = ["sh", PREFLIGHT, "acme-planning", "europe-west1"]
+    command = ["sh", str(PREFLIGHT), "acme-planning", "europe-west1"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert ran.stderr == ""
     return ran.returncode, ran.stdout
