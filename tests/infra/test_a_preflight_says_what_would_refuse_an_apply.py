@@ -35,7 +35,7 @@ def preflight(folder: Path, answers: Mapping[str, str | None]) -> tuple[int, str
     """Run the script with these answers instead of SOUND's; None refuses the question."""
     (folder / "gcloud").write_text(GCLOUD)
     (folder / "gcloud").chmod(0o755)
-    for name, answer in (SOUND | answers).items():
+    for name, answer in {**SOUND, **answers}.items():
         if answer is not None:
             (folder / name).write_text(answer)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "ANSWERS": str(folder)}

@@ -73,6 +73,16 @@ def test_another_job_and_other_faults_are_refused(overlay: object, tmp_path: Pat
     assert (ran.exit_code, out.exists()) == (1, False)
 
 
+def test_the_example_is_an_environment_of_the_example(tmp_path: Path) -> None:
+    infra, out = terraform.INFRA, tmp_path / "bridge.json"
+    files = ["--config", str(infra / "bridge.yaml"), "--overlay", str(infra / "bridge.dev.yaml"), "--out", str(out)]
+
+    ran = CliRunner().invoke(app, ["check", "--offline", *files])
+
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(out.read_bytes())["schedules"] == {}
+
+
 @pytest.mark.terraform
 def test_terraform_plans_it_only_with_the_overlay_that_was_checked(tmp_path: Path) -> None:
     workspace = terraform.TerraformFolder(tmp_path)

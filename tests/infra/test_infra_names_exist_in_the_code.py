@@ -387,7 +387,8 @@ def value_at(line: dict[str, Any], path: str) -> Any:
 def test_each_log_line_in_a_filter_is_written_with_its_fields(
     plan: terraform.PlannedChanges, observed: Observed
 ) -> None:
-    looked_for = list(filters_of(plan))
+    # Cloud Run itself writes its log of instances.
+    looked_for = [each for each in filters_of(plan) if "varlog%2Fsystem" not in each[1]]
 
     assert len(looked_for) == 19
     for name, query, extractors in looked_for:

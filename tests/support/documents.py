@@ -157,7 +157,8 @@ _OPTIONAL = re.compile(r"\s*(\w+)\s+= optional\((list\(string\)|set\(string\)|\w
 
 
 def _variables() -> str:
-    found = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text(ROOT / "infra/variables.tf"), re.MULTILINE | re.DOTALL)
+    files = [text(file) for file in sorted((ROOT / "infra").glob("variables*.tf"))]
+    found = sorted(re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', "\n".join(files), re.MULTILINE | re.DOTALL))
     return _table(("variable", "default", "meaning"), (row for name, body in found for row in _variable(name, body)))
 
 
