@@ -213,7 +213,7 @@ CASES = {
         "query_failed", spoil(replace=b'[{"looker_error": "SQL Error: no such table"}]'), heal
     ),
     "a web page in place of rows": FailingRun("query_failed", spoil(replace=b"<!DOCTYPE html><p>Sign in</p>\n"), heal),
-    "nothing at all in place of rows": FailingRun("stream_cut", spoil(replace=b""), heal, "empty"),
+    "nothing at all in place of rows": FailingRun("stream_cut", spoil(replace=b""), heal, "with nothing"),
     "a stream cut in the middle": FailingRun("stream_cut", spoil(cut_after_bytes=100), heal, "broke off"),
     "a stream reset in the middle": FailingRun("stream_cut", spoil(reset_after_bytes=100), heal),
     "bytes that are not of HTTP in the middle": FailingRun("stream_cut", spoil(garble_after_bytes=100), heal),
