@@ -48,6 +48,17 @@ def test_a_query_on_which_the_database_still_works_is_repeated_once(world: World
     assert "windows" in answer.error["next_step"]
 
 
+def test_a_query_that_does_not_begin_to_answer_is_repeated_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_DEADLINE_S", "1")
+    unanswered = world.looker_server.fault(PULL_RUN, times=-1, delay_s=2)
+
+    answer = world.run_pull("flights")
+
+    assert (answer.status, answer.code, unanswered.hits) == (503, "looker_busy", 2)
+    assert "did not begin to answer in time" in answer.error["message"]
+    assert "windows" in answer.error["next_step"]
+
+
 def test_a_query_that_answers_at_its_second_run_lands(world: World) -> None:
     world.looker_server.fault(PULL_RUN, refuse=Response(504))
     world.looker_server.fault(PULL_RUN, refuse=Response(503))

@@ -8,11 +8,13 @@ import random
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from common import bridge_yaml
 from common.looker import resources
 from common.looker.client import LookerClient
+from common.looker.explore import ExploreFields
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, BridgeError, LookerRefused, StreamCut
 from common.runs.instance import Instance
@@ -470,3 +472,13 @@ def test_every_resource_of_bridge_yaml_has_its_columns_documented() -> None:
     told = resource_columns.markdown().splitlines()[2:]
     assert sorted(line.split("`")[1] for line in told) == sorted(taken)
     assert all(f"`{name}`" in told[0] for name in resources.RESOURCES["users"].columns)
+
+
+@pytest.mark.parametrize(("kind", "not_null"), [("string", "-NULL"), ("number", "NOT NULL")])
+def test_queries_without_an_id_are_left_out_as_the_type_of_the_id_asks(kind: str, not_null: str) -> None:
+    query = resources.query_of("queries")
+    assert query is not None
+    identity = {"name": "query.id", "label": "ID", "type": kind}
+    fields = msgspec.convert({"dimensions": [identity]}, ExploreFields, strict=False)
+
+    assert resources.without_nulls(query, fields).filters == {"query.id": not_null}
