@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
 from tests.support.trips import HEADER as TRIPS
 from tests.support.trips import Trip, Trips
@@ -47,7 +48,8 @@ def test_a_retry_after_midnight_writes_the_partition_of_its_schedule(revenue: Wo
 
 def test_the_retry_of_an_interrupted_run_writes_the_same_object(revenue: World) -> None:
     move_to(revenue, "2026-03-01T22:59:30Z")
-    revenue.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", times=-1, reset_after=True)
+    lost = Response(403, b"{}", {"Content-Type": "application/json"})
+    revenue.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", answer_instead=lost)
     assert revenue.run_export("revenue", headers=BEFORE_MIDNIGHT).status != 200
     revenue.storage_server.heal()
     move_to(revenue, "2026-03-01T23:04:00Z")
