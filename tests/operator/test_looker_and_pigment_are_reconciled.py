@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from local.sandbox.pigment import BlockColumn, RowEdit
+from local.sandbox.pigment import RowEdit
 from local.sandbox.wire import Response
 from tests.support.command_line import CommandResult, run_deployed
+from tests.support.jobs import COLUMNS
 from tests.support.world import EXPORTS, HEADER, ROWS, World
 
 KEY = HEADER[:3]
@@ -18,8 +19,7 @@ AA = {"Flights Carrier": "AA"}
 def block(world: World) -> str:
     """The block of the pull `read-back`, which has landed once."""
     block = world.pigment.block(world.pigment.application("Planning"), "Read back")
-    columns = [*(BlockColumn(name) for name in KEY), BlockColumn(HEADER[3], "integer")]
-    configuration = world.pigment.configuration(block, columns, unique=KEY)
+    configuration = world.pigment.configuration(block, COLUMNS, unique=KEY)
     verify = {"source": {"list": block}, "key": KEY}
     world.add_pull("read-back", verify=verify, target={"configuration": configuration, "repeatable": True})
     assert world.run_pull("read-back").receipt["verified"] == "equal"

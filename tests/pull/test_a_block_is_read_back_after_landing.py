@@ -7,6 +7,7 @@ import pytest
 from common.runs import kept_files
 from local.sandbox.pigment import BlockColumn, RowEdit
 from local.sandbox.wire import Response
+from tests.support.jobs import COLUMNS
 from tests.support.world import CONFIGURATION, EXPORTS, HEADER, ROWS, World
 
 KEY = HEADER[:3]
@@ -24,8 +25,7 @@ def block(world: World) -> str:
 
 def fill_list(world: World, columns: list[BlockColumn] | None = None, /, **how: Any) -> str:
     block = world.pigment.block(world.pigment.application("Planning"), "Read back")
-    columns = columns or [*(BlockColumn(name) for name in KEY), BlockColumn(HEADER[3], "integer")]
-    world.pigment.configuration(block, columns, uuid=CONFIGURATION, **{"unique": KEY, **how})
+    world.pigment.configuration(block, columns or COLUMNS, uuid=CONFIGURATION, **{"unique": KEY, **how})
     read_back(world, block)
     return block
 

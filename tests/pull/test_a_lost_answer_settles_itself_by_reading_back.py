@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from local.sandbox.pigment import BlockColumn, RowEdit
+from local.sandbox.pigment import RowEdit
 from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
+from tests.support.jobs import COLUMNS
 from tests.support.world import CONFIGURATION, EXPORTS, HEADER, PUSH, ROWS, STATUS, World
 
 KEY = HEADER[:3]
@@ -17,8 +18,7 @@ TICK = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 def block(world: World) -> str:
     """A list that appends; the pull `flights` reads it back."""
     block = world.pigment.block(world.pigment.application("Planning"), "Appended")
-    columns = [*(BlockColumn(name) for name in KEY), BlockColumn(HEADER[3], "integer")]
-    world.pigment.configuration(block, columns, uuid=CONFIGURATION)
+    world.pigment.configuration(block, COLUMNS, uuid=CONFIGURATION)
     world.add_pull("flights", verify={"source": {"list": block}, "key": KEY})
     return block
 

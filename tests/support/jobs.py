@@ -16,6 +16,8 @@ CONFIGURATION = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 VIEW = "9b2c6f5e-3c1d-4f68-9a57-0d5f6f2f9a11"
 FIELDS = ("flights.day", "flights.carrier", "flights.origin", "flights.delay")
 HEADER = ["Flights Day", "Flights Carrier", "Flights Origin", "Flights Delay"]
+COLUMNS = [*(BlockColumn(name) for name in HEADER[:3]), BlockColumn(HEADER[3], "integer")]
+"How Pigment reads the header."
 ROWS = [
     ["2013-01-01", "UA", "EWR", "2"],
     ["2013-01-01", "B6", "JFK", "-18"],
@@ -83,8 +85,7 @@ class Jobs(Sites):
     def add_list_of_flights(self) -> None:
         """Add the list in Pigment that `CONFIGURATION` imports into."""
         block = self.pigment.block(self.pigment.application("Planning"), "Flights")
-        columns = [*(BlockColumn(name) for name in HEADER[:3]), BlockColumn(HEADER[3], "integer")]
-        self.pigment.configuration(block, columns, uuid=CONFIGURATION)
+        self.pigment.configuration(block, COLUMNS, uuid=CONFIGURATION)
 
     def add_list(self, name: str, **how: Any) -> str:
         """Add a list in Pigment with the columns of this module's deliveries; return its import configuration."""

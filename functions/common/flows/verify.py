@@ -82,7 +82,8 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
         if not deadline.allows(_LEAST_S):
             return
         try:
-            if _is_pending(instance, job):
+            found = _find_landing(instance, job)
+            if found and not found[1].is_complete:
                 verify(instance, bridge, job, deadline)
         except ConfigurationOccupied:
             continue
@@ -91,19 +92,19 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
             log.error("verification failed", job=job.name, code=failure.code, cause=failure.cause)
 
 
-def _is_pending(instance: Instance, job: bridge_yaml.AnyImport) -> bool:
+def _find_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt] | None:
+    """Return the job's last landing and its receipt, which is final."""
     landed = cursors.read(instance.bucket, job.name)
     receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
-    return receipt is not None and receipt.is_final and not receipt.is_complete
+    return (landed, receipt) if landed and receipt and receipt.is_final else None
 
 
 def _last_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt]:
-    landed = cursors.read(instance.bucket, job.name)
-    receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
-    if landed is None or receipt is None or not receipt.is_final:
+    found = _find_landing(instance, job)
+    if found is None:
         cause = f"{job.name} has not landed anything that its block can be compared with."
         raise MalformedRequest(cause, next_step="Run the job first.")
-    return landed, receipt
+    return found
 
 
 def _expect_settled(lease: Lease, landed: LastLanding) -> None:

@@ -65,7 +65,7 @@ def stage(
     query = source if isinstance(source, LookerQuery) else None
     bucket, progress = run.instance.bucket, run.instance.progress
     if query:
-        contract = msgspec.structs.replace(contract, width=query.width())
+        contract = msgspec.structs.replace(contract, width=obstacles.width(query))
     else:
         # The bridge itself writes the rows of a resource, so no text of Looker can be among them.
         contract = msgspec.structs.replace(contract, accepts_error_text=True)

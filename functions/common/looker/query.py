@@ -61,10 +61,6 @@ class LookerQuery(msgspec.Struct, frozen=True):
         """Return how many rows are requested; None for all."""
         return self.own_limit() if self.keeps_limit else None
 
-    def width(self) -> int | None:
-        """As `obstacles.width`."""
-        return obstacles.width(self)
-
     def custom_dimensions(self) -> list[str]:
         """Return the names of the dimensions that the query defines itself."""
         return [str(each["dimension"]) for each in obstacles.own_fields(self.dynamic_fields, "dimension")]

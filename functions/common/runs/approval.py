@@ -10,7 +10,7 @@ What is compared:
 
 from common import bridge_yaml
 from common.platform.errors import AwaitingApproval, ErrorReport
-from common.runs import guards, holds, receipts
+from common.runs import guards, holds
 from common.runs.cursors import LastLanding
 from common.runs.holds import Hold
 from common.runs.receipts import Receipt
@@ -74,8 +74,7 @@ def undecided(run: Run, job: bridge_yaml.AnyImport, delivery: str) -> Receipt | 
     hold = holds.read(bucket, job.name) if job.guards.approve else None
     if hold is None or hold.delivery != delivery:
         return None
-    receipt = receipts.read(bucket, job.name, hold.run)
-    return receipt if receipt and receipt.outcome == "held" else None
+    return holds.held_receipt(bucket, hold)
 
 
 def _measure(

@@ -55,9 +55,8 @@ class LastLanding(msgspec.Struct, frozen=True):
     "How many landings of an incremental load `kept/` has, with this one; 0 if it does not have all of them."
     deleted: int = 0
     "How many rows Pigment deleted, if that was more than the job allowed."
-
     types: dict[str, list[str]] = {}
-    """By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."""
+    "By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."
 
     def deleted_through(self, configuration: str) -> int:
         """Return how many rows this landing deleted, if it landed through this import configuration."""

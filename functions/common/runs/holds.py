@@ -46,12 +46,17 @@ def read(bucket: Bucket, job: str) -> Hold | None:
     return stored.value if stored else None
 
 
+def held_receipt(bucket: Bucket, hold: Hold) -> Receipt | None:
+    """Return the receipt of a hold's run while it is held; none if the run was killed while it placed the hold."""
+    receipt = receipts.read(bucket, hold.job, hold.run)
+    return receipt if receipt and receipt.outcome == "held" else None
+
+
 def every(bucket: Bucket) -> Iterator[tuple[Hold, Receipt]]:
-    """Yield each hold with the receipt of its run. Without a receipt, the run was killed while it placed the hold."""
+    """Yield each hold with the receipt of its run, as `held_receipt` returns it."""
     for path in bucket.names(paths.HELD):
         stored = bucket.read_json(path, Hold)
-        receipt = receipts.read(bucket, stored.value.job, stored.value.run) if stored else None
-        if stored and receipt and receipt.outcome == "held":
+        if stored and (receipt := held_receipt(bucket, stored.value)):
             yield stored.value, receipt
 
 
@@ -60,8 +65,7 @@ def answer_to(bucket: Bucket, job: str, call_id: str | None) -> Receipt | None:
     hold = read(bucket, job) if call_id is not None else None
     if hold is None or hold.landed.tick != call_id:
         return None
-    receipt = receipts.read(bucket, job, hold.run)
-    return receipt if receipt and receipt.outcome == "held" else None
+    return held_receipt(bucket, hold)
 
 
 def has_landed(hold: Hold, last: LastLanding | None) -> bool:

@@ -89,8 +89,6 @@ class Contract(msgspec.Struct, frozen=True):
     watched: Watched | None = None
     width: int | None = None
     "How many columns the query selects, if that is certain."
-    accepts_any_width: bool = False
-    "Whether a header of another width is right. It is if the contract has columns, which are found by their names."
     accepts_error_text: bool = False
     "Whether a last row that looks like an error text is data."
 
@@ -193,8 +191,8 @@ class Checker:
 
     def _expect_width(self) -> None:
         found, expected = len(self._source_header), self._contract.width
-        is_any_right = self._contract.accepts_any_width or self._contract.columns is not None
-        if expected is None or is_any_right or found == expected:
+        # Columns that the contract names are found by their names.
+        if expected is None or self._contract.columns is not None or found == expected:
             return
         cause = f"{self._origin.writer}'s answer does not begin with the query's header: it has {found} columns, the "
         next_step = f"{QueryFailed.next_step} If these columns are right, name them in target.columns."

@@ -23,7 +23,7 @@ from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter, Sink
-from common.tables.records import end_of_first_record
+from common.tables.records import end_of_first_record, with_last_line_end
 from common.tables.staging import CheckedFile, FileBeginning, ProgressCallback, Sample
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
@@ -199,13 +199,9 @@ class _Incoming:
 
     def blocks(self) -> Iterator[bytes]:
         """Yield complete records; the first block begins with the header."""
-        last = b"\n"
-        for block in self._answer.blocks():
-            last = block[-1:] or last
+        blocks = self._answer.blocks()
+        for block in with_last_line_end(blocks) if self._answer.proves_its_end else blocks:
             yield from self._ready(block)
-        if last != b"\n" and self._answer.proves_its_end:
-            # It is complete without the last line end; without that proof, its last field might be truncated.
-            yield from self._ready(b"\n")
         self.checked = self._checker.finish()
 
     @property

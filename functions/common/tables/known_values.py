@@ -20,7 +20,7 @@ from common.storage.bucket import Bucket
 from common.tables.arrow import read_records
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.compare.file import CheckedCsv
-from common.tables.records import end_of_first_record, split
+from common.tables.records import end_of_first_record, split, with_last_line_end
 from common.tables.staging import Staged, StagingWriter
 
 _MOST_DISTINCT = 10_000
@@ -59,7 +59,7 @@ def read_column(blocks: Iterable[bytes], delimiter: str, column: str, what: str,
     Raises BlockNotFound if there is no such column, StreamCut or RowsMalformed if the export is not complete.
     """
     checker, found = Checker(Contract(delimiter=delimiter), Origin("Pigment", delimiter)), [pa.array([], pa.string())]
-    for block in _with_last_line_end(blocks) if proves_its_end else blocks:
+    for block in with_last_line_end(blocks) if proves_its_end else blocks:
         has_begun = bool(checker.header)
         records = checker.feed(block)
         if records and not has_begun:
@@ -70,15 +70,6 @@ def read_column(blocks: Iterable[bytes], delimiter: str, column: str, what: str,
             found.append(cells.unique())
     checker.finish()
     return pa.chunked_array(found).unique()
-
-
-def _with_last_line_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    last = b"\n"
-    for block in blocks:
-        last = block[-1:] or last
-        yield block
-    if last != b"\n":
-        yield b"\n"
 
 
 def _expect_column(header: list[str], column: str, what: str) -> None:

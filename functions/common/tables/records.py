@@ -29,6 +29,19 @@ def complete_records(blocks: Iterable[bytes], piece_bytes: int) -> Iterator[byte
         yield splitter.rest
 
 
+def with_last_line_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a file with a line end after its last record, which some writers leave out.
+
+    Only of a file that has come whole: of another one, the last field may be truncated.
+    """
+    last = b"\n"
+    for block in blocks:
+        last = block[-1:] or last
+        yield block
+    if last != b"\n":
+        yield b"\n"
+
+
 def _chunks(blocks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
     pending = bytearray()
     for block in blocks:

@@ -78,7 +78,7 @@ def observations(settings: bridge_yaml.LookerSettings, look_id: str, instance: I
 
 def _header(look: _Look, plain: AnswerSample) -> Observation:
     try:
-        checker = Checker(Contract(width=look.query.width(), accepts_error_text=True))
+        checker = Checker(Contract(width=obstacles.width(look.query), accepts_error_text=True))
         checker.feed(plain.content)
         checker.finish()
     except BridgeError as error:
@@ -195,7 +195,7 @@ def _error_before_rows(look: _Look) -> Observation:
     except BridgeError as error:
         what = f"A query that cannot run is refused before it is answered. {error.cause}"
         return Observation("green", "error_before_rows", what, seen="refused")
-    width = look.query.width()
+    width = obstacles.width(look.query)
     checker = Checker(Contract(width=None if width is None else width + 1))
     try:
         checker.feed(answer.content)

@@ -3,11 +3,13 @@
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 from common.runs import instance
+from common.runs.receipts import Receipt
 from local import output, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
@@ -29,8 +31,7 @@ def pull(
 
     with bridge.open_to_run() as files, progress(job, "waiting for Looker"):
         receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
-    output.print_receipt(receipt, as_json, files)
-    raise typer.Exit(0 if receipt.has_ended_well else 1)
+    _print_and_exit(receipt, as_json, files)
 
 
 @with_bridge
@@ -92,8 +93,7 @@ def export(
 
     with bridge.open_to_run() as files, progress(job, "waiting for Pigment"):
         receipt = pigment_export.act(pigment_export.ExportCall(job, preview, day), Headers())
-    output.print_receipt(receipt, as_json, files)
-    raise typer.Exit(0 if receipt.has_ended_well else 1)
+    _print_and_exit(receipt, as_json, files)
 
 
 @with_bridge
@@ -130,8 +130,7 @@ def resend(
 
     with bridge.open_to_run() as files, progress(run, "waiting for Pigment"):
         receipt = resend_flow.resend(instance.current, instance.current.config(), run, may_double=yes)
-    output.print_receipt(receipt, as_json, files)
-    raise typer.Exit(0 if receipt.has_ended_well else 1)
+    _print_and_exit(receipt, as_json, files)
 
 
 @with_bridge
@@ -148,8 +147,7 @@ def approve(
 
     with bridge.open_to_run() as files, progress(run, "waiting for Pigment"):
         receipt = approval.approve(instance.current, instance.current.config(), run)
-    output.print_receipt(receipt, as_json, files)
-    raise typer.Exit(0 if receipt.has_ended_well else 1)
+    _print_and_exit(receipt, as_json, files)
 
 
 @with_bridge
@@ -165,6 +163,11 @@ def reject(
         receipt = approval.reject(instance.current, instance.current.config(), run)
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.outcome == "refused" else 1)
+
+
+def _print_and_exit(receipt: Receipt, as_json: bool, files: Path | None) -> NoReturn:
+    output.print_receipt(receipt, as_json, files)
+    raise typer.Exit(0 if receipt.has_ended_well else 1)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from common.looker.webhook import archive, formatted, payload, rows, text, tile
 from common.looker.webhook.payload import DeliveryKind, WebhookAttachment, WebhookPayload, text_of
 from common.platform.errors import DeliveryNotUsable
 from common.tables.check import Checker, Contract
+from common.tables.records import with_last_line_end
 
 DeliveryFormat = Literal["csv", "csv_zip", "json", "inline_json"]
 
@@ -105,7 +106,7 @@ def read(body: bytes, accepted: Accepted | None = None) -> Delivery:
     if posted.kind == "dashboard":
         warnings.append(_DASHBOARD_WARNING)
     content_format, blocks = _content(posted)
-    contract = Contract(width=posted.width, accepts_any_width=accepted.any_width, accepts_error_text=True)
+    contract = Contract(width=None if accepted.any_width else posted.width, accepts_error_text=True)
     digest, is_empty = _digest(posted.plan, formatted.watched(blocks(), warnings), contract)
     if is_empty:
         warnings += _judge_empty(content_format, accepted)
@@ -167,12 +168,7 @@ def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
     first, second = next(texts, ""), next(texts, "")
     if not second and not first.strip():
         return
-    last = ""
-    for piece in itertools.chain([first, second], texts):
-        last = piece[-1:] or last
-        yield piece.encode()
-    if last != "\n":
-        yield b"\n"
+    yield from with_last_line_end(piece.encode() for piece in itertools.chain([first, second], texts))
 
 
 def _format_of(attachment: WebhookAttachment) -> tuple[DeliveryFormat, bool]:

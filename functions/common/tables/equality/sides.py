@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -60,21 +60,22 @@ class Side:
     def sums(self) -> dict[str, float]:
         """Return the sum of each column of numbers. A row counts as often as it is there."""
         numbers = [number for number, reading in enumerate(self.readings) if reading.form == "number"]
-        totals = [0.0] * len(numbers)
+        if not numbers:
+            return {}
         with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
-            for file in self._files if numbers else ():
-                cells = [cell(file.header.index(self.columns[number])) for number in numbers]
-                sums = [
-                    f"fsum({self.readings[number].number(name)})" for number, name in zip(numbers, cells, strict=True)
-                ]
-                for records in file.pieces():
-                    table = read_records(records, [pa.string()] * len(file.header), file.delimiter)
-                    database.register("records", table)
-                    (found,) = database.execute(f"SELECT {', '.join(sums)} FROM records").fetchall()  # noqa: S608  # of our own SQL
-                    totals = [
-                        math.fsum((total, of_piece or 0.0)) for total, of_piece in zip(totals, found, strict=True)
-                    ]
+            pieces = [sums for file in self._files for sums in self._sums_of(database, file, numbers)]
+        totals = [math.fsum(of_column) for of_column in zip(*pieces, strict=True)] or [0.0] * len(numbers)
         return {self.columns[number]: total for number, total in zip(numbers, totals, strict=True)}
+
+    def _sums_of(
+        self, database: duckdb.DuckDBPyConnection, file: CheckedCsv, numbers: Sequence[int]
+    ) -> Iterator[list[float]]:
+        """Yield the sums of some columns of a file, one piece of it after the other."""
+        cells = {number: cell(file.header.index(self.columns[number])) for number in numbers}
+        sums = ", ".join(f"coalesce(fsum({self.readings[number].number(name)}), 0)" for number, name in cells.items())
+        for records in file.pieces():
+            database.register("records", read_records(records, [pa.string()] * len(file.header), file.delimiter))
+            yield from map(list, database.execute(f"SELECT {sums} FROM records").fetchall())  # noqa: S608  # of our own SQL
 
     def key_of(self, cells: Sequence[str]) -> list[str]:
         return [cells[number] for number in self._key]
