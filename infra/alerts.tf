@@ -137,6 +137,14 @@ locals {
   }
 }
 
+locals {
+  # What a mail of each alert says, of those on log lines and of those on metrics.
+  _alert_texts = {
+    for name, alert in merge(local._log_alerts, local._metric_alerts) :
+    name => "**What happened:** ${alert.happened}\n\n**What to do:** ${alert.action}\n\n${join("\n", formatlist("- `%s`", alert.commands))}"
+  }
+}
+
 resource "google_monitoring_notification_channel" "emails" {
   for_each = toset(var.alerts.emails)
 
@@ -176,7 +184,7 @@ resource "google_monitoring_alert_policy" "logged" {
   }
 
   documentation {
-    content   = "**What happened:** ${each.value.happened}\n\n**What to do:** ${each.value.action}\n\n${join("\n", formatlist("- `%s`", each.value.commands))}"
+    content   = local._alert_texts[each.key]
     mime_type = "text/markdown"
     subject   = "${var.prefix}: ${each.value.title}"
   }

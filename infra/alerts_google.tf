@@ -72,7 +72,7 @@ resource "google_monitoring_alert_policy" "measured" {
   }
 
   documentation {
-    content   = "**What happened:** ${each.value.happened}\n\n**What to do:** ${each.value.action}\n\n${join("\n", formatlist("- `%s`", each.value.commands))}"
+    content   = local._alert_texts[each.key]
     mime_type = "text/markdown"
     subject   = "${var.prefix}: ${each.value.title}"
   }

@@ -6,14 +6,6 @@ mock_provider "google" {
 
 mock_provider "time" {}
 
-variables {
-  bridge_file         = "tests/bridge.yaml"
-  checked_bridge_file = "../build/bridge-of-tests.json" # `make infra` writes it
-  project_id          = "acme-planning"
-  region              = "europe-west1"
-  source_archive      = "tests/bridge.yaml" # any file
-}
-
 
 
 run "existing_things_are_used_and_not_created" {

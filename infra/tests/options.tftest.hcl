@@ -6,14 +6,6 @@ mock_provider "google" {
 
 mock_provider "time" {}
 
-variables {
-  bridge_file         = "tests/bridge.yaml"
-  checked_bridge_file = "../build/bridge-of-tests.json" # `make infra` writes it
-  project_id          = "acme-planning"
-  region              = "europe-west1"
-  source_archive      = "tests/bridge.yaml" # any file
-}
-
 run "without_public_invoker_the_webhook_is_an_open_service_and_allusers_has_no_role" {
   command = apply
 
