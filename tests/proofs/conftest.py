@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.storage import bucket
 from tests.support.world import World
 
 
 @pytest.fixture
-def patient(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def patient(world: World) -> Iterator[World]:
     """A world without quotas, in which Google's client retries after a millisecond, not a second, and fails soon."""
-    brisk = bucket._CALL_OPTIONS["retry"].with_delay(initial=0.001, maximum=0.002).with_timeout(0.1)
-    monkeypatch.setitem(bucket._CALL_OPTIONS, "retry", brisk)
+    world.bucket.retry = world.bucket.retry.with_delay(initial=0.001, maximum=0.002)
+    world.bucket.patience_s = 0.1
     world.pigment.requests.limit = world.pigment.imports_per_configuration.limit = None
     logging.disable(logging.CRITICAL)
     yield world

@@ -7,7 +7,6 @@ import pytest
 from common.platform.errors import NoSuchJob
 from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
-from common.storage import bucket
 from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoint, When
 from tests.support.world import STORAGE_WRITES, World
 
@@ -50,10 +49,8 @@ def test_an_export_killed_at_any_write_is_completed(world: World, processes: Pro
     assert {receipts[run] for run in published} == {"published"}
 
 
-def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(bucket._CALL_OPTIONS, "retry", bucket._CALL_OPTIONS["retry"].with_timeout(2))
+def test_a_lost_answer_to_the_publication_is_settled_by_the_next_run(world: World) -> None:
+    world.bucket.patience_s = 2
     world.add_export("revenue")
     world.answer_exports(rows(1))
     world.storage_server.fault(r"POST /storage/v1/b/bucket/o/tmp.*rewriteTo", times=-1, reset_after=True)

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import requests
 from google.api_core import exceptions as google_errors
+from google.api_core.retry import Retry
 from google.auth import exceptions as auth_errors
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
@@ -29,9 +30,11 @@ from common.storage.metadata import fitting
 CHUNK_BYTES = 4 * 1024 * 1024
 "How much a stream keeps in memory; Cloud Storage requires multiples of 256 KiB."
 
+PATIENCE_S = 40.0
+"For how long a call of Google's client is repeated while Cloud Storage does not answer."
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_CALL_OPTIONS: dict[str, Any] = {"timeout": 30, "retry": DEFAULT_RETRY.with_timeout(40)}
-"Of every call of Google's client."
+_TIMEOUT_S = 30.0
 
 T = TypeVar("T")
 
@@ -63,6 +66,7 @@ class ListedObject(msgspec.Struct, frozen=True):
     metadata: dict[str, str]
     content_type: str
     created_at: datetime
+    generation: int
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -78,24 +82,36 @@ class StoredObject(msgspec.Struct, frozen=True):
 class Bucket:
     """The bridge's bucket, or one of the user's. It can be used by several threads, like Google's client."""
 
-    def __init__(self, name: str, client: Any = None) -> None:
+    def __init__(
+        self, name: str, client: Any = None, patience_s: float = PATIENCE_S, retry: Retry = DEFAULT_RETRY
+    ) -> None:
         self.name = name
         self._client = client or open_client()
         self._bucket = self._client.bucket(name)
+        self.patience_s, self.retry = patience_s, retry
         hooks = self._client._http.hooks["response"]  # noqa: SLF001  # no public way leads to an answer's headers
         if _note_date not in hooks:
             hooks.append(_note_date)
 
+    @property
+    def _options(self) -> dict[str, Any]:
+        """Of every call of Google's client."""
+        return {"timeout": min(_TIMEOUT_S, self.patience_s), "retry": self.retry.with_timeout(self.patience_s)}
+
     def beside(self, name: str) -> "Bucket":
         """Return another bucket, with the same client."""
-        return Bucket(name, self._client)
+        return Bucket(name, self._client, self.patience_s, self.retry)
+
+    def with_patience(self, seconds: float) -> "Bucket":
+        """Return the same bucket, whose calls give up after so many seconds if that is sooner."""
+        return Bucket(self.name, self._client, min(seconds, self.patience_s), self.retry)
 
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
         """Return the object at a path, if there is one. Raises StorageRefused if the bridge did not write it."""
         blob = self._bucket.blob(path)
         with _google(f"read {path}"):
             try:
-                content = blob.download_as_bytes(**_CALL_OPTIONS)
+                content = blob.download_as_bytes(**self._options)
             except google_errors.NotFound:
                 # A missing bucket also answers 404.
                 self._expect_bucket()
@@ -109,7 +125,7 @@ class Bucket:
     def read_dated(self, path: str, kind: type[T]) -> Dated[T] | None:
         """Return the object at a path and its age, if there is one. Raises as `read_json` does."""
         with _google(f"look up {path}"):
-            blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
+            blob = self._bucket.get_blob(path, **self._options)
         if blob is None:
             return None
         age_s = _age_s(blob)
@@ -130,7 +146,7 @@ class Bucket:
         with _google(f"write {path}"):
             try:
                 blob.upload_from_string(
-                    content, content_type="application/json", if_generation_match=over, **_CALL_OPTIONS
+                    content, content_type="application/json", if_generation_match=over, **self._options
                 )
             except google_errors.PreconditionFailed:
                 return self._own_generation(path, content)
@@ -153,7 +169,7 @@ class Bucket:
     def _own_generation(self, path: str, content: bytes) -> int:
         blob = self._bucket.blob(path)
         with contextlib.suppress(google_errors.NotFound):
-            if blob.download_as_bytes(**_CALL_OPTIONS) == content:
+            if blob.download_as_bytes(**self._options) == content:
                 return int(blob.generation)
         raise Stale(path)
 
@@ -161,20 +177,24 @@ class Bucket:
         """Delete an object if it still exists; return False if it has another generation and stays."""
         with _google(f"delete {path}"), contextlib.suppress(google_errors.NotFound):
             try:
-                self._bucket.blob(path).delete(if_generation_match=generation, **_CALL_OPTIONS)
+                self._bucket.blob(path).delete(if_generation_match=generation, **self._options)
             except google_errors.PreconditionFailed:
                 return False
         return True
 
-    def names(self, prefix: str) -> Iterator[str]:
-        """Yield the names with a prefix, in order."""
+    def names(self, prefix: str, *, since: str | None = None) -> Iterator[str]:
+        """Yield the names with a prefix, in order.
+
+        Args:
+            since: the first name; those that sort before it are left out.
+        """
         with _google(f"list {prefix}"):
-            for blob in self._client.list_blobs(self._bucket, prefix=prefix, **_CALL_OPTIONS):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **self._options):
                 yield blob.name
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the folders directly below one, in order, each with its whole path and a slash at the end."""
-        options = {"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken", **_CALL_OPTIONS}
+        options = {"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken", **self._options}
         with _google(f"list the folders of {prefix}"):
             for page in self._client.list_blobs(self._bucket, **options).pages:
                 yield from sorted(page.prefixes)
@@ -186,43 +206,59 @@ class Bucket:
             since: the first name; those that sort before it are left out.
         """
         with _google(f"list {prefix}"):
-            for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **_CALL_OPTIONS):
+            for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **self._options):
                 yield _listed(blob)
 
     def page(self, prefix: str, size: int, *, since: str | None = None) -> tuple[list[ListedObject], bool]:
         """Return the first objects with a prefix, at most 1,000, and whether there are no more of them."""
-        options = {"start_offset": since, "max_results": size, **_CALL_OPTIONS}
+        options = {"start_offset": since, "max_results": size, **self._options}
         with _google(f"list {prefix}"):
             blobs = self._client.list_blobs(self._bucket, prefix=prefix, **options)
             return [_listed(blob) for blob in blobs], blobs.next_page_token is None
 
     def count(self, prefix: str, at_most: int) -> int:
         """Count the objects with a prefix, up to a number."""
-        options = {"max_results": at_most, "fields": "items(name),nextPageToken", **_CALL_OPTIONS}
+        options = {"max_results": at_most, "fields": "items(name),nextPageToken", **self._options}
         with _google(f"list {prefix}"):
             return sum(1 for _ in self._client.list_blobs(self._bucket, prefix=prefix, **options))
 
     def read(self, path: str) -> bytes:
         """Return an object's content. Raises StorageRefused if there is no such object."""
         with _google(f"read {path}"):
-            return bytes(self._bucket.blob(path).download_as_bytes(**_CALL_OPTIONS))
+            return bytes(self._bucket.blob(path).download_as_bytes(**self._options))
 
     def replace(self, path: str, content: bytes) -> None:
         """Write an object, whatever is there."""
         with _google(f"write {path}"):
             self._bucket.blob(path).upload_from_string(
-                content, content_type="application/octet-stream", **_CALL_OPTIONS
+                content, content_type="application/octet-stream", **self._options
             )
+
+    def put_page(self, path: str, content: bytes, metadata: dict[str, str], *, over: int) -> None:
+        """Write a page that browsers show and do not keep. Raises Stale if another writer was first.
+
+        Args:
+            over: the generation that it replaces; 0 if there must be no object.
+        """
+        blob = self._bucket.blob(path)
+        blob.metadata, blob.cache_control = fitting(metadata), "no-store"
+        with _google(f"write {path}"):
+            try:
+                blob.upload_from_string(
+                    content, content_type="text/html; charset=utf-8", if_generation_match=over, **self._options
+                )
+            except google_errors.PreconditionFailed:
+                self._own_generation(path, content)
 
     def age_s(self, path: str) -> float | None:
         """Return how long an object has been stored, by the clock of Cloud Storage alone; None if there is none."""
         with _google(f"look up {path}"):
-            blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
+            blob = self._bucket.get_blob(path, **self._options)
         return None if blob is None else _age_s(blob)
 
     def exists(self, path: str) -> bool:
         with _google(f"look up {path}"):
-            return bool(self._bucket.blob(path).exists(**_CALL_OPTIONS))
+            return bool(self._bucket.blob(path).exists(**self._options))
 
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
         """Write a new object; return False if the same object already exists. Raises Stale if another object exists."""
@@ -230,9 +266,9 @@ class Bucket:
         blob.metadata = fitting(metadata)
         with _google(f"write {path}"):
             try:
-                blob.upload_from_string(content, content_type=content_type, if_generation_match=0, **_CALL_OPTIONS)
+                blob.upload_from_string(content, content_type=content_type, if_generation_match=0, **self._options)
             except google_errors.PreconditionFailed:
-                there = self._bucket.get_blob(path, **_CALL_OPTIONS)
+                there = self._bucket.get_blob(path, **self._options)
                 if there is None or there.md5_hash != base64.b64encode(hashlib.md5(content).digest()).decode():  # noqa: S324  # the digest that Cloud Storage stores
                     raise Stale(path) from None
                 return False
@@ -243,10 +279,10 @@ class Bucket:
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:
-                source.reload(**_CALL_OPTIONS)
+                source.reload(**self._options)
                 target.metadata = fitting({**(source.metadata or {}), **metadata})
                 target.content_type = source.content_type
-                _rewrite(source, target, over=0)
+                _rewrite(source, target, self._options, over=0)
             except google_errors.PreconditionFailed:
                 return True
             except google_errors.NotFound:
@@ -258,7 +294,7 @@ class Bucket:
         blob = self._bucket.blob(path)
         blob.metadata = metadata
         with _google(f"describe {path}"):
-            blob.patch(**_CALL_OPTIONS)
+            blob.patch(**self._options)
 
     @contextlib.contextmanager
     def writing(
@@ -267,7 +303,7 @@ class Bucket:
         """Open a stream into a new object, which is created at the end; after an exception it is not created."""
         blob = self._bucket.blob(path)
         blob.metadata = fitting(metadata or {})
-        options = {"chunk_size": CHUNK_BYTES, "ignore_flush": True, "content_type": content_type, **_CALL_OPTIONS}
+        options = {"chunk_size": CHUNK_BYTES, "ignore_flush": True, "content_type": content_type, **self._options}
         with _google(f"write {path}"):
             writer = blob.open("wb", if_generation_match=0, **options)
         try:
@@ -281,12 +317,12 @@ class Bucket:
     def reading(self, path: str) -> "ObjectStream":
         """Open a stream from an object, one chunk at a time."""
         with _google(f"read {path}"):
-            return ObjectStream(self._bucket.blob(path).open("rb", chunk_size=CHUNK_BYTES, **_CALL_OPTIONS), path)
+            return ObjectStream(self._bucket.blob(path).open("rb", chunk_size=CHUNK_BYTES, **self._options), path)
 
     def find(self, path: str) -> StoredObject | None:
         """Return the current object of a name; None if there is none."""
         with _google(f"look up {path}"):
-            blob = self._bucket.get_blob(path, **_CALL_OPTIONS)
+            blob = self._bucket.get_blob(path, **self._options)
         return None if blob is None else _object(blob)
 
     def publish(
@@ -323,7 +359,7 @@ class Bucket:
     ) -> StoredObject:
         """Copy an object over one generation of a name, unless `is_copy` finds that an earlier request has done so."""
         try:
-            _rewrite(self._bucket.blob(path), target, over=over)
+            _rewrite(self._bucket.blob(path), target, self._options, over=over)
         except google_errors.PreconditionFailed:
             there = to.find(target.name)
             if there is not None and is_copy(there):
@@ -333,7 +369,7 @@ class Bucket:
 
     def _expect_bucket(self) -> None:
         # A listing needs only the permission on objects that the functions have.
-        next(iter(self._client.list_blobs(self._bucket, max_results=1, **_CALL_OPTIONS)), None)
+        next(iter(self._client.list_blobs(self._bucket, max_results=1, **self._options)), None)
 
 
 _answers = threading.local()
@@ -359,7 +395,7 @@ def _age_s(blob: Any) -> float:
 def open_client() -> Any:
     """Return Google's client; `STORAGE_EMULATOR_HOST` connects it to an emulator."""
     with _google("open a client"):
-        if os.environ.get("STORAGE_EMULATOR_HOST"):
+        if emulator.has_storage():
             project = os.environ.get("GOOGLE_CLOUD_PROJECT", "local")
             return storage.Client(project=project, credentials=emulator.credentials())
         return storage.Client()
@@ -399,16 +435,17 @@ def _abandon(writer: Any) -> None:
     writer._buffer.close()  # noqa: SLF001  # `terminate` leaves it open if Cloud Storage does not answer
 
 
-def _rewrite(source: Any, target: Any, *, over: int | None) -> None:
+def _rewrite(source: Any, target: Any, options: dict[str, Any], *, over: int | None) -> None:
     """Copy an object; a large one, or one in another location, needs several calls."""
-    token, _, _ = target.rewrite(source, if_generation_match=over, **_CALL_OPTIONS)
+    token, _, _ = target.rewrite(source, if_generation_match=over, **options)
     while token is not None:
-        token, _, _ = target.rewrite(source, token=token, if_generation_match=over, **_CALL_OPTIONS)
+        token, _, _ = target.rewrite(source, token=token, if_generation_match=over, **options)
 
 
 def _listed(blob: Any) -> ListedObject:
     created_at = blob.time_created or _LONG_AGO
-    return ListedObject(blob.name, blob.size, blob.metadata or {}, blob.content_type or "", created_at)
+    generation = int(blob.generation or 0)
+    return ListedObject(blob.name, blob.size, blob.metadata or {}, blob.content_type or "", created_at, generation)
 
 
 def _object(blob: Any) -> StoredObject:
