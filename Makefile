@@ -18,8 +18,9 @@ STATE_PREFIX ?= looker-pigment-bridge/$(PROJECT)/$(PREFIX)
 # Its dependencies are at odds with the functions' own, so it has a place of its own.
 SCAN := .venv-scan
 CHECKOV := 3.3.30
+AXE := build/node_modules/axe-core/axe.min.js
 
-.PHONY: demo test lint proofs bench archive deployed check infra scan preflight plan apply schema lock clean
+.PHONY: demo test lint proofs bench archive deployed check infra browser scan preflight plan apply schema lock clean
 
 demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no account needed
 	$(BIN)/bridge demo
@@ -56,6 +57,12 @@ infra: archive $(VENV)/ready  ## Terraform's format, validity and tests, and wha
 	$(TERRAFORM) -chdir=infra validate
 	set -e; for file in infra/tests/*.tftest.hcl; do $(TERRAFORM) -chdir=infra test -filter=tests/$$(basename $$file); done
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m terraform
+
+browser: $(VENV)/ready $(AXE)  ## the status page in Chromium, with pictures in build/pictures: needs chromium and npm
+	$(BIN)/pytest -n auto -m browser tests/operator/test_a_browser_shows_the_status_page.py
+
+$(AXE):
+	npm install --silent --no-audit --no-fund --prefix build axe-core@4.14.1
 
 scan: $(SCAN)/ready  ## what a policy scanner says of infra/; exceptions stand in the resources, with their reasons
 	$(SCAN)/bin/checkov --directory infra --framework terraform --skip-download --quiet --compact

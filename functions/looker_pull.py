@@ -6,6 +6,7 @@ import msgspec
 from werkzeug.datastructures import Headers
 
 from common import bridge_yaml
+from common.flows import status
 from common.flows.pull import pull
 from common.loads.incremental import RequestedRange
 from common.platform import log, web
@@ -44,7 +45,9 @@ def act(call: PullCall, headers: Headers) -> Receipt:
     bridge = here.config()
     job = bridge.find(bridge_yaml.Pull, call.job)
     call_id, due_at = headers.get(web.SCHEDULE_TIME), web.scheduled_at(headers)
-    return pull(here, bridge, job, preview=call.preview, call_id=call_id, requested=_requested(call), due_at=due_at)
+    receipt = pull(here, bridge, job, preview=call.preview, call_id=call_id, requested=_requested(call), due_at=due_at)
+    status.note(here, bridge, [receipt])
+    return receipt
 
 
 def _requested(call: PullCall) -> RequestedRange | None:

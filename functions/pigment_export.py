@@ -9,6 +9,7 @@ import msgspec
 from werkzeug.datastructures import Headers
 
 from common import bridge_yaml
+from common.flows import status
 from common.flows.export import export
 from common.platform import log, web
 from common.platform.body import guard
@@ -42,7 +43,9 @@ def act(call: ExportCall, headers: Headers) -> Receipt:
     bridge = here.config()
     job = bridge.find(bridge_yaml.Export, call.job)
     due_at = web.scheduled_at(headers) if call.for_ is None else _moment(call.for_, job.time_zone)
-    return export(here, bridge, job, preview=call.preview, due_at=due_at)
+    receipt = export(here, bridge, job, preview=call.preview, due_at=due_at)
+    status.note(here, bridge, [receipt])
+    return receipt
 
 
 def _moment(text: str, time_zone: str) -> datetime:

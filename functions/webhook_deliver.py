@@ -12,12 +12,14 @@ import functions_framework
 import msgspec
 
 from common.flows.deliver import deliver, log_counts
+from common.flows.status import note
 from common.flows.verify import verify_pending
 from common.flows.watch import watch
 from common.platform import log, web
 from common.platform.body import body_of, guard
 from common.platform.errors import as_bridge_error
 from common.runs import instance
+from common.runs.receipts import Receipt
 
 log.configure()
 guard()
@@ -44,10 +46,12 @@ def webhook_deliver(request: flask.Request) -> flask.Response:
         hint = _hint(body_of(request).read(_LONGEST_MESSAGE_BYTES, deadline))
         bridge = here.config()
         # In a log context of its own: the lines that follow do not belong to one run.
-        counts = contextvars.copy_context().run(deliver, here, bridge, hint)
+        ended: list[Receipt] = []
+        counts = contextvars.copy_context().run(deliver, here, bridge, hint, ended.append)
     except Exception as error:  # noqa: BLE001  # the outermost handler: every request gets an answer
         return web.refuse(as_bridge_error(error))
     log_counts(here, counts, is_sweep=hint is None)
+    note(here, bridge, ended)
     if hint is None:
         contextvars.copy_context().run(verify_pending, here, bridge, deadline)
         watch(here, bridge)

@@ -89,9 +89,11 @@ locals {
       "dead/"      = "write" # a pull settles the open run of a relay on the same configuration
       "delivered/" = "write"
       "inbox/"     = "write"
+      "kept/"      = "write"
       "leases/"    = "write"
       "receipts/"  = "write"
       "staged/"    = "write"
+      "status/"    = "write"
     }
     pigment_export = {
       "config/"   = "read"
@@ -99,6 +101,7 @@ locals {
       "exports/"  = "write"
       "leases/"   = "write"
       "receipts/" = "write"
+      "status/"   = "write"
       "tmp/"      = "write"
     }
     webhook_deliver = {
@@ -108,12 +111,13 @@ locals {
       "dead/"      = "write"
       "delivered/" = "write"
       "inbox/"     = "write"
+      "kept/"      = "write"
       "leases/"    = "write"
       "receipts/"  = "write"
       "seen/"      = "write" # a pull begins, and the next signal counts
       "staged/"    = "write"
+      "status/"    = "write"
       "waits/"     = "write"
-      "watch/"     = "write"
     }
     webhook_receive = {
       "config/"    = "read"
@@ -165,6 +169,22 @@ resource "google_storage_bucket_iam_member" "listing" {
   bucket = google_storage_bucket.bridge.name
   role   = "roles/storage.legacyBucketReader"
   member = local._members[each.key]
+}
+
+# People who may see the status pages, and no other object. Without the permission to list, which conditions on objects do not
+# grant, they open the pages by their addresses.
+resource "google_storage_bucket_iam_member" "readers" {
+  for_each = var.readers
+
+  bucket = google_storage_bucket.bridge.name
+  role   = "roles/storage.objectViewer"
+  member = each.value
+
+  condition {
+    title       = "reads status/"
+    description = "Objects under this prefix alone."
+    expression  = "resource.name.startsWith(\"projects/_/buckets/${local._bucket}/objects/status/\")"
+  }
 }
 
 # Other buckets that bridge.yaml names, in exports and in targets with `via: storage`.

@@ -33,6 +33,11 @@ output "secret_commands" {
   value       = { for name, secret in google_secret_manager_secret.secrets : name => "gcloud secrets versions add ${secret.secret_id} --project=${var.project_id} --data-file=-" }
 }
 
+output "status_url" {
+  description = "The URL of the status page, for a browser in which someone of var.readers is signed in to Google."
+  value       = "https://storage.cloud.google.com/${google_storage_bucket.bridge.name}/status/index.html"
+}
+
 output "warnings" {
   description = "What is valid in bridge.yaml but probably wrong, as `make check` shows it."
   value       = local._bridge.warnings

@@ -12,8 +12,9 @@ locals {
     "tmp/"       = 1
   }
 
-  # Temporary files, leases and waits. Leases are rewritten every 30 seconds of a run. Earlier versions are useless.
-  _prefixes_without_versions = ["leases/", "staged/", "tmp/", "waits/"]
+  # Temporary files, leases, waits and status pages. Leases are rewritten every 30 seconds of a run, and pages by each sweep.
+  # Earlier versions are useless.
+  _prefixes_without_versions = ["leases/", "staged/", "status/", "tmp/", "waits/"]
 }
 
 resource "google_storage_bucket" "bridge" {

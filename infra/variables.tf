@@ -157,6 +157,18 @@ variable "project_id" {
   }
 }
 
+variable "readers" {
+  description = "The people and groups who may open the status page, and nothing else in the bucket. They sign in to Google in a browser; the output status_url is the address."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for member in var.readers : can(regex("^(user|group|domain):[^@]+(@[^@]+)?$", member))])
+    error_message = "readers must be users, groups or domains, such as group:finance@example.com. The page cannot be public."
+  }
+}
+
 variable "region" {
   description = "The region of the functions and, unless `bucket` has a location, of the bucket. Choose one near Looker and Pigment."
   type        = string

@@ -9,7 +9,7 @@ import typer
 
 from common.platform.errors import BridgeError
 from local import terminal
-from local.commands import checks, deliveries, jobs, looker, pigment, proof, receipts, reference, servers
+from local.commands import checks, deliveries, jobs, looker, pigment, proof, receipts, reference, servers, status
 
 app = typer.Typer(
     help="Operate the Looker–Pigment bridge: run its jobs, read its receipts, and check its settings.\n\n"
@@ -23,7 +23,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it on this machine": (servers.demo, servers.serve),
     "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
-    "See what happened": (receipts.runs, receipts.settle, proof.verify, proof.reconcile),
+    "See what happened": (status.status, receipts.runs, receipts.settle, proof.verify, proof.reconcile),
     "Write and check bridge.yaml": (
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),
         *(looker.resources, looker.looker, reference.errors),

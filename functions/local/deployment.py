@@ -125,6 +125,7 @@ def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:
         (bridge.pigment.import_key, (PULL, DELIVER)),
         (bridge.pigment.export_key, tuple(_exporters(bridge))),
         (bridge.webhook.token, (RECEIVE,)),
+        *((name, (DELIVER,)) for name in sorted(bridge.notify_secrets())),
     ):
         if name:
             readers[name].update(functions)

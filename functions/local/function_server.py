@@ -19,7 +19,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.platform.errors import OurFault
-from local import host_names, terminal
+from local import host_names, status_pages, terminal
 
 FUNCTIONS = Path(__file__).parent.parent
 "The folder of the entry files."
@@ -54,6 +54,7 @@ def serve_functions(port: int = 0, names: Collection[str] | None = ()) -> Iterat
         )
         for path, function in ENTRY_POINTS.items()
     }
+    apps[status_pages.PATH] = status_pages.answer
     server = Server(
         ("127.0.0.1", port),
         _checked(DispatcherMiddleware(NotFound(), apps), names),
@@ -120,6 +121,7 @@ def print_addresses(addresses: dict[str, str]) -> None:
     )
     for name, address in addresses.items():
         table.add_row(name, address)
+    table.add_row("status page", addresses["pull"].removesuffix("/pull") + status_pages.PATH)
     terminal.console().print(table)
 
 

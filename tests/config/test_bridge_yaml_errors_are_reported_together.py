@@ -107,7 +107,7 @@ FAULTS = [
     # pulls
     ("pulls", "null", "pulls: is empty; write a section with a name for each"),
     ("pulls", "[flights]", "pulls: is a list; write a section with a name for each"),
-    ("pulls/flights", "null", "pulls.flights: is empty; write a section with source, target, schedule"),
+    ("pulls/flights", "null", "pulls.flights: is empty; write a section with source, target, title"),
     (
         "pulls/two words",
         "{source: {look: 1}, target: {configuration: x}}",
@@ -136,7 +136,7 @@ FAULTS = [
     (
         "secrets",
         "{another-key: {expires: 2027-01-31}}",
-        "secrets.another-key: is not the name of a secret in looker, pigment or webhook",
+        "secrets.another-key: is not the name of a secret in looker, pigment, webhook or notify",
     ),
     ("secrets", "{pigment-import-key: {expires: soon}}", "secrets.pigment-import-key.expires: is not a date"),
     ("pulls/flights/source", "{resource: boards}", "pulls.flights.source.resource: is not an allowed value"),
@@ -321,7 +321,7 @@ def test_known_items_need_an_export_key() -> None:
 def test_a_file_without_sections_is_an_error(raw: object) -> None:
     (fault,) = faults_of(raw)
     assert fault.startswith("bridge.yaml: is ")
-    assert "write a section with looker, pigment, webhook, secrets, pulls, relays, exports" in fault
+    assert "write a section with looker, pigment, webhook, secrets, notify, pulls, relays, exports" in fault
 
 
 def test_a_key_given_as_text_and_as_number_is_an_error() -> None:

@@ -163,10 +163,27 @@ def pulls(here: Observed) -> None:
     assert here.pull("keyed")["outcome"] == "landed"
     world.put_flights(ROWS[1:])
     assert here.pull("keyed")["changes"]["gone"] == 1
+    reading_back(here)
     approving(here)
     world.add_pull("skipping", guards={"max_skipped": 9}, target={"configuration": skipping(world)})
     assert here.pull("skipping")["outcome"] == "landed_with_skips"
     knowing(here)
+
+
+def reading_back(here: Observed, *, by_relay: bool = False) -> None:
+    """An incremental pull reads its block back, and keeps the rows of its windows for that; also for a relay."""
+    world, name = here.world, "by-day-of-relay" if by_relay else "by-day"
+    block = world.pigment.block(world.pigment.application("Planning"), name)
+    configuration = world.pigment.configuration(block, HEADER, unique=HEADER[:3])
+    load = {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": "1 month"}}
+    verify = {"source": {"list": block}, "key": HEADER[:3]}
+    world.add_pull(name, load=load, verify=verify, target={"configuration": configuration, "repeatable": True})
+    if not by_relay:
+        assert here.pull(name, to="2013-02-01")["verified"] == "equal"
+        return
+    world.add_relay("starting", start=name)
+    assert here.post("starting", delivery(("1", "2"))) == 200
+    here.deliver()
 
 
 def approving(here: Observed) -> None:
@@ -249,6 +266,7 @@ def relays(here: Observed) -> None:
     for name in ("sales", "strict"):
         assert here.post(name, delivery(("1", "2"))) == 200  # a repetition of a delivery in delivered/ or dead/
     a_pull_ends_what_a_relay_began(here)
+    reading_back(here, by_relay=True)
 
 
 def a_pull_ends_what_a_relay_began(here: Observed) -> None:
@@ -290,7 +308,7 @@ def sweeps(here: Observed) -> None:
         assert here.deliver()["waiting"] == 1
         world.pigment_server.heal()
         world.clock.advance(3600)
-    world.storage_server.fault("GET .*/watch.*", times=-1, refuse=Response(403))
+    world.storage_server.fault("GET .*/status.*", times=-1, refuse=Response(403))
     here.deliver()
     world.storage_server.heal()
     world.pigment_server.fault(PUSH, reset_after=True)

@@ -10,6 +10,8 @@ COMMON = Path(__file__).parents[2] / "functions" / "common"
 
 LAYERS = [
     {"flows"},
+    {"notify"},
+    {"status"},
     {"loads"},
     {"runs"},
     {"looker", "pigment"},

@@ -95,6 +95,24 @@ def last_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | No
     return None
 
 
+def next_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | None:
+    """Return the first time after a moment at which a schedule is due, in UTC; None if it is not within eight years.
+
+    It follows the same rules as `last_due`.
+    """
+    schedule, zone = _parse(text), ZoneInfo(time_zone)
+    today = moment.astimezone(zone).date()
+    for days in range(_LONGEST_WAIT_DAYS):
+        day = today + dt.timedelta(days)
+        if not schedule.is_on(day):
+            continue
+        for time in reversed(list(schedule.times_backwards())):
+            due = _instant(dt.datetime.combine(day, time), zone)
+            if due is not None and due > moment:
+                return due
+    return None
+
+
 def _instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
     """Return the first instant at which clocks in a zone show a local time, or None if they skip it."""
     instant = wall.replace(tzinfo=zone).astimezone(dt.UTC)

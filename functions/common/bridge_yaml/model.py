@@ -39,6 +39,8 @@ Grain = Literal["number", "second", "minute", "hour", "day"]
 "The smallest step between two values of a cursor."
 Scalar = str | int | float | bool
 Delimiter = Literal[",", ";"]
+NotifyFormat = Literal["slack", "teams", "chat", "json"]
+NotifyEvent = Literal["failed", "late", "recovered", "held", "not_equal"]
 Unit = Literal["number", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]
 
 
@@ -98,6 +100,17 @@ class SecretSettings(Struct, frozen=True, kw_only=True):
 
     expires: Day
     "The first day on which the vendor no longer accepts it, as Pigment shows it for a key."
+
+
+class Notify(Struct, frozen=True, kw_only=True):
+    """Messages to people when the state of a job changes. A sweep sends them."""
+
+    webhook: SecretName
+    "The secret with the address that takes the messages, which the chat service shows once."
+    format: NotifyFormat
+    "The service that receives them. `json` is for a program of your own."
+    events: tuple[NotifyEvent, ...] = ("failed", "late", "recovered", "held", "not_equal")
+    "The changes to tell of. Default: all of them. Each is told once, not again while it lasts."
 
 
 class QueryOptions(Struct, frozen=True, kw_only=True):
@@ -283,6 +296,10 @@ class Known(Struct, frozen=True, kw_only=True):
 
 class ScheduledJob(Struct, frozen=True, kw_only=True):
     name: str
+    title: str = ""
+    "What the job fills, in the words of the people who use it. The status page shows it."
+    notify: Notify | None = None
+    "Messages about this job, in place of those for all jobs."
     schedule: Cron | None = None
     "When the job runs. Without it, the job runs on demand."
     time_zone: TimeZone = "UTC"
@@ -321,6 +338,10 @@ class Relay(Struct, frozen=True, kw_only=True):
 
     kind: ClassVar[Literal["relay"]] = "relay"
     name: str
+    title: str = ""
+    "What the relay fills, in the words of the people who use it. The status page shows it."
+    notify: Notify | None = None
+    "Messages about this relay, in place of those for all jobs."
     target: Target
     "The import in Pigment."
     keep: Literal["every", "latest"] = "every"
@@ -534,6 +555,8 @@ class Bridge(Struct, frozen=True, kw_only=True):
     "The authentication of webhook deliveries. Relays need it."
     secrets: Mapping[str, SecretSettings] = {}
     "The expiry of secrets, by the name used above. An alert is sent before a secret expires."
+    notify: Notify | None = None
+    "Messages about all jobs."
     pulls: Mapping[str, Pull] = {}
     "Jobs that import from Looker into Pigment, on a schedule."
     relays: Mapping[str, AnyRelay] = {}
@@ -546,6 +569,11 @@ class Bridge(Struct, frozen=True, kw_only=True):
         yield from self.pulls.values()
         yield from self.relays.values()
         yield from self.exports.values()
+
+    def notify_secrets(self) -> set[str]:
+        """The secrets with the addresses of messages."""
+        of_jobs = [job.notify for job in self.jobs() if not isinstance(job, Signal)]
+        return {each.webhook for each in (self.notify, *of_jobs) if each}
 
     def job(self, name: str) -> Job | None:
         return self.pulls.get(name) or self.relays.get(name) or self.exports.get(name)

@@ -386,11 +386,13 @@ def _check_paths_are_unique(bridge: Bridge) -> Findings:
 
 def _check_secrets_are_used(bridge: Bridge) -> Findings:
     used = {bridge.looker.credentials, bridge.pigment.import_key, bridge.pigment.export_key, bridge.webhook.token}
+    notify = [bridge.notify, *(getattr(job, "notify", None) for _, job in _jobs_by_path(bridge))]
+    used |= {each.webhook for each in notify if each and _is_set(each)}
     for name in bridge.secrets:
         if _is_set(*used) and name not in used:
             yield RuleFinding(
                 path_of("secrets", name),
-                "is not the name of a secret in looker, pigment or webhook",
+                "is not the name of a secret in looker, pigment, webhook or notify",
                 "the same name as there",
             )
 

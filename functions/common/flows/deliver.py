@@ -8,7 +8,7 @@ The inbox decides what is to be landed. The message that starts this flow is onl
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -90,12 +90,21 @@ class DeliveredRows(msgspec.Struct, frozen=True):
     "Whether there is not even a header."
 
 
-def deliver(instance: Instance, bridge: bridge_yaml.Bridge, hint: str | None = None) -> DeliveryCounts:
-    """Land the waiting deliveries: for the configuration of the hinted relay, or all without a valid hint."""
+def deliver(
+    instance: Instance,
+    bridge: bridge_yaml.Bridge,
+    hint: str | None = None,
+    on_end: Callable[[Receipt], object] = lambda _: None,
+) -> DeliveryCounts:
+    """Land the waiting deliveries: for the configuration of the hinted relay, or all without a valid hint.
+
+    Args:
+        on_end: called with the receipt of each run.
+    """
     deadline = instance.deadline()
     counts = DeliveryCounts()
     for relays in _by_configuration(bridge, hint):
-        counts = counts.plus(_deliver_all(instance, bridge, relays, deadline))
+        counts = counts.plus(_deliver_all(instance, bridge, relays, deadline, on_end))
     return counts if hint in bridge.relays else counts.plus(_orphaned(instance, bridge))
 
 
@@ -139,7 +148,11 @@ def _configuration(bridge: bridge_yaml.Bridge, relay: bridge_yaml.AnyRelay) -> s
 
 
 def _deliver_all(
-    instance: Instance, bridge: bridge_yaml.Bridge, relays: Sequence[bridge_yaml.AnyRelay], deadline: Deadline
+    instance: Instance,
+    bridge: bridge_yaml.Bridge,
+    relays: Sequence[bridge_yaml.AnyRelay],
+    deadline: Deadline,
+    on_end: Callable[[Receipt], object],
 ) -> DeliveryCounts:
     """Land the deliveries of one configuration, the oldest first, until one of them has to wait."""
     bucket, configuration = instance.bucket, _configuration(bridge, relays[0])
@@ -152,7 +165,7 @@ def _deliver_all(
             late = OutOfTime("The time budget ended while deliveries were waiting.")
             landed = DeliveryCounts(error=ErrorReport.of(late))
         else:
-            landed = _deliver_one(instance, bridge, relay, delivery, deadline)
+            landed = _deliver_one(instance, bridge, relay, delivery, deadline, on_end)
         counts = counts.plus(landed)
         if landed.error:
             return counts.plus(DeliveryCounts(waiting=inbox.count(bucket, [each.name for each in relays])))
@@ -196,6 +209,7 @@ def _deliver_one(
     relay: bridge_yaml.AnyRelay,
     delivery: WaitingDelivery,
     deadline: Deadline,
+    on_end: Callable[[Receipt], object],
 ) -> DeliveryCounts:
     """Land one delivery, unless it was closed before; the error says why it still waits."""
     try:
@@ -207,6 +221,7 @@ def _deliver_one(
         return DeliveryCounts(error=ErrorReport.of(error))
     if receipt is None:
         return DeliveryCounts()
+    on_end(receipt)
     if not instance.bucket.exists(delivery.path):
         is_dead = receipt.error is not None and receipt.outcome != "held"
         return DeliveryCounts(dead=1) if is_dead else DeliveryCounts(delivered=1)

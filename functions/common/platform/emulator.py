@@ -5,6 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def has_storage(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether an emulator takes the place of Cloud Storage."""
+    return bool(environment.get("STORAGE_EMULATOR_HOST"))
+
+
 def credentials(environment: Mapping[str, str] = os.environ) -> Any:
     """Return credentials with the token `BRIDGE_EMULATOR_TOKEN`, or without a token if there is none."""
     token = environment.get("BRIDGE_EMULATOR_TOKEN")

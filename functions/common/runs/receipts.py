@@ -244,6 +244,12 @@ def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:
     return sorted((each.value for each in stored if each), key=lambda receipt: receipt.started_at, reverse=True)
 
 
+def runs_since(bucket: Bucket, job: str, run: str) -> list[str]:
+    """Return the runs of a job from one on, the oldest first, with one listing however many days there are."""
+    names = bucket.names(paths.receipts(job), since=paths.receipt(job, run))
+    return [_last_part(name).removesuffix(".json") for name in names]
+
+
 def _last_part(path: str) -> str:
     """The day of a folder, or the run of a receipt."""
     return path.rstrip("/").rpartition("/")[2]

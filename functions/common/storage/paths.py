@@ -4,7 +4,10 @@ import hashlib
 from datetime import datetime
 
 CONFIG = "config/bridge.json"
-SCHEDULES = "watch/schedules.json"
+STATUS = "status/"
+STATUS_RECORD = "status/status.json"
+STATUS_PAGE = "status/index.html"
+TOLD = "status/told.json"
 LEASES = "leases/"
 TEMPORARY = "tmp/"
 HELD = "staged/_held/"
@@ -68,6 +71,11 @@ def temporary(run: str) -> str:
 def export(path: str) -> str:
     """The public name of an export in the bridge's own bucket."""
     return f"exports/{path}"
+
+
+def status_page(job: str) -> str:
+    """The page with the last runs of a job."""
+    return f"{STATUS}jobs/{job}.html"
 
 
 def deliveries(place: str, relay: str = "") -> str:

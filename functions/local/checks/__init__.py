@@ -34,6 +34,8 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
     yield from pigment.findings(bridge, instance)
     if bridge.webhook.token:
         yield secrets.try_secret(instance, "webhook.token", bridge.webhook.token)
+    for name in sorted(bridge.notify_secrets()):
+        yield secrets.try_secret(instance, f"notify.webhook {name}", name)
     yield from secrets.expiry_findings(bridge, instance.clock.now().date())
     yield from buckets.findings(bridge, raw, instance)
 

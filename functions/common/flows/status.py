@@ -1,0 +1,191 @@
+"""The status pages: written after each run and by each sweep, from one record in the bucket.
+
+    read the record → add what is known → write it over the generation that was read → write the pages made from it
+
+A run adds its own receipts. The sweep adds those of runs that were killed before they came this far, and all that only
+time changes. Two writers at the same moment both write: the second finds another generation and adds to that. A page
+bears the generation of its record, so that a slower writer does not replace a newer page.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from common import bridge_yaml
+from common.platform import emulator
+from common.platform.clock import Deadline, stamp
+from common.platform.errors import BridgeError, StorageBusy, StorageRefused, as_bridge_error
+from common.platform.log import log
+from common.runs import cursors, receipts
+from common.runs.instance import Instance
+from common.runs.receipts import Receipt
+from common.status.page import index_page, job_page
+from common.status.record import MOST_RUNS, JobRecord, StatusRecord, Waiting
+from common.status.standing import overdue_since
+from common.storage import claims, inbox, paths
+from common.storage.bucket import Bucket, Stale
+
+_PATIENCE_S = 5.0
+"After that, a run answers without the page; the next sweep writes it."
+_MOST_ATTEMPTS = 5
+_LONGEST_RUN = timedelta(hours=2)
+"A run that began so much earlier than another may have ended after it."
+_MOST_READ = 60
+"How many receipts of a job a sweep reads at most."
+_GENERATION = "record"
+"Metadata of a page: the generation of the record from which it was made."
+
+Merge = Callable[[StatusRecord], StatusRecord]
+
+
+class BucketLinks:
+    """The addresses of pages that a browser opens with a Google login.
+
+    Links are absolute: Google redirects an authenticated download to an address of its own, from which a relative link
+    leads nowhere (Cloud Storage documentation, "Authenticated browser downloads").
+    """
+
+    def __init__(self, bucket: str) -> None:
+        self._base = f"https://storage.cloud.google.com/{bucket}/"
+
+    def index(self) -> str:
+        return self._base + paths.STATUS_PAGE
+
+    def job(self, name: str) -> str:
+        return self._base + paths.status_page(name)
+
+
+class RelativeLinks:
+    """The addresses of pages in the folder of a bridge on this machine."""
+
+    def index(self) -> str:
+        return "../index.html"
+
+    def job(self, name: str) -> str:
+        return f"jobs/{name}.html"
+
+
+def note(instance: Instance, bridge: bridge_yaml.Bridge, ended: Sequence[Receipt]) -> None:
+    """Show runs on the pages. It raises nothing, and soon gives up: the runs have ended and have their receipts."""
+    shown = [each for each in ended if each.outcome != "previewed"]
+    if not shown:
+        return
+    try:
+        _update(instance, bridge, lambda record: record.with_receipts(shown), {each.job for each in shown})
+    except Exception as error:  # noqa: BLE001  # the outcome of the runs stays
+        failure = as_bridge_error(error)
+        log.warning("status page not written", code=failure.code, cause=failure.cause)
+
+
+def catch_up(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline) -> dict[str, JobRecord]:
+    """Return the jobs as their receipts, cursors and deliveries say now.
+
+    A job that cannot be read is left out, and logged. So are jobs for which time is too short; the order is random, so
+    that these are not always the same. Raises StorageBusy or StorageRefused if the record cannot be read.
+    """
+    known = _read(instance.bucket)[0].of(bridge).jobs
+    jobs: dict[str, JobRecord] = {}
+    for place, name in enumerate(instance.chance.sample(list(known), len(known))):
+        if not deadline.allows(0):
+            log.warning("overdue check incomplete", left=len(known) - place)
+            break
+        try:
+            jobs[name] = _catch_up_job(instance, name, known[name])
+        except BridgeError as error:
+            log.error("overdue check failed", code=error.code, cause=error.cause, job=name)
+    return jobs
+
+
+def show(instance: Instance, bridge: bridge_yaml.Bridge, jobs: dict[str, JobRecord]) -> None:
+    """Store what is known of jobs, and write the pages. Raises StorageBusy or StorageRefused."""
+
+    def merge(record: StatusRecord) -> StatusRecord:
+        changed.update(name for name, job in jobs.items() if name in record.jobs and job.runs != record.jobs[name].runs)
+        return record.with_jobs(jobs)
+
+    changed: set[str] = set()
+    _update(instance, bridge, merge, changed)
+
+
+def _catch_up_job(instance: Instance, name: str, known: JobRecord) -> JobRecord:
+    bucket, now = instance.bucket, instance.clock.now()
+    job = known if known.since or not known.schedule else msgspec.structs.replace(known, since=stamp(now))
+    record = StatusRecord(jobs={name: job}).with_receipts(_new_receipts(bucket, name, job)).jobs[name]
+    if not job.seen_at or overdue_since(record, now):
+        record = record.with_cursor(cursors.read(bucket, name))
+    waiting = _waiting(bucket, name) if record.kind == "relay" else None
+    return msgspec.structs.replace(record, seen_at=stamp(now), waiting=waiting)
+
+
+def _new_receipts(bucket: Bucket, name: str, job: JobRecord) -> list[Receipt]:
+    """Return the receipts that the record does not have, or not in their last form."""
+    if not job.seen_at:
+        return receipts.newest(bucket, name, MOST_RUNS)
+    final = {each.run for each in job.runs if not each.may_change}
+    runs = [run for run in receipts.runs_since(bucket, name, _first_to_list(job)) if run not in final]
+    stored = [receipts.read(bucket, name, run) for run in runs[-_MOST_READ:]]
+    return [each for each in stored if each]
+
+
+def _first_to_list(job: JobRecord) -> str:
+    first = receipts.run_id(datetime.fromisoformat(job.seen_at) - _LONGEST_RUN, 0)
+    return min((first, *(run.run for run in job.runs if run.may_change)))
+
+
+def _waiting(bucket: Bucket, relay: str) -> Waiting | None:
+    waiting, _ = bucket.page(paths.deliveries("inbox", relay), inbox.MOST_COUNTED)
+    arrivals = [claims.arrival_of(each.name.rpartition("/")[2]) for each in waiting]
+    since = min(filter(None, arrivals), default=None)
+    return Waiting(len(waiting), stamp(since)) if since else None
+
+
+def _update(instance: Instance, bridge: bridge_yaml.Bridge, merge: Merge, changed: set[str]) -> StatusRecord:
+    """Change the record, write the pages of all jobs and of the changed ones, and return the record."""
+    bucket, now = instance.bucket.with_patience(_PATIENCE_S), instance.clock.now()
+    for _ in range(_MOST_ATTEMPTS):
+        stored, generation = _read(bucket)
+        record = msgspec.structs.replace(merge(stored.of(bridge)), written_at=stamp(now))
+        try:
+            written = bucket.write_json(paths.STATUS_RECORD, record, over=generation)
+        except Stale:
+            continue
+        # After a kill here the pages are those of an earlier record, until the next run or sweep.
+        _publish(bucket, written, _pages(record, now, changed & record.jobs.keys(), _links(bucket)))
+        return record
+    raise StorageBusy(f"Other writers changed {paths.STATUS_RECORD} {_MOST_ATTEMPTS} times.")
+
+
+def _read(bucket: Bucket) -> tuple[StatusRecord, int]:
+    """Return the record and its generation; an empty one in the place of one that cannot be read, which is replaced."""
+    try:
+        stored = bucket.read_json(paths.STATUS_RECORD, StatusRecord)
+    except StorageRefused:
+        there = bucket.find(paths.STATUS_RECORD)
+        return StatusRecord(), there.generation if there else 0
+    return (stored.value, stored.generation) if stored else (StatusRecord(), 0)
+
+
+def _links(bucket: Bucket) -> BucketLinks | RelativeLinks:
+    return RelativeLinks() if emulator.has_storage() else BucketLinks(bucket.name)
+
+
+def _pages(
+    record: StatusRecord, now: datetime, changed: set[str], links: BucketLinks | RelativeLinks
+) -> dict[str, bytes]:
+    pages = {paths.status_page(name): job_page(name, record.jobs[name], now, links) for name in sorted(changed)}
+    pages[paths.STATUS_PAGE] = index_page(record, now, links)
+    return {path: page.encode() for path, page in pages.items()}
+
+
+def _publish(bucket: Bucket, generation: int, pages: dict[str, bytes]) -> None:
+    for _ in range(_MOST_ATTEMPTS):
+        there = {each.name: each for each in bucket.entries(paths.STATUS)}
+        newer = {name for name, each in there.items() if int(each.metadata.get(_GENERATION, 0)) > generation}
+        try:
+            for path in [path for path in pages if path not in newer]:
+                over = there[path].generation if path in there else 0
+                bucket.put_page(path, pages[path], {_GENERATION: str(generation)}, over=over)
+        except Stale:
+            continue
+        return

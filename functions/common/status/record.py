@@ -1,0 +1,182 @@
+"""The record of the last runs of all jobs, from which the pages are made.
+
+It is one object that many writers change: each adds what it knows, and nothing that another has added is lost.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from common import bridge_yaml
+from common.platform.clock import stamp
+from common.platform.text import shorten
+from common.runs.cursors import LastLanding
+from common.runs.receipts import BlockVerdict, Outcome, Receipt
+
+MOST_RUNS = 30
+"How many runs of a job are kept."
+
+_LONGEST_WORDS_BYTES = 600
+_LANDED: frozenset[Outcome] = frozenset({"landed", "landed_with_skips", "published"})
+ENDED_WELL: frozenset[Outcome] = _LANDED | {"nothing_new"}
+"Without previews, which send nothing, and without runs that are still importing."
+
+ShownJob = bridge_yaml.Pull | bridge_yaml.Relay | bridge_yaml.Export
+
+
+class PastRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the pages show of a receipt: counts and causes, never a value of a row."""
+
+    run: str
+    started_at: str
+    outcome: Outcome
+    seconds: float = 0
+    read: int | None = None
+    landed: int | None = None
+    "None if nothing has landed, or it is not known how much."
+    skipped: int = 0
+    held: int = 0
+    verified: BlockVerdict | None = None
+    code: str = ""
+    cause: str = ""
+    next_step: str = ""
+    warnings: int = 0
+
+    @property
+    def has_ended_well(self) -> bool:
+        return self.outcome in ENDED_WELL and not self.code
+
+    @property
+    def may_change(self) -> bool:
+        """Whether its receipt can still be replaced: an import may end, a block be read, and a person decide."""
+        return self.outcome in ("importing", "unknown", "held") or self.verified == "not_yet"
+
+    @property
+    def ended_at(self) -> str:
+        return stamp(datetime.fromisoformat(self.started_at) + timedelta(seconds=self.seconds))
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """The last time that rows of a job arrived."""
+
+    run: str
+    at: str
+    rows: int
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """The deliveries of a relay that are stored and not imported yet."""
+
+    count: int
+    since: str
+
+
+class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of one job."""
+
+    kind: str
+    runs: list[PastRun] = []
+    "The newest first."
+    seen_at: str = ""
+    "When a sweep last listed the job's receipts."
+    landing: Landing | None = None
+    schedule: str = ""
+    time_zone: str = "UTC"
+    since: str = ""
+    "Since when the schedule applies; empty if no sweep has seen it."
+    title: str = ""
+    fills: str = ""
+    waiting: Waiting | None = None
+
+    def with_runs(self, runs: Iterable[PastRun]) -> "JobRecord":
+        """Return the record with these runs, of which an earlier one may have had another outcome."""
+        known = {each.run: each for each in self.runs}
+        for each in runs:
+            before = known.get(each.run)
+            if before is None or before.may_change:
+                known[each.run] = each
+        newest = sorted(known.values(), key=lambda each: each.run, reverse=True)[:MOST_RUNS]
+        landings = [Landing(each.run, each.ended_at, each.landed) for each in newest if each.landed is not None]
+        landing = max((*landings, *filter(None, [self.landing])), key=lambda each: each.run, default=None)
+        return msgspec.structs.replace(self, runs=newest, landing=landing)
+
+    def with_cursor(self, cursor: LastLanding | None) -> "JobRecord":
+        """Return the record with a landing whose receipt may have been deleted since."""
+        if cursor is None or not cursor.landed_at or (self.landing and self.landing.run >= cursor.run):
+            return self
+        return msgspec.structs.replace(self, landing=Landing(cursor.run, cursor.landed_at, cursor.rows))
+
+
+class StatusRecord(msgspec.Struct, frozen=True):
+    """What is known of all jobs, as `status/status.json` in the bucket says."""
+
+    written_at: str = ""
+    jobs: dict[str, JobRecord] = {}
+
+    def of(self, bridge: bridge_yaml.Bridge) -> "StatusRecord":
+        """Return the record of the jobs that bridge.yaml has now, as it describes them."""
+        jobs = {job.name: _described(job, self.jobs.get(job.name)) for job in shown_jobs(bridge)}
+        return StatusRecord(self.written_at, jobs)
+
+    def with_jobs(self, jobs: Mapping[str, JobRecord]) -> "StatusRecord":
+        """Return the record with what is known of jobs, and with the runs that it has meanwhile."""
+        joined = {name: jobs[name].with_runs(job.runs) if name in jobs else job for name, job in self.jobs.items()}
+        return StatusRecord(self.written_at, joined)
+
+    def with_receipts(self, receipts: Iterable[Receipt]) -> "StatusRecord":
+        jobs = dict(self.jobs)
+        for receipt in receipts:
+            if receipt.job in jobs and receipt.outcome not in ("previewed", "approved"):
+                jobs[receipt.job] = jobs[receipt.job].with_runs([past_run(receipt)])
+        return StatusRecord(self.written_at, jobs)
+
+
+def shown_jobs(bridge: bridge_yaml.Bridge) -> Iterator[ShownJob]:
+    """Yield the jobs that fill something; a relay that starts a pull is part of the pull."""
+    yield from (job for job in bridge.jobs() if not isinstance(job, bridge_yaml.Signal))
+
+
+def past_run(receipt: Receipt) -> PastRun:
+    """Return what the pages show of a receipt."""
+    error, rows = receipt.error, receipt.rows
+    return PastRun(
+        run=receipt.run,
+        started_at=receipt.started_at,
+        outcome=receipt.outcome,
+        seconds=receipt.seconds.total,
+        read=rows.read,
+        landed=_landed_rows(receipt),
+        skipped=rows.skipped or 0,
+        held=rows.held or 0,
+        verified=receipt.verified,
+        code=error.code if error else "",
+        cause=shorten(error.message, _LONGEST_WORDS_BYTES) if error else "",
+        next_step=shorten(error.next_step, _LONGEST_WORDS_BYTES) if error else "",
+        warnings=len(receipt.warnings),
+    )
+
+
+def _landed_rows(receipt: Receipt) -> int | None:
+    if receipt.outcome not in _LANDED:
+        return None
+    rows = receipt.rows
+    sent = rows.read if receipt.kind == "export" else rows.sent
+    return None if sent is None else max(0, sent - (rows.skipped or 0))
+
+
+def _described(job: ShownJob, before: JobRecord | None) -> JobRecord:
+    record = before if before and before.kind == job.kind else JobRecord(job.kind)
+    schedule = "" if isinstance(job, bridge_yaml.Relay) else job.schedule or ""
+    zone = "UTC" if isinstance(job, bridge_yaml.Relay) else job.time_zone
+    since = record.since if (record.schedule, record.time_zone) == (schedule, zone) else ""
+    return msgspec.structs.replace(
+        record, schedule=schedule, time_zone=zone, since=since, title=job.title, fills=_fills(job)
+    )
+
+
+def _fills(job: ShownJob) -> str:
+    """Return what a job fills, by its ids, for those who have bridge.yaml at hand."""
+    if isinstance(job, bridge_yaml.Export):
+        return f"gs://{job.bucket}/{job.path}" if job.bucket else f"exports/{job.path}"
+    return f"import configuration {job.target.configuration}"

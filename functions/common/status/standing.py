@@ -1,0 +1,165 @@
+"""How a job stands: whether its numbers are up to date and, if not, why and what to do."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from common.bridge_yaml.cron import last_due, next_due
+from common.runs.receipts import run_id
+from common.status.record import JobRecord, PastRun
+
+StandingName = Literal[
+    "equal", "landed", "published", "skipped", "new", "waiting", "late", "held", "not_equal", "failed"
+]
+"""The verdict on a job: its block was read back and is equal; its rows landed; its object was published; they landed
+without some rows; it has not run yet; rows are on their way; it has not landed in time; a person has to decide; its
+block has other rows; its last run failed."""
+
+GRACE = timedelta(hours=1)
+"""Twice the half hour that Cloud Scheduler waits for a run: one for a run that is in progress when the job is due,
+and one for the run after it."""
+SKEW = timedelta(minutes=1)
+"How much earlier than its call a run may seem to have begun."
+
+_GOOD: frozenset[StandingName] = frozenset({"equal", "landed", "published"})
+_CALM: frozenset[StandingName] = _GOOD | {"skipped", "new", "waiting"}
+
+
+class Standing(msgspec.Struct, frozen=True):
+    name: StandingName
+    reason: str = ""
+    next_step: str = ""
+    run: PastRun | None = None
+    "The run that it follows from, if it does."
+    due_at: datetime | None = None
+    "When the job is due next."
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether all rows of the last run are there, and the last run was in time."""
+        return self.name in _GOOD
+
+    @property
+    def needs_someone(self) -> bool:
+        return self.name not in _CALM
+
+
+def standing_of(job: JobRecord, now: datetime) -> Standing:
+    """Return how a job stands at a moment."""
+    found = _standing(job, now)
+    return msgspec.structs.replace(found, due_at=_next_due(job, now))
+
+
+def overdue_since(job: JobRecord, now: datetime) -> datetime | None:
+    """Return the time for which the job should have landed and has not; None if it is not overdue."""
+    due = last_due(job.schedule, job.time_zone, now - GRACE) if job.schedule and job.since else None
+    if due is None or due <= datetime.fromisoformat(job.since):
+        return None
+    first = run_id(due - SKEW, 0)
+    has_ended_well = any(run.run >= first and run.has_ended_well for run in job.runs)
+    return None if has_ended_well or _landed_without_receipt(job, first) else due
+
+
+def _landed_without_receipt(job: JobRecord, first: str) -> bool:
+    """Whether the cursor says that a run landed whose receipt was not stored, or deleted after its time."""
+    landing = job.landing
+    return landing is not None and landing.run >= first and all(run.run != landing.run for run in job.runs)
+
+
+def _standing(job: JobRecord, now: datetime) -> Standing:
+    newest = job.runs[0] if job.runs else None
+    due = overdue_since(job, now)
+    if newest is not None and not newest.has_ended_well and newest.outcome != "importing":
+        return _after_failure(newest)
+    if due is not None:
+        was_due = f"It was due at {local_time(due, job.time_zone)} and has not landed since."
+        return Standing("late", was_due, _LATE_STEP, newest)
+    if newest is not None and newest.outcome == "importing":
+        return Standing("waiting", newest.cause or "Pigment is importing its rows.", run=newest)
+    if job.waiting is not None:
+        deliveries = f"{job.waiting.count:,} deliver{'y' if job.waiting.count == 1 else 'ies'}"
+        since = local_time(datetime.fromisoformat(job.waiting.since), job.time_zone)
+        return Standing("waiting", f"{deliveries} from Looker: the oldest has waited since {since}.", run=newest)
+    if newest is None:
+        return Standing("landed", run=None) if job.landing else Standing("new", "It has not run yet.")
+    return _after_success(job, newest)
+
+
+_LATE_STEP = "If no run of the job is listed since then, see whether its schedule is paused in Cloud Scheduler."
+
+
+def _after_failure(newest: PastRun) -> Standing:
+    if newest.code == "not_equal":
+        return Standing("not_equal", newest.cause, newest.next_step, newest)
+    name: StandingName = "held" if newest.outcome == "held" else "failed"
+    return Standing(name, newest.cause or f"The run ended as {newest.outcome}.", newest.next_step, newest)
+
+
+def _after_success(job: JobRecord, newest: PastRun) -> Standing:
+    """Return the standing by the last run that moved rows: a run without new rows changes nothing."""
+    landed = next((run for run in job.runs if run.landed is not None), newest)
+    if landed.skipped or landed.held:
+        parts = [(landed.skipped, "skipped by Pigment"), (landed.held, "held back")]
+        counts = " and ".join(f"{count:,} rows were {what}" for count, what in parts if count)
+        return Standing("skipped", f"{counts}. The receipt says why.", run=landed)
+    if job.kind == "export":
+        return Standing("published", run=landed)
+    return Standing("equal" if landed.verified == "equal" else "landed", run=landed)
+
+
+def _next_due(job: JobRecord, now: datetime) -> datetime | None:
+    return next_due(job.schedule, job.time_zone, now) if job.schedule else None
+
+
+def sentence_of(standings: Iterable[tuple[str, Standing]], now: str) -> str:
+    """Return one sentence that says whether all jobs are up to date and, if not, which are not.
+
+    Args:
+        standings: of each job by name.
+        now: the time in words.
+    """
+    all_jobs = list(standings)
+    behind = [(name, each) for name, each in all_jobs if not each.is_up_to_date]
+    if not all_jobs:
+        return "bridge.yaml has no jobs."
+    if not behind:
+        subject = "The only job is" if len(all_jobs) == 1 else f"All {len(all_jobs)} jobs are"
+        return f"{subject} up to date as of {now}."
+    named = ", ".join(f"{name} {_VERBS[each.name]}" for name, each in behind[:_MOST_NAMED])
+    more = len(behind) - _MOST_NAMED
+    rest = f", and {more} more" if more > 0 else ""
+    current = len(all_jobs) - len(behind)
+    verb = "is" if current == 1 else "are"
+    return f"{current} of {len(all_jobs)} jobs {verb} up to date as of {now}: {named}{rest}."
+
+
+_MOST_NAMED = 5
+_VERBS: dict[StandingName, str] = {
+    "equal": "is up to date",
+    "landed": "is up to date",
+    "published": "is up to date",
+    "skipped": "landed without some rows",
+    "new": "has not run yet",
+    "waiting": "is waiting",
+    "late": "is late",
+    "held": "waits for approval",
+    "not_equal": "differs from what was sent",
+    "failed": "failed",
+}
+
+
+def local_time(moment: datetime, time_zone: str) -> str:
+    """Return a moment as a clock in a time zone shows it, with the zone."""
+    return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M} {time_zone}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment is, in its largest unit: `3 h ago`."""
+    seconds = max(0, int((now.astimezone(UTC) - moment).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length * (2 if unit == "d" else 1):
+            return f"{seconds // length} {unit} ago"
+    return "just now"
