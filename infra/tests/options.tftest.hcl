@@ -77,6 +77,23 @@ run "operators_call_only_two_functions" {
   }
 }
 
+run "readers_see_the_status_page_and_nothing_else" {
+  command = apply
+
+  variables {
+    readers = ["group:finance@acme.example"]
+  }
+
+  assert {
+    condition     = [for grant in google_storage_bucket_iam_member.readers : "${grant.member} ${grant.role} ${grant.condition[0].expression}"] == ["group:finance@acme.example roles/storage.objectViewer resource.name.startsWith(\"projects/_/buckets/acme-planning-bridge/objects/status/\")"]
+    error_message = "A reader has no access to the status page, or access to more."
+  }
+  assert {
+    condition     = output.status_url == "https://storage.cloud.google.com/acme-planning-bridge/status/index.html"
+    error_message = "The address of the status page is wrong."
+  }
+}
+
 run "optional_resources_are_not_created_by_default" {
   command = plan
 

@@ -53,12 +53,13 @@ run "invalid_variables_are_refused" {
     alerts         = { channels = ["data@acme.example"] }
     network        = { cidr = "10.8.0.0/28" }
     operators      = ["allUsers"]
+    readers        = ["allUsers"]
     prefix         = "Looker-Pigment-Bridge"
     retention_days = { soft_deleted = 3, staged = 0 }
     sweep          = { silent_after = 90 }
   }
 
-  expect_failures = [var.alerts, var.network, var.operators, var.prefix, var.retention_days, var.sweep]
+  expect_failures = [var.alerts, var.network, var.operators, var.prefix, var.readers, var.retention_days, var.sweep]
 }
 
 run "a_missing_archive_is_refused" {

@@ -128,6 +128,19 @@ def test_a_run_that_was_killed_before_it_wrote_the_page_is_shown_by_the_next_swe
     assert ">7<" in index(world)
 
 
+def test_a_run_that_began_before_the_last_sweep_and_was_killed_after_it_is_shown(world: World) -> None:
+    begun = receipts.run_id(world.clock.now(), 0.5)
+    world.clock.advance(50 * 60)
+    world.run_deliver()
+    assert recorded(world).jobs["flights"].runs == []
+    receipts.file(world.bucket, Receipt(begun, "flights", "pull", "2026-03-01T06:15:00.000Z", "failed"))
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert [each.run for each in recorded(world).jobs["flights"].runs] == [begun]
+
+
 def test_an_outcome_that_was_settled_later_is_shown_by_the_next_sweep(world: World) -> None:
     run = receipts.run_id(world.clock.now(), 0.5)
     begun = Receipt(run, "flights", "pull", "2026-03-01T06:15:00.000Z", "importing", receipts.Rows(read=7, sent=7))
