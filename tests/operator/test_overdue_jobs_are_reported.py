@@ -129,6 +129,14 @@ def test_a_failed_run_that_landed_rows_does_not_count(watched: World, lines: Tak
     assert overdue(watched, lines) == ["flights"]
 
 
+def test_a_landing_counts_although_its_receipt_could_not_be_stored(watched: World, lines: TakeLogLines) -> None:
+    run = receipts.run_id(watched.clock.now(), 0.5)
+    cursors.move(watched.bucket, "flights", cursors.LastLanding(run, "2026-03-02T06:20:00.000Z", 5, "", [], ""))
+    watched.clock.advance(2 * HOUR_S)
+
+    assert overdue(watched, lines) == []
+
+
 def test_a_landing_counts_although_its_receipt_was_deleted_after_its_time(world: World, lines: TakeLogLines) -> None:
     world.add_pull("flights", schedule="15 6 1 3 *")
     world.run_deliver()

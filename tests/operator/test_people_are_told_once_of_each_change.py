@@ -175,6 +175,21 @@ def test_a_sweep_that_was_killed_after_it_told_tells_at_most_once_more(chat: Cha
     assert [chat.news() for _ in range(3)] == [[("flights", "failed")], [], []]
 
 
+def test_a_message_is_noted_before_it_is_sent(chat: Chat) -> None:
+    noted: list[ToldState] = []
+
+    def look() -> None:
+        stored = chat.world.bucket.read_json(paths.TOLD, dict[str, ToldState])
+        noted.append(stored.value["flights"] if stored else ToldState())
+
+    chat.fail_pulls()
+    chat.pull()
+    chat.server.fault("POST .*", act=look)
+
+    assert chat.news() == [("flights", "failed")]
+    assert noted == [ToldState("good", "failed", 1)]
+
+
 def test_nobody_is_told_while_the_note_cannot_be_written(chat: Chat) -> None:
     chat.fail_pulls()
     chat.pull()

@@ -211,4 +211,5 @@ def _pairing(job: bridge_yaml.AnyImport, verify: bridge_yaml.Verify, files: int)
         is_day_first=verify.day_first,
         decimal_sign="," if decimals == "Comma" else ".",
         replaces=files > 1 and job.target.repeatable,
+        may_have_extra=verify.accept_extra or not job.target.repeatable,
     )

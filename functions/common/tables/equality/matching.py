@@ -42,6 +42,14 @@ class Matched(msgspec.Struct):
         return sorted(self.samples.get(problem, []), key=max)[:most]
 
 
+def have_same_rows(sent: Side, block: Side, progress: ProgressCallback) -> int | None:
+    """Return the number of rows if both sides have the same ones; None if rows have to be matched to tell."""
+    with ThreadPoolExecutor(1, "reading back") as pool:
+        in_block = pool.submit(block.totals, progress)
+        totals = sent.totals(progress)
+        return totals.rows if totals == in_block.result() else None
+
+
 def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, samples: int, *, replaces: bool) -> Matched:
     """Match all rows of both sides.
 

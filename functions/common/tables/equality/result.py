@@ -36,6 +36,8 @@ class Pairing(msgspec.Struct, frozen=True):
     "The block's."
     replaces: bool = False
     "Whether a row that is sent later replaces an earlier one with the same key."
+    may_have_extra: bool = False
+    "Whether the block usually has rows of others too."
 
 
 class DifferentCell(msgspec.Struct, frozen=True):

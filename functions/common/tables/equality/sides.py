@@ -1,9 +1,11 @@
 """The two sides of a comparison: the files that were sent, and a block's file."""
 
 import math
+import operator
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -14,6 +16,19 @@ from common.tables.compare.file import CheckedCsv
 from common.tables.compare.matching import add
 from common.tables.equality.forms import Reading
 from common.tables.staging import ProgressCallback
+
+
+class RowTotals(NamedTuple):
+    """What two sides have in common if they have the same rows, in whatever order.
+
+    Rows that differ have other sums but in one of about 10¹⁹ cases: those in which two rows have the same hash.
+    """
+
+    rows: int
+    hashes: int
+    "The sum of a hash of 64 bits of each row."
+    hashes_again: int
+    "The sum of a hash of each of these hashes: differences do not cancel each other out in both."
 
 
 class Side:
@@ -42,6 +57,23 @@ class Side:
             self._begins.append(rows)
             rows += add(digests, file, self._layout(file), progress, is_new=is_new, begin=rows)
         return rows
+
+    def totals(self, progress: ProgressCallback) -> RowTotals:
+        """Add up the hashes of all rows: three times as fast as their digests, and without memory for each row."""
+        totals = RowTotals(0, 0, 0)
+        with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
+            for file in self._files:
+                for piece in self._totals_of(database, file):
+                    totals = RowTotals(*map(operator.add, totals, piece))
+                    progress("compared", totals.rows)
+        return totals
+
+    def _totals_of(self, database: duckdb.DuckDBPyConnection, file: CheckedCsv) -> Iterator[RowTotals]:
+        rows = f"SELECT {self._row_hash(file)} AS row FROM records"  # noqa: S608  # of our own SQL
+        question = f"SELECT count(*), coalesce(sum(row), 0), coalesce(sum(hash(row)), 0) FROM ({rows})"  # noqa: S608  # of our own SQL
+        for records in file.pieces():
+            database.register("records", read_records(records, [pa.string()] * len(file.header), file.delimiter))
+            yield from (RowTotals(*map(int, row)) for row in database.execute(question).fetchall())
 
     def cells_at(self, places: Iterable[int]) -> dict[int, list[str]]:
         """Read the compared cells of some rows, in the order of the columns."""
@@ -83,5 +115,10 @@ class Side:
     def _layout(self, file: CheckedCsv) -> FileLayout:
         cells = [cell(file.header.index(name)) for name in self.columns]
         key = [self.readings[number].canonical(cells[number]) for number in self._key]
+        return FileLayout(len(file.header), file.delimiter, digest_of(key), self._row_hash(file))
+
+    def _row_hash(self, file: CheckedCsv) -> str:
+        """Return SQL for a number of 64 bits that rows with the same meaning share."""
+        cells = [cell(file.header.index(name)) for name in self.columns]
         hashes = [reading.hashed(name) for reading, name in zip(self.readings, cells, strict=True)]
-        return FileLayout(len(file.header), file.delimiter, digest_of(key), f"hash({', '.join(hashes)})")
+        return f"hash({', '.join(hashes)})"
