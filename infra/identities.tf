@@ -94,6 +94,7 @@ locals {
       "receipts/"  = "write"
       "staged/"    = "write"
       "status/"    = "write"
+      "tmp/"       = "write" # a block that is read back
     }
     pigment_export = {
       "config/"   = "read"
@@ -117,6 +118,7 @@ locals {
       "seen/"      = "write" # a pull begins, and the next signal counts
       "staged/"    = "write"
       "status/"    = "write"
+      "tmp/"       = "write" # a block that is read back
       "waits/"     = "write"
     }
     webhook_receive = {
@@ -133,15 +135,19 @@ locals {
     write = "roles/storage.objectUser"
   }
 
-  _bucket_grants = merge([
-    for function, access in local._bucket_access : {
-      for level in distinct(values(access)) : "${function} ${level}s" => {
-        function = function
-        level    = level
-        prefixes = sort([for prefix, allowed in access : prefix if allowed == level])
+  # IAM allows 12 logical operators in a condition (Google's documentation, "Quotas and limits"), so 12 prefixes leave one.
+  _bucket_grants = merge(flatten([
+    for function, access in local._bucket_access : [
+      for level in distinct(values(access)) : {
+        for place, prefixes in chunklist(sort([for prefix, allowed in access : prefix if allowed == level]), 12) :
+        "${function} ${level}s${place == 0 ? "" : " ${place + 1}"}" => {
+          function = function
+          level    = level
+          prefixes = prefixes
+        }
       }
-    }
-  ]...)
+    ]
+  ])...)
 }
 
 resource "google_storage_bucket_iam_member" "functions" {

@@ -175,15 +175,19 @@ def reading_back(here: Observed, *, by_relay: bool = False) -> None:
     world, name = here.world, "by-day-of-relay" if by_relay else "by-day"
     block = world.pigment.block(world.pigment.application("Planning"), name)
     configuration = world.pigment.configuration(block, HEADER, unique=HEADER[:3])
-    load = {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": "1 month"}}
+    window = "1 year" if by_relay else "1 day"
+    load = {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": window}}
     verify = {"source": {"list": block}, "key": HEADER[:3]}
     world.add_pull(name, load=load, verify=verify, target={"configuration": configuration, "repeatable": True})
     if not by_relay:
-        assert here.pull(name, to="2013-02-01")["verified"] == "equal"
+        for end in ("2013-01-02", "2013-01-03"):
+            assert here.pull(name, to=end)["verified"] == "equal"
         return
     world.add_relay("starting", start=name)
-    assert here.post("starting", delivery(("1", "2"))) == 200
-    here.deliver()
+    for row in ("1", "2"):
+        assert here.post("starting", delivery((row, "2"))) == 200
+        here.deliver()
+    assert "equal" in [receipt["verified"] for receipt in world.receipts(name)]
 
 
 def approving(here: Observed) -> None:

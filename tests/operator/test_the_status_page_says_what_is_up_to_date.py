@@ -158,6 +158,15 @@ def test_an_outcome_that_was_settled_later_is_shown_by_the_next_sweep(world: Wor
     assert standing_of(recorded(world).jobs["flights"], world.clock.now()).name == "landed"
 
 
+def test_only_the_last_of_several_windows_is_read_again() -> None:
+    runs = [past_run(verified="not_yet", hours_ago=hours) for hours in range(3)]
+
+    assert JobRecord("pull").with_runs(runs).open_runs() == [runs[0].run]
+    assert JobRecord("pull").with_runs([past_run("nothing_new", hours_ago=-1), *runs]).open_runs() == [runs[0].run]
+    importing = past_run("importing", hours_ago=9)
+    assert JobRecord("pull").with_runs([*runs, importing]).open_runs() == [runs[0].run, importing.run]
+
+
 def test_deliveries_that_wait_are_shown_with_the_oldest(world: World) -> None:
     world.add_relay("sales")
     world.pigment_server.fault(PUSH, times=-1, refuse=Response(503, b"{}", {"Retry-After": "900"}))

@@ -189,6 +189,20 @@ def test_windows_that_landed_before_verify_was_set_are_not_expected(world: World
     assert (receipt["verified"], receipt["verification"]["sent"], receipt["verification"]["extra"]) == ("equal", 1, 4)
 
 
+def test_rows_are_compared_although_later_windows_had_none(world: World, block: str) -> None:
+    read_back(world, block, {}, **BY_DAY)
+    last = world.run_pull("flights", to="2013-01-10").receipt
+    assert (last["outcome"], last["verified"]) == ("nothing_new", None)
+
+    world.run_deliver()
+
+    verdicts = sorted(
+        (receipt["rows"]["sent"], receipt["verified"]) for receipt in world.receipts() if receipt["rows"]["sent"]
+    )
+    # Once for all windows of the call, on the receipt of the last one with rows.
+    assert verdicts == [(1, "equal"), (2, "not_yet"), (2, "not_yet")]
+
+
 def test_a_window_loaded_again_replaces_the_rows_of_the_first_time(world: World, block: str) -> None:
     read_back(world, block, {}, **BY_DAY)
     world.run_pull("flights", to="2013-01-04")

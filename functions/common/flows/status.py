@@ -122,7 +122,7 @@ def _new_receipts(bucket: Bucket, name: str, job: JobRecord) -> list[Receipt]:
     """Return the receipts that the record does not have, or not in their last form."""
     if not job.seen_at:
         return receipts.newest(bucket, name, MOST_RUNS)
-    final = {each.run for each in job.runs if not each.may_change}
+    final = {each.run for each in job.runs} - {*job.open_runs()}
     runs = [run for run in receipts.runs_since(bucket, name, _first_to_list(job)) if run not in final]
     stored = [receipts.read(bucket, name, run) for run in runs[-_MOST_READ:]]
     return [each for each in stored if each]
@@ -130,7 +130,7 @@ def _new_receipts(bucket: Bucket, name: str, job: JobRecord) -> list[Receipt]:
 
 def _first_to_list(job: JobRecord) -> str:
     first = receipts.run_id(datetime.fromisoformat(job.seen_at) - _LONGEST_RUN, 0)
-    return min((first, *(run.run for run in job.runs if run.may_change)))
+    return min((first, *job.open_runs()))
 
 
 def _waiting(bucket: Bucket, relay: str) -> Waiting | None:

@@ -43,7 +43,7 @@ def verify(
     landed, run.receipt = _last_landing(instance, job)
     # The lease bears the run that landed, whose receipt is final: after a kill, there is nothing to settle.
     with leases.take(instance.bucket, job.target.configuration, instance.clock, journal_of(run, job)) as lease:
-        _expect_settled(lease, landed)
+        _expect_settled(lease, run.id)
         try:
             landed, run.receipt = _last_landing(instance, job)
             end = verify_landing(run, bridge, job, landed, Landed())
@@ -93,9 +93,9 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
 
 
 def _find_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt] | None:
-    """Return the job's last landing and its receipt, which is final."""
+    """Return the job's last landing and the receipt of the run that landed rows last, which is final."""
     landed = cursors.read(instance.bucket, job.name)
-    receipt = receipts.read(instance.bucket, job.name, landed.run) if landed else None
+    receipt = receipts.read(instance.bucket, job.name, landed.run_with_rows) if landed else None
     return (landed, receipt) if landed and receipt and receipt.is_final else None
 
 
@@ -107,9 +107,9 @@ def _last_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastL
     return found
 
 
-def _expect_settled(lease: Lease, landed: LastLanding) -> None:
+def _expect_settled(lease: Lease, landed: str) -> None:
     """Raise ConfigurationOccupied if an earlier run left its journal with this lease; the next run settles it."""
-    if lease.journal.receipt.run != landed.run:
+    if lease.journal.receipt.run != landed:
         run = lease.journal.receipt.run
         lease.leave_open(lease.journal)
         raise ConfigurationOccupied(f"Run {run} is not settled yet.", next_step="Run the job, which settles it.")

@@ -51,12 +51,19 @@ class LastLanding(msgspec.Struct, frozen=True):
     configuration: str | None = None
     previous: str | msgspec.UnsetType | None = msgspec.UNSET
     "The run of the landing that this one follows; unset in an object of an earlier version."
+    earlier: str = ""
+    "The run that landed rows last, if this one only moved the cursor."
     kept: int = 0
     "How many landings of an incremental load `kept/` has, with this one; 0 if it does not have all of them."
     deleted: int = 0
     "How many rows Pigment deleted, if that was more than the job allowed."
     types: dict[str, list[str]] = {}
     "By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."
+
+    @property
+    def run_with_rows(self) -> str:
+        """The run that landed rows last."""
+        return self.earlier or self.run
 
     def deleted_through(self, configuration: str) -> int:
         """Return how many rows this landing deleted, if it landed through this import configuration."""
@@ -66,7 +73,9 @@ class LastLanding(msgspec.Struct, frozen=True):
 def of(file: CheckedFile, run: str, previous: LastLanding | None, *, tick: str | None = None) -> LastLanding:
     """Return the cursor as it will be once a checked file has landed."""
     checked, before = file.checked, previous.run if previous else None
-    return LastLanding(run, "", checked.rows, file.sha256, checked.header, file.path, tick=tick, previous=before)
+    earlier = previous.run_with_rows if previous and not checked.rows else ""
+    landed = LastLanding(run, "", checked.rows, file.sha256, checked.header, file.path, tick=tick, previous=before)
+    return msgspec.structs.replace(landed, earlier=earlier)
 
 
 def read(bucket: Bucket, job: str) -> LastLanding | None:

@@ -76,7 +76,8 @@ def _run_row(run: PastRun, job: JobRecord, now: datetime) -> str:
     reasons += [f"{run.held:,} rows held back"] if run.held else []
     reasons += [f"{run.warnings} warning{'s' if run.warnings > 1 else ''} on the receipt"] if run.warnings else []
     started = moment(datetime.fromisoformat(run.started_at), job.time_zone, now)
-    outcome = f"{run.outcome.replace('_', ' ')}{f', {run.verified}'.replace('_', ' ') if run.verified else ''}"
+    verdict_on_block = f", {run.verified}" if run.verified and run.verified != "not_yet" else ""
+    outcome = f"{run.outcome.replace('_', ' ')}{verdict_on_block}"
     numbers = zip(
         ("Read", "Landed", "Skipped", "Seconds"),
         (number(run.read), number(run.landed), number(run.skipped), f"{run.seconds:,.1f}"),

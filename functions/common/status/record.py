@@ -89,6 +89,11 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     fills: str = ""
     waiting: Waiting | None = None
 
+    def open_runs(self) -> list[str]:
+        """Return the runs whose receipts a sweep reads again. Of several windows, the last is read back for all."""
+        last = next((each.run for each in self.runs if each.landed is not None), "")
+        return [each.run for each in self.runs if each.may_change and (each.outcome not in _LANDED or each.run == last)]
+
     def with_runs(self, runs: Iterable[PastRun]) -> "JobRecord":
         """Return the record with these runs, of which an earlier one may have had another outcome."""
         known = {each.run: each for each in self.runs}
@@ -103,7 +108,11 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def with_cursor(self, cursor: LastLanding | None) -> "JobRecord":
         """Return the record with a landing whose receipt may have been deleted since."""
-        if cursor is None or not cursor.landed_at or (self.landing and self.landing.run >= cursor.run):
+        if (
+            cursor is None
+            or not (cursor.landed_at and cursor.rows)
+            or (self.landing and self.landing.run >= cursor.run)
+        ):
             return self
         return msgspec.structs.replace(self, landing=Landing(cursor.run, cursor.landed_at, cursor.rows))
 

@@ -10,7 +10,6 @@ from common.platform.errors import StorageRefused
 from common.storage.bucket import Bucket
 from common.tables.records import RecordSplitter, end_of_first_record, split
 
-
 _PIECE_BYTES = 1024 * 1024
 "Arrow and DuckDB need about fifteen times the memory of the records that they are given at once."
 
