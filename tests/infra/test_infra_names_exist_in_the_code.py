@@ -37,6 +37,7 @@ from tests.support.world import (
     HEADER,
     PUSH,
     ROWS,
+    VIEW,
     Servers,
     World,
     delivery,
@@ -182,6 +183,8 @@ def reading_back(here: Observed, *, by_relay: bool = False) -> None:
     if not by_relay:
         for end in ("2013-01-02", "2013-01-03"):
             assert here.pull(name, to=end)["verified"] == "equal"
+        world.add_pull("blind", verify={"source": {"list": VIEW}, "key": HEADER[:3]})
+        assert here.pull("blind")["verified"] == "impossible"
         return
     world.add_relay("starting", start=name)
     for row in ("1", "2"):

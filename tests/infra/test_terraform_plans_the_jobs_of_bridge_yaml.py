@@ -18,7 +18,7 @@ BUCKET = "acme-planning-bridge"
 FUNCTIONS = {"looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"}
 ALERTS = {
     *("call_refused", "delivery_dead", "delivery_waiting", "landing_overdue", "outcome_unknown", "rows_skipped"),
-    *("run_failed", "run_held", "secret_ending", "watch_blind"),
+    *("run_failed", "run_held", "secret_ending", "watch_blind", "block_not_compared"),
 }
 METRICS = {
     *("oldest_waiting", "rows_inserted", "rows_read", "rows_skipped", "rows_updated", "runs", "seconds", "sweeps"),
@@ -96,6 +96,7 @@ EACH_BRIDGE_HAS = {
     *(f'google_monitoring_alert_policy.logged["{name}"]' for name in ALERTS),
     *(f'google_project_service.services["{name}.googleapis.com"]' for name in APIS),
     *(f'google_service_account.identities["{name}"]' for name in FUNCTIONS | {"build", "push", "scheduler"}),
+    'google_storage_bucket_iam_member.functions["webhook_deliver writes 2"]',
     *(
         f'google_storage_bucket_iam_member.functions["{name} {does}"]'
         for name in FUNCTIONS
