@@ -415,7 +415,7 @@ def test_each_log_line_in_a_filter_is_written_with_its_fields(
     # Cloud Run itself writes its log of instances.
     looked_for = [each for each in filters_of(plan) if "varlog%2Fsystem" not in each[1]]
 
-    assert len(looked_for) == 19
+    assert len(looked_for) == 20
     for name, query, extractors in looked_for:
         (message,) = re.findall(r'jsonPayload\.message="([^"]+)"', query)
         fields = set(re.findall(r"jsonPayload\.([\w.]+)", " ".join([query, *extractors])))
