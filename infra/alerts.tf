@@ -28,7 +28,7 @@ locals {
       title    = "rows in Pigment could not be compared"
       severity = "WARNING"
       repeat_s = 86400
-      filter   = "${local._from_functions} AND jsonPayload.verified=\"impossible\""
+      filter   = "${local._from_functions} AND jsonPayload.message=(\"run ended\" OR \"block read back\") AND jsonPayload.verified=\"impossible\""
       labels   = { job = "job", run = "run" }
       happened = "Run $${log.extracted_label.run} of the job $${log.extracted_label.job} landed, and its rows could not be compared with those in Pigment, although the job has `verify`. The `warnings` in its receipt, under ${local._job_receipts}, say why."
       action   = "Correct `verify` of the job in bridge.yaml, or the scopes of the export key. Then compare the rows."
