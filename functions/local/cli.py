@@ -11,7 +11,19 @@ import typer
 
 from common.platform.errors import BridgeError
 from local import terminal
-from local.commands import checks, deliveries, jobs, looker, pigment, proof, receipts, reference, servers, status
+from local.commands import (
+    checks,
+    deliveries,
+    explain,
+    jobs,
+    looker,
+    pigment,
+    proof,
+    receipts,
+    reference,
+    servers,
+    status,
+)
 
 _PACKAGE = "looker-pigment-bridge"
 
@@ -41,7 +53,14 @@ def _options(
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it on this machine": (servers.demo, servers.serve),
     "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
-    "See what happened": (status.status, receipts.runs, receipts.settle, proof.verify, proof.reconcile),
+    "See what happened": (
+        status.status,
+        receipts.runs,
+        explain.explain,
+        receipts.settle,
+        proof.verify,
+        proof.reconcile,
+    ),
     "Write and check bridge.yaml": (
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),
         *(looker.resources, looker.looker, reference.errors),
