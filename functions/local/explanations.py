@@ -136,7 +136,10 @@ def of_run(bucket: Bucket, run: str) -> RunExplanation:
     begun = open_runs.find(bucket, run)
     if begun is None:
         return of_receipt(receipts.find(bucket, run))
-    return _of_open_run(begun, receipts.read(bucket, begun.receipt.job, run) or begun.receipt)
+    stored = receipts.read(bucket, begun.receipt.job, run)
+    # A run that is killed after its receipt leaves its journal open, which the next run closes.
+    has_ended = stored is not None and stored.is_final and stored.outcome != "held"
+    return of_receipt(stored) if stored and has_ended else _of_open_run(begun)
 
 
 def of_receipt(receipt: Receipt) -> RunExplanation:
@@ -148,9 +151,9 @@ def of_receipt(receipt: Receipt) -> RunExplanation:
     return _explanation(receipt, receipt.outcome, code, ending, next_step)
 
 
-def _of_open_run(begun: OpenRun, receipt: Receipt) -> RunExplanation:
-    """Explain a run that has not ended, or not for good. Before its end, there is only the receipt in its journal."""
-    error = receipt.error
+def _of_open_run(begun: OpenRun) -> RunExplanation:
+    """Explain a run that has not ended, or not for good, from the receipt in its journal."""
+    receipt, error = begun.receipt, begun.receipt.error
     if error is not None and begun.state in ("unknown", "held", "importing"):
         return _explanation(receipt, begun.state, error.code, [_OUTCOMES[begun.state], error.message], error.next_step)
     next_step = _NEXT_STEPS.get(begun.state, begun.details)

@@ -3,12 +3,15 @@
 import json
 import shutil
 import typing
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import pytest
 
 from common.platform.errors import code_of, every_error
-from common.runs.receipts import Outcome
+from common.runs.leases import Journal
+from common.runs.receipts import Outcome, Receipt
+from common.storage import paths
 from local import explanations
 from local.open_runs import OpenState
 from local.sandbox.wire import Response
@@ -18,6 +21,7 @@ from tests.support.documents import FUNCTIONS
 from tests.support.settling import expire_leases
 from tests.support.world import PULL_RUN, PUSH, ROWS, STORAGE_WRITES, World, delivery
 
+REASON: Final = "MissingModalitySkippedDataRow"
 CODES = [code_of(kind) for kind in every_error()]
 OUTCOMES = sorted({*typing.get_args(Outcome), *typing.get_args(OpenState)})
 
@@ -112,12 +116,15 @@ def test_a_landing_is_told_from_its_beginning_to_its_end(world: World) -> None:
 
 
 def test_skipped_rows_are_told_with_their_reason_and_column(world: World) -> None:
-    world.pigment.skip_next(world.raw["pulls"]["flights"]["target"]["configuration"], 2, "MissingItem", "Carrier")
+    world.pigment.skip_next(world.raw["pulls"]["flights"]["target"]["configuration"], 2, REASON, "Flights Carrier")
     run_id = world.run_pull("flights").receipt["run"]
 
     told = explained(run_id)
 
-    assert "Not imported: 2 rows for the reason MissingItem in the column Carrier." in told["story"]
+    assert (
+        "Not imported: 2 rows for the reason MissingModalitySkippedDataRow in the column Flights Carrier."
+        in told["story"]
+    )
     assert told["code"] == "too_many_skipped"
     assert told["next_step"].startswith("The receipt lists reasons and columns.")
 
@@ -153,6 +160,14 @@ def test_an_unknown_landing_says_what_pigment_may_have_and_gives_the_commands_to
     assert " RUN" not in told["next_step"]
 
 
+def test_the_name_of_the_job_stands_in_the_commands_too(world: World) -> None:
+    world.add_pull("flights", load={"changes": {"key": ["Flights Carrier"]}}, target={"repeatable": True})
+    told = explained(world.run_pull("flights").receipt["run"])
+
+    assert (told["code"], told["documentation"]) == ("keys_not_unique", "functions/README.md#changes")
+    assert told["next_step"].startswith("`bridge pull flights --preview` shows some of them.")
+
+
 def test_a_run_in_progress_is_told_as_far_as_it_came(world: World) -> None:
     seen: list[dict[str, Any]] = []
 
@@ -180,6 +195,15 @@ def test_a_killed_run_says_that_the_next_one_settles_it(world: World) -> None:
 
     assert told["outcome"] in ("interrupted", "importing")
     assert "the next run" in told["next_step"]
+
+
+def test_a_run_that_was_killed_after_its_receipt_is_told_by_it(world: World) -> None:
+    receipt = world.run_pull("flights").receipt
+    begun = msgspec.convert({**receipt, "outcome": "failed"}, Receipt)
+    journal = Journal("importing", begun, repeatable=False, max_skipped=0, lifetime_s=0)
+    world.bucket.write_json(paths.lease(receipt["configuration"]), journal, over=None)
+
+    assert explained(receipt["run"])["outcome"] == "landed"
 
 
 def test_a_held_run_names_the_commands_that_decide(world: World) -> None:
@@ -222,11 +246,9 @@ def test_a_delivery_is_told_as_one(world: World) -> None:
 
 def test_no_value_of_a_row_is_told_although_its_receipt_has_some(world: World) -> None:
     world.add_pull("flights", guards={"max_skipped": 0, "samples": 5})
-    world.pigment.skip_next(world.raw["pulls"]["flights"]["target"]["configuration"], 2, "MissingItem", "Carrier")
+    world.put_flights([["2013-01-01", f"Zebra Air {number}", "EWR", "2"] for number in range(3)])
+    world.pigment.skip_next(world.raw["pulls"]["flights"]["target"]["configuration"], 2, REASON, "Flights Carrier")
     receipt = world.run_pull("flights").receipt
-    samples = receipt["skips"][0]["samples"]
 
-    words = json.dumps(explained(receipt["run"]))
-
-    assert samples
-    assert [sample for sample in samples if f" {sample} " in words or f'"{sample}"' in words] == []
+    assert "Zebra" in json.dumps(receipt)
+    assert "Zebra" not in json.dumps(explained(receipt["run"]))
