@@ -12,6 +12,7 @@ import typer
 from common.platform.errors import BridgeError
 from local import terminal
 from local.commands import (
+    assistant,
     checks,
     deliveries,
     explain,
@@ -54,12 +55,8 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it on this machine": (servers.demo, servers.serve),
     "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
     "See what happened": (
-        status.status,
-        receipts.runs,
-        explain.explain,
-        receipts.settle,
-        proof.verify,
-        proof.reconcile,
+        *(status.status, receipts.runs, explain.explain, receipts.settle),
+        *(proof.verify, proof.reconcile, assistant.mcp),
     ),
     "Write and check bridge.yaml": (
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),

@@ -151,6 +151,14 @@ def test_the_installed_functions_are_served(newcomer: World, programs: Path) -> 
 
 
 @pytest.mark.slow
+def test_without_the_extra_of_an_assistant_its_command_says_how_to_install_it(world: World, programs: Path) -> None:
+    ran = run(world, programs, "mcp")
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "pipx install --force '.[local,mcp]'" in ran.stderr
+
+
+@pytest.mark.slow
 def test_without_its_extra_the_command_says_how_to_install_it(world: World, wheel: Path, tmp_path: Path) -> None:
     ran = run(world, install(wheel, tmp_path / "venv"), "--help")
 
