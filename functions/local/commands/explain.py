@@ -33,4 +33,4 @@ def explain(
     if as_json:
         terminal.print_json(explained)
     else:
-        terminal.console().print(explained.text())
+        terminal.console().print(explained.text(), highlight=False)
