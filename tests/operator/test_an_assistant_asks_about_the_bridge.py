@@ -4,6 +4,8 @@ import contextlib
 import functools
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +22,7 @@ from tests.support.command_line import BRIDGE, run, run_deployed
 from tests.support.documents import FUNCTIONS
 from tests.support.settling import expire_leases
 from tests.support.sites import NoSite
-from tests.support.world import HEADER, LOOKER_SECRET, PIGMENT_KEY, PUSH, ROWS, Servers, World, delivery
+from tests.support.world import HEADER, LOOKER_SECRET, PIGMENT_KEY, PULL_RUN, PUSH, ROWS, Servers, World, delivery
 
 TOOLS = ["deliveries", "explain_code", "explain_run", "jobs", "next_steps", "preview_pull", "runs"]
 SECRETS = (LOOKER_SECRET, PIGMENT_KEY)
@@ -308,6 +310,42 @@ def test_the_snippet_of_the_documents_starts_it_on_a_bridge_of_this_machine(worl
         assert len(list(state.glob("bucket/receipts/*/*/*"))) == 1
         assert not (state / "addresses.json").exists()
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_the_middle_of_a_preview_and_leaves_no_row(
+    world: World, tmp_path: Path, number: signal.Signals
+) -> None:
+    temporary, seen = tmp_path / "temporary", list[Path]()
+    temporary.mkdir()
+    version = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    calls = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": version},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {
+            "jsonrpc": "2.0",
+            "id": 2,
+            "method": "tools/call",
+            "params": {"name": "preview_pull", "arguments": {"job": "flights"}},
+        },
+    ]
+    environment = {**os.environ, **world.environment(), "TMPDIR": str(temporary)}
+    with subprocess.Popen([BRIDGE, "mcp"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+
+        def interrupt() -> None:
+            seen.extend(temporary.rglob("state"))
+            process.send_signal(number)
+            process.wait(30)
+
+        world.looker_server.fault(PULL_RUN, act=interrupt)
+        assert process.stdin
+        process.stdin.write(b"".join(json.dumps(call).encode() + b"\n" for call in calls))
+        process.stdin.flush()
+        process.wait(60)
+
+    assert process.returncode == 128 + number
+    assert seen
+    assert list(temporary.iterdir()) == []
 
 
 def test_without_the_package_the_command_says_what_to_install(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

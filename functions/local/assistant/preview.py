@@ -47,9 +47,13 @@ class PullPreview(msgspec.Struct, frozen=True):
     next_step: str
 
 
-def preview(bridge: ConfiguredBridge, job: bridge_yaml.Pull, jobs: bridge_yaml.Bridge) -> PullPreview:
-    """Read and check all rows of a pull, and send and store nothing."""
-    with tempfile.TemporaryDirectory(prefix="bridge-preview-") as name:
+def preview(bridge: ConfiguredBridge, job: bridge_yaml.Pull, jobs: bridge_yaml.Bridge, scratch: Path) -> PullPreview:
+    """Read and check all rows of a pull, and send and store nothing.
+
+    Args:
+        scratch: the folder in which the preview has its own for as long as it takes.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
         if is_deployed() or bridge.state.exists():
             with looking_at(bridge) as here:

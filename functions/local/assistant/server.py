@@ -2,8 +2,13 @@
 
 import functools
 import importlib.metadata
+import os
+import shutil
+import signal
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -43,8 +48,8 @@ ToolAnswer = dict[str, Any]
 class BridgeTools:
     """The tools, as methods with the name and the description that an assistant sees."""
 
-    def __init__(self, bridge: ConfiguredBridge) -> None:
-        self._bridge = bridge
+    def __init__(self, bridge: ConfiguredBridge, scratch: Path) -> None:
+        self._bridge, self._scratch = bridge, scratch
         self._is_deployed = is_deployed()
 
     def jobs(self) -> ToolAnswer:
@@ -89,7 +94,7 @@ class BridgeTools:
         """
         jobs = self._jobs()
         answers.expect_job(jobs, job)
-        return _fields(preview(self._bridge, jobs.find(bridge_yaml.Pull, job), jobs))
+        return _fields(preview(self._bridge, jobs.find(bridge_yaml.Pull, job), jobs, self._scratch))
 
     def _jobs(self) -> bridge_yaml.Bridge:
         """Return the jobs of the deployed bridge, or those of the bridge.yaml on this machine."""
@@ -99,12 +104,26 @@ class BridgeTools:
             return here.config()
 
 
-def make(bridge: ConfiguredBridge) -> MCPServer[Any]:
+def run(bridge: ConfiguredBridge) -> None:
+    """Serve the tools on standard input and output until the assistant closes them, or a signal comes."""
+    with tempfile.TemporaryDirectory(prefix="bridge-mcp-") as scratch:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, functools.partial(_end, Path(scratch)))
+        _server(bridge, Path(scratch)).run("stdio")
+
+
+def _end(scratch: Path, number: int, _frame: object) -> None:
+    """End at once: the thread that waits for input cannot be stopped. The rows of a preview do not stay behind."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(128 + number)
+
+
+def _server(bridge: ConfiguredBridge, scratch: Path) -> MCPServer[Any]:
     """Return the server, which runs one tool at a time: the environment of the process names the open bridge."""
     server: MCPServer[Any] = MCPServer(
         NAME, version=importlib.metadata.version(NAME), instructions=_INSTRUCTIONS, log_level="ERROR"
     )
-    tools, lock = BridgeTools(bridge), threading.Lock()
+    tools, lock = BridgeTools(bridge, scratch), threading.Lock()
     for tool in (
         *(tools.next_steps, tools.jobs, tools.runs, tools.explain_run),
         *(tools.explain_code, tools.deliveries, tools.preview_pull),
