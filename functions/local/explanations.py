@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from common.platform.errors import BridgeError, NoSuchJob, code_of, every_error
+from common.platform.errors import BridgeError, NoSuchJob, code_of, every_error, meaning_of
 from common.runs import receipts
 from common.runs.receipts import Receipt
 from common.storage.bucket import Bucket
@@ -168,8 +168,7 @@ def _explanation(receipt: Receipt, outcome: str, code: str | None, ending: list[
 
 
 def _of_code(code: str, kind: type[BridgeError]) -> CodeExplanation:
-    meaning = " ".join((kind.__doc__ or "").split())
-    return CodeExplanation(code, kind.status, meaning, kind.next_step, _documentation(code))
+    return CodeExplanation(code, kind.status, meaning_of(kind), kind.next_step, _documentation(code))
 
 
 def _story(receipt: Receipt) -> Iterator[str]:

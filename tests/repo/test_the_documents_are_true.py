@@ -17,6 +17,7 @@ import yaml
 from typer.main import get_command
 
 from common.bridge_yaml import decode
+from common.platform.errors import every_error
 from common.runs.receipts import Outcome, Receipt
 from local import bridge_file
 from local.cli import app
@@ -77,6 +78,14 @@ def test_the_package_shows_the_readme() -> None:
 def test_generated_tables_equal_the_code(document: Path) -> None:
     for name, table in documents.generated(document).items():
         assert table == f"{documents.GENERATORS[name]()}\n", "run `.venv/bin/python -m tests.support.documents`"
+
+
+def test_each_error_takes_one_line_of_the_table() -> None:
+    """Python 3.13 and later take the indentation out of docstrings, earlier ones do not."""
+    lines = documents.generated(FUNCTIONS)["errors"].splitlines()
+
+    assert len(lines) == 2 + len(list(every_error()))
+    assert all(line.startswith("| ") and line.endswith(" |") for line in lines if set(line) != {"|", "-"})
 
 
 def test_each_generated_table_is_in_a_document() -> None:
