@@ -13,8 +13,7 @@ from tests.support import interpreters
 from tests.support.interpreters import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-OTHERS = [version for version in interpreters.versions() if version != OWN]
+OTHERS = [version for version in interpreters.versions() if version != interpreters.version_of_the_suite()]
 
 MAKE = """#!/bin/sh
 echo "$@" >> "$CALLS"

@@ -28,6 +28,14 @@ def find(version: str, places: Sequence[str] = PLACES) -> str | None:
     return next((path for path in _candidates(version, places) if _is_of(version, path)), None)
 
 
+def version_of_the_suite() -> str:
+    """Return the version with which `make test` runs; empty if it has not run."""
+    settings = ROOT / ".venv" / "pyvenv.cfg"
+    lines = settings.read_text(encoding="utf-8").splitlines() if settings.exists() else []
+    full = next((line.partition("=")[2].strip() for line in lines if line.startswith("version")), "")
+    return ".".join(full.split(".")[:2])
+
+
 def _candidates(version: str, places: Sequence[str]) -> Iterator[str]:
     name = f"python{version}"
     if on_path := shutil.which(name):
@@ -46,20 +54,12 @@ def _is_of(version: str, path: str) -> bool:
     return said.returncode == 0 and said.stdout.startswith(f"Python {version}.")
 
 
-def _version_of_the_suite() -> str:
-    """Return the version with which `make test` runs; empty if it has not run."""
-    settings = ROOT / ".venv" / "pyvenv.cfg"
-    lines = settings.read_text(encoding="utf-8").splitlines() if settings.exists() else []
-    full = next((line.partition("=")[2].strip() for line in lines if line.startswith("version")), "")
-    return ".".join(full.split(".")[:2])
-
-
 def run(tests: str) -> bool:
     """Run the suite, or some of its files, on each interpreter but that of `make test`; return whether all passed."""
     results: dict[str, str] = {}
     for version in versions():
         interpreter = find(version)
-        if version == _version_of_the_suite():
+        if version == version_of_the_suite():
             results[version] = "is what `make test` runs on"
         elif interpreter is None:
             results[version] = "is not installed: nothing was run"
