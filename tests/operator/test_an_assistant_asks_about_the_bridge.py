@@ -221,6 +221,16 @@ def test_a_preview_compares_with_the_last_landing(watched: World, assistant: Ass
     assert (written(watched), watched.objects("")) == ([], before)
 
 
+def test_a_preview_of_an_incremental_load_is_about_its_next_window(world: World, assistant: Assistant) -> None:
+    load = {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": "1 day"}}
+    world.add_pull("flights", load=load)
+    world.run_pull("flights", windows=1)
+
+    told = assistant.ask("preview_pull", job="flights")
+
+    assert (told["window"], told["rows"]) == (["2013-01-02", "2013-01-03"], 2)
+
+
 def test_a_preview_says_what_a_run_would_be_refused_for(world: World, assistant: Assistant) -> None:
     world.add_pull("flights", guards={"min_rows": 6})
 

@@ -23,25 +23,31 @@ SEMANTIC = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from the source archive, as `python -m build` does, from a copy of the checkout."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what the package is built from to a folder of its own: a build leaves files there."""
     source = tmp_path_factory.mktemp("source")
     shutil.copytree(
         ROOT / "functions", source / "functions", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
     )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    """Build the wheel from the source archive, as `python -m build` does."""
     built = subprocess.run([sys.executable, "-m", "build"], cwd=source, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     (found,) = (source / "dist").glob("*.whl")
     return found
 
 
-def install(wheel: Path, folder: Path, extras: str = "") -> Path:
-    """Install the wheel where no other package is, and return the folder of its programs."""
+def install(package: Path, folder: Path, extras: str = "") -> Path:
+    """Install a wheel, or a source folder, where no other package is; return the folder of its programs."""
     for command in (
         ["venv", "--quiet", "--python", sys.executable, str(folder)],
-        ["pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), f"{wheel}{extras}"],
+        ["pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), f"{package}{extras}"],
     ):
         # The folder is an environment of its own, whatever environment the tests run in.
         subprocess.run([Path(sys.executable).parent / "uv", *command], check=True)
@@ -159,8 +165,10 @@ def test_without_the_extra_of_an_assistant_its_command_says_how_to_install_it(wo
 
 
 @pytest.mark.slow
-def test_without_its_extra_the_command_says_how_to_install_it(world: World, wheel: Path, tmp_path: Path) -> None:
-    ran = run(world, install(wheel, tmp_path / "venv"), "--help")
+def test_from_its_folder_without_the_extra_the_command_says_how_to_install_it(
+    world: World, source: Path, tmp_path: Path
+) -> None:
+    ran = run(world, install(source, tmp_path / "venv"), "--help")
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "pipx install --force '.[local]'" in ran.stderr

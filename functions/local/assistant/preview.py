@@ -38,6 +38,8 @@ class PullPreview(msgspec.Struct, frozen=True):
     rows: int | None
     bytes: int | None
     header: list[str]
+    window: list[str] | None
+    "Of an incremental load: a run goes on with the windows after it."
     changes: ChangeCounts | None
     checks: list[str]
     "The checks that the file went through, if there is no error; else those that the job has."
@@ -113,6 +115,7 @@ def _told(receipt: Receipt, job: bridge_yaml.Pull) -> PullPreview:
         rows=receipt.rows.read,
         bytes=receipt.bytes,
         header=[] if isinstance(sample, msgspec.UnsetType) else sample.header,
+        window=receipt.window,
         changes=receipt.changes,
         checks=list(_checks(job)),
         warnings=receipt.warnings,
