@@ -20,13 +20,16 @@ SCAN := .venv-scan
 CHECKOV := 3.3.30
 AXE := build/node_modules/axe-core/axe.min.js
 
-.PHONY: demo test lint proofs bench archive deployed check infra browser scan preflight plan apply schema lock clean
+.PHONY: demo test matrix lint proofs wheel bench archive deployed check infra browser scan preflight plan apply schema lock clean
 
 demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no account needed
 	$(BIN)/bridge demo
 
-test: $(VENV)/ready  ## the whole suite
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+test: $(VENV)/ready  ## the whole suite; a part of it: TESTS=tests/pull
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
+
+matrix:  ## the suite on the other Pythons of this machine that the package is made for; says which are not installed
+	@$(PYTHON) tests/support/interpreters.py $(TESTS)
 
 lint: $(VENV)/ready  ## format, style and types
 	$(BIN)/ruff format --check
@@ -35,6 +38,9 @@ lint: $(VENV)/ready  ## format, style and types
 
 proofs: $(VENV)/ready  ## the slow proofs
 	$(BIN)/pytest -m slow
+
+wheel: $(VENV)/ready  ## the package, built and installed where there is no checkout: about a minute
+	$(BIN)/pytest -m slow tests/repo/test_the_wheel_runs_without_the_checkout.py
 
 bench: $(VENV)/ready  ## speed and memory, side by side
 	$(BIN)/python -m tests.bench
@@ -104,4 +110,4 @@ lock: $(VENV)/ready  ## pin what pyproject.toml asks for; UPGRADE=--upgrade for 
 	    --no-emit-package pandas --no-emit-package numpy --no-emit-package python-dateutil --no-emit-package pytz
 
 clean:
-	rm -rf $(VENV) $(SCAN) .demo build
+	rm -rf $(VENV) .venv-* .demo build dist

@@ -1,29 +1,63 @@
 """The command line `bridge`."""
 
+import importlib.metadata
+import platform
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from common.platform.errors import BridgeError
 from local import terminal
-from local.commands import checks, deliveries, jobs, looker, pigment, proof, receipts, reference, servers, status
+from local.commands import (
+    assistant,
+    checks,
+    deliveries,
+    explain,
+    jobs,
+    looker,
+    pigment,
+    proof,
+    receipts,
+    reference,
+    servers,
+    status,
+)
 
-app = typer.Typer(
+_PACKAGE = "looker-pigment-bridge"
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        terminal.say(f"bridge {importlib.metadata.version(_PACKAGE)}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback(
     help="Operate the Looker–Pigment bridge: run its jobs, read its receipts, and check its settings.\n\n"
     "If BRIDGE_BUCKET is set, commands work on the deployed bridge that owns this bucket. Otherwise they work on a "
     "local bridge, which stores its bucket in the folder --state and reads its secrets from the file --env-file.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
 )
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
 
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it on this machine": (servers.demo, servers.serve),
     "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
-    "See what happened": (status.status, receipts.runs, receipts.settle, proof.verify, proof.reconcile),
+    "See what happened": (
+        *(status.status, receipts.runs, explain.explain, receipts.settle),
+        *(proof.verify, proof.reconcile, assistant.mcp),
+    ),
     "Write and check bridge.yaml": (
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),
         *(looker.resources, looker.looker, reference.errors),

@@ -8,7 +8,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from common.platform.errors import code_of, every_error
+from common.platform.errors import code_of, every_error, meaning_of
 from common.runs.receipts import Receipt
 from common.tables.compare import ChangeCounts, Diff
 from local import terminal
@@ -127,13 +127,13 @@ def errors_table() -> Table:
     """All errors, in the order of the error tree."""
     table = Table("status", "code", "meaning", "next step", show_lines=True)
     for kind in every_error():
-        table.add_row(str(kind.status), code_of(kind), kind.__doc__ or "", kind.next_step)
+        table.add_row(str(kind.status), code_of(kind), meaning_of(kind), kind.next_step)
     return table
 
 
 def errors_markdown() -> str:
     """The same table in Markdown."""
-    rows = [f"| {kind.status} | `{code_of(kind)}` | {kind.__doc__} | {kind.next_step} |" for kind in every_error()]
+    rows = [f"| {kind.status} | `{code_of(kind)}` | {meaning_of(kind)} | {kind.next_step} |" for kind in every_error()]
     return "\n".join(["| status | code | meaning | next step |", "|---|---|---|---|", *rows])
 
 

@@ -10,8 +10,10 @@ import os
 import secrets as tokens
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from google.api_core.exceptions import Conflict
@@ -34,6 +36,8 @@ PROJECT = "local"
 _ADDRESSES = "addresses.json"
 _LOCK = ".lock"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_LONGEST_READING_S = 30.0
+_LOCK_CHECK_S = 0.05
 
 
 class StateServices(msgspec.Struct, frozen=True):
@@ -57,13 +61,18 @@ class StateServices(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def serve(
-    folder: Path, env_file: Path | Mapping[str, str], on_finalize: Callable[[Notice], None] | None = None
+    folder: Path,
+    env_file: Path | Mapping[str, str],
+    on_finalize: Callable[[Notice], None] | None = None,
+    *,
+    alone: bool = False,
 ) -> Iterator[StateServices]:
     """Serve the bucket and the secrets of a folder, and set the environment of this process to use them.
 
     Args:
         env_file: a file with the secrets, or the secrets by name.
         on_finalize: called for every object that is written, as bucket notifications are sent.
+        alone: do not tell other processes the addresses, so that they wait until this one has ended.
 
     Raises:
         OurFault: another process serves this folder, or the folder belongs to another user.
@@ -86,8 +95,8 @@ def serve(
         os.environ.update(services.environment())
         _expire_leases(Bucket(BUCKET))
         addresses = folder / _ADDRESSES
-        addresses.unlink(missing_ok=True)  # a killed process left it, perhaps with other rights
-        addresses.write_bytes(msgspec.json.encode(services))
+        if not alone:
+            addresses.write_bytes(msgspec.json.encode(services))
         try:
             yield services
         finally:
@@ -95,11 +104,11 @@ def serve(
 
 
 @contextlib.contextmanager
-def connect(folder: Path, env_file: Path | Mapping[str, str]) -> Iterator[StateServices]:
-    """Use the process that serves a folder; if there is none, serve it."""
+def connect(folder: Path, env_file: Path | Mapping[str, str], *, alone: bool = False) -> Iterator[StateServices]:
+    """Use the process that serves a folder; if there is none, serve it, as `serve` does."""
     running = _running_services(folder)
     if running is None:
-        with serve(folder, env_file) as services:
+        with serve(folder, env_file, alone=alone) as services:
             yield services
     else:
         os.environ.update(running.environment())
@@ -145,14 +154,12 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((folder / _LOCK).open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _acquire(lock, fcntl.LOCK_EX, folder)
+            (folder / _ADDRESSES).unlink(missing_ok=True)  # a killed process left it, perhaps with other rights
             if folder.stat().st_mode & _OTHERS:
                 _take_from_others(folder)
         except BlockingIOError:
-            raise OurFault(
-                f"Another bridge uses the folder {folder}.",
-                next_step="Stop it, or name another folder with --state.",
-            ) from None
+            raise _used(folder) from None
         except PermissionError:
             raise _not_own(folder) from None
         yield
@@ -178,7 +185,7 @@ def _not_own(folder: Path) -> OurFault:
 def _running_services(folder: Path) -> StateServices | None:
     try:
         with (folder / _LOCK).open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            _acquire(lock, fcntl.LOCK_SH, folder)
             return None
     except FileNotFoundError:
         return None
@@ -186,6 +193,32 @@ def _running_services(folder: Path) -> StateServices | None:
         raise _not_own(folder) from None
     except BlockingIOError:
         return msgspec.json.decode((folder / _ADDRESSES).read_bytes(), type=StateServices)
+
+
+def _acquire(lock: IO[str], kind: int, folder: Path) -> None:
+    """Lock a folder. While its process has told no addresses, it starts, or reads for a moment: wait.
+
+    Raises BlockingIOError if a process serves the folder to others.
+    """
+    deadline_s = time.monotonic() + _LONGEST_READING_S
+    while True:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if (folder / _ADDRESSES).exists():
+                raise
+            if time.monotonic() > deadline_s:
+                raise _used(folder) from None
+            time.sleep(_LOCK_CHECK_S)
+        else:
+            return
+
+
+def _used(folder: Path) -> OurFault:
+    return OurFault(
+        f"Another bridge uses the folder {folder}.",
+        next_step="Stop it, or name another folder with --state.",
+    )
 
 
 def _read_secrets(env_file: Path) -> SandboxSecrets:

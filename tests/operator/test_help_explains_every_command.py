@@ -12,7 +12,7 @@ from tests.support.world import World
 
 COMMANDS = [
     *("demo", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
-    *("status", "runs", "settle", "verify", "reconcile", "check"),
+    *("status", "runs", "explain", "settle", "verify", "reconcile", "mcp", "check"),
     *("applications", "blocks", "views", "configurations", "resources", "looker", "errors"),
     *("deliveries", "deliveries show", "deliveries replay"),
 ]

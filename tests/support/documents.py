@@ -21,8 +21,12 @@ from local import bridge_schema
 from local.cli import app
 
 ROOT = Path(__file__).parents[2]
-README, FUNCTIONS, INFRA, TESTS, CHANGELOG = DOCUMENTS = tuple(
-    ROOT / name for name in ("README.md", "functions/README.md", "infra/README.md", "tests/README.md", "CHANGELOG.md")
+README, FUNCTIONS, INFRA, TESTS, CHANGELOG, CONTRIBUTING = DOCUMENTS = tuple(
+    ROOT / name
+    for name in (
+        *("README.md", "functions/README.md", "infra/README.md", "tests/README.md"),
+        *("CHANGELOG.md", "CONTRIBUTING.md"),
+    )
 )
 
 _GENERATED = re.compile(r"(?<=<!-- generated: )(\S+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)

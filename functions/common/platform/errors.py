@@ -138,6 +138,11 @@ def code_of(kind: type[BridgeError]) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
+def meaning_of(kind: type[BridgeError]) -> str:
+    """Return the meaning of an error class as one line; whether Python keeps the indentation depends on its version."""
+    return " ".join((kind.__doc__ or "").split())
+
+
 def class_of(code: str) -> type[BridgeError]:
     """Return the error class of a stored code; `Internal` for a code that this version does not have."""
     return next((kind for kind in every_error() if code_of(kind) == code), Internal)

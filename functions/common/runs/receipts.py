@@ -6,6 +6,7 @@ replaced once as well, when a person has decided or a later run has superseded i
 block was not read back yet is replaced once it was.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
@@ -39,6 +40,9 @@ Outcome = Literal[
     "unknown",
 ]
 
+
+RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+"What `run_id` returns."
 
 _LONGEST_WARNING_BYTES = 2000
 _MOST_WARNINGS = 50

@@ -34,7 +34,12 @@ class SelectedBridge:
 
     @contextlib.contextmanager
     def open(
-        self, *, install: Path | None = None, needs_secrets: bool = False, create: bool = True
+        self,
+        *,
+        install: Path | None = None,
+        needs_secrets: bool = False,
+        create: bool = True,
+        alone: bool = False,
     ) -> Iterator[Path | None]:
         """Connect this process to the bridge.
 
@@ -42,6 +47,8 @@ class SelectedBridge:
             install: a bridge.yaml to write into the bucket of a local bridge.
             needs_secrets: without it, the env file may be missing.
             create: whether a local bridge may be created.
+            alone: whether other commands wait until this one has closed a local bridge, because it reads for a moment
+                while they may run a job for an hour.
 
         Yields:
             The folder that stores the buckets of a local bridge as plain files; None for a deployed bridge.
@@ -61,7 +68,7 @@ class SelectedBridge:
         from local import state_folder  # noqa: PLC0415  # a deployed bridge needs no storage server
 
         secrets: Path | dict[str, str] = self.env_file if needs_secrets or self.env_file.exists() else {}
-        with state_folder.connect(self.state, secrets):
+        with state_folder.connect(self.state, secrets, alone=alone):
             if install is not None:
                 state_folder.install(install)
             yield self.state

@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +14,6 @@ from local import open_runs as open_runs_of
 from local import output, terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
-
-_RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
 
 
 @with_bridge
@@ -35,7 +32,7 @@ def runs(
     """
     with bridge.open(create=False) as files:
         bucket = instance.current.bucket
-        if _RUN.fullmatch(which):
+        if receipts.RUN_ID.fullmatch(which):
             _show_run(bucket, which, as_json, files)
             return
         open_runs = list(open_runs_of.every(bucket, which))
