@@ -19,6 +19,7 @@ EXPECTED = {
     "check": "green",
     "pull flights --preview": "previewed",
     "pull flights": "landed",
+    "status": "The only job is up to date",
     "runs": "landed",
     "deliveries": "",
 }
@@ -50,7 +51,7 @@ def start(world: World, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_six_commands_run_one_after_the_other(newcomer: World) -> None:
+def test_the_commands_run_one_after_the_other(newcomer: World) -> None:
     commands = re.findall(r"^ {4}bridge (.+?) *(?:#.*)?$", documents.section(README, HEADING), re.MULTILINE)
 
     assert set(commands) == {*EXPECTED, "serve"}
