@@ -6,10 +6,11 @@ replaced once as well, when a person has decided or a later run has superseded i
 block was not read back yet is replaced once it was.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from itertools import groupby
 from typing import Literal, Self
 
 import msgspec
@@ -44,6 +45,8 @@ Outcome = Literal[
 RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
 "What `run_id` returns."
 
+_AT_ONCE = 10
+"Requests: Google's client keeps so many connections."
 _LONGEST_WARNING_BYTES = 2000
 _MOST_WARNINGS = 50
 _WARNINGS_LEFT_OUT = "There were more warnings, which are left out."
@@ -230,20 +233,23 @@ def find(bucket: Bucket, run: str) -> Receipt:
 def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:
     """Return the newest receipts, newest first.
 
-    The days are listed one after the other from the newest, so that the number of earlier days does not matter.
+    The days are listed one after the other from the newest, so that the number of earlier days does not matter. What
+    does not depend on each other is asked at the same time: a bucket has a folder for each job.
 
     Args:
         job: the name of a job, or empty for all jobs.
         count: how many at most.
     """
-    jobs = [paths.receipts(job)] if job else bucket.folders(paths.receipts())
-    folders = [folder for each in jobs for folder in bucket.folders(each)]
+    jobs = [paths.receipts(job)] if job else list(bucket.folders(paths.receipts()))
     found: list[str] = []
-    for _, of_day in groupby(sorted(folders, key=_last_part, reverse=True), key=_last_part):
-        if len(found) >= count:
-            break
-        found += [name for folder in of_day for name in bucket.names(folder)]
-    stored = [bucket.read_json(name, Receipt) for name in sorted(found, key=_last_part, reverse=True)[:count]]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        folders = itertools.chain.from_iterable(pool.map(lambda each: list(bucket.folders(each)), jobs))
+        for _, of_day in itertools.groupby(sorted(folders, key=_last_part, reverse=True), key=_last_part):
+            if len(found) >= count:
+                break
+            found += itertools.chain.from_iterable(pool.map(lambda each: list(bucket.names(each)), of_day))
+        newest_first = sorted(found, key=_last_part, reverse=True)[:count]
+        stored = list(pool.map(lambda name: bucket.read_json(name, Receipt), newest_first))
     # Names sort by second only.
     return sorted((each.value for each in stored if each), key=lambda receipt: receipt.started_at, reverse=True)
 
