@@ -24,7 +24,7 @@ from tests.support.settling import expire_leases
 from tests.support.sites import NoSite
 from tests.support.world import HEADER, LOOKER_SECRET, PIGMENT_KEY, PULL_RUN, PUSH, ROWS, Servers, World, delivery
 
-TOOLS = ["deliveries", "explain_code", "explain_run", "jobs", "next_steps", "preview_pull", "runs"]
+TOOLS = ["deliveries", "explain_code", "explain_run", "jobs", "next_steps", "preview_pull", "runs", "status"]
 SECRETS = (LOOKER_SECRET, PIGMENT_KEY)
 
 CallTool = Callable[..., Any]
@@ -193,6 +193,20 @@ def test_the_next_steps_are_those_that_a_person_has_to_take(world: World, assist
     ]
     assert f"`bridge settle {run_id} --landed`" in told[0]["next_step"]
     assert "`bridge deliveries replay --all`" in told[2]["next_step"]
+
+
+def test_a_late_job_is_told_although_no_run_failed(world: World, assistant: Assistant) -> None:
+    """The assistant's process has the clock of the machine, for which the world's runs are long ago."""
+    world.add_pull("flights", schedule="15 6 * * *")
+    world.run_pull("flights")
+    world.run_deliver(sweep=True)  # notes since when the schedule is in force
+
+    (job,) = assistant.ask("status")["jobs"]
+    (step,) = assistant.ask("next_steps")["next_steps"]
+
+    assert (job["job"], job["verdict"], job["up_to_date"]) == ("flights", "late", False)
+    assert job["last_landing"]["rows"] == len(ROWS)
+    assert (step["about"], step["why"]) == ("flights is late", job["reason"])
 
 
 def test_a_preview_reads_and_checks_all_rows_and_shows_none(watched: World, assistant: Assistant) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from common import bridge_yaml
+from common.flows.status import catch_up
+from common.platform.clock import Deadline
 from common.platform.errors import NoSuchJob
 from common.runs import receipts
 from common.runs.instance import Instance
@@ -15,8 +17,11 @@ from common.runs.receipts import Receipt, Rows
 from common.storage.bucket import Bucket
 from local import deliveries, explanations, open_runs, waiting
 from local.deliveries import DeliverySummary
+from local.status_table import StandingJob, standing_jobs
 
 _MOST_DELIVERIES = 100
+_AT_MOST_S = 120.0
+"As long as `bridge status` takes at most."
 
 
 class ToldJob(msgspec.Struct, frozen=True):
@@ -99,9 +104,20 @@ def not_landed(instance: Instance, relay: str) -> list[ToldDelivery]:
     return [ToldDelivery.of(each, instance.clock.now()) for each in found[:_MOST_DELIVERIES]]
 
 
+def standing(instance: Instance, bridge: bridge_yaml.Bridge) -> list[StandingJob]:
+    """Return how each job stands: whether its numbers are up to date, and if not, why."""
+    known = catch_up(instance, bridge, Deadline.after(instance.clock, _AT_MOST_S))
+    return standing_jobs({name: known[name] for name in sorted(known)}, instance.clock.now())
+
+
 def advice(instance: Instance, bridge: bridge_yaml.Bridge) -> list[Advice]:
-    """Return what a person should do next: about runs that have not ended, failed jobs, and deliveries."""
-    return [*_about_runs(instance.bucket, bridge), *_about_deliveries(instance)]
+    """Return what a person should do next: about runs that have not ended, failed and late jobs, and deliveries."""
+    late = [
+        Advice(f"{each.name} is late", each.standing.reason, each.standing.next_step)
+        for each in standing(instance, bridge)
+        if each.standing.name == "late"
+    ]
+    return [*_about_runs(instance.bucket, bridge), *late, *_about_deliveries(instance)]
 
 
 def _about_runs(bucket: Bucket, bridge: bridge_yaml.Bridge) -> Iterator[Advice]:

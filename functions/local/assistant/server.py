@@ -56,6 +56,12 @@ class BridgeTools:
         """List the jobs of bridge.yaml: pulls, relays and exports, with schedule, source, target and guards."""
         return {"jobs": msgspec.to_builtins(answers.jobs(self._jobs()))}
 
+    def status(self) -> ToolAnswer:
+        """Tell for each job whether its numbers are up to date, when they landed, and if not, why and what to do."""
+        jobs = self._jobs()
+        with looking_at(self._bridge) as here:
+            return {"jobs": [each.to_builtins() for each in answers.standing(here, jobs)]}
+
     def runs(self, job: JobName = "", last: RunCount = 20) -> ToolAnswer:
         """List runs, those that have not ended first, then newest first: outcome, numbers of rows, and why."""
         jobs = self._jobs()
@@ -81,7 +87,7 @@ class BridgeTools:
             return {"deliveries": msgspec.to_builtins(answers.not_landed(here, relay))}
 
     def next_steps(self) -> ToolAnswer:
-        """Say what needs a person now: open and failed runs, and deliveries that wait or are dead. Empty if nothing."""
+        """Say what needs a person now: open and failed runs, late jobs, deliveries that wait or are dead."""
         jobs = self._jobs()
         with looking_at(self._bridge) as here:
             return {"next_steps": msgspec.to_builtins(answers.advice(here, jobs))}
@@ -125,7 +131,7 @@ def _server(bridge: ConfiguredBridge, scratch: Path) -> MCPServer[Any]:
     )
     tools, lock = BridgeTools(bridge, scratch), threading.Lock()
     for tool in (
-        *(tools.next_steps, tools.jobs, tools.runs, tools.explain_run),
+        *(tools.next_steps, tools.status, tools.jobs, tools.runs, tools.explain_run),
         *(tools.explain_code, tools.deliveries, tools.preview_pull),
     ):
         told = " ".join((tool.__doc__ or "").split())
