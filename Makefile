@@ -100,8 +100,9 @@ $(SCAN)/ready: Makefile
 	$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check checkov==$(CHECKOV)
 	@touch $@
 
-schema: $(VENV)/ready  ## the JSON Schema of bridge.yaml, for editors, from the functions' structs
+schema: $(VENV)/ready  ## for editors, the JSON Schema of bridge.yaml; for BigQuery, the columns of receipts: from the structs
 	$(BIN)/python -m local.bridge_schema > infra/bridge_schema.json
+	$(BIN)/python -m local.receipts_schema > infra/receipts_schema.json
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/ready  ## pin what pyproject.toml asks for; UPGRADE=--upgrade for the newest

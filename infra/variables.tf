@@ -169,6 +169,20 @@ variable "readers" {
   }
 }
 
+variable "receipts" {
+  description = "A dataset in which the receipts can be queried: the table `receipts`, which reads them in place, and the views `landings` and `late`. `readers` may read it, and the objects under receipts/."
+  type = object({
+    dataset = optional(string, "bridge_receipts")
+    readers = optional(set(string), []) # members, such as group:data@acme.example
+  })
+  default = null
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.receipts == null ? "none" : var.receipts.dataset))
+    error_message = "receipts.dataset must consist of letters, digits and underscores, such as bridge_receipts."
+  }
+}
+
 variable "region" {
   description = "The region of the functions and, unless `bucket` has a location, of the bucket. Choose one near Looker and Pigment."
   type        = string

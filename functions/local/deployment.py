@@ -8,16 +8,21 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from common.bridge_yaml import Bridge, Export, decode
+from common.bridge_yaml.cron import longest_wait
 from common.bridge_yaml.model import Signal, Target
 from common.bridge_yaml.rules import shared_configurations
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file, overlay
+
+_GRACE = timedelta(hours=2)
+"An hour for the run, as the check for overdue jobs allows, and one for a change of the clock."
 
 PULL, EXPORT, DELIVER, RECEIVE = "looker_pull", "pigment_export", "webhook_deliver", "webhook_receive"
 
@@ -29,6 +34,8 @@ class DeployedSchedule(Struct, frozen=True):
     job: str
     schedule: str
     time_zone: str
+    late_after_s: int
+    "How old the last run that ended well may become, by the longest time between two runs."
 
 
 class DeployedSecret(Struct, frozen=True):
@@ -114,7 +121,9 @@ def _schedules(bridge: Bridge) -> Iterator[tuple[str, DeployedSchedule]]:
     for function, jobs in ((PULL, bridge.pulls), (EXPORT, bridge.exports)):
         for name, job in jobs.items():
             if job.schedule is not None:
-                yield f"{job.kind}-{name}", DeployedSchedule(function, name, job.schedule, job.time_zone)
+                late_after = longest_wait(job.schedule) + _GRACE
+                seconds = int(late_after.total_seconds())
+                yield f"{job.kind}-{name}", DeployedSchedule(function, name, job.schedule, job.time_zone, seconds)
 
 
 def _secrets(bridge: Bridge) -> dict[str, DeployedSecret]:

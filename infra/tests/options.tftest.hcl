@@ -98,7 +98,7 @@ run "optional_resources_are_not_created_by_default" {
   command = plan
 
   assert {
-    condition     = length(google_compute_network.egress) + length(google_compute_address.egress) + length(google_bigquery_dataset.exports) == 0
+    condition     = length(google_compute_network.egress) + length(google_compute_address.egress) + length(google_bigquery_dataset.exports) + length(google_bigquery_dataset.receipts) + length(google_bigquery_table.views) == 0
     error_message = "Optional resources are created without being requested."
   }
 }

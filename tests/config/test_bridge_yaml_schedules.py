@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.bridge_yaml import cron_problem
-from common.bridge_yaml.cron import last_due
+from common.bridge_yaml.cron import last_due, longest_wait
 
 BOUNDS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 7))
 
@@ -198,6 +198,50 @@ def test_the_last_scheduled_time_follows_the_local_clock(
 
     shown = last_shown(parts, ZoneInfo(time_zone), moment, looked_back)
     assert shown == (due if due and due > moment - looked_back else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "longest"),
+    [
+        ("* * * * *", timedelta(minutes=1)),
+        ("15 6 * * *", timedelta(days=1)),
+        ("0 6,18 * * *", timedelta(hours=12)),
+        ("0,50 6 * * *", timedelta(hours=23, minutes=10)),
+        ("*/10 8-18 * * *", timedelta(hours=13, minutes=10)),
+        ("0 6 * * 1-5", timedelta(days=3)),
+        ("0 6 1 * *", timedelta(days=31)),
+        ("0 6 31 * *", timedelta(days=61)),
+        ("0 0 29 2 *", timedelta(days=4 * 365 + 1)),
+        ("0 6 1 1 *", timedelta(days=366)),
+    ],
+)
+def test_the_longest_wait_of_a_schedule_is_known(text: str, longest: timedelta) -> None:
+    assert longest_wait(text) == longest
+
+
+@given(
+    minutes=st.sets(st.integers(0, 59), min_size=1, max_size=3),
+    hours=st.sets(st.integers(0, 23), min_size=1, max_size=3),
+    weekdays=st.sets(st.integers(0, 6), min_size=1, max_size=3),
+)
+@settings(max_examples=30)
+def test_no_wait_of_a_week_is_longer_than_the_longest(minutes: set[int], hours: set[int], weekdays: set[int]) -> None:
+    text = " ".join([listed(minutes), listed(hours), "* *", listed(weekdays)])
+    end = moment = at("2026-03-18T00:00")
+
+    waits = set()
+    while moment > end - timedelta(days=15):
+        due = last_due(text, "UTC", moment - timedelta(minutes=1))
+        assert due
+        waits.add(moment - due)
+        moment = due
+
+    # The first is that of a moment at which nothing is due.
+    assert longest_wait(text) == max(waits)
+
+
+def listed(numbers: set[int]) -> str:
+    return ",".join(map(str, sorted(numbers)))
 
 
 def last_shown(

@@ -143,6 +143,7 @@ def with_everything(workspace: TerraformFolder) -> PlannedChanges:
         bridge,
         alerts={"emails": ["data@acme.example"]},
         bigquery={"exports": ["export-21"]},
+        receipts={"readers": ["group:data@acme.example"]},
         network={"addresses": 2},
     )
 

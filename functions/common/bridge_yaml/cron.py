@@ -6,6 +6,7 @@ in capitals.
 
 import datetime as dt
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,11 @@ _LAST_DAYS = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10:
 
 _LONGEST_WAIT_DAYS = 8 * 366
 "The longest time between two due times: from 29 February 2096 to 29 February 2104."
+
+
+_CYCLE_BEGINS = dt.date(2001, 1, 1)
+_DAYS_OF_A_CYCLE = 28 * 365 + 7
+"Then the days of the week and 29 February fall on the same dates again, until 2100."
 
 
 class _CronField(NamedTuple):
@@ -111,6 +117,18 @@ def next_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | No
             if due is not None and due > moment:
                 return due
     return None
+
+
+def longest_wait(text: str) -> dt.timedelta:
+    """Return the longest time between two due times of a valid schedule, by the local clock.
+
+    A change of the clock makes it an hour longer, or shorter.
+    """
+    schedule = _parse(text)
+    times = [dt.timedelta(hours=time.hour, minutes=time.minute) for time in schedule.times_backwards()][::-1]
+    days = [place for place in range(_DAYS_OF_A_CYCLE) if schedule.is_on(_CYCLE_BEGINS + dt.timedelta(place))]
+    overnight = dt.timedelta(max(later - day for day, later in pairwise([*days, days[0] + _DAYS_OF_A_CYCLE])))
+    return max([overnight + times[0] - times[-1], *(later - time for time, later in pairwise(times))])
 
 
 def _instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:

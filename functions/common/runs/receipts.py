@@ -4,11 +4,13 @@ A receipt is written once, when its run has ended. The outcomes `importing` and 
 one of them is replaced once, when a later run or a person has settled how the import ended. A receipt with `held` is
 replaced once as well, when a person has decided or a later run has superseded it (`common.runs.holds`). A receipt whose
 block was not read back yet is replaced once it was.
+
+A receipt is one line of JSON, so that BigQuery reads all receipts as a table (infra/receipts.tf).
 """
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Literal, Self
@@ -267,14 +269,15 @@ def _last_part(path: str) -> str:
 
 def decide(bucket: Bucket, receipt: Receipt) -> Receipt:
     """Replace the receipt of a held run, and return the one that is stored: what was decided before stays."""
-    path = paths.receipt(receipt.job, receipt.run)
-    return bucket.write_json_unless(path, receipt, lambda earlier: earlier.outcome != "held")
+    return _write_unless(bucket, receipt, lambda earlier: earlier.outcome != "held")
 
 
 def file(bucket: Bucket, receipt: Receipt) -> Receipt:
     """Write a receipt and return it, or the stored one if it is final. Raises StorageBusy or StorageRefused."""
     stored = msgspec.structs.replace(receipt, preview=msgspec.UNSET, diff=msgspec.UNSET, progress=msgspec.UNSET)
-    there = bucket.write_json_unless(
-        paths.receipt(receipt.job, receipt.run), stored, lambda earlier: earlier.is_complete
-    )
+    there = _write_unless(bucket, stored, lambda earlier: earlier.is_complete)
     return receipt if there is stored else there
+
+
+def _write_unless(bucket: Bucket, receipt: Receipt, is_kept: Callable[[Receipt], bool]) -> Receipt:
+    return bucket.write_json_unless(paths.receipt(receipt.job, receipt.run), receipt, is_kept, in_one_line=True)

@@ -135,13 +135,15 @@ class Bucket:
         # An object that was replaced between the two requests is new.
         return Dated(stored.value, stored.generation, age_s if stored.generation == blob.generation else 0.0)
 
-    def write_json(self, path: str, value: object, *, over: int | None) -> int:
+    def write_json(self, path: str, value: object, *, over: int | None, in_one_line: bool = False) -> int:
         """Write an object and return its generation. Raises Stale if another writer was first.
 
         Args:
             over: the generation that it replaces; 0 if there must be no object; None to replace any.
+            in_one_line: as BigQuery reads JSON; otherwise indented, for people.
         """
-        content = msgspec.json.format(msgspec.json.encode(value), indent=1)
+        encoded = msgspec.json.encode(value)
+        content = encoded + b"\n" if in_one_line else msgspec.json.format(encoded, indent=1)
         blob = self._bucket.blob(path)
         with _google(f"write {path}"):
             try:
@@ -152,12 +154,12 @@ class Bucket:
                 return self._own_generation(path, content)
         return int(blob.generation)
 
-    def write_json_unless(self, path: str, value: T, is_kept: Callable[[T], bool]) -> T:
+    def write_json_unless(self, path: str, value: T, is_kept: Callable[[T], bool], *, in_one_line: bool = False) -> T:
         """Write an object, unless there is one that `is_kept` accepts; return the object that is there now."""
         over = 0
         while True:
             try:
-                self.write_json(path, value, over=over)
+                self.write_json(path, value, over=over, in_one_line=in_one_line)
             except Stale:
                 there = self.read_json(path, type(value))
                 if there is not None and is_kept(there.value):
