@@ -95,6 +95,7 @@ locals {
       "staged/"    = "write"
       "status/"    = "write"
       "tmp/"       = "write" # a block that is read back
+      "usage/"     = "write"
     }
     pigment_export = {
       "config/"   = "read"
@@ -119,6 +120,7 @@ locals {
       "staged/"    = "write"
       "status/"    = "write"
       "tmp/"       = "write" # a block that is read back
+      "usage/"     = "write"
       "waits/"     = "write"
     }
     webhook_receive = {

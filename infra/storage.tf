@@ -10,11 +10,12 @@ locals {
     "seen/"      = var.retention_days.delivered + 30
     "staged/"    = var.retention_days.staged
     "tmp/"       = 1
+    "usage/"     = var.retention_days.receipts
   }
 
-  # Temporary files, leases, waits and status pages. Leases are rewritten every 30 seconds of a run, and pages by each sweep.
-  # Earlier versions are useless.
-  _prefixes_without_versions = ["leases/", "staged/", "status/", "tmp/", "waits/"]
+  # Temporary files, leases, waits, status pages and counts of calls. Leases are rewritten every 30 seconds of a run, and pages by
+  # each sweep. Earlier versions are useless.
+  _prefixes_without_versions = ["leases/", "staged/", "status/", "tmp/", "usage/", "waits/"]
 }
 
 resource "google_storage_bucket" "bridge" {

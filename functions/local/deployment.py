@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from common.bridge_yaml import Bridge, Export, decode
 from common.bridge_yaml.cron import longest_wait
 from common.bridge_yaml.model import Signal, Target
 from common.bridge_yaml.rules import shared_configurations
+from common.looker import licence
 from common.platform.errors import BridgeFileInvalid
 from local import bridge_file, overlay
 
@@ -82,8 +83,9 @@ def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
     """Read and check bridge.yaml, or with an overlay, the bridge.yaml of another environment.
 
     Raises:
-        BridgeFileInvalid: as `bridge_file.load`, or two jobs share an import configuration and do not say so. Of the
-            latter, the functions only warn, because a running bridge must not stop. A plan can stop without any loss.
+        BridgeFileInvalid: as `bridge_file.load`, or two jobs share an import configuration and do not say so, or the
+            schedules need more calls than Looker's licence holds. Of these, the functions warn or know nothing, because
+            a running bridge must not stop. A plan can stop without any loss.
     """
     content = bridge_file.content(path)
     raw = bridge_file.parse(content)
@@ -94,7 +96,8 @@ def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
         bridge = decode(raw)
         if taken := overlay.shared_configurations(base, bridge):
             raise BridgeFileInvalid("\n".join(taken))
-    if faults := [f"{where}: {problem}; write {advice}" for where, problem, advice in shared_configurations(bridge)]:
+    found = [*shared_configurations(bridge), *licence.faults(bridge, datetime.now(UTC).date())]
+    if faults := [f"{where}: {problem}; write {advice}" for where, problem, advice in found]:
         raise BridgeFileInvalid("\n".join(faults))
     return CheckedBridge(
         sha256=hashlib.sha256(content).hexdigest(),

@@ -18,6 +18,8 @@ SELECT
   r.seconds.looker AS seconds_looker,
   r.seconds.pigment AS seconds_pigment,
   r.seconds.total AS seconds_total,
+  r.calls.query AS looker_query_calls,
+  r.calls.administrative AS looker_administrative_calls,
   r.configuration,
   r.import_id,
   r.object

@@ -46,7 +46,7 @@ run "the_bucket_is_private_and_keeps_permanent_objects" {
     condition = alltrue([
       for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.action).type != "Delete"
       || coalesce(one(rule.condition).days_since_noncurrent_time, 0) > 0
-      || alltrue([for prefix in coalesce(one(rule.condition).matches_prefix, ["everything"]) : contains(["delivered/", "receipts/", "seen/", "staged/", "tmp/"], prefix)])
+      || alltrue([for prefix in coalesce(one(rule.condition).matches_prefix, ["everything"]) : contains(["delivered/", "receipts/", "seen/", "staged/", "tmp/", "usage/"], prefix)])
     ])
     error_message = "A lifecycle rule deletes the inbox, dead deliveries, cursors, bases or exports."
   }

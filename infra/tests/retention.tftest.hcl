@@ -10,7 +10,7 @@ run "processed_files_are_deleted_after_their_time" {
   command = plan
 
   assert {
-    condition     = { for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.condition).matches_prefix[0] => one(rule.condition).age if coalesce(one(rule.condition).age, 0) > 0 && can(one(rule.condition).matches_prefix[0]) } == { "delivered/" = 90, "receipts/" = 400, "seen/" = 120, "staged/" = 30, "tmp/" = 1 }
+    condition     = { for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.condition).matches_prefix[0] => one(rule.condition).age if coalesce(one(rule.condition).age, 0) > 0 && can(one(rule.condition).matches_prefix[0]) } == { "delivered/" = 90, "receipts/" = 400, "seen/" = 120, "staged/" = 30, "tmp/" = 1, "usage/" = 400 }
     error_message = "Receipts, marks or other files are stored for ever, or the state of jobs is deleted."
   }
 }
@@ -23,7 +23,7 @@ run "receipts_can_be_stored_longer" {
   }
 
   assert {
-    condition     = { for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.condition).matches_prefix[0] => one(rule.condition).age if coalesce(one(rule.condition).age, 0) > 0 && can(one(rule.condition).matches_prefix[0]) } == { "delivered/" = 365, "receipts/" = 3650, "seen/" = 395, "staged/" = 30, "tmp/" = 1 }
+    condition     = { for rule in google_storage_bucket.bridge.lifecycle_rule : one(rule.condition).matches_prefix[0] => one(rule.condition).age if coalesce(one(rule.condition).age, 0) > 0 && can(one(rule.condition).matches_prefix[0]) } == { "delivered/" = 365, "receipts/" = 3650, "seen/" = 395, "staged/" = 30, "tmp/" = 1, "usage/" = 3650 }
     error_message = "retention_days does not set the rules of the bucket."
   }
 }

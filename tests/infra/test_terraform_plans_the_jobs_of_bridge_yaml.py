@@ -392,7 +392,7 @@ def test_receipts_and_processed_files_are_deleted_after_their_time(planned: Plan
         prefix: each["age"] for each in conditions for prefix in each.get("matches_prefix") or [] if each.get("age")
     }
 
-    assert days == {"delivered/": 90, "receipts/": 400, "seen/": 120, "staged/": 30, "tmp/": 1}
+    assert days == {"delivered/": 90, "receipts/": 400, "seen/": 120, "staged/": 30, "tmp/": 1, "usage/": 400}
 
 
 def test_without_a_condition_only_object_names_are_readable(with_everything: PlannedChanges) -> None:

@@ -4,6 +4,7 @@ The format is described at https://cloud.google.com/scheduler/docs/configuring/c
 in capitals.
 """
 
+import bisect
 import datetime as dt
 from collections.abc import Iterator
 from itertools import pairwise
@@ -117,6 +118,23 @@ def next_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | No
             if due is not None and due > moment:
                 return due
     return None
+
+
+def count_due(text: str, time_zone: str, begin: dt.datetime, end: dt.datetime) -> int:
+    """Count the due times of a valid schedule at or after `begin` and before `end`, by the local clock.
+
+    In the night of a clock change, times that are skipped count too, and times that occur twice count once.
+    """
+    schedule, zone = _parse(text), ZoneInfo(time_zone)
+    first, last = (moment.astimezone(zone).replace(tzinfo=None) for moment in (begin, end))
+    times = sorted(schedule.times_backwards())
+    days = [first.date() + dt.timedelta(place) for place in range((last.date() - first.date()).days + 1)]
+    due = {day: len(times) for day in days if schedule.is_on(day)}
+    for moment, sign in ((first, -1), (last, 1)):
+        if moment.date() in due:
+            before = bisect.bisect_left(times, moment.time())
+            due[moment.date()] += -before if sign < 0 else before - len(times)
+    return sum(due.values())
 
 
 def longest_wait(text: str) -> dt.timedelta:

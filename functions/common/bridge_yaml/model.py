@@ -51,6 +51,15 @@ class Step(Struct, frozen=True, kw_only=True):
     unit: Unit
 
 
+class CallLimits(Struct, frozen=True, kw_only=True):
+    """How many calls of Looker's API a licence holds in a calendar month."""
+
+    query: Count
+    "Query-based calls, which read or run a query."
+    administrative: Count
+    "All others, except for logins and logouts."
+
+
 class LookerSettings(Struct, frozen=True, kw_only=True):
     """The Looker instance that the pulls read. Every key is optional until a pull needs it."""
 
@@ -66,6 +75,10 @@ class LookerSettings(Struct, frozen=True, kw_only=True):
     "The part after `.api.` in the host name of the API, such as us-west.looker.com."
     web_url: Url = ""
     "The URL at which people open Looker, if it has another host than the API. The rows of an action come from there."
+    licence: Literal["standard", "enterprise", "embed"] | None = None
+    "The edition of Looker, whose calls per month `bridge check` compares with the schedules. Default: it does not."
+    calls_per_month: CallLimits | None = None
+    "The calls per month in your contract, in place of `licence`."
 
     @property
     def base_url(self) -> str:

@@ -122,6 +122,11 @@ def _check_address(looker: LookerSettings) -> Findings:
             yield RuleFinding(name, "is only allowed with host", "host too, or everything in url")
 
 
+def _check_one_licence(looker: LookerSettings) -> Findings:
+    if looker.licence and looker.calls_per_month:
+        yield RuleFinding("", "has both licence and calls_per_month", "one of them")
+
+
 def _check_steps_match_start(load: Incremental) -> Findings:
     start_is_number = isinstance(load.start, int)
     for name, step in (("window", load.window), ("overlap", load.overlap), ("delay", load.delay)):
@@ -275,7 +280,10 @@ def _not_empty(name: str) -> SectionRule:
 
 
 _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
-    LookerSettings: (SectionRule(("url", "host", "port", "region"), _check_address),),
+    LookerSettings: (
+        SectionRule(("url", "host", "port", "region"), _check_address),
+        SectionRule(("licence", "calls_per_month"), _check_one_licence),
+    ),
     InlineQuery: (_not_empty("fields"),),
     Incremental: (SectionRule(("start",), _check_steps_match_start),),
     Approval: (SectionRule(("max_changed", "max_deleted"), _check_approval_has_a_limit),),

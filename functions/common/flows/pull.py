@@ -21,7 +21,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import approval, cursors, guards, holds, known, receipts
+from common.runs import approval, cursors, guards, holds, known, receipts, usage
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -64,14 +64,17 @@ def pull(
     """
     run = _begin(instance, job, deadline or instance.deadline(), due_at)
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
+    run.count_calls(looker.calls)
     try:
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
             if preview:
                 return _preview(run, job, load, pigment)
-            return _pull_windows(run, bridge, job, load, pigment, call_id)
+            return _pull_windows(run, bridge, job, load, pigment, looker, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
         return run.end(Failed(as_bridge_error(error)))
+    finally:
+        usage.record(instance, job.name, run.id, looker.calls.total, run.deadline)
 
 
 def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline, due_at: datetime | None) -> Run:
@@ -96,6 +99,7 @@ def _pull_windows(
     job: bridge_yaml.Pull,
     load: Loader,
     pigment: PigmentClient,
+    looker: LookerClient,
     call_id: str | None,
 ) -> Receipt:
     """Pull until nothing is left, a window does not land, or the next window might not end in time."""
@@ -108,6 +112,7 @@ def _pull_windows(
         if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + FOR_LANDING_S):
             break
         run = _begin(run.instance, job, run.deadline, run.due_at)
+        run.count_calls(looker.calls)
         try:
             receipt = _pull_once(run, bridge, job, load, pigment, call_id)
         except ConfigurationOccupied:

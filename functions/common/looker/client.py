@@ -1,6 +1,6 @@
 """Looker's API 4.0: read a Look or a query, run it as a stream of CSV, and send any other request.
 
-A run costs three calls (login, Look, query), because licences count them (Looker's licensing terms).
+A run needs few calls (login, Look, query, logout), because licences count them (`common.looker.calls`).
 """
 
 import codecs
@@ -52,6 +52,7 @@ class LookerClient:
         self, settings: bridge_yaml.LookerSettings, secrets: Secrets, deadline: Deadline, chance: random.Random
     ) -> None:
         self._session = LookerSession(settings, secrets, deadline)
+        self.calls = self._session.calls
         self._deadline = deadline
         self._chance = chance
 

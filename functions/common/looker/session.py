@@ -9,6 +9,7 @@ import requests
 
 from common import bridge_yaml
 from common.looker import answers
+from common.looker.calls import CallCounter
 from common.platform import http, keys
 from common.platform.clock import Deadline
 from common.platform.errors import LookerLoginRefused, SecretUnreadable
@@ -45,6 +46,8 @@ class LookerSession:
         self._http = http.open_session()
         self._bearer: http.Bearer | None = None
         self._renew_at_s = 0.0
+        self._has_counted_logout = False
+        self.calls = CallCounter()
 
     def close(self) -> None:
         with self._http, contextlib.suppress(requests.RequestException):  # the token expires within the hour
@@ -73,6 +76,7 @@ class LookerSession:
     def _send(self, method: str, path: str, options: dict[str, Any], *, runs_query: bool) -> requests.Response:
         self.log_in()
         options |= {"timeout": (http.CONNECT_TIMEOUT_S, http.patience_s(self._deadline)), "allow_redirects": False}
+        self.calls.count(path)
         try:
             return self._http.request(method, self._api + path, auth=self._bearer, **options)
         except requests.RequestException as error:
@@ -89,6 +93,10 @@ class LookerSession:
                 raise answers.refusal(response, "the login", self._deadline)
             token = answers.convert(answers.json_of(response, "the login"), _Token, "the login")
         self._bearer = http.Bearer(token.access_token)
+        if not self._has_counted_logout:
+            # It follows when the run has written its receipt.
+            self.calls.count("/logout")
+            self._has_counted_logout = True
         # A token shorter than the margin is used for half its life, not renewed at every call.
         usable_s = max(token.expires_in - _RENEW_BEFORE_EXPIRY_S, token.expires_in / 2)
         self._renew_at_s = self._deadline.clock.monotonic_s() + usable_s
@@ -108,6 +116,7 @@ class LookerSession:
         try:
             # In the body, never in the URL: query parameters end up in logs (and are deprecated, API 4.0 `login`).
             timeout = (http.CONNECT_TIMEOUT_S, min(_LONGEST_LOGIN_S, http.patience_s(self._deadline)))
+            self.calls.count("/login")
             return self._http.post(f"{self._api}/login", data=form, timeout=timeout, allow_redirects=False)
         except requests.RequestException as error:
             raise answers.unreachable(error) from error

@@ -17,6 +17,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from common.looker.calls import LookerCalls
 from common.platform.clock import stamp
 from common.platform.errors import ErrorReport, NoSuchJob
 from common.platform.text import shorten
@@ -163,6 +164,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     window: list[str] | None = None
     cursor: CursorMove = CursorMove()
     seconds: Seconds = Seconds()
+    calls: LookerCalls | None = None
+    "Of a pull: the calls of Looker's API; those of a load in windows are on the receipt of the window."
     warnings: list[str] = []
     error: ErrorReport | None = None
     changes: ChangeCounts | None = None

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from common import bridge_yaml
+from common.looker.calls import CallCounter, LookerCalls
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError
 from common.platform.log import bind, log
@@ -58,6 +59,7 @@ class Run:
         self._budget_s = self.deadline.remaining_s()
         self._began_s = instance.clock.monotonic_s()
         self._seconds: dict[str, float] = {"looker": 0.0, "pigment": 0.0}
+        self._calls: CallCounter | None = None
         run = receipts.run_id(instance.clock.now(), instance.chance.random())
         self.receipt = receipts.begin(run, job, kind, self.started_at)
         bind(run=self.receipt.run, job=job)
@@ -79,6 +81,10 @@ class Run:
         finally:
             self._seconds[vendor] += self.instance.clock.monotonic_s() - began_s
 
+    def count_calls(self, calls: CallCounter) -> None:
+        """Put the calls of Looker's API from now on on the receipt."""
+        self._calls = calls
+
     def warn(self, *warnings: str) -> None:
         """Add warnings to the receipt, each of them once."""
         self.receipt = self.receipt.warned(*warnings)
@@ -99,6 +105,8 @@ class Run:
         """Note a file that was read completely, and the warnings about it."""
         self._replace(rows=self.receipt.rows.joined(Rows(read=file.checked.rows)))
         self.note_file(file)
+        # Before the push, so that the receipt of a run that is killed has them too.
+        self._note_calls()
         self.warn(*warnings, *file.checked.warnings)
 
     def note_file(self, file: CheckedFile) -> None:
@@ -141,7 +149,12 @@ class Run:
         total_s = self.instance.clock.monotonic_s() - self._began_s
         spent = {name: round(seconds, 3) for name, seconds in self._seconds.items()}
         self._replace(seconds=Seconds(**spent, total=round(total_s, 3)))
+        self._note_calls()
         return save(self.instance.bucket, receipt_of(end, self.receipt))
+
+    def _note_calls(self) -> None:
+        if self._calls is not None:
+            self._replace(calls=(self.receipt.calls or LookerCalls()).plus(self._calls.take()))
 
     def _replace(self, **fields: Any) -> None:
         self.receipt = msgspec.structs.replace(self.receipt, **fields)

@@ -135,7 +135,15 @@ class Bucket:
         # An object that was replaced between the two requests is new.
         return Dated(stored.value, stored.generation, age_s if stored.generation == blob.generation else 0.0)
 
-    def write_json(self, path: str, value: object, *, over: int | None, in_one_line: bool = False) -> int:
+    def write_json(
+        self,
+        path: str,
+        value: object,
+        *,
+        over: int | None,
+        in_one_line: bool = False,
+        metadata: dict[str, str] | None = None,
+    ) -> int:
         """Write an object and return its generation. Raises Stale if another writer was first.
 
         Args:
@@ -145,6 +153,8 @@ class Bucket:
         encoded = msgspec.json.encode(value)
         content = encoded + b"\n" if in_one_line else msgspec.json.format(encoded, indent=1)
         blob = self._bucket.blob(path)
+        if metadata:
+            blob.metadata = fitting(metadata)
         with _google(f"write {path}"):
             try:
                 blob.upload_from_string(

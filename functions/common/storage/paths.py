@@ -23,6 +23,11 @@ def receipt(job: str, run: str) -> str:
     return f"{receipts(job)}{run[:4]}-{run[4:6]}-{run[6:8]}/{run}.json"
 
 
+def usage(month: str, job: str = "") -> str:
+    """What a job has used of Looker's API in a month such as 2026-11; without a job, the folder of a month."""
+    return f"usage/{month}/{job}"
+
+
 def lease(key: str) -> str:
     """The lease on an import configuration, or on `export-JOB`."""
     return f"{LEASES}{key}.json"

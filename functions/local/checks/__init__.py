@@ -5,13 +5,14 @@ the person who runs the check; the functions have service accounts of their own.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from common import bridge_yaml
 from common.platform.errors import BridgeFileInvalid
 from common.runs.instance import Instance
 from local import bridge_file, deployment
-from local.checks import buckets, looker, pigment, secrets
+from local.checks import buckets, licence, looker, pigment, secrets
 from local.checks.deep import Observation, observations
 from local.checks.finding import Finding, green, red, table, yellow
 
@@ -30,6 +31,7 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
         yield from buckets.findings(None, None, instance)
         return
     yield from _file_findings(bridge)
+    yield from licence.findings(bridge, instance.clock.now().date())
     yield from looker.findings(bridge, instance)
     yield from pigment.findings(bridge, instance)
     if bridge.webhook.token:
@@ -43,7 +45,7 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
 def findings_offline(config_path: Path, out: Path | None = None, overlay: Path | None = None) -> Iterator[Finding]:
     """Check only the file, with the code of the functions. No secret is read and no request is sent.
 
-    A red finding would stop every function. A yellow one would stop none.
+    A red finding would stop every function, or use up Looker's licence. A yellow one would stop none.
 
     Args:
         out: where to write what Terraform needs to know of the file, if nothing is red. A shared import configuration
@@ -55,6 +57,7 @@ def findings_offline(config_path: Path, out: Path | None = None, overlay: Path |
         if out:
             deployment.write(deployment.read(config_path, overlay), out)
         yield from _file_findings(bridge)
+        yield from licence.findings(bridge, datetime.now(UTC).date())
     except BridgeFileInvalid as error:
         yield from _fault_findings(error)
 
