@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from common.bridge_yaml.decode import without_none
-from common.flows.watch import ENDED_WELL
 from common.runs.receipts import Receipt
+from common.status.record import ENDED_WELL
 from local import receipts_schema
 from local.sandbox.pigment import BlockColumn
 from tests.support import documents
