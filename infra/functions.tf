@@ -83,6 +83,8 @@ locals {
         BRIDGE_LOG_LEVEL     = var.log_level
         GOOGLE_CLOUD_PROJECT = var.project_id
       },
+      # A first connection through a network can take a minute or more, and is tried again after 30 seconds.
+      function.network == null ? {} : { BRIDGE_FIRST_ANSWER_S = "120" },
       # As many threads as Cloud Run sends requests; the default of functions-framework is four per core.
       function.concurrency == 1 ? {} : { THREADS = tostring(function.concurrency) },
     )

@@ -55,6 +55,10 @@ run "a_network_routes_all_calls_through_reserved_addresses" {
     error_message = "A delivery waits for a first connection through the network, or the subnet is too small for an upgrade."
   }
   assert {
+    condition     = { for key, function in google_cloudfunctions2_function.functions : key => lookup(function.service_config[0].environment_variables, "BRIDGE_FIRST_ANSWER_S", null) } == { looker_pull = "120", pigment_export = "120", webhook_deliver = "120", webhook_receive = null }
+    error_message = "A function gives up before its first connection through the network, or one outside of it waits for nothing."
+  }
+  assert {
     condition     = length(google_compute_address.egress) == 2 && google_compute_router_nat.egress["egress"].nat_ip_allocate_option == "MANUAL_ONLY"
     error_message = "Calls do not come from reserved addresses."
   }

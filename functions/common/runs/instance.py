@@ -15,7 +15,7 @@ from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SettingMissing, StorageRefused
 from common.platform.secrets import Secrets
 from common.storage import paths
-from common.storage.bucket import Bucket
+from common.storage.bucket import Bucket, FirstAnswer
 
 _DEFAULT_TIMEOUT_S = 540
 _MARGIN_S = 15
@@ -34,7 +34,9 @@ class Instance:
 
     @cached_property
     def bucket(self) -> Bucket:
-        return Bucket(_setting("BRIDGE_BUCKET"))
+        # Within the budget of the call, which has to do its work after the first answer.
+        first = FirstAnswer(min(_seconds("BRIDGE_FIRST_ANSWER_S", 0), _budget_s() / 2))
+        return Bucket(_setting("BRIDGE_BUCKET"), first=first)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -63,13 +65,18 @@ class Instance:
 
 def _budget_s() -> float:
     """Return `BRIDGE_DEADLINE_S`, or the function's timeout less a margin."""
-    given = os.environ.get("BRIDGE_DEADLINE_S")
+    timeout_s = float(os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", _DEFAULT_TIMEOUT_S))
+    return _seconds("BRIDGE_DEADLINE_S", timeout_s - _MARGIN_S)
+
+
+def _seconds(name: str, default: float) -> float:
+    given = os.environ.get(name)
     if not given:
-        return float(os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", _DEFAULT_TIMEOUT_S)) - _MARGIN_S
+        return default
     try:
         return float(given)
     except ValueError:
-        raise SettingMissing(f"BRIDGE_DEADLINE_S is {given!r}, not a number of seconds.") from None
+        raise SettingMissing(f"{name} is {given!r}, not a number of seconds.") from None
 
 
 def _setting(name: str) -> str:

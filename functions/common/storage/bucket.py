@@ -79,28 +79,53 @@ class StoredObject(msgspec.Struct, frozen=True):
     metadata: dict[str, str]
 
 
+class FirstAnswer:
+    """Whether Cloud Storage has answered a client at all.
+
+    The first connection of an instance in a network can take a minute or more (Google's documentation of Direct VPC
+    egress), which is no reason to give up. Later ones are as fast as without a network.
+    """
+
+    def __init__(self, patience_s: float = 0) -> None:
+        self._patience_s = patience_s
+        self._has_come = False
+
+    def note(self, _: requests.Response, **__: Any) -> None:
+        self._has_come = True
+
+    def patience_s(self, usual_s: float) -> float:
+        """Return for how long a call is repeated now."""
+        return usual_s if self._has_come else max(usual_s, self._patience_s)
+
+
 class Bucket:
     """The bridge's bucket, or one of the user's. It can be used by several threads, like Google's client."""
 
     def __init__(
-        self, name: str, client: Any = None, patience_s: float = PATIENCE_S, retry: Retry = DEFAULT_RETRY
+        self,
+        name: str,
+        client: Any = None,
+        patience_s: float = PATIENCE_S,
+        retry: Retry = DEFAULT_RETRY,
+        first: FirstAnswer | None = None,
     ) -> None:
         self.name = name
         self._client = client or open_client()
         self._bucket = self._client.bucket(name)
         self.patience_s, self.retry = patience_s, retry
+        self._first = first or FirstAnswer()
         hooks = self._client._http.hooks["response"]  # noqa: SLF001  # no public way leads to an answer's headers
-        if _note_date not in hooks:
-            hooks.append(_note_date)
+        hooks += [note for note in (_note_date, self._first.note) if note not in hooks]
 
     @property
     def _options(self) -> dict[str, Any]:
         """Of every call of Google's client."""
-        return {"timeout": min(_TIMEOUT_S, self.patience_s), "retry": self.retry.with_timeout(self.patience_s)}
+        patience_s = self._first.patience_s(self.patience_s)
+        return {"timeout": min(_TIMEOUT_S, patience_s), "retry": self.retry.with_timeout(patience_s)}
 
     def beside(self, name: str) -> "Bucket":
         """Return another bucket, with the same client."""
-        return Bucket(name, self._client, self.patience_s, self.retry)
+        return Bucket(name, self._client, self.patience_s, self.retry, self._first)
 
     def with_patience(self, seconds: float) -> "Bucket":
         """Return the same bucket, whose calls give up after so many seconds if that is sooner."""
