@@ -19,7 +19,7 @@ locals {
 
   _bridge_command = "BRIDGE_BUCKET=${local._bucket} GOOGLE_CLOUD_PROJECT=${var.project_id} bridge"
   _gcloud_options = "--project=${var.project_id}"
-  _sweep_log      = "gcloud logging read 'resource.labels.service_name=\"${local._functions["webhook_deliver"].name}\" AND severity>=WARNING' --freshness=1d ${local._gcloud_options}"
+  _sweep_log      = "gcloud logging read 'resource.labels.service_name=\"${local._functions["sweep"].name}\" AND severity>=WARNING' --freshness=1d ${local._gcloud_options}"
   _job_receipts   = "gs://${local._bucket}/receipts/$${log.extracted_label.job}/"
 
   # By name. `repeat_s` is the time before the same alert notifies again.
@@ -144,7 +144,7 @@ locals {
       filter   = "${local._from_functions} AND jsonPayload.message=\"overdue check failed\" AND NOT jsonPayload.code=\"storage_busy\""
       labels   = { code = "code" }
       happened = "A sweep could not check for overdue jobs: `$${log.extracted_label.code}`. Until this is fixed, no alert reports an overdue job. Deliveries are still processed. Receipts are under gs://${local._bucket}/receipts/."
-      action   = "Read the cause in the log of ${local._functions["webhook_deliver"].name} and fix it. The next sweep checks again."
+      action   = "Read the cause in the log of ${local._functions["sweep"].name} and fix it. The next sweep checks again."
       commands = [local._sweep_log]
     }
   }
@@ -255,7 +255,7 @@ resource "google_monitoring_alert_policy" "silent" {
   documentation {
     content = join("\n\n", [
       "**What happened:** No sweep has run for ${var.sweep.silent_after} seconds, so no alert about delayed deliveries or overdue jobs works. Deliveries are stored under gs://${local._bucket}/inbox/ and not lost. Receipts are under gs://${local._bucket}/receipts/.",
-      "**What to do:** Check that the schedule ${var.prefix}-sweep is enabled in Cloud Scheduler, then read the errors of ${local._functions["webhook_deliver"].name}.",
+      "**What to do:** Check that the schedule ${var.prefix}-sweep is enabled in Cloud Scheduler, then read the errors of the function ${local._functions["sweep"].name}.",
       join("\n", formatlist("- `%s`", [
         "gcloud scheduler jobs describe ${var.prefix}-sweep --location=${var.region} ${local._gcloud_options}",
         local._sweep_log,

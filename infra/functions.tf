@@ -1,13 +1,21 @@
-# The four functions. They share one archive; GOOGLE_FUNCTION_SOURCE names the entry file of each.
+# The functions. They share one archive; GOOGLE_FUNCTION_SOURCE names the entry file of each. The sweep is webhook-deliver once
+# more, with an instance of its own: pushes can keep all instances of webhook-deliver busy for ten minutes each.
 
 locals {
   # A run ends this long before the timeout: 15 s to start, 15 s to answer.
   _margin_s = 30
 
-  _functions = {
+  _functions = merge(local._own, {
+    sweep = merge(local._own["webhook_deliver"], { max_instances = 1, name = "${var.prefix}-sweep" })
+  })
+
+  # Those with an entry file and a service account of their own.
+  _own = {
     for key, given in var.functions : key => {
+      account     = key
       concurrency = try(given.concurrency, 1) # a run uses a whole core while it streams
       cpu         = given.cpu
+      entry_point = key
       ingress     = coalesce(given.ingress, length(var.operators) > 0 ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY")
       # Without public_invoker, webhook-receive is a Cloud Run service: see webhook_service.tf.
       is_open_service = key == "webhook_receive" && !var.public_invoker
@@ -33,8 +41,8 @@ resource "google_cloudfunctions2_function" "functions" {
 
   build_config {
     docker_repository     = local._repository
-    entry_point           = each.key
-    environment_variables = { GOOGLE_FUNCTION_SOURCE = "${each.key}.py" }
+    entry_point           = each.value.entry_point
+    environment_variables = { GOOGLE_FUNCTION_SOURCE = "${each.value.entry_point}.py" }
     runtime               = "python313"
     service_account       = local._build_account
     worker_pool           = var.worker_pool
@@ -56,7 +64,7 @@ resource "google_cloudfunctions2_function" "functions" {
     max_instance_count               = each.value.max_instances
     max_instance_request_concurrency = each.value.concurrency
     min_instance_count               = each.value.min_instances
-    service_account_email            = local._emails[each.key]
+    service_account_email            = local._emails[each.value.account]
     timeout_seconds                  = each.value.timeout_s
 
     environment_variables = local._environments[each.key]
@@ -99,6 +107,7 @@ locals {
   _descriptions = {
     looker_pull     = "Imports all rows of a Look into Pigment."
     pigment_export  = "Exports a complete Pigment view or block to Cloud Storage."
+    sweep           = "Imports what no push has imported, checks for overdue jobs, and writes the status pages."
     webhook_deliver = "Imports the deliveries in the inbox into Pigment."
     webhook_receive = "Stores webhook deliveries from Looker in the inbox."
   }

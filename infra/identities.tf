@@ -2,7 +2,7 @@
 
 locals {
   _identities = merge(
-    { for key, function in local._functions : key => { id = "${var.prefix}-${replace(key, "_", "-")}", description = local._descriptions[key] } },
+    { for key, function in local._own : key => { id = "${var.prefix}-${replace(key, "_", "-")}", description = local._descriptions[key] } },
     {
       build     = { id = "${var.prefix}-build", description = "Builds the functions." }
       push      = { id = "${var.prefix}-push", description = "Calls webhook-deliver for Pub/Sub." }
@@ -35,10 +35,10 @@ resource "google_service_account" "identities" {
 
 locals {
   _callers = {
-    "push calls webhook_deliver"      = { caller = "push", function = "webhook_deliver" }
-    "scheduler calls looker_pull"     = { caller = "scheduler", function = "looker_pull" }
-    "scheduler calls pigment_export"  = { caller = "scheduler", function = "pigment_export" }
-    "scheduler calls webhook_deliver" = { caller = "scheduler", function = "webhook_deliver" }
+    "push calls webhook_deliver"     = { caller = "push", function = "webhook_deliver" }
+    "scheduler calls looker_pull"    = { caller = "scheduler", function = "looker_pull" }
+    "scheduler calls pigment_export" = { caller = "scheduler", function = "pigment_export" }
+    "scheduler calls sweep"          = { caller = "scheduler", function = "sweep" }
   }
 
   _operators = {
@@ -172,7 +172,7 @@ resource "google_storage_bucket_iam_member" "functions" {
 # Permission to list the names of objects. It applies to the bucket, so conditions on objects do not grant it. Without it, Cloud
 # Storage answers 403 instead of 404 for a missing object.
 resource "google_storage_bucket_iam_member" "listing" {
-  for_each = local._functions
+  for_each = local._own
 
   bucket = google_storage_bucket.bridge.name
   role   = "roles/storage.legacyBucketReader"

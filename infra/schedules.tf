@@ -35,23 +35,24 @@ resource "google_cloud_scheduler_job" "jobs" {
   depends_on = [google_cloud_run_v2_service_iam_member.callers, google_project_service.services]
 }
 
-# The sweep delivers what Pub/Sub missed, and checks for overdue jobs and expiring keys. If all instances of webhook-deliver are
-# busy with pushes, Cloud Run answers 429, and the sweep is tried again before the next one is due.
+# The sweep delivers what Pub/Sub missed, and checks for overdue jobs and expiring keys. It has a function of its own, so that
+# pushes never take its place. While the sweep before it still runs, Cloud Run answers 429, and it is tried again before the next one
+# is due.
 resource "google_cloud_scheduler_job" "sweep" {
   name             = "${var.prefix}-sweep"
-  attempt_deadline = "${local._functions["webhook_deliver"].timeout_s}s"
-  description      = "Starts webhook-deliver, which processes the inbox and checks for overdue jobs."
+  attempt_deadline = "${local._functions["sweep"].timeout_s}s"
+  description      = "Starts the sweep, which processes the inbox and checks for overdue jobs."
   region           = var.region
   schedule         = var.sweep.schedule
   time_zone        = "UTC"
 
   http_target {
-    uri         = local._called["webhook_deliver"].uri
+    uri         = local._called["sweep"].uri
     headers     = { "Content-Type" = "application/json" }
     http_method = "POST"
 
     oidc_token {
-      audience              = local._called["webhook_deliver"].uri
+      audience              = local._called["sweep"].uri
       service_account_email = local._emails["scheduler"]
     }
   }

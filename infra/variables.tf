@@ -235,7 +235,7 @@ variable "source_archive" {
 }
 
 variable "sweep" {
-  description = "The schedule on which webhook-deliver processes the inbox and checks for overdue jobs. `silent_after` is the number of seconds without a sweep after which an alert is sent."
+  description = "The schedule on which the sweep processes the inbox and checks for overdue jobs. It is a function with the settings of webhook-deliver and one instance. `silent_after` is the number of seconds without a sweep after which an alert is sent."
   type = object({
     schedule     = optional(string, "*/10 * * * *")
     silent_after = optional(number, 1800) # three sweeps

@@ -15,17 +15,15 @@ run "only_scheduler_and_push_call_private_functions" {
   }
   assert {
     condition = { for grant in google_cloud_run_v2_service_iam_member.callers : grant.name => grant.member... } == {
-      bridge-looker-pull    = ["serviceAccount:bridge-scheduler@acme-planning.iam.gserviceaccount.com"]
-      bridge-pigment-export = ["serviceAccount:bridge-scheduler@acme-planning.iam.gserviceaccount.com"]
-      bridge-webhook-deliver = [
-        "serviceAccount:bridge-push@acme-planning.iam.gserviceaccount.com",
-        "serviceAccount:bridge-scheduler@acme-planning.iam.gserviceaccount.com",
-      ]
+      bridge-looker-pull     = ["serviceAccount:bridge-scheduler@acme-planning.iam.gserviceaccount.com"]
+      bridge-pigment-export  = ["serviceAccount:bridge-scheduler@acme-planning.iam.gserviceaccount.com"]
+      bridge-sweep           = ["serviceAccount:bridge-scheduler@acme-planning.iam.gserviceaccount.com"]
+      bridge-webhook-deliver = ["serviceAccount:bridge-push@acme-planning.iam.gserviceaccount.com"]
     }
     error_message = "The callers of the private functions are not scheduler and push."
   }
   assert {
-    condition     = { for key, function in google_cloudfunctions2_function.functions : key => function.service_config[0].ingress_settings if key != "webhook_receive" } == { for key in ["looker_pull", "pigment_export", "webhook_deliver"] : key => "ALLOW_INTERNAL_ONLY" }
+    condition     = { for key, function in google_cloudfunctions2_function.functions : key => function.service_config[0].ingress_settings if key != "webhook_receive" } == { for key in ["looker_pull", "pigment_export", "sweep", "webhook_deliver"] : key => "ALLOW_INTERNAL_ONLY" }
     error_message = "A private function is reachable from outside."
   }
 }

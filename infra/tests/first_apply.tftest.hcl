@@ -38,6 +38,23 @@ run "the_sweep_is_tried_again_before_the_next_one" {
 
   assert {
     condition     = google_cloud_scheduler_job.sweep.retry_config[0].retry_count == 2 && google_cloud_scheduler_job.sweep.retry_config[0].min_backoff_duration == "60s" && google_cloud_scheduler_job.sweep.retry_config[0].max_backoff_duration == "240s"
-    error_message = "A sweep that meets busy instances is lost, or its retries meet the next sweep."
+    error_message = "A sweep that meets the one before it is lost, or its retries meet the next sweep."
+  }
+}
+
+run "the_sweep_has_an_instance_that_no_push_can_take" {
+  command = apply
+
+  assert {
+    condition     = google_cloud_scheduler_job.sweep.http_target[0].uri == output.function_uris.sweep && google_pubsub_subscription.deliver.push_config[0].push_endpoint == output.function_uris.webhook_deliver && output.function_uris.sweep != output.function_uris.webhook_deliver
+    error_message = "The sweep competes with pushes for the instances of webhook-deliver."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.functions["sweep"].service_config[0].max_instance_count == 1 && google_cloudfunctions2_function.functions["sweep"].build_config[0].entry_point == "webhook_deliver" && google_cloudfunctions2_function.functions["sweep"].service_config[0].service_account_email == google_cloudfunctions2_function.functions["webhook_deliver"].service_config[0].service_account_email
+    error_message = "The sweep is not webhook-deliver once more, with one instance."
+  }
+  assert {
+    condition     = { for name, grant in google_cloud_run_v2_service_iam_member.callers : name => grant.name } == { "push calls webhook_deliver" = "bridge-webhook-deliver", "scheduler calls looker_pull" = "bridge-looker-pull", "scheduler calls pigment_export" = "bridge-pigment-export", "scheduler calls sweep" = "bridge-sweep" }
+    error_message = "Cloud Scheduler or Pub/Sub calls another function than its own."
   }
 }

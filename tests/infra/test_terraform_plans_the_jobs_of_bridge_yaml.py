@@ -61,7 +61,7 @@ EACH_BRIDGE_HAS = {
     'google_cloud_run_v2_service_iam_member.callers["push calls webhook_deliver"]',
     'google_cloud_run_v2_service_iam_member.callers["scheduler calls looker_pull"]',
     'google_cloud_run_v2_service_iam_member.callers["scheduler calls pigment_export"]',
-    'google_cloud_run_v2_service_iam_member.callers["scheduler calls webhook_deliver"]',
+    'google_cloud_run_v2_service_iam_member.callers["scheduler calls sweep"]',
     "google_cloud_run_v2_service_iam_member.public[0]",
     "google_cloud_scheduler_job.sweep",
     "google_monitoring_alert_policy.instances",
@@ -87,11 +87,11 @@ EACH_BRIDGE_HAS = {
     'terraform_data.called["push calls webhook_deliver"]',
     'terraform_data.called["scheduler calls looker_pull"]',
     'terraform_data.called["scheduler calls pigment_export"]',
-    'terraform_data.called["scheduler calls webhook_deliver"]',
+    'terraform_data.called["scheduler calls sweep"]',
     "time_sleep.build_roles",
     "time_sleep.metrics",
     "time_sleep.service_agents",
-    *(f'google_cloudfunctions2_function.functions["{name}"]' for name in FUNCTIONS),
+    *(f'google_cloudfunctions2_function.functions["{name}"]' for name in FUNCTIONS | {"sweep"}),
     *(f'google_logging_metric.metrics["{name}"]' for name in METRICS),
     *(f'google_monitoring_alert_policy.logged["{name}"]' for name in ALERTS),
     *(f'google_project_service.services["{name}.googleapis.com"]' for name in APIS),
@@ -234,7 +234,7 @@ def test_a_new_archive_changes_only_the_functions(deployed: TerraformFolder, tmp
 
     changes = deployed.plan(BRIDGE, source_archive=str(archive)).actions
 
-    functions = {f'google_cloudfunctions2_function.functions["{name}"]' for name in FUNCTIONS}
+    functions = {f'google_cloudfunctions2_function.functions["{name}"]' for name in FUNCTIONS | {"sweep"}}
     assert set(changes) == functions | {"google_storage_bucket_object.archive"}
 
 
@@ -274,7 +274,7 @@ def test_only_scheduler_and_push_may_call_the_other_functions(with_everything: P
         ("bridge-looker-pull", "roles/run.invoker", member("scheduler")),
         ("bridge-pigment-export", "roles/run.invoker", member("scheduler")),
         ("bridge-webhook-deliver", "roles/run.invoker", member("push")),
-        ("bridge-webhook-deliver", "roles/run.invoker", member("scheduler")),
+        ("bridge-sweep", "roles/run.invoker", member("scheduler")),
     }
     assert not with_everything.of("google_cloudfunctions2_function_iam_member")
 

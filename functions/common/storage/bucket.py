@@ -404,6 +404,14 @@ class Bucket:
             raise Stale(target.name) from None
         return _object(target)
 
+    def bindings(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield the roles that are granted on the bucket, each with its members. Raises StorageRefused without the
+        permission to see them.
+        """
+        with _google(f"read the policy of {self.name}"):
+            policy = self._bucket.get_iam_policy(requested_policy_version=3, **self._options)
+        yield from ((binding["role"], frozenset(binding["members"])) for binding in policy.bindings)
+
     def _expect_bucket(self) -> None:
         # A listing needs only the permission on objects that the functions have.
         next(iter(self._client.list_blobs(self._bucket, max_results=1, **self._options)), None)

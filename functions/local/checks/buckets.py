@@ -1,17 +1,19 @@
-"""Checks of Cloud Storage: each bucket is written to, and the object is deleted again."""
+"""Checks of Cloud Storage: each bucket is written to, and the object is deleted again; only those read it who shall."""
 
 import re
 import uuid
 from collections.abc import Iterator
 
 from common import bridge_yaml
-from common.platform.errors import BridgeError
+from common.platform.errors import BridgeError, StorageRefused
 from common.runs.instance import Instance
 from common.storage import paths
 from common.storage.bucket import Bucket
 from local.checks.finding import Finding, from_error, green, red, yellow
 
 _OWN_BUCKET = "BRIDGE_BUCKET"
+_VIEWERS = "viewers"
+_PROJECT_VIEWERS = "projectViewer:"
 
 
 def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
@@ -22,6 +24,7 @@ def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance)
         yield from_error(_OWN_BUCKET, error)
         return
     yield _try_bucket(_OWN_BUCKET, bucket, is_read=True)
+    yield from _viewer_findings(bucket)
     if bridge is None:
         return
     yield _copy_finding(bucket, raw)
@@ -37,6 +40,33 @@ def _try_bucket(subject: str, bucket: Bucket, *, is_read: bool) -> Finding:
     except BridgeError as error:
         return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", error.next_step)
     return green(subject, f"The bucket {bucket.name} can be {'read and ' if is_read else ''}written.")
+
+
+def _viewer_findings(bucket: Bucket) -> Iterator[Finding]:
+    """Find the roles that Google itself grants on a new bucket to whoever has `roles/viewer` in the project.
+
+    Terraform cannot take away what it did not grant, unless it takes away what others have granted too.
+    """
+    try:
+        bindings = list(bucket.bindings())
+    except StorageRefused:
+        why = "Reading the bucket's policy needs storage.buckets.getIamPolicy, so it is not known who reads its rows."
+        yield yellow(_VIEWERS, why, "Let somebody check it who may: infra/README.md, What Terraform creates.")
+        return
+    except BridgeError as error:
+        yield from_error(_VIEWERS, error)
+        return
+    granted = [
+        (role, member)
+        for role, members in bindings
+        for member in sorted(members)
+        if member.startswith(_PROJECT_VIEWERS)
+    ]
+    for role, member in granted:
+        command = f"gcloud storage buckets remove-iam-policy-binding gs://{bucket.name} --member={member} --role={role}"
+        yield red(_VIEWERS, f"Everybody with roles/viewer in the project has {role} here: {member}.", f"Run {command}.")
+    if bindings and not granted:
+        yield green(_VIEWERS, "roles/viewer of the project reads no row here.")
 
 
 def _write_and_delete(bucket: Bucket) -> None:

@@ -16,7 +16,7 @@ class Finding(msgspec.Struct, frozen=True):
     """The result of one check."""
 
     colour: Literal["green", "yellow", "red"]
-    "Red: a run will fail. Yellow: a run may fail, or the check is not possible from here."
+    "Red: a run will fail, or rows are open to others. Yellow: a run may fail, or the check is not possible from here."
     subject: str
     "The key of bridge.yaml that was checked, such as `pulls.flights.source.look`."
     what: str

@@ -42,6 +42,8 @@ class SandboxStorage:
         self._disk = Disk(root, clock)
         self._sessions = Sessions(self._disk)
         self._router = Router(self)
+        self.policies: dict[str, list[dict[str, Any]]] = {}
+        "The bindings of roles, by bucket. They are shown, and grant nothing."
         self.on_finalize: list[Callable[[Notice], None]] = []
         "Called after an object is written and before the client is answered, on the thread of the request."
 
@@ -112,6 +114,12 @@ class SandboxStorage:
         self._disk.buckets.get(bucket)
         granted = request.query.get("permissions", [])
         return Response.of_json({"kind": "storage#testIamPermissionsResponse", "permissions": granted})
+
+    @operation("GET", f"{_BUCKET}/iam")
+    def _get_policy(self, _: Request, bucket: str) -> Response:
+        self._disk.buckets.get(bucket)
+        policy = {"version": 3, "etag": "CAE=", "bindings": self.policies.get(bucket, [])}
+        return Response.of_json({"kind": "storage#policy", **policy})
 
     # Notification configurations
 

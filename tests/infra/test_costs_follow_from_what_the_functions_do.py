@@ -1,0 +1,137 @@
+"""The costs in infra/README.md: every product and sum is right, and the operations are those of real calls."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.sandbox.wire import Exchange
+from tests.support import documents
+from tests.support.world import Servers, World, delivery, open_world
+
+COSTS = documents.section(documents.INFRA, "Costs")
+ROWS = [
+    [cell.strip() for cell in line.strip()[1:-1].split("|")] for line in COSTS.splitlines() if line.startswith("| ")
+]
+NUMBER = r"[\d,]+(?:\.\d+)?"
+PRODUCT = re.compile(rf"({NUMBER}(?: × {NUMBER})+)")
+RENEWALS = {"pulls": 2}
+"Of a lease in a minute; the calls here take less."
+JOBS = 8
+OPERATIONS = ["pulls", "exports", "deliveries stored", "deliveries imported", "sweeps"]
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def product(text: str) -> float:
+    return math.prod(number(factor) for factor in text.split(" × "))
+
+
+def cells(pattern: str) -> Iterator[tuple[str, str]]:
+    for row in ROWS:
+        for cell in row:
+            for found in re.finditer(pattern, cell):
+                yield found[1], found[2]
+
+
+def test_every_product_is_what_it_says() -> None:
+    said = list(cells(rf"{PRODUCT.pattern} = ({NUMBER})"))
+
+    assert len(said) > 20
+    assert [(factors, result) for factors, result in said if product(factors) != number(result)] == []
+
+
+@pytest.mark.parametrize("start", [i for i, row in enumerate(ROWS) if row[0] == "total"])
+def test_a_total_is_the_sum_of_its_column(start: int) -> None:
+    heading = max(i for i, row in enumerate(ROWS[:start]) if row[0] in ("", "item"))
+    for column, total in enumerate(ROWS[start]):
+        if re.fullmatch(NUMBER, total):
+            parts = [number(re.findall(NUMBER, row[column])[-1]) for row in ROWS[heading + 1 : start]]
+            assert round(sum(parts), 2) == number(total), (column, parts)
+
+
+def test_each_price_is_its_calculation_in_cents() -> None:
+    priced = [row for row in ROWS if len(row) >= 3 and PRODUCT.match(row[1]) and re.fullmatch(r"\d+\.\d\d", row[2])]
+
+    assert len(priced) > 14
+    for item, calculation, dollars, *_ in priced:
+        factors = PRODUCT.match(calculation)
+        assert factors
+        assert f"{product(factors[1]):.2f}" == dollars or abs(product(factors[1]) - float(dollars)) <= 0.005, item
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[dict[str, Counter[str]]]:
+    """The operations of one call of each kind, in a bridge that has been running for a while."""
+    folder: Path = tmp_path_factory.mktemp("costs")
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Servers() as servers,
+        open_world(folder, servers, addresses, monkeypatch) as world,
+    ):
+        world.storage_server.keep_bytes = 1  # otherwise it keeps no exchange
+        world.add_pull("flights", target={"repeatable": True}, schedule="15 6 * * *")
+        world.add_export("revenue", schedule="0 * * * *")
+        world.answer_exports(b"Id;Amount\n1;2\n")
+        world.add_relay("sales")
+
+        def post() -> None:
+            world.post_delivery("sales", delivery(("1", "2")), X_Looker_Webhook_Id=world.clock.now().isoformat())
+
+        def push() -> None:
+            message = {"attributes": {"objectId": "inbox/sales/any", "eventType": "OBJECT_FINALIZE"}, "messageId": "1"}
+            world.call_function("deliver", message=message, subscription="deliver")
+
+        calls: dict[str, Callable[[], object]] = {
+            "pulls": lambda: world.run_pull("flights"),
+            "exports": lambda: world.run_export("revenue"),
+            "deliveries stored": post,
+            "deliveries imported": push,
+            "sweeps": world.run_deliver,
+        }
+        for call in (*calls.values(), world.run_deliver):
+            call()
+        counted = {kind: operations_of(world, call) for kind, call in calls.items()}
+        # The first sweep after a run reads its receipt.
+        yield counted | {"sweeps": operations_of(world, world.run_deliver)}
+
+
+def operations_of(world: World, call: Callable[[], object]) -> Counter[str]:
+    world.clock.advance(3600)
+    # Of the request before, if it is noted late.
+    world.bucket.exists("mark")
+    world.storage_server.exchanges.clear()
+    call()
+    world.bucket.exists("mark")
+    return Counter(filter(None, map(class_of, world.storage_server.exchanges)))
+
+
+def class_of(exchange: Exchange) -> str | None:
+    """Return the class of an operation, by https://cloud.google.com/storage/pricing; None if it costs nothing."""
+    if exchange.path.endswith("/o/mark") or exchange.method == "DELETE":
+        return None
+    if exchange.method == "PUT":
+        return None  # a resumable upload is one operation
+    is_list = exchange.method == "GET" and exchange.path.endswith("/o")
+    return "A" if is_list or exchange.method == "POST" else "B"
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+def test_the_operations_of_a_call_are_those_that_the_sandbox_counts(
+    counted: dict[str, Counter[str]], kind: str
+) -> None:
+    row = next(row for row in ROWS[ROWS.index(["", "class A", "class B"]) :] if row[0] == kind)
+    of_a, of_b = (int(number(cell.split(" × ")[1].split(" = ")[0])) for cell in row[1:])
+
+    found = counted[kind]
+    more = RENEWALS.get(kind, 0)
+    if kind == "sweeps":
+        # A sweep lists the receipts of each job, of which this bridge has three.
+        more += JOBS - 3
+    assert (found["A"] + more, found["B"]) == (of_a, of_b), json.dumps(found)
