@@ -162,6 +162,17 @@ def test_a_month_shows_what_is_used_forecast_and_left() -> None:
     assert licence.use_of_month(bridge_yaml.decode(file_with(HOURLY)), used, now) is None
 
 
+def test_a_month_is_told_in_one_sentence() -> None:
+    limits = CallLimits(query=1_000, administrative=100)
+    month = licence.LicenceUse("2026-11", limits, LookerCalls(query=660, administrative=99), LookerCalls(87, 2, 4))
+
+    assert month.in_words() == (
+        "Looker's licence in 2026-11: 660 of 1,000 query-based calls used, 747 by the end of the month, 340 left; "
+        "99 of 100 administrative calls used, 101 by the end of the month, 1 left. "
+        "That is more than the licence holds."
+    )
+
+
 def test_the_last_moments_of_a_year_belong_to_december() -> None:
     bridge = bridge_yaml.decode(file_with(HOURLY, looker={"licence": "standard"}))
 

@@ -40,6 +40,18 @@ def test_the_terminal_shows_a_sentence_a_table_and_the_reasons(prepared: World) 
     assert "\n→ " in result.output
 
 
+def test_the_terminal_shows_what_is_left_of_lookers_licence(prepared: World) -> None:
+    prepared.raw["looker"]["licence"] = "enterprise"
+    write_files(prepared)
+    prepared.heal()
+    assert run(prepared, "pull", "broken").status == 0
+
+    shown = run(prepared, "status").output
+
+    assert "3 of 100,000 query-based calls used" in shown
+    assert "99,997 left" in shown
+
+
 def test_a_program_gets_json(prepared: World) -> None:
     broken, flights = json.loads(run(prepared, "status", "--json").output)
 

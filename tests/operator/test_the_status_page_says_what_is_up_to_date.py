@@ -381,3 +381,33 @@ def test_the_record_has_no_row_values_and_no_secrets(world: World) -> None:
     assert "Newark" not in text
     assert "pigment-import-key" not in text
     assert CONFIGURATION in json.dumps(text)
+
+
+def test_a_sweep_shows_what_is_left_of_lookers_licence(world: World) -> None:
+    world.raw["looker"]["licence"] = "standard"
+    world.add_pull("flights", schedule="15 6 * * *", target={"repeatable": True})
+    for _ in range(3):
+        assert world.run_pull("flights").status == 200
+    assert "licence" not in index(world)
+
+    world.run_deliver()
+
+    # Three of March 1st, and one on each of the thirty days that follow.
+    words = "3 of 1,000 query-based calls used, 33 by the end of the month, 997 left"
+    assert f"Looker&#x27;s licence in 2026-03: {words}" in index(world)
+    world.run_pull("flights")
+    assert words in index(world), "a run keeps what the sweep knew"
+    del world.raw["looker"]["licence"]
+    world.save_jobs()
+    world.run_pull("flights")
+    assert "licence" not in index(world)
+
+
+def test_without_a_licence_a_sweep_lists_no_calls(world: World) -> None:
+    world.storage_server.keep_bytes = 1
+    world.run_pull("flights")
+    world.run_deliver()
+    world.bucket.exists("anything")
+
+    listed = [exchange.query.get("prefix", [""])[0] for exchange in world.storage_server.exchanges]
+    assert not [prefix for prefix in listed if prefix.startswith("usage/")]

@@ -7,17 +7,20 @@ time changes. Two writers at the same moment both write: the second finds anothe
 bears the generation of its record, so that a slower writer does not replace a newer page.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from common import bridge_yaml
+from common.looker.calls import LookerCalls
+from common.looker.licence import LicenceUse, limits_of, use_of_month
 from common.platform import emulator
 from common.platform.clock import Deadline, stamp
 from common.platform.errors import BridgeError, StorageBusy, StorageRefused, as_bridge_error
 from common.platform.log import log
-from common.runs import cursors, receipts
+from common.runs import cursors, receipts, usage
 from common.runs.instance import Instance
 from common.runs.receipts import Receipt
 from common.status.page import index_page, job_page
@@ -99,13 +102,23 @@ def catch_up(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline)
 
 def show(instance: Instance, bridge: bridge_yaml.Bridge, jobs: dict[str, JobRecord]) -> None:
     """Store what is known of jobs, and write the pages. Raises StorageBusy or StorageRefused."""
+    used = licence_use(instance, bridge)
 
     def merge(record: StatusRecord) -> StatusRecord:
         changed.update(name for name, job in jobs.items() if name in record.jobs and job.runs != record.jobs[name].runs)
-        return record.with_jobs(jobs)
+        return msgspec.structs.replace(record.with_jobs(jobs), licence=used)
 
     changed: set[str] = set()
     _update(instance, bridge, merge, changed)
+
+
+def licence_use(instance: Instance, bridge: bridge_yaml.Bridge) -> LicenceUse | None:
+    """Return this month of Looker's licence; None if bridge.yaml names none. Raises StorageBusy or StorageRefused."""
+    if limits_of(bridge.looker) is None:
+        return None
+    now = instance.clock.now()
+    used = usage.of_month(instance.bucket, usage.month_of(now)).values()
+    return use_of_month(bridge, functools.reduce(LookerCalls.plus, used, LookerCalls()), now)
 
 
 def _catch_up_job(instance: Instance, name: str, known: JobRecord) -> JobRecord:

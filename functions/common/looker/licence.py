@@ -64,6 +64,8 @@ class JobCalls(Struct, frozen=True):
 class LicenceUse(Struct, frozen=True):
     """A calendar month of the licence."""
 
+    month: str
+    "Such as 2026-11, in UTC."
     limits: CallLimits
     used: LookerCalls
     "In this month until now."
@@ -85,6 +87,16 @@ class LicenceUse(Struct, frozen=True):
     def is_exceeded(self) -> bool:
         """Whether the month will need more than the licence holds."""
         return any(getattr(self.forecast, kind) > getattr(self.limits, kind) for kind, _ in COUNTED)
+
+    def in_words(self) -> str:
+        """Say what is used, forecast and left of each kind of calls."""
+        told = [
+            f"{getattr(self.used, kind):,} of {getattr(self.limits, kind):,} {name} calls used, "
+            f"{getattr(self.forecast, kind):,} by the end of the month, {getattr(self.left, kind):,} left"
+            for kind, name in COUNTED
+        ]
+        beyond = " That is more than the licence holds." if self.is_exceeded else ""
+        return f"Looker's licence in {self.month}: {'; '.join(told)}.{beyond}"
 
 
 class LicenceMonth(Struct, frozen=True):
@@ -114,7 +126,7 @@ def use_of_month(bridge: bridge_yaml.Bridge, used: LookerCalls, now: dt.datetime
     coming = LookerCalls()
     for job in forecast(bridge, now, _next_month(now)):
         coming = coming.plus(job.calls)
-    return LicenceUse(limits, used, coming)
+    return LicenceUse(f"{now.astimezone(dt.UTC):%Y-%m}", limits, used, coming)
 
 
 def busiest_month(bridge: bridge_yaml.Bridge, kind: CountedKind, today: dt.date) -> LicenceMonth:

@@ -24,10 +24,15 @@ def index_page(record: StatusRecord, now: datetime, links: Links) -> str:
     body = (
         f'<h1>{_TITLE}</h1>\n<p class="lead">{escape(sentence)}</p>\n'
         f"{_table('What each job fills, and when its rows last arrived.', head, rows)}\n"
+        f"{_licence(record)}"
         "<footer>Equal: the rows were read back from Pigment and are those that were sent. Landed: Pigment says that "
         f"it imported them. Written {escape(local_time(now, 'UTC'))}.</footer>"
     )
     return document(f"{sentence} – {_TITLE}", body, now)
+
+
+def _licence(record: StatusRecord) -> str:
+    return f"<p>{escape(record.licence.in_words())}</p>\n" if record.licence else ""
 
 
 def job_page(name: str, job: JobRecord, now: datetime, links: Links) -> str:

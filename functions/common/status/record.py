@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from common import bridge_yaml
+from common.looker.licence import LicenceUse, limits_of
 from common.platform.clock import stamp
 from common.platform.text import shorten
 from common.runs.cursors import LastLanding
@@ -122,23 +123,26 @@ class StatusRecord(msgspec.Struct, frozen=True):
 
     written_at: str = ""
     jobs: dict[str, JobRecord] = {}
+    licence: LicenceUse | None = None
+    "What the last sweep knew of the calls of Looker's API; None if bridge.yaml names no licence."
 
     def of(self, bridge: bridge_yaml.Bridge) -> "StatusRecord":
         """Return the record of the jobs that bridge.yaml has now, as it describes them."""
         jobs = {job.name: _described(job, self.jobs.get(job.name)) for job in shown_jobs(bridge)}
-        return StatusRecord(self.written_at, jobs)
+        licence = self.licence if limits_of(bridge.looker) else None
+        return msgspec.structs.replace(self, jobs=jobs, licence=licence)
 
     def with_jobs(self, jobs: Mapping[str, JobRecord]) -> "StatusRecord":
         """Return the record with what is known of jobs, and with the runs that it has meanwhile."""
         joined = {name: jobs[name].with_runs(job.runs) if name in jobs else job for name, job in self.jobs.items()}
-        return StatusRecord(self.written_at, joined)
+        return msgspec.structs.replace(self, jobs=joined)
 
     def with_receipts(self, receipts: Iterable[Receipt]) -> "StatusRecord":
         jobs = dict(self.jobs)
         for receipt in receipts:
             if receipt.job in jobs and receipt.outcome not in ("previewed", "approved"):
                 jobs[receipt.job] = jobs[receipt.job].with_runs([past_run(receipt)])
-        return StatusRecord(self.written_at, jobs)
+        return msgspec.structs.replace(self, jobs=jobs)
 
 
 def shown_jobs(bridge: bridge_yaml.Bridge) -> Iterator[ShownJob]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from common.flows.status import BucketLinks, catch_up, show
+from common.flows.status import BucketLinks, catch_up, licence_use, show
 from common.platform.clock import Deadline
 from common.runs import instance
 from common.storage import paths
@@ -37,6 +37,8 @@ def status(
             terminal.console().print(status_table.table(standing, now))
             for reason in status_table.reasons(standing):
                 terminal.say(f"\n{reason}")
+            if used := licence_use(here, jobs):
+                terminal.say(f"\n{used.in_words()}")
         if opens:
             if files is not None:
                 show(here, jobs, known)
