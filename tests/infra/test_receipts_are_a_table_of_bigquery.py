@@ -7,6 +7,8 @@ differ.
 import datetime as dt
 import json
 import re
+import shutil
+import subprocess
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -174,6 +176,25 @@ def test_a_stored_receipt_is_one_line_that_the_table_reads_whole(ran: World, job
     shown = {(path, value) for path, value in leaves(json.loads(line)) if value is not None}
     assert {path.rpartition(".")[0] for path, _ in shown - {*leaves(read)}} <= NOT_IN_THE_TABLE
     assert read["run"] == file.stem
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="there is no jq")
+def test_receipts_of_earlier_versions_are_rewritten_by_the_command_of_the_documentation(
+    ran: World, tmp_path: Path
+) -> None:
+    [command] = re.findall(r"^    (find receipts .*)$", documents.text(documents.INFRA), re.MULTILINE)
+    earlier = tmp_path / "receipts" / "with spaces"
+    earlier.mkdir(parents=True)
+    for job in (LANDED, REFUSED):
+        receipt = json.dumps(ran.receipts(job)[-1], indent=1)
+        (earlier / f"{job}.json").write_text(receipt, encoding="utf-8")
+
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+
+    for job in (LANDED, REFUSED):
+        line = (earlier / f"{job}.json").read_text(encoding="utf-8")
+        assert line.count("\n") == 1
+        assert json.loads(line) == ran.receipts(job)[-1]
 
 
 @pytest.fixture(scope="module")
