@@ -13,7 +13,7 @@ from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.pigment.loading import RowEdit
 from local.sandbox.wire import Server
-from tests.bench import show
+from tests.bench import contenders, show
 from tests.bench.contenders import ContenderFailed
 
 from . import tools
@@ -71,9 +71,7 @@ _FAULTS: dict[str, Callable[[_Vendors, _Target], None]] = {
 def measure(count: int, rounds: int) -> None:
     """Run each tool under each fault, and without one several times."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _vendors(Path(folder), count) as vendors:
-        python = tools.install(Path(folder))
-        if python is None:
-            show.console.print("drt and dlt cannot be had from the package index, and are left out.")
+        python = contenders.environment_with(Path(folder), *tools.PACKAGES)
         every = [tools.bridge(), *(tools.others(python) if python else [])]
         usual = {tool.name: [_run_well(tool, vendors) for _ in range(rounds)] for tool in every}
         _show_costs(every, usual, count)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.bench import contenders, show
+from tests.bench import contenders
 
 PACKAGES = ("drt-core==1.2.1", "dlt==1.31.0")
 _HERE = Path(__file__).parent
@@ -106,18 +106,6 @@ def run(tool: Tool, folder: Path, environment: Mapping[str, str], secrets: Mappi
     *errors, last = ended.stderr.splitlines()
     cost = msgspec.json.decode(last, type=contenders.Cost)
     return Ended(ended.returncode, _said(tool, "\n".join([ended.stdout, *errors])), cost)
-
-
-def install(folder: Path) -> str | None:
-    """Return an interpreter of its own that has the other tools, or None if they cannot be installed."""
-    python = str(folder / "venv/bin/python")
-    with show.console.status(f"installing {' and '.join(PACKAGES)}"):
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
-            subprocess.run([python, "-m", "pip", "install", *PACKAGES], check=True, capture_output=True)
-        except subprocess.CalledProcessError:
-            return None
-    return python
 
 
 def _plain_environment() -> dict[str, str]:
