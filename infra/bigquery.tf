@@ -9,6 +9,9 @@ locals {
       parquet   = try(local._bridge.exports[name].format, null) == "parquet"
       gzip      = try(local._bridge.exports[name].compress, null) == "gzip"
       delimiter = try(local._bridge.exports[name].delimiter, null)
+      # Only of CSV whose columns are pinned in bridge.yaml. Parquet has its own, and the API refuses another one.
+      schema       = try(length(local._bridge.exports[name].schema), 0) == 0 ? null : jsonencode(local._bridge.exports[name].schema)
+      for_bigquery = try(local._bridge.exports[name].for_bigquery, false)
       # The path before dt={date}/; dt becomes a column.
       partitioned = try(regex("^((?:[^{]*/)?)dt=\\{date\\}/", local._bridge.exports[name].path)[0], null)
       is_ours     = !try(local._bridge.exports[name].has_own_bucket, true)
@@ -40,7 +43,8 @@ resource "google_bigquery_table" "exports" {
   labels              = var.labels
 
   external_data_configuration {
-    autodetect    = true
+    autodetect    = each.value.schema == null
+    schema        = each.value.schema
     compression   = each.value.gzip ? "GZIP" : "NONE"
     source_format = each.value.parquet ? "PARQUET" : "CSV"
     source_uris   = [each.value.partitioned == null ? each.value.uri : "${local._exports_at}${each.value.partitioned}*"]
@@ -65,12 +69,16 @@ resource "google_bigquery_table" "exports" {
   }
 
   lifecycle {
-    # BigQuery detects the columns.
+    # BigQuery detects the columns, or adds the one of the path to those of external_data_configuration.schema.
     ignore_changes = [schema]
 
     precondition {
       condition     = each.value.is_ours
       error_message = "bigquery.exports has ${each.key}, which is not an export in bridge.yaml, or has a bucket of its own. Name exports in the bridge's bucket."
+    }
+    precondition {
+      condition     = each.value.for_bigquery || !each.value.is_ours
+      error_message = "The export ${each.key} is in bigquery.exports, but does not have bigquery: true in bridge.yaml. With it, its columns have names that external tables accept."
     }
   }
 }

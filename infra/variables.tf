@@ -15,7 +15,7 @@ variable "alerts" {
 }
 
 variable "bigquery" {
-  description = "A dataset in which exports can be queried in place, with a table for each export named here. The exports must be in the bridge's own bucket. BigQuery detects the columns from the objects, so run an export once before you name it."
+  description = "A dataset in which exports can be queried in place, with a table for each export named here. The exports must be in the bridge's own bucket, and have bigquery: true in bridge.yaml. Without columns in bridge.yaml, and of Parquet, BigQuery detects the columns from the objects, so run such an export once before you name it."
   type = object({
     dataset = optional(string, "pigment")
     exports = optional(set(string), [])

@@ -20,6 +20,7 @@ from common.bridge_yaml.model import Signal, Target
 from common.bridge_yaml.rules import shared_configurations
 from common.looker import licence
 from common.platform.errors import BridgeFileInvalid
+from common.tables import column_names
 from local import bridge_file, overlay
 
 _GRACE = timedelta(hours=2)
@@ -49,6 +50,13 @@ class DeployedSecret(Struct, frozen=True):
     versions_listed_by: tuple[str, ...]
 
 
+class DeployedColumn(Struct, frozen=True):
+    """A column of a table in BigQuery, as its API describes one."""
+
+    name: str
+    type: str
+
+
 class DeployedExport(Struct, frozen=True):
     """The objects of an export, for a table in BigQuery."""
 
@@ -57,6 +65,9 @@ class DeployedExport(Struct, frozen=True):
     compress: str | None
     delimiter: str
     has_own_bucket: bool
+    for_bigquery: bool
+    schema: tuple[DeployedColumn, ...]
+    "Of CSV whose columns are pinned. Empty: BigQuery finds the types. For Parquet, its API refuses a schema."
 
 
 class CheckedBridge(Struct, frozen=True):
@@ -186,5 +197,31 @@ def _started_pulls(bridge: Bridge) -> set[str]:
     return {relay.start for relay in bridge.relays.values() if isinstance(relay, Signal)}
 
 
+# https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema
+_TYPES_OF_BIGQUERY: Mapping[str, str] = {
+    "text": "STRING",
+    "number": "FLOAT",
+    "decimal": "NUMERIC",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "datetime": "DATETIME",
+    "boolean": "BOOLEAN",
+}
+
+
 def _export(export: Export) -> DeployedExport:
-    return DeployedExport(export.path, export.format, export.compress, export.source.delimiter, bool(export.bucket))
+    return DeployedExport(
+        path=export.path,
+        format=export.format,
+        compress=export.compress,
+        delimiter=export.source.delimiter,
+        has_own_bucket=bool(export.bucket),
+        for_bigquery=export.bigquery,
+        schema=tuple(_schema(export)) if export.bigquery and export.format == "csv" else (),
+    )
+
+
+def _schema(export: Export) -> Iterator[DeployedColumn]:
+    names, _ = column_names.distinct([*export.columns], for_bigquery=True)
+    for name, kind in zip(names, export.columns.values(), strict=True):
+        yield DeployedColumn(name, _TYPES_OF_BIGQUERY[kind])

@@ -48,24 +48,3 @@ run "optional_resources_are_not_created_by_default" {
     error_message = "Optional resources are created without being requested."
   }
 }
-
-run "exports_are_external_tables" {
-  command = plan
-
-  variables {
-    bigquery = { exports = ["heads", "revenue"] }
-  }
-
-  assert {
-    condition     = google_bigquery_table.exports["revenue"].external_data_configuration[0].source_uris == tolist(["gs://acme-planning-bridge/exports/revenue/*"]) && google_bigquery_table.exports["revenue"].external_data_configuration[0].hive_partitioning_options[0].source_uri_prefix == "gs://acme-planning-bridge/exports/revenue/{dt:DATE}"
-    error_message = "The date in the path is not a column."
-  }
-  assert {
-    condition     = google_bigquery_table.exports["revenue"].external_data_configuration[0].csv_options[0].field_delimiter == ";" && google_bigquery_table.exports["revenue"].external_data_configuration[0].compression == "GZIP"
-    error_message = "The format of the table differs from that of the export."
-  }
-  assert {
-    condition     = google_bigquery_table.exports["heads"].external_data_configuration[0].source_uris == tolist(["gs://acme-planning-bridge/exports/heads/*.parquet"]) && google_bigquery_table.exports["heads"].external_data_configuration[0].source_format == "PARQUET"
-    error_message = "The address has more than the one * that BigQuery allows."
-  }
-}

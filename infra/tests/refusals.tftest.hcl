@@ -6,16 +6,6 @@ mock_provider "google" {
 
 mock_provider "time" {}
 
-run "an_export_in_another_bucket_cannot_be_a_table" {
-  command = plan
-
-  variables {
-    bigquery = { exports = ["elsewhere"] }
-  }
-
-  expect_failures = [google_bigquery_table.exports]
-}
-
 run "a_timeout_above_the_maximum_of_cloud_scheduler_is_refused" {
   command = plan
 

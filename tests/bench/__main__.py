@@ -1,8 +1,9 @@
-"""`python -m tests.bench [memory|wall|changes|verify|known|export|relay|backlog|door|start] [--rows N]`."""
+"""`python -m tests.bench [memory|wall|changes|verify|known|export|relay|backlog|door|start|rivals] [--rows N]`."""
 
 import argparse
 
 from . import backlog, changes, door, export, known, memory, relay, show, start, verify, wall
+from .rivals import faults
 
 
 def main() -> None:
@@ -10,14 +11,15 @@ def main() -> None:
     asked.add_argument(
         "measurements",
         nargs="*",
-        metavar="memory|wall|changes|verify|known|export|relay|backlog|door|start",
+        metavar="memory|wall|changes|verify|known|export|relay|backlog|door|start|rivals",
         help="all of them, if none is named",
     )
     asked.add_argument(
         "--rows",
         type=int,
         help=f"of the largest pull, {memory.ROWS} for memory, {wall.ROWS} for wall; of the changes, {changes.ROWS}; "
-        f"of the items, {known.ROWS}; of the export, {export.ROWS}; deliveries of the backlog, {backlog.WAITING}",
+        f"of the items, {known.ROWS}; of the export, {export.ROWS}; deliveries of the backlog, {backlog.WAITING}; "
+        f"of the rivals, {faults.ROWS}",
     )
     asked.add_argument("--rounds", type=int, help="beside the one that warms up")
     given = asked.parse_args()
@@ -32,6 +34,7 @@ def main() -> None:
         "door": lambda: door.measure(given.rounds or door.ROUNDS),
         "backlog": lambda: backlog.measure(given.rows or backlog.WAITING),
         "start": lambda: start.measure(given.rounds or start.ROUNDS),
+        "rivals": lambda: faults.measure(given.rows or faults.ROWS, given.rounds or faults.ROUNDS),
     }
     unknown = [name for name in given.measurements if name not in measurements]
     if unknown:

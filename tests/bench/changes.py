@@ -5,7 +5,6 @@ dlt needs a column of modification times in the source; the bridge compares all 
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +28,8 @@ def measure(count: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, changes_sites.running(count) as sites:
         programs: dict[str, Callable[[], Cost]] = {"the bridge, all rows": partial(bridge, sites, FULL, count)}
         bridge(sites, CHANGES, count)
-        python = _python_with_dlt(Path(folder))
-        if python is None:
-            show.console.print("dlt cannot be had from the package index, and is left out.")
-        else:
+        python = contenders.environment_with(Path(folder), "dlt", "pyarrow", "requests")
+        if python is not None:
             dlt = _Dlt(sites, python, Path(folder), count)
             programs["dlt, by a column of times"] = dlt.pull
         programs["the bridge, what has changed"] = partial(_changes, sites, count // ONE_IN)
@@ -109,16 +106,3 @@ class _Dlt:
         if landed != expected:
             raise ContenderFailed(f"dlt landed {landed} rows, not {expected}.")
         return cost
-
-
-def _python_with_dlt(folder: Path) -> str | None:
-    """Return a separate interpreter with dlt, or None if dlt cannot be installed."""
-    python = str(folder / "venv/bin/python")
-    with show.console.status("installing dlt"):
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
-            packages = ["dlt", "pyarrow", "requests"]
-            subprocess.run([python, "-m", "pip", "install", *packages], check=True, capture_output=True)
-        except subprocess.CalledProcessError:
-            return None
-    return python

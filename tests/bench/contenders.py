@@ -79,6 +79,19 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     return msgspec.json.decode(ended.stderr.splitlines()[-1], type=Cost), ended.stdout
 
 
+def environment_with(folder: Path, *packages: str) -> str | None:
+    """Return an interpreter of its own that has these packages, or None if they cannot be installed."""
+    python = str(folder / "venv/bin/python")
+    with show.console.status(f"installing {', '.join(packages)}"):
+        try:
+            subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
+            subprocess.run([python, "-m", "pip", "install", *packages], check=True, capture_output=True)
+        except subprocess.CalledProcessError:
+            show.console.print(f"{packages[0]} cannot be had from the package index, and is left out.")
+            return None
+    return python
+
+
 def bridge(vendors: Vendors, rows: int, name: Callable[[int], str] = job_of) -> Cost:
     environment = {**vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
     cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", name(rows)], environment)

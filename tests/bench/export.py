@@ -1,13 +1,15 @@
 """Compares the export with `curl | file | curl` over each protocol, and its memory for 10 and 100 times the rows.
 
-Over HTTP/1.1, also with a script on `requests` and Google's client; `requests` does not speak HTTP/2.
+Over HTTP/1.1, also with a script on `requests` and Google's client, and with dlt; neither speaks HTTP/2. drt, with
+which pulls are compared, cannot do it: its source for APIs reads only JSON.
 
 Only the bridge checks the rows, takes a lease, publishes the object in one step, and writes a receipt.
 """
 
 import json
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -37,12 +39,13 @@ def measure(rows: int, rounds: int) -> None:
 
 
 def _measure_wall(rows: int, rounds: int, protocol: HttpVersion) -> None:
-    with export_sites.running([rows], protocol) as sites:
-        programs = {
-            "curl | file | curl": partial(_curl, sites, rows),
-            **({"requests + Google's client": partial(_sdk, sites, rows)} if protocol == "HTTP/1.1" else {}),
-            "the bridge": partial(_bridge, sites, rows, "csv"),
-        }
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, export_sites.running([rows], protocol) as sites:
+        programs: dict[str, Callable[[], Cost]] = {"curl | file | curl": partial(_curl, sites, rows)}
+        if protocol == "HTTP/1.1":
+            programs["requests + Google's client"] = partial(_sdk, sites, rows)
+            if python := contenders.environment_with(Path(folder), "dlt", "gcsfs", "pyarrow", "requests"):
+                programs["dlt"] = partial(_dlt, sites, rows, python)
+        programs["the bridge"] = partial(_bridge, sites, rows, "csv")
         costs = contenders.in_turn(f"export over {protocol}", programs, rounds)
     wall.compare(f"An export of {rows:,} rows over {protocol}, each in a fresh process", costs, _ON_THE_RECEIPT)
     curl, *_, bridge = costs.values()
@@ -82,6 +85,21 @@ def _curl(sites: ExportSites, rows: int) -> Cost:
 
 def _sdk(sites: ExportSites, rows: int) -> Cost:
     return _script([sys.executable, "-m", f"{__package__}.sdk_export"], sites, rows)
+
+
+def _dlt(sites: ExportSites, rows: int, python: str) -> Cost:
+    switches = {
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
+        # Otherwise gcsfs asks for the kind of the bucket over gRPC, which the sandbox does not speak.
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+    }
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        command = [python, str(Path(__file__).parent / "dlt_export.py"), folder, view_of(rows)]
+        cost, printed = contenders.run(command, {**sites.environment, **switches})
+    if json.loads(printed) != {"rows": rows}:
+        raise ContenderFailed(f"dlt did not store {rows} rows: {printed}")
+    return cost
 
 
 def _script(command: Sequence[str], sites: ExportSites, rows: int) -> Cost:

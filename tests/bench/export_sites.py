@@ -76,7 +76,7 @@ def _program(name: str, *arguments: str) -> Iterator[bytes]:
         [sys.executable, "-m", f"{__package__}.{name}", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(tests)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])},
     ) as process:
         assert process.stdout
         said = process.stdout.readline()

@@ -279,6 +279,32 @@ FAULTS = [
         "exports.revenue.compress: is not allowed with parquet",
     ),
     (
+        "exports/revenue/columns",
+        "{Amount: float}",
+        "exports.revenue.columns.Amount: is not an allowed value; write text",
+    ),
+    ("exports/revenue/columns", "[Amount]", "exports.revenue.columns: is a list"),
+    (
+        "exports/revenue",
+        f"{{source: {{view: {ID}}}, date_format: Legacy, columns: {{At: datetime}}, path: a}}",
+        "exports.revenue.columns.At: is datetime, which date_format: Legacy has not; write timestamp",
+    ),
+    (
+        "exports/revenue",
+        f"{{source: {{view: {ID}}}, date_format: Legacy, columns: {{At: date}}, bigquery: true, path: a}}",
+        "exports.revenue.columns.At: is in the order month, day, year, which BigQuery does not read from CSV; write",
+    ),
+    (
+        "exports/revenue",
+        f"{{source: {{list: {ID}, decimal_separator: Comma}}, columns: {{A: decimal}}, bigquery: true, path: a}}",
+        "exports.revenue.columns.A: has decimal commas, which BigQuery does not read from CSV; write decimal_separator",
+    ),
+    (
+        "exports/revenue",
+        f"{{source: {{view: {ID}}}, fallback: {{table: {ID}, delimiter: ;}}, bigquery: true, path: a}}",
+        "exports.revenue.fallback.delimiter: is not that of source, but one table reads both; write the same in both",
+    ),
+    (
         "exports/other",
         f"{{source: {{list: {ID}}}, path: revenue.csv}}",
         "exports.other: writes the same object as exports.revenue",

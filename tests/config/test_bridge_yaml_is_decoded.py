@@ -96,6 +96,8 @@ exports:
     path: revenue/dt={date}/revenue.csv
     format: csv
     compress: gzip
+    columns: {Account: text, Amount: number, Hired: date}
+    bigquery: true
     guards: {min_rows: 1, max_shrink: 50%}
 """
 
@@ -168,6 +170,8 @@ def test_a_whole_file_becomes_a_bridge() -> None:
                 path="revenue/dt={date}/revenue.csv",
                 format="csv",
                 compress="gzip",
+                columns={"Account": "text", "Amount": "number", "Hired": "date"},
+                bigquery=True,
                 guards=Guards(min_rows=1, max_shrink=0.5),
             )
         },

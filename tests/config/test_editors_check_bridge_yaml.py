@@ -32,6 +32,7 @@ ONLY_THE_FUNCTIONS = {
         ("pulls/flights/load", "{incremental: {cursor: a.b, start: 2013-01-01, window: 500000}}"),
         ("exports/revenue", f"{{source: {{list: {ID}}}, fallback: {{table: {ID}}}, path: a.csv}}"),
         ("exports/revenue", f"{{source: {{list: {ID}}}, format: parquet, compress: gzip, path: a}}"),
+        *(fault[:2] for fault in FAULTS if "columns: {At" in fault[1] or "bigquery: true" in fault[1]),
         (
             "exports/revenue/source",
             f"{{metric: {ID}, export_filter: {{value: {{metric_id: {ID}, condition: {{type: Equal}}}}}}}}",

@@ -303,6 +303,28 @@ def test_names_that_bigquery_refuses_are_renamed_with_a_warning(header: list[str
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (["Month", "a b", "A_B", "Cost (EUR)"], ["Month", "a_b", "A_B_2", "Cost__EUR_"]),
+        (["Größe", "Coût", "利益", "R&D", "1st"], ["Gro_e", "Cout", "__", "R_D", "_1st"]),
+        (["", " FILE_x", "_PARTITIONTIME"], ["column_1", "column_FILE_x", "column_PARTITIONTIME"]),
+        (["ä" * 301, "a" * 300], ["a" * 300, "a" * 298 + "_2"]),
+    ],
+)
+def test_external_tables_of_bigquery_have_only_plain_names(header: list[str], names: list[str]) -> None:
+    types = shown(header, written([["x"] * len(header)]), for_bigquery=True)
+    assert types.names == names
+    assert len(types.warnings()) == sum(name != new for name, new in zip(header, names, strict=True))
+
+
+@given(st.lists(st.text(max_size=6), min_size=1, max_size=8))
+def test_any_header_has_distinct_names_for_an_external_table(header: list[str]) -> None:
+    names = shown(header, for_bigquery=True).names
+    assert all(re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,299}", name) for name in names)
+    assert len({name.lower() for name in names}) == len(header)
+
+
 def test_the_warning_of_a_renamed_column_has_both_names() -> None:
     assert shown(["a.b", ""], b"1,2\n").warnings() == [
         "Column 1, a.b, is a_b in the Parquet file, because BigQuery refuses its name.",

@@ -73,6 +73,29 @@ def test_the_check_reads_no_secret_and_no_bucket(tmp_path: Path, monkeypatch: py
     assert {file.name for file in tmp_path.rglob("*") if file.is_file()} == {"bridge.yaml", checked.name}
 
 
+def exported(tmp_path: Path, **fields: Any) -> Any:
+    """Return what Terraform reads of an export with these columns, in this order."""
+    columns = {"Net (EUR)": "number", "Month": "date", "net_eur": "decimal", "Account": "text"}
+    job = {"source": {"view": ID}, "path": "staff", "columns": columns, "bigquery": True, **fields}
+    ran, checked = check(json.dumps(with_pull() | {"exports": {"staff": job}}), tmp_path)
+    assert ran.exit_code == 0, ran.output
+    return json.loads(checked.read_bytes())["exports"]["staff"]
+
+
+def test_csv_for_bigquery_has_a_schema_of_the_pinned_columns(tmp_path: Path) -> None:
+    staff = exported(tmp_path)
+
+    assert (staff["for_bigquery"], [[each["name"], each["type"]] for each in staff["schema"]]) == (
+        True,
+        [["Net__EUR_", "FLOAT"], ["Month", "DATE"], ["net_eur", "NUMERIC"], ["Account", "STRING"]],
+    )
+
+
+@pytest.mark.parametrize("fields", [{"bigquery": False}, {"format": "parquet"}, {"columns": {}}])
+def test_other_exports_have_no_schema(tmp_path: Path, fields: dict[str, Any]) -> None:
+    assert exported(tmp_path, **fields)["schema"] == []
+
+
 def test_only_an_offline_check_writes_for_terraform(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["check", "--out", str(tmp_path / "bridge.json")])
 

@@ -137,7 +137,7 @@ def with_everything(workspace: TerraformFolder) -> PlannedChanges:
     """Return the plan with every option in use."""
     bridge = changed(
         pulls={"pull-10": pull(10, target={"configuration": uuid(10), "via": "storage"} | CONNECTOR)},
-        exports={"export-25": export(25, bucket="acme-analytics")},
+        exports={"export-21": export(21, bigquery=True), "export-25": export(25, bucket="acme-analytics")},
     )
     return workspace.plan(
         bridge,

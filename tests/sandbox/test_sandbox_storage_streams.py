@@ -61,6 +61,23 @@ def test_a_boundary_split_across_two_reads_is_found(cloud: Running) -> None:
     assert cloud.bucket.blob("x").download_as_bytes() == BLOCK[:size]
 
 
+def test_gcsfs_sends_bare_line_feeds(cloud: Running) -> None:
+    body = (
+        b'--==0==\nContent-Type: application/json; charset=UTF-8\n\n{"name": "x"}\n--==0==\nContent-Type: text/csv\n\n'
+    )
+    headers = {"Content-Type": 'multipart/related; boundary="==0=="'}
+    content = b"a,b\r\n1,2\n\n"
+    answer = requests.post(
+        cloud.objects_url,
+        params={"uploadType": "multipart"},
+        data=body + content + b"\n--==0==--",
+        headers=headers,
+        timeout=5,
+    )
+    assert (answer.json()["name"], answer.json()["contentType"]) == ("x", "text/csv")
+    assert cloud.bucket.blob("x").download_as_bytes() == content
+
+
 def test_an_upload_of_a_disconnected_client_leaves_nothing(cloud: Running, tmp_path: Path) -> None:
     host, port = cloud.server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:

@@ -41,6 +41,7 @@ Scalar = str | int | float | bool
 Delimiter = Literal[",", ";"]
 NotifyFormat = Literal["slack", "teams", "chat", "json"]
 NotifyEvent = Literal["failed", "late", "recovered", "held", "not_equal"]
+ColumnType = Literal["text", "number", "decimal", "date", "timestamp", "datetime", "boolean"]
 Unit = Literal["number", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]
 
 
@@ -546,6 +547,10 @@ class Export(ScheduledJob, frozen=True, kw_only=True):
     "The format of the object."
     compress: Literal["gzip"] | None = None
     "Compression for CSV. Parquet is always compressed."
+    columns: Mapping[str, ColumnType] = {}
+    "The types of columns, by Pigment's headers. A value of another type is refused. Default: as the values are."
+    bigquery: bool = False
+    "Whether an external table of BigQuery reads the object. Then `columns` is the whole header, in order, or empty."
     guards: Guards = Guards()
     "The checks of the file."
 

@@ -253,6 +253,33 @@ def _check_compression(export: Export) -> Findings:
         )
 
 
+def _check_pinned_types(export: Export) -> Findings:
+    """Check that the file can have values of the pinned types, and that BigQuery can read them."""
+    is_table_of_csv = export.bigquery and export.format == "csv"
+    has_commas = any(getattr(each, "decimal_separator", "") == "Comma" for each in (export.source, export.fallback))
+    for column, kind in export.columns.items():
+        path = path_of("columns", column)
+        if export.date_format == "Legacy" and kind == "datetime":
+            yield RuleFinding(
+                path, "is datetime, which date_format: Legacy has not", "timestamp, or date_format: Iso8601"
+            )
+        elif is_table_of_csv and export.date_format == "Legacy" and kind in ("date", "timestamp"):
+            problem = "is in the order month, day, year, which BigQuery does not read from CSV"
+            yield RuleFinding(path, problem, "date_format: Iso8601, or format: parquet, or text")
+        elif is_table_of_csv and has_commas and kind in ("number", "decimal"):
+            problem = "has decimal commas, which BigQuery does not read from CSV"
+            yield RuleFinding(path, problem, "decimal_separator: Dot, or format: parquet, or text")
+
+
+def _check_separators_of_a_table(export: Export) -> Findings:
+    """Refuse two separators in the objects of one table."""
+    if not export.bigquery or export.format != "csv" or export.fallback is None:
+        return
+    delimiters = export.source.delimiter, export.fallback.delimiter
+    if _is_set(*delimiters) and len({*delimiters}) > 1:
+        yield RuleFinding("fallback.delimiter", "is not that of source, but one table reads both", "the same in both")
+
+
 def _check_condition(condition: Condition) -> Findings:
     if (condition.value is None) != (condition.type == "IsNotBlank"):
         yield RuleFinding(
@@ -309,6 +336,8 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
     Export: (
         SectionRule(("source", "fallback"), _check_fallback),
         SectionRule(("format", "compress"), _check_compression),
+        SectionRule(("source", "fallback", "columns", "date_format", "format", "bigquery"), _check_pinned_types),
+        SectionRule(("source", "fallback", "format", "bigquery"), _check_separators_of_a_table),
     ),
     Condition: (SectionRule(("type", "value"), _check_condition),),
     TableField: (SectionRule(("type", "source_id"), _check_table_field),),

@@ -8,7 +8,6 @@ changes the generation of a name atomically, and no other step is visible.
 """
 
 import json
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -28,7 +27,7 @@ from common.runs.run import Run
 from common.storage import paths
 from common.storage.bucket import Bucket, Stale
 from common.tables import export_file
-from common.tables.export_file import ExportFile
+from common.tables.export_file import ExportFile, PublishedColumns
 
 _FOR_PUBLISHING_S = 30.0
 _LONGEST_HEADER_BYTES = 4096
@@ -96,15 +95,15 @@ def _preview(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) -> R
 
 
 def _read(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export, previous: LastLanding | None) -> ExportFile:
-    types = previous.types if previous else {}
+    before = PublishedColumns(previous.header, previous.types) if previous else PublishedColumns()
     with run.timed("pigment"):
         try:
-            file = _fetch(run, bridge, job, job.source, types)
+            file = _fetch(run, bridge, job, job.source, before)
         except ViewTooBig as too_big:
             if job.fallback is None:
                 raise
             run.warn(f"{too_big.cause} The fallback was exported instead; it contains more than the view.")
-            file = _fetch(run, bridge, job, job.fallback, types)
+            file = _fetch(run, bridge, job, job.fallback, before)
     run.note_read(file)
     rows = file.checked.rows
     run.warn_of_changed_header(previous, file.checked.header)
@@ -118,14 +117,14 @@ def _fetch(
     bridge: bridge_yaml.Bridge,
     job: bridge_yaml.Export,
     source: bridge_yaml.ExportSource,
-    types: Mapping[str, Sequence[str]],
+    before: PublishedColumns,
 ) -> ExportFile:
     instance, deadline = run.instance, run.keep_back(0.2, _FOR_PUBLISHING_S)
     request = exports.request_for(source, job.date_format)
 
     def read(answer: exports.ExportAnswer) -> ExportFile:
         run.warn(*answer.warnings)
-        return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress, types)
+        return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress, before)
 
     return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, read)
 

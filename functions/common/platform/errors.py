@@ -13,6 +13,7 @@
     │   ├── TooFewRows
     │   ├── Shrunk
     │   ├── ColumnsChanged
+    │   ├── TypeMismatch
     │   ├── CursorUnfit
     │   ├── WindowIgnored
     │   ├── KeysNotUnique
@@ -238,9 +239,18 @@ class Shrunk(Refused):
 
 
 class ColumnsChanged(Refused):
-    """The header does not match target.columns in bridge.yaml; nothing was sent."""
+    """The header does not match the columns in bridge.yaml; nothing was sent or published."""
 
     next_step = "Make target.columns and the Look's fields match, then check the import configuration in Pigment."
+
+
+class TypeMismatch(Refused):
+    """A value does not have the type that `columns` of the export names; nothing was published."""
+
+    next_step = (
+        "Fix the value in Pigment, in the row of the export that is named here. If it is right, give the column "
+        "another type in columns: text takes every value."
+    )
 
 
 class CursorUnfit(Refused):

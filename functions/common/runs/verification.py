@@ -183,8 +183,10 @@ def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSourc
     instance, deadline = run.instance, run.keep_back(0.1, _FOR_ENDING_S)
     as_export = bridge_yaml.Export(name=run.receipt.job, source=source, path="")
 
+    before = export_file.PublishedColumns()
+
     def read(answer: exports.ExportAnswer) -> tuple[CheckedFile, bool]:
-        file = export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress, {})
+        file = export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress, before)
         return file, answer.is_http2
 
     with run.timed("pigment"):

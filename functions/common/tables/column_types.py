@@ -14,6 +14,11 @@ Everything else, also a mixture, is text without any change. An empty cell is nu
 
 A column keeps its type from run to run, so that the files of several days are one dataset. What no longer fits makes it
 text, for good, with a warning. Warnings are logged, so they name the column and the row, and no value.
+
+bridge.yaml can pin the type of a column. It then has this type even if all its cells are empty, and a cell that is no
+such value is an error, which names the row. A pinned number keeps its value, not its text: 4.1 beside 4.10, 007 and
+12E4 are numbers, but a cell whose value float64 or the decimal changes is an error. A decimal is decimal128(38, 9), the
+NUMERIC of BigQuery (https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#decimal_types).
 """
 
 import decimal
@@ -25,18 +30,21 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.platform.errors import RowsMalformed
+from common.platform.errors import RowsMalformed, TypeMismatch
 from common.platform.text import listed
 from common.tables.arrow import read_records
 from common.tables.column_names import distinct
 
 _PIECE_BYTES = 1024 * 1024
 
-_NUMBER = re.compile(r"-?(?P<digits>\d+(?:[.,]\d+)?)(?P<exponent>[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"-?(?P<digits>\d+(?:[.,](?P<decimals>\d+))?)(?P<exponent>[eE][+-]?\d+)?", re.ASCII)
 
 _EXACT_DIGITS = 15
 "A number with so many significant digits is the same after a conversion to float64 and back."
 
+_DECIMALS = 9
+_DECIMAL_DIGITS = 38
+_DECIMAL = pa.decimal128(_DECIMAL_DIGITS, _DECIMALS)
 _UTC_TIME = pa.timestamp("us", tz="UTC")
 _LOCAL_TIME = pa.timestamp("us")
 _DAY_US = 24 * 60 * 60 * 1_000_000
@@ -56,6 +64,7 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
     date_format: str = ""
     iso: tuple[str, str] | None = None
     "A replacement that makes it readable for Arrow: pattern and substitute."
+    decimal_separator: str = ""
 
     @property
     def kind(self) -> str:
@@ -89,7 +98,19 @@ def _numbers_changed(_form: _Form, cells: Any) -> list[str]:
     # Arrow writes most of them as Pigment does; it takes a step in Python only for the rest.
     other = pc.not_equal(pc.replace_substring(cells, ",", "."), numbers.cast(pa.string()))
     pairs = zip(cells.filter(other).to_pylist(), numbers.filter(other).to_pylist(), strict=True)
-    return [cell for cell, number in pairs if decimal.Decimal(cell.replace(",", ".")) != decimal.Decimal(repr(number))]
+    return [cell for cell, number in pairs if _exact(cell) != decimal.Decimal(repr(number))]
+
+
+def _pinned_numbers_changed(form: _Form, cells: Any) -> list[str]:
+    has_exponent = pc.match_substring_regex(cells, "[eE]")
+    rare = pc.unique(cells.filter(has_exponent)).to_pylist()
+    # An exponent can lead out of the range of float64 in a few characters.
+    changed = [cell for cell in rare if _exact(cell) != decimal.Decimal(repr(float(cell.replace(",", "."))))]
+    return [*changed, *_numbers_changed(form, cells.filter(pc.invert(has_exponent)))]
+
+
+def _exact(cell: str) -> decimal.Decimal:
+    return decimal.Decimal(cell.replace(",", "."))
 
 
 def _days_changed(form: _Form, cells: Any) -> list[str]:
@@ -144,6 +165,17 @@ def _time_forms(date_format: str) -> list[_Form]:
 _BOOLEAN = _Form("boolean", "TRUE|FALSE", pa.bool_())
 
 
+def _forms_of_pins(separator: str) -> list[_Form]:
+    """The forms that only a pinned column has."""
+    sign = re.escape(separator)
+    number = rf"-?\d+(?:{sign}\d+)?(?:[eE][+-]?\d+)?"
+    amount = rf"-?0*\d{{1,{_DECIMAL_DIGITS - _DECIMALS}}}(?:{sign}\d{{1,{_DECIMALS}}})?"
+    return [
+        _Form("number.value", number, pa.float64(), _pinned_numbers_changed, decimal_separator=separator),
+        _Form("decimal", amount, _DECIMAL, decimal_separator=separator),
+    ]
+
+
 KeptTypes = Mapping[str, Sequence[str]]
 "By name of a column, the forms that each of its cells has had. Of none, it is text."
 
@@ -154,6 +186,8 @@ class ColumnTypes:
     Args:
         date_format: the one that Pigment was asked for, Iso8601 or Legacy.
         earlier: the types of earlier runs, as `kept` returned them.
+        pins: the types of columns, by the header, that bridge.yaml names.
+        for_bigquery: whether an external table of BigQuery reads the columns by their names.
     """
 
     def __init__(
@@ -163,22 +197,37 @@ class ColumnTypes:
         decimal_separator: str = ".",
         date_format: str = "Iso8601",
         earlier: KeptTypes | None = None,
+        pins: Mapping[str, str] | None = None,
+        *,
+        for_bigquery: bool = False,
     ) -> None:
         self.delimiter = delimiter
         self.decimal_separator = decimal_separator
-        self.names, self._warnings = distinct(header)
+        self.names, self._warnings = distinct(header, for_bigquery=for_bigquery)
         self._earlier = earlier or {}
-        forms = [*_number_forms(decimal_separator), *_time_forms(date_format), _BOOLEAN]
-        self._columns = [_Column(name, forms, self._earlier.get(name)) for name in self.names]
+        found = [*_number_forms(decimal_separator), *_time_forms(date_format), _BOOLEAN]
+        self._forms = _Forms(found, _forms_of_pins(decimal_separator))
+        pins = pins or {}
+        self._columns = [
+            _Column(old if old in pins else name, self._forms, self._earlier.get(name), pins.get(old))
+            for old, name in zip(header, self.names, strict=True)
+        ]
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
     def feed(self, records: bytes) -> None:
-        """Take complete records without the header. Raises RowsMalformed if they do not have the header's columns."""
+        """Take complete records without the header.
+
+        Raises RowsMalformed if they do not have the header's columns, TypeMismatch if a value has not the pinned type.
+        """
         self._pending.append(records)
         self._pending_bytes += len(records)
         if self._pending_bytes >= _PIECE_BYTES:
             self._find_types()
+
+    def finish(self) -> None:
+        """Look at the last records. Raises as `feed`."""
+        self._find_types()
 
     def schema(self) -> Any:
         """Return the Arrow schema that fits every record so far."""
@@ -226,20 +275,46 @@ class ColumnTypes:
         return read_records(records, types, self.delimiter, **options)
 
 
+class _Forms(msgspec.Struct, frozen=True):
+    """The forms that a column can have."""
+
+    found: list[_Form]
+    "Those that the values of a column decide."
+    pinned: list[_Form]
+    "Those that bridge.yaml decides."
+
+    def named(self, names: Sequence[str]) -> list[_Form]:
+        return [form for form in (*self.found, *self.pinned) if form.name in names]
+
+    def of_pin(self, kind: str) -> list[_Form]:
+        """Return the form of a pinned type; none for text."""
+        forms = [form for form in self.pinned if form.kind == kind]
+        return forms or [form for form in self.found if form.kind == kind]
+
+    @property
+    def date_format(self) -> str:
+        return next(form.date_format for form in self.found if form.date_format)
+
+
 class _Column:
     """The forms that each cell of a column has, so far."""
 
-    def __init__(self, name: str, forms: Sequence[_Form], earlier: Sequence[str] | None) -> None:
+    def __init__(self, name: str, forms: _Forms, earlier: Sequence[str] | None, pin: str | None) -> None:
         self._name = name
-        self._open = [form for form in forms if earlier is None or form.name in earlier]
-        self._is_decided = earlier is not None
+        self._is_pinned = pin is not None
+        self._is_decided = self._is_pinned or earlier is not None
         self._rows = 0
-        self._why_text = ""
+        self._warning = ""
+        before = None if earlier is None else _kind_of(earlier)
+        if pin is not None:
+            self._open = forms.of_pin(pin)
+            if before not in (None, pin):
+                self._warning = f"Column {listed([name])} was {before} in earlier files and is {pin} from this one on."
+            return
+        self._open = forms.found if earlier is None else forms.named(earlier)
         if earlier and not self._open:
-            kind = earlier[0].partition(".")[0]
-            asked = next(form.date_format for form in forms if form.date_format)
-            because = f"the format {asked} has no {kind}"
-            self._why_text = f"Column {listed([name])} is not a {kind} but text: {because}."
+            because = f"the format {forms.date_format} has no {before}"
+            self._warning = f"Column {listed([name])} is not a {before} but text: {because}."
 
     @property
     def form(self) -> _Form:
@@ -259,7 +334,7 @@ class _Column:
     def warning(self) -> str:
         if not self._is_decided:
             return f"Column {listed([self._name])} has no value yet: it is text in this file and in later ones."
-        return self._why_text
+        return self._warning
 
     def feed(self, cells: Any) -> None:
         before, self._rows = self._rows, self._rows + len(cells)
@@ -269,9 +344,17 @@ class _Column:
             return
         fits = [form.fits_each(cells) for form in self._open]
         still = [form for form, each in zip(self._open, fits, strict=True) if each.false_count == 0]
+        if not still and self._is_pinned:
+            place = pc.index(fits[0], value=False).as_py()
+            raise self._mismatch(before + rows[place].as_py() + 1, cells[place].as_py())
         if not still:
             self._become_text(cells, fits, lambda place: before + rows[place].as_py() + 1)
         self._open, self._is_decided = still, True
+
+    def _mismatch(self, row: int, cell: str) -> TypeMismatch:
+        (form,) = self._open
+        pinned = f"Column {listed([self._name])} has the type {form.kind} in bridge.yaml"
+        return TypeMismatch(f"{pinned}, but row {row} {_why_no_value(form, cell)}.")
 
     def _become_text(self, cells: Any, fits: Sequence[Any], row_of: Callable[[int], int]) -> None:
         """Say why, if the column had another type, or has it in most of these cells."""
@@ -280,7 +363,35 @@ class _Column:
             return
         form, place = self._open[fits.index(most)], pc.index(most, value=False).as_py()
         because = f"row {row_of(place)} {_why_not(form, cells[place].as_py())}"
-        self._why_text = f"Column {listed([self._name])} is not a {form.kind} but text: {because}."
+        self._warning = f"Column {listed([self._name])} is not a {form.kind} but text: {because}."
+
+
+def _kind_of(names: Sequence[str]) -> str:
+    """Return the type of a column whose cells have these forms."""
+    return names[0].partition(".")[0] if names else "text"
+
+
+def _why_no_value(form: _Form, cell: str) -> str:
+    """Describe a cell that is no value of a pinned type, without its content."""
+    number = _NUMBER.fullmatch(cell)
+    if form.kind == "boolean":
+        return "is neither TRUE nor FALSE"
+    if not number or not form.decimal_separator:
+        return _why_not(form, cell)
+    if not set(number["digits"]) & {".", ","} <= {form.decimal_separator}:
+        return "has another decimal separator"
+    if form.kind == "number":
+        return "is too large or too small for a number" if number["exponent"] else _why_not(form, cell)
+    return _why_no_decimal(number)
+
+
+def _why_no_decimal(number: re.Match[str]) -> str:
+    whole, decimals = re.split("[.,]", number["digits"])[0].lstrip("0"), number["decimals"] or ""
+    if number["exponent"]:
+        return "has an exponent"
+    if len(decimals) > _DECIMALS:
+        return f"has {len(decimals)} decimals, of which a decimal keeps {_DECIMALS}"
+    return f"has {len(whole)} digits before the decimals, of which a decimal keeps {_DECIMAL_DIGITS - _DECIMALS}"
 
 
 def _why_not(form: _Form, cell: str) -> str:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import google_crc32c
 import msgspec
@@ -21,10 +21,14 @@ from common import bridge_yaml
 from common.platform.errors import Internal, StorageBusy
 from common.storage import paths
 from common.storage.bucket import Bucket
+from common.tables import column_names, pinned_columns
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter, Sink
 from common.tables.records import end_of_first_record, with_last_line_end
 from common.tables.staging import CheckedFile, FileBeginning, ProgressCallback, Sample
+
+if TYPE_CHECKING:
+    from common.tables.column_types import ColumnTypes
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
@@ -45,6 +49,13 @@ class ExportFile(CheckedFile, frozen=True):
     crc32c: str
     types: Mapping[str, Sequence[str]] = {}
     "The types of Parquet's columns, for the next run."
+
+
+class PublishedColumns(msgspec.Struct, frozen=True):
+    """The columns of the file that was published last."""
+
+    header: Sequence[str] = ()
+    types: Mapping[str, Sequence[str]] = {}
 
 
 class ChecksumWriter(DigestingWriter):
@@ -86,25 +97,27 @@ def write(
     source: bridge_yaml.ExportSource,
     job: bridge_yaml.Export,
     progress: ProgressCallback,
-    earlier: Mapping[str, Sequence[str]],
+    before: PublishedColumns,
 ) -> ExportFile:
     """Write an export in the job's format; columns of Parquet keep the types of earlier runs.
 
     Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
-    export is not complete; StorageBusy or StorageRefused if the file was not written.
+    export is not complete; ColumnsChanged or TypeMismatch if its columns are not those that bridge.yaml pins;
+    StorageBusy or StorageRefused if the file was not written.
     """
     path = paths.temporary(run)
-    incoming = _Incoming(answer, source, progress, with_mark=job.format == "csv")
+    incoming = _Incoming(answer, source, job, before, progress)
+    types = before.types
     if job.format == "parquet":
         content_type = _PARQUET
-        digested, earlier = _write_parquet(bucket, path, incoming, job.date_format, earlier)
+        digested, types = _write_parquet(bucket, path, incoming)
     else:
         # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
         content_type = _GZIP if job.compress else _CSV
-        digested = _write_blocks(bucket, path, incoming.blocks(), content_type)
+        digested = _write_blocks(bucket, path, incoming.csv(), content_type)
     checked, sample = incoming.checked, incoming.sample
     digests = digested.sha256, digested.bytes
-    return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, earlier)
+    return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, types)
 
 
 def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> ChecksumWriter:
@@ -124,28 +137,15 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
 
 
 def _write_parquet(
-    bucket: Bucket, path: str, incoming: "_Incoming", date_format: str, earlier: Mapping[str, Sequence[str]]
+    bucket: Bucket, path: str, incoming: "_Incoming"
 ) -> tuple[ChecksumWriter, Mapping[str, Sequence[str]]]:
     """Write the export as CSV first, to find the types of its columns, and then convert that file."""
     # Arrow makes a cold start slower; CSV does not need it.
-    from common.tables import column_types, parquet  # noqa: PLC0415
-
-    types = column_types.ColumnTypes([])
-
-    def typed_blocks() -> Iterator[bytes]:
-        nonlocal types
-        for block in incoming.blocks():
-            yield block
-            records = block
-            if not types.names:
-                types = column_types.ColumnTypes(
-                    incoming.header, incoming.delimiter, incoming.decimal_sign, date_format, earlier
-                )
-                records = block[end_of_first_record(block) :]
-            types.feed(records)
+    from common.tables import parquet  # noqa: PLC0415
 
     csv_path = f"{path}.csv"
-    _write_blocks(bucket, csv_path, typed_blocks(), _CSV)
+    _write_blocks(bucket, csv_path, incoming.typed(), _CSV)
+    types = incoming.types
     incoming.warn(types.warnings())
     with bucket.writing(path, content_type=_PARQUET) as file:
         digested = ChecksumWriter(file)
@@ -183,21 +183,69 @@ def _expect_written(bucket: Bucket, path: str, written: ChecksumWriter) -> None:
 
 
 class _Incoming:
+    """The answer of Pigment as checked records. An answer is read once, by one of the iterators."""
+
     def __init__(
-        self, answer: IncomingExport, source: bridge_yaml.ExportSource, progress: ProgressCallback, *, with_mark: bool
+        self,
+        answer: IncomingExport,
+        source: bridge_yaml.ExportSource,
+        job: bridge_yaml.Export,
+        before: PublishedColumns,
+        progress: ProgressCallback,
     ) -> None:
         self._answer = answer
+        self._job = job
+        self._before = before
         self._progress = progress
-        self.delimiter = source.delimiter
+        self._delimiter = source.delimiter
         decimals = "Dot" if isinstance(source, bridge_yaml.ViewSource) else source.decimal_separator
-        self.decimal_sign = "," if decimals == "Comma" else "."
+        self._decimal_sign = "," if decimals == "Comma" else "."
         self._checker = Checker(Contract(delimiter=source.delimiter), Origin("Pigment", source.delimiter))
-        is_marked = not isinstance(source, bridge_yaml.ViewSource) and source.encoding == "Utf8WithBom"
-        self._with_mark = with_mark and is_marked
+        self._is_marked = not isinstance(source, bridge_yaml.ViewSource) and source.encoding == "Utf8WithBom"
         self._beginning = FileBeginning()
         self.checked: Checked
+        self.types: ColumnTypes
 
-    def blocks(self) -> Iterator[bytes]:
+    def csv(self) -> Iterator[bytes]:
+        """Yield the file as it is published as CSV."""
+        if self._is_marked:
+            yield codecs.BOM_UTF8
+        pins = self._job.columns
+        # Text needs no check, and Arrow makes a cold start slower.
+        yield from self.typed() if {*pins.values()} - {"text"} else self._blocks()
+        if pins and self._job.bigquery:
+            self.warn(column_names.distinct(self._checker.header, for_bigquery=True, of="the table of BigQuery")[1])
+
+    def typed(self) -> Iterator[bytes]:
+        """Yield complete records as `_blocks`, while the types of the columns are found, or checked if they are pinned.
+        Raises TypeMismatch if a value has not the pinned type.
+        """
+        from common.tables.column_types import ColumnTypes  # noqa: PLC0415
+
+        records = self._blocks()
+        first = next(records, b"")
+        yield first
+        self.types = ColumnTypes(
+            self._checker.header,
+            self._delimiter,
+            self._decimal_sign,
+            self._job.date_format,
+            self._before.types if self._job.format == "parquet" else {},
+            self._pins(),
+            for_bigquery=self._job.bigquery,
+        )
+        self.types.feed(first[end_of_first_record(first) :])
+        for block in records:
+            yield block
+            self.types.feed(block)
+        self.types.finish()
+
+    def _pins(self) -> Mapping[str, str]:
+        # Of CSV, only the pinned columns are looked at.
+        others = {} if self._job.format == "parquet" else dict.fromkeys(self._checker.header, "text")
+        return {**others, **self._job.columns}
+
+    def _blocks(self) -> Iterator[bytes]:
         """Yield complete records; the first block begins with the header."""
         blocks = self._answer.blocks()
         for block in with_last_line_end(blocks) if self._answer.proves_its_end else blocks:
@@ -205,23 +253,23 @@ class _Incoming:
         self.checked = self._checker.finish()
 
     @property
-    def header(self) -> list[str]:
-        return self._checker.header
-
-    @property
     def sample(self) -> Sample:
-        return self._beginning.sample(self.delimiter)
+        return self._beginning.sample(self._delimiter)
 
     def warn(self, warnings: list[str]) -> None:
         self.checked = msgspec.structs.replace(self.checked, warnings=[*self.checked.warnings, *warnings])
 
     def _ready(self, block: bytes) -> Iterator[bytes]:
+        is_first = not self._checker.header
         ready = self._checker.feed(block)
         self._progress("rows read", self._checker.rows)
         if not ready:
             return
-        if self._with_mark:
-            yield codecs.BOM_UTF8
-            self._with_mark = False
+        if is_first:
+            self._expect_pinned_columns()
         self._beginning.add(ready)
         yield ready
+
+    def _expect_pinned_columns(self) -> None:
+        job, header = self._job, self._checker.header
+        pinned_columns.expect_header(job.columns, header, self._before.header, is_whole=job.bigquery)

@@ -20,7 +20,10 @@ _BLOCK_BYTES = 256 * 1024
 
 
 class RelatedParts:
-    """A `multipart/related` body of metadata and content (RFC 2387), read as a stream."""
+    """A `multipart/related` body of metadata and content (RFC 2387), read as a stream.
+
+    Cloud Storage also reads one with bare line feeds, as gcsfs sends it.
+    """
 
     def __init__(self, body: Body, content_type: str) -> None:
         header = Message()
@@ -28,22 +31,29 @@ class RelatedParts:
         boundary = header.get_param("boundary")
         if not isinstance(boundary, str):
             raise malformed("A multipart body needs a boundary.")
-        self._delimiter = b"\r\n--" + boundary.encode()
+        self._boundary = b"--" + boundary.encode()
         self._body = body
-        # The first delimiter is at the very start, without the line break that precedes the others.
-        self._held = b"\r\n"
+        self._held = b""
+        self._line_end = b"\r\n"
 
     def read_description(self) -> dict[str, Any]:
         """Return the JSON object of the first part; the type of the second part is the default content type."""
-        self._read_until(self._delimiter)
-        self._read_until(b"\r\n\r\n")
+        # The first delimiter is at the very start, without the line break that precedes the others.
+        self._read_until(self._boundary)
+        self._line_end = self._read_until(b"\n") + b"\n"
+        self._held = self._line_end + self._held
+        self._read_until(2 * self._line_end)
         described = json_object(self._read_until(self._delimiter))
-        header = self._read_until(b"\r\n\r\n").decode("latin-1")
+        header = self._read_until(2 * self._line_end).decode("latin-1")
         content_type = re.search(r"(?im)^content-type:\s*(.+?)\s*$", header)
         return ({"contentType": content_type.group(1)} if content_type else {}) | described
 
     def content(self) -> Iterator[bytes]:
         return self._blocks_until(self._delimiter)
+
+    @property
+    def _delimiter(self) -> bytes:
+        return self._line_end + self._boundary
 
     def _read_until(self, mark: bytes) -> bytes:
         return b"".join(self._blocks_until(mark))
