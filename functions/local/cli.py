@@ -52,7 +52,7 @@ def _options(
 
 
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Try it on this machine": (servers.demo, servers.serve),
+    "Try it on this machine": (servers.demo, servers.sandbox, servers.serve),
     "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
     "See what happened": (
         *(status.status, receipts.runs, explain.explain, receipts.settle),

@@ -11,7 +11,7 @@ from tests.support.command_line import run
 from tests.support.world import World
 
 COMMANDS = [
-    *("demo", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
+    *("demo", "sandbox", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
     *("status", "runs", "explain", "settle", "verify", "reconcile", "mcp", "check"),
     *("applications", "blocks", "views", "configurations", "resources", "looker", "errors"),
     *("deliveries", "deliveries show", "deliveries replay"),

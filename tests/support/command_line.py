@@ -45,6 +45,12 @@ def run(world: World, *arguments: str, typed: str = "") -> CommandResult:
         return _run_here([*arguments, "--state", "home"], local_environment(world), typed)
 
 
+def run_in(folder: Path, *arguments: str, **environment: str) -> CommandResult:
+    """Run a command on the local bridge in a folder that is no world, in this process."""
+    with contextlib.chdir(folder):
+        return _run_here(arguments, {**os.environ, **environment}, "")
+
+
 def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str]:
     """Do the same as `run` at a terminal. Return the exit status and the text on the terminal."""
     controller, terminal = pty.openpty()
