@@ -23,6 +23,7 @@ from local.commands import (
     receipts,
     reference,
     servers,
+    setup,
     status,
 )
 
@@ -59,6 +60,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
         *(proof.verify, proof.reconcile, assistant.mcp),
     ),
     "Write and check bridge.yaml": (
+        setup.init,
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),
         *(looker.resources, looker.looker, reference.errors),
     ),
@@ -66,6 +68,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(setup.app, name="add", rich_help_panel="Write and check bridge.yaml")
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel="See what happened")
 
 

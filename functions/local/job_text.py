@@ -17,6 +17,15 @@ JobSection = Literal["pulls", "relays", "exports"]
 _INDENT = 2
 _LONGEST_NAME = 40
 _LONGEST_COMMENT = 100
+_MEANINGS = {
+    "looker.url": "the address of Looker",
+    "looker.credentials": "the name of the line in .env with Looker's API key",
+    "pigment.url": "the address of Pigment",
+    "pigment.import_key": "the name of the line in .env with a key of the scope Import",
+    "pigment.export_key": "the name of the line in .env with a key of the scope Export",
+    "webhook.token": "the name of the line in .env with Looker's webhook token",
+}
+"Of the keys before the jobs."
 _PLAIN = re.compile(
     r"(?!(?i:true|false|null|yes|no|on|off|y|n|nan|inf)$)[a-z][a-z0-9-]*|[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|https?://[a-z0-9.:-]+"
 )
@@ -32,15 +41,17 @@ class JobDraft(msgspec.Struct, frozen=True):
     "As in bridge.yaml."
     comments: Mapping[str, str] = {}
     "By the path of a key below the job, such as `target.configuration`."
+    hints: Mapping[str, str] = {}
+    "Keys that the job may have too, as lines of YAML, each with its meaning. They are written as comments."
 
     def as_data(self) -> dict[str, Any]:
         return {self.section: {self.name: self.fields}}
 
     def lines(self, indent: int = _INDENT, step: int = _INDENT) -> list[str]:
         """Return the lines of the job, below the key of its section."""
-        return _with_comments(
-            [(f"{' ' * indent}{self.name}:", ""), *self._fields(self.fields, "", indent + step, step)]
-        )
+        own = [(f"{' ' * indent}{self.name}:", ""), *self._fields(self.fields, "", indent + step, step)]
+        hints = [(f"{' ' * (indent + step)}# {line}", meaning) for line, meaning in self.hints.items()]
+        return _with_comments([*own, *hints])
 
     def _fields(self, fields: Mapping[str, Any], path: str, indent: int, step: int) -> Iterator[tuple[str, str]]:
         for key, value in fields.items():
@@ -62,12 +73,18 @@ def new_file(header: Collection[str], sections: Mapping[str, Mapping[str, str]],
     """
     lines = [f"# {line}".rstrip() for line in header]
     for name, fields in sections.items():
-        lines += ["", f"{name}:", *_with_comments([(f"  {key}: {flow(value)}", "") for key, value in fields.items()])]
+        lines += ["", f"{name}:", *setting_lines(name, fields)]
     for section in dict.fromkeys(draft.section for draft in drafts):
         lines += ["", f"{section}:"]
         for draft in drafts:
             lines += ["", *draft.lines()] if draft.section == section else []
     return "\n".join(lines) + "\n"
+
+
+def setting_lines(section: str, fields: Mapping[str, str], indent: int = _INDENT) -> list[str]:
+    """Return the lines of keys in a section before the jobs."""
+    own = [(f"{' ' * indent}{key}: {flow(value)}", _MEANINGS[f"{section}.{key}"]) for key, value in fields.items()]
+    return _with_comments(own)
 
 
 def flow(value: Any) -> str:

@@ -12,8 +12,9 @@ from tests.support.world import World
 
 COMMANDS = [
     *("demo", "sandbox", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
-    *("status", "runs", "explain", "settle", "verify", "reconcile", "mcp", "check"),
+    *("status", "runs", "explain", "settle", "verify", "reconcile", "mcp", "init", "check"),
     *("applications", "blocks", "views", "configurations", "resources", "looker", "errors"),
+    *("add", "add pull", "add relay", "add export"),
     *("deliveries", "deliveries show", "deliveries replay"),
 ]
 
