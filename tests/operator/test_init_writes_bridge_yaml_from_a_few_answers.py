@@ -16,7 +16,7 @@ import yaml
 
 from local import bridge_file
 from local.sandbox.wire import Response
-from tests.support.command_line import CommandResult, local_environment, run, run_at_terminal
+from tests.support.command_line import CommandResult, local_environment, run, run_at_terminal, run_deployed
 from tests.support.served import write_files
 from tests.support.world import CONFIGURATION, EXPORT_KEY, LOOKER_SECRET, PIGMENT_KEY, VIEW, WEBHOOK_TOKEN, World
 
@@ -265,6 +265,44 @@ def wait_for(controller: int, text: bytes) -> bytes:
     while text not in shown:
         shown += os.read(controller, 65536)
     return shown
+
+
+def test_a_pull_does_not_need_the_key_of_exports(vendors: World) -> None:
+    write_files(vendors)
+    vendors.pigment.revoke(EXPORT_KEY)
+
+    status, shown = ask(vendors, "12", "planning", "n", "n")
+
+    assert status == 0, shown
+
+
+def test_what_would_be_red_is_not_written(vendors: World) -> None:
+    # The key is revoked between its first use and the last check.
+    vendors.pigment_server.fault("GET /api/v1/importConfigurations", then=lambda: vendors.pigment.revoke(PIGMENT_KEY))
+    result = with_flags(vendors, "--look", "12", "--application", "planning")
+
+    assert result.status == 1
+    assert "The job flights would fail: Pigment answered 401" in result.errors
+    assert files(vendors) == set()
+
+
+def test_the_name_of_a_job_must_be_new(vendors: World) -> None:
+    write_files(vendors)
+
+    result = with_flags(vendors, "--name", "flights")
+
+    assert (result.status, result.errors.splitlines()[1]) == (1, "bridge.yaml has a job flights already.")
+
+
+def test_a_job_of_a_deployed_bridge_uses_its_secrets_and_writes_no_env(vendors: World) -> None:
+    write_files(vendors)
+    (vendors.folder / ".env").unlink()
+    config = ["--config", str(vendors.folder / "bridge.yaml"), "--env-file", str(vendors.folder / ".env")]
+    result = run_deployed("add", "pull", "--yes", "--look", "12", "--application", "planning", *config)
+
+    assert (result.status, result.errors) == (0, "")
+    assert list(jobs(vendors)) == ["flights", "flights-2"]
+    assert not (vendors.folder / ".env").exists()
 
 
 def test_names_of_others_stay_in_their_comment(vendors: World) -> None:
