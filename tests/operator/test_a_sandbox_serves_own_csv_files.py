@@ -106,7 +106,7 @@ def test_columns_have_the_types_of_their_values(folder: Path) -> None:
 
 
 def test_a_word_among_numbers_makes_text_and_any_separator_is_read(folder: Path) -> None:
-    assert columns("n;w", "nan;1", "2,5;2") == {"Other N": "text", "Other W": "integer"}
+    assert columns("n;w", "nan;1", "2.5;2") == {"Other N": "text", "Other W": "integer"}
     with csv_sandbox.start(looks("7=other.csv")):
         assert run_in(folder, "pull", "other").status == 0
 
@@ -192,8 +192,9 @@ def test_one_number_for_two_files_is_refused() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_the_name_of_a_file_is_no_pattern() -> None:
-    Path("sales [a]*.csv").write_text("n\n1\n")
-    with csv_sandbox.start(looks("12=sales [a]*.csv")) as sandbox:
+    Path("sales [a].csv").write_text("n\n1\n")
+    Path("sales a.csv").write_text("n\n1\n2\n")
+    with csv_sandbox.start(looks("12=sales [a].csv")) as sandbox:
         assert (sandbox.looks[0].rows, sandbox.looks[0].job) == (1, "sales-a")
 
 

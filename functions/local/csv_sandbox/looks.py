@@ -122,7 +122,7 @@ def _put(file: LookFile, vendors: SandboxVendors, others: Sequence[SandboxLook])
     title = file.title if file.title not in {each.title for each in others} else f"{file.title} {file.look}"
     job = job_text.job_name(title, [each.job for each in others], f"look-{file.look}")
     try:
-        explore = vendors.looker.explore(MODEL, view_of(job), file.path, label=title, codes_are_text=True)
+        explore = vendors.looker.explore(MODEL, view_of(job), file.path, label=title)
         names_of_columns.expect_read(file.path, explore.columns())
     except (duckdb.Error, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise MalformedRequest(
@@ -132,7 +132,7 @@ def _put(file: LookFile, vendors: SandboxVendors, others: Sequence[SandboxLook])
     fields = [field for field in explore.fields.values() if not field.measure]
     names = [field.name for field in fields]
     vendors.looker.look(file.look, title, MODEL, view_of(job), names, limit=str(_ROWS_OF_AN_EXPLORE))
-    columns = [BlockColumn(field.label, _type_of(field)) for field in fields]
+    columns = [BlockColumn(field.label, "text" if explore.has_word(field) else _type_of(field)) for field in fields]
     configuration = _configure(vendors.pigment, file, title, columns)
     rows, different_rows = explore.count_rows()
     types = {column.header: column.type for column in columns}

@@ -59,36 +59,21 @@ class Warehouse:
         self._database.close()
         self._remove()
 
-    def fill(
-        self,
-        table: str,
-        paths: Sequence[pathlib.Path],
-        types: Mapping[str, str],
-        nulls: Sequence[str],
-        *,
-        codes_are_text: bool = False,
-    ) -> None:
+    def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:
         """Load CSV files with the same columns into a table; `.gz` and `.zip` are unpacked."""
         with self._unpack(paths) as files:
-            if codes_are_text:
-                types = {**dict.fromkeys(self._codes(_csv(files, types, nulls)), "VARCHAR"), **types}
             source = _csv(files, types, nulls)
             columns = self._columns(f"SELECT * FROM {source}")
             kept = ", ".join(f"{_stored_column(name, kind)} AS {quoted(name)}" for name, kind in columns)
             self.cursor().execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT {kept} FROM {source}")
 
-    def _codes(self, source: str) -> list[str]:
-        """Return the columns that only look like numbers: a value begins with a zero or is a word, such as nan."""
-        numbers = [name for name, kind in self._columns(f"SELECT * FROM {source}") if "INT" in kind or kind == "DOUBLE"]
-        if not numbers:
-            return []
-        begin = ", ".join(f"bool_or(regexp_matches({quoted(name)}, '^[+-]?(0[0-9]|[A-Za-z])'))" for name in numbers)
-        as_text = source.removesuffix(")") + ", all_varchar = true)"
-        found = self.cursor().execute(f"SELECT {begin} FROM {as_text}").fetchall()[0]
-        return [name for name, has_zeros in zip(numbers, found, strict=True) if has_zeros]
-
     def columns(self, table: str) -> list[tuple[str, str]]:
         return self._columns(f"SELECT * FROM {quoted(table)}")
+
+    def has_word(self, table: str, sql: str) -> bool:
+        """Return whether a numeric column has a value that is no number: nan or inf."""
+        select = f"SELECT coalesce(bool_or(NOT isfinite({sql})), false) FROM {quoted(table)}"
+        return bool(self.cursor().execute(select).fetchall()[0][0])
 
     def count_rows(self, table: str) -> tuple[int, int]:
         """Return the number of rows and of different rows."""
@@ -124,7 +109,6 @@ class Explore:
         nulls: Sequence[str] = ("",),
         fails_after_rows: int | None = None,
         fields: Mapping[str, LookerField] | None = None,
-        codes_are_text: bool = False,
     ) -> None:
         self.model = model
         self.name = name
@@ -134,7 +118,7 @@ class Explore:
         self.table = f"{model}.{name}"
         self.fields: dict[str, LookerField] = dict(fields or {})
         self._warehouse = warehouse
-        warehouse.fill(self.table, paths, types or {}, nulls, codes_are_text=codes_are_text)
+        warehouse.fill(self.table, paths, types or {}, nulls)
         if fields is not None:
             return
         for column, kind in warehouse.columns(self.table):
@@ -152,6 +136,10 @@ class Explore:
         kind = self._warehouse.type_of(sql, self.table)
         self._add(name, sql, kind, label=label, description=description, measure=True)
         return self
+
+    def has_word(self, field: LookerField) -> bool:
+        """Return whether a dimension of the type DOUBLE has a value that is no number: nan or inf."""
+        return field.sql_type == "DOUBLE" and self._warehouse.has_word(self.table, field.sql)
 
     def columns(self) -> list[str]:
         """Return the names of the columns of the files."""

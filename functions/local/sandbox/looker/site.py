@@ -121,8 +121,7 @@ class SandboxLooker:
 
         A column `dep_time` becomes the dimension `<name>.dep_time`, labelled "Flights Dep Time" in an explore
         `flights`; `<name>.count` counts rows. Options: `label` of the explore; `labels` and `types` by column (types
-        of DuckDB, such as `VARCHAR`); `nulls`, the texts that mean a missing value; `codes_are_text`, whether 01234 is
-        text; `fails_after_rows`.
+        of DuckDB, such as `VARCHAR`); `nulls`, the texts that mean a missing value; `fails_after_rows`.
         """
         several = [paths] if isinstance(paths, str | os.PathLike) else paths
         explore = Explore(self._warehouse, model, name, [pathlib.Path(path) for path in several], **options)
