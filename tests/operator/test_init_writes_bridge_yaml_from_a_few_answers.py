@@ -159,6 +159,18 @@ def test_keys_of_env_are_kept_and_missing_ones_are_added_to_it(vendors: World) -
     assert stat.S_IMODE((vendors.folder / ".env").stat().st_mode) == 0o600
 
 
+def test_a_key_of_env_that_is_refused_is_replaced_there(vendors: World) -> None:
+    write_files(vendors)
+    env = (vendors.folder / ".env").read_text()
+    (vendors.folder / ".env").write_text(env.replace(PIGMENT_KEY, "pgmt_of_last_year"))
+
+    status, shown = ask(vendors, "12", PIGMENT_KEY, "planning", "n", "n")
+
+    assert status == 0, shown
+    before = [line for line in env.splitlines() if PIGMENT_KEY not in line]
+    assert (vendors.folder / ".env").read_text().splitlines() == [*before, f"pigment-import-key={PIGMENT_KEY}"]
+
+
 def test_wrong_answers_are_asked_for_again(vendors: World) -> None:
     wrong_address = ["no address", "http://127.0.0.1:1", f"{vendors.looker_server.url}/looks/12"]
     wrong_keys = ["bridge", "wrong", *OF_LOOKER]
