@@ -31,8 +31,8 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 _THREADS_END_WITHIN_S = 10
-_OF_GOOGLE = "(_fetch_background)"
-"Google's client looks up a bucket's metadata on a thread that cannot be joined."
+_OF_GOOGLE = ("(_fetch_background)", "(_verify_existence_background)")
+"Google's client looks up a bucket's metadata, and whether it exists, on threads that cannot be joined."
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -23,6 +23,7 @@ from local.commands import (
     receipts,
     reference,
     servers,
+    setup,
     status,
 )
 
@@ -52,13 +53,14 @@ def _options(
 
 
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Try it on this machine": (servers.demo, servers.serve),
+    "Try it on this machine": (servers.demo, servers.sandbox, servers.serve),
     "Run jobs": (jobs.pull, jobs.backfill, jobs.export, jobs.deliver, jobs.resend, jobs.approve, jobs.reject),
     "See what happened": (
         *(status.status, receipts.runs, explain.explain, receipts.settle),
         *(proof.verify, proof.reconcile, assistant.mcp),
     ),
     "Write and check bridge.yaml": (
+        setup.init,
         *(checks.check, pigment.applications, pigment.blocks, pigment.views, pigment.configurations),
         *(looker.resources, looker.looker, reference.errors),
     ),
@@ -66,6 +68,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(setup.app, name="add", rich_help_panel="Write and check bridge.yaml")
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel="See what happened")
 
 

@@ -5,7 +5,6 @@ worker processes, one could survive and finish a run after the restart.
 """
 
 import contextlib
-import signal
 import sys
 import threading
 from collections.abc import Collection, Iterator
@@ -32,7 +31,6 @@ ENTRY_POINTS = {
 "The name of the function and of its entry file, by the path of its address."
 
 _THREADS = 32
-_SIGNAL_CHECK_S = 0.5
 _SHUTDOWN_TIMEOUT_S = 3600
 "The longest timeout of a function on Cloud Run. A running call ends earlier, by its own deadline."
 
@@ -123,15 +121,3 @@ def print_addresses(addresses: dict[str, str]) -> None:
         table.add_row(name, address)
     table.add_row("status page", addresses["pull"].removesuffix("/pull") + status_pages.PATH)
     terminal.console().print(table)
-
-
-def run_until_signal(addresses: dict[str, str]) -> None:
-    """Print the addresses, then wait for SIGTERM or Ctrl-C."""
-    received = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: received.set())
-    # A caller may send the signal as soon as it has read the addresses.
-    print_addresses(addresses)
-    # With a timeout: Python runs the handler of a signal that comes just before the wait only after the wait.
-    while not received.wait(_SIGNAL_CHECK_S):
-        pass

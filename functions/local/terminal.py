@@ -76,6 +76,13 @@ def say(text: str, *, errors: bool = False) -> None:
     print(visible(text), file=sys.stderr if errors else sys.stdout, flush=True)
 
 
+def ask(question: str) -> str:
+    """Print a question and return the line that is typed. Raises EOFError at the end of the input."""
+    # Not with input's own prompt, which goes to standard error where Python has no readline.
+    print(visible(question), end="", flush=True)
+    return input()
+
+
 def print_json(value: Any, *, indent: int = 2) -> None:
     """Print JSON for a program, on one line if the indent is negative."""
     print(json_text(msgspec.json.encode(value), indent=indent), flush=True)

@@ -11,9 +11,10 @@ from tests.support.command_line import run
 from tests.support.world import World
 
 COMMANDS = [
-    *("demo", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
-    *("status", "runs", "explain", "settle", "verify", "reconcile", "mcp", "check"),
+    *("demo", "sandbox", "serve", "pull", "backfill", "export", "deliver", "resend", "approve", "reject"),
+    *("status", "runs", "explain", "settle", "verify", "reconcile", "mcp", "init", "check"),
     *("applications", "blocks", "views", "configurations", "resources", "looker", "errors"),
+    *("add", "add pull", "add relay", "add export"),
     *("deliveries", "deliveries show", "deliveries replay"),
 ]
 

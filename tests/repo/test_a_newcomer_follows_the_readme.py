@@ -1,4 +1,4 @@
-"""A newcomer copies the README's `bridge.yaml`, `.env` and commands, and sees rows land in Pigment."""
+"""A newcomer follows the README: `bridge init` writes its `bridge.yaml`, and its commands land rows in Pigment."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from tests.support.world import LOOKER_SECRET, PIGMENT_KEY, World
 
 HEADING = "Your own Looker and Pigment, from your machine"
 EXPECTED = {
+    "init": "bridge.yaml was written, with the pull flights.",
     "check": "green",
     "pull flights --preview": "previewed",
     "pull flights": "landed",
@@ -27,17 +28,20 @@ EXPECTED = {
 
 @pytest.fixture
 def newcomer(world: World) -> World:
-    """Return a folder with the README's two files; only addresses and secret values differ."""
-    jobs = documents.examples(README)
-    jobs["looker"]["url"], jobs["pigment"]["url"] = world.looker_server.url, world.pigment_server.url
-    (world.folder / "bridge.yaml").write_text(yaml.safe_dump(jobs, sort_keys=False))
-    values = {
-        "looker-api": json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET}),
-        "pigment-import-key": PIGMENT_KEY,
-    }
-    names = re.findall(r"^ {4}([a-z-]+)=", documents.section(README, HEADING), re.MULTILINE)
-    (world.folder / ".env").write_text("".join(f"{name}={values[name]}\n" for name in names))
+    """Return an empty folder, and a key that may list names."""
+    world.pigment.key(["Import", "Modeling metadata"], PIGMENT_KEY)
     return world
+
+
+def answers(world: World) -> dict[str, list[str]]:
+    """Return the options that stand for what the newcomer types, by command."""
+    looker = ["--looker-url", world.looker_server.url, "--looker-client-id", "bridge"]
+    keys = ["--looker-client-secret", LOOKER_SECRET, "--pigment-key", PIGMENT_KEY]
+    # The default port may be in use on this machine.
+    return {
+        "init": [*looker, *keys, "--pigment-url", world.pigment_server.url, "--look", "12", "--yes"],
+        "serve": ["--port", "0"],
+    }
 
 
 def start(world: World, *arguments: str) -> subprocess.Popen[str]:
@@ -56,8 +60,7 @@ def test_the_commands_run_one_after_the_other(newcomer: World) -> None:
 
     assert set(commands) == {*EXPECTED, "serve"}
     for command in commands:
-        # The default port may be in use on this machine.
-        process = start(newcomer, *shlex.split(command), *(["--port", "0"] if command == "serve" else []))
+        process = start(newcomer, *shlex.split(command), *answers(newcomer).get(command, []))
         if command == "serve":
             assert process.stdout
             assert set(json.loads(process.stdout.readline())) == {"pull", "export", "receive", "deliver", "storage"}
@@ -66,3 +69,6 @@ def test_the_commands_run_one_after_the_other(newcomer: World) -> None:
         assert process.returncode == 0, (command, output, errors)
         assert EXPECTED.get(command, "") in output
     assert len(newcomer.landed_rows()) == 5
+    shown, written = documents.examples(README), yaml.safe_load((newcomer.folder / "bridge.yaml").read_text())
+    shown["looker"]["url"], shown["pigment"]["url"] = newcomer.looker_server.url, newcomer.pigment_server.url
+    assert written == shown

@@ -1,5 +1,6 @@
 """The command line `bridge`, run in this process or in a separate one."""
 
+import concurrent.futures
 import contextlib
 import contextvars
 import io
@@ -45,22 +46,39 @@ def run(world: World, *arguments: str, typed: str = "") -> CommandResult:
         return _run_here([*arguments, "--state", "home"], local_environment(world), typed)
 
 
+def run_in(folder: Path, *arguments: str, **environment: str) -> CommandResult:
+    """Run a command on the local bridge in a folder that is no world, in this process."""
+    with contextlib.chdir(folder):
+        return _run_here(arguments, {**os.environ, **environment}, "")
+
+
 def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str]:
     """Do the same as `run` at a terminal. Return the exit status and the text on the terminal."""
     controller, terminal = pty.openpty()
     os.write(controller, typed.encode())
-    with contextlib.chdir(world.folder), open(terminal, "r+b", buffering=0) as raw:  # noqa: PTH123  # a descriptor
+    with (
+        contextlib.chdir(world.folder),
+        open(terminal, "r+b", buffering=0) as raw,  # noqa: PTH123  # a descriptor
+        concurrent.futures.ThreadPoolExecutor(1) as reader,
+    ):
+        # Read meanwhile, because a terminal takes only some kilobytes that nobody reads.
+        shown = reader.submit(_read_to_end, controller)
         streams = [io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for _ in range(3)]
         status = _main([*arguments, "--state", "home"], local_environment(world), streams)
         for stream in streams:
             stream.detach()
         os.write(terminal, b"\0")
-        shown = b""
-        while not shown.endswith(b"\0"):
-            shown += os.read(controller, 65536)
     os.close(controller)
-    text = shown.removesuffix(b"\0").decode()
+    text = shown.result().removesuffix(b"\0").decode()
     return status, re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
+
+
+def _read_to_end(controller: int) -> bytes:
+    """Return what a terminal shows up to a zero byte."""
+    shown = b""
+    while not shown.endswith(b"\0"):
+        shown += os.read(controller, 65536)
+    return shown
 
 
 def run_deployed(*arguments: str, clock: Clock | None = None) -> CommandResult:

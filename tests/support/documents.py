@@ -19,6 +19,7 @@ from common.bridge_yaml.model import AnyRelay, Bridge, Columns, ExportFilter, Ex
 from common.bridge_yaml.values import FORMATS
 from local import bridge_schema
 from local.cli import app
+from local.fault_names import MEANINGS
 
 ROOT = Path(__file__).parents[2]
 README, FUNCTIONS, INFRA, TESTS, CHANGELOG, CONTRIBUTING = DOCUMENTS = tuple(
@@ -190,9 +191,14 @@ def _described(body: str) -> str:
     return found[1].replace('\\"', '"')
 
 
+def _faults() -> str:
+    return _table(("fault", "meaning"), [(f"`{name}`", meaning) for name, meaning in MEANINGS.items()])
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "bridge.yaml": _bridge_yaml,
     "errors": _printed("errors"),
+    "faults": _faults,
     "outputs": _outputs,
     "resources": _printed("resources"),
     "variables": _variables,

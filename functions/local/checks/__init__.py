@@ -16,7 +16,16 @@ from local.checks import buckets, licence, looker, pigment, secrets
 from local.checks.deep import Observation, observations
 from local.checks.finding import Finding, green, red, table, yellow
 
-__all__ = ["Finding", "Observation", "findings", "findings_offline", "observations", "table"]
+__all__ = [
+    "Finding",
+    "Observation",
+    "findings",
+    "findings_of_looker",
+    "findings_of_vendors",
+    "findings_offline",
+    "observations",
+    "table",
+]
 
 _FILE = "bridge.yaml"
 
@@ -32,14 +41,24 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
         return
     yield from _file_findings(bridge)
     yield from licence.findings(bridge, instance.clock.now().date())
-    yield from looker.findings(bridge, instance)
-    yield from pigment.findings(bridge, instance)
+    yield from findings_of_vendors(bridge, instance)
     if bridge.webhook.token:
         yield secrets.try_secret(instance, "webhook.token", bridge.webhook.token)
     for name in sorted(bridge.notify_secrets()):
         yield secrets.try_secret(instance, f"notify.webhook {name}", name)
     yield from secrets.expiry_findings(bridge, instance.clock.now().date())
     yield from buckets.findings(bridge, raw, instance)
+
+
+def findings_of_looker(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
+    """Check what Looker says of its key and of what the pulls read."""
+    yield from looker.findings(bridge, instance)
+
+
+def findings_of_vendors(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
+    """Check what Looker and Pigment say of the keys and ids."""
+    yield from findings_of_looker(bridge, instance)
+    yield from pigment.findings(bridge, instance)
 
 
 def findings_offline(config_path: Path, out: Path | None = None, overlay: Path | None = None) -> Iterator[Finding]:

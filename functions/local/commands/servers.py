@@ -1,4 +1,4 @@
-"""`bridge demo` and `bridge serve`: the functions on this machine."""
+"""`bridge demo`, `bridge sandbox` and `bridge serve`: the vendors and the functions on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from local.commands.connection import ConfiguredBridge, with_bridge
+from local.fault_names import FaultName
 
 
 def demo() -> None:
@@ -17,6 +18,29 @@ def demo() -> None:
     from local import demo as demonstration  # noqa: PLC0415  # it imports the whole sandbox
 
     demonstration.run(Path(".demo"))
+
+
+def sandbox(
+    look_texts: Annotated[
+        list[str],
+        typer.Option(
+            "--look", metavar="NUMBER=FILE", help="A CSV file and the number of its Look, such as 12=sales.csv."
+        ),
+    ],
+    fault_names: Annotated[
+        list[FaultName] | None,
+        typer.Option("--fault", help="How the vendors misbehave, for as long as the sandbox runs."),
+    ] = None,
+) -> None:
+    """Serve a Looker and a Pigment on this machine, over your own CSV files.
+
+    Each file becomes a Look, and a list in Pigment with an import configuration for its columns. A bridge.yaml and a
+    .env that use them are written into the current folder, unless they exist. Prints addresses and keys, and serves
+    until Ctrl-C.
+    """
+    from local import csv_sandbox  # noqa: PLC0415  # it imports the whole sandbox
+
+    csv_sandbox.run([csv_sandbox.LookFile.parse(text) for text in look_texts], fault_names or ())
 
 
 @with_bridge
@@ -35,7 +59,7 @@ def serve(
     Prints the address of each function and serves until Ctrl-C. Deliveries to the address `receive` are landed without
     further calls; jobs are not started by their schedules.
     """
-    from local import function_server, state_folder  # noqa: PLC0415  # servers that no other command needs
+    from local import foreground, function_server, state_folder  # noqa: PLC0415  # servers that no other command needs
     from local.inbox_notifier import InboxNotifier  # noqa: PLC0415
 
     notifier = InboxNotifier()
@@ -43,5 +67,6 @@ def serve(
         state_folder.install(bridge.config)
         with function_server.serve_functions(port, names or ()) as addresses:
             notifier.start(addresses["deliver"])
-            function_server.run_until_signal({**addresses, "storage": services.storage})
+            shown = {**addresses, "storage": services.storage}
+            foreground.run_until_signal(lambda: function_server.print_addresses(shown))
             notifier.close()

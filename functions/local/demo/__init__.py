@@ -18,8 +18,9 @@ from common.storage import paths
 from common.storage.bucket import Bucket
 from local import deliveries, output, state_folder, terminal
 from local.demo import comparison, processes, vendors
-from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, DemoVendors
+from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, TOKEN_SECRET
 from local.inbox_notifier import InboxNotifier
+from local.sandbox.vendors import SandboxVendors
 from local.terminal import TerminalConsole
 
 _LANDING_TIMEOUT_S = 60
@@ -52,7 +53,7 @@ def run(folder: Path) -> None:
     console.print(f"          {folder}/*.log")
 
 
-def _pull(console: TerminalConsole, sites: DemoVendors, address: str, bucket: Path) -> Path:
+def _pull(console: TerminalConsole, sites: SandboxVendors, address: str, bucket: Path) -> Path:
     """Pull the flights and return the staged file."""
     _print_step(console, 3, f'POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
     receipt = processes.call(console, address, PULL, bucket / paths.lease(CONFIGURATION))
@@ -64,7 +65,7 @@ def _pull(console: TerminalConsole, sites: DemoVendors, address: str, bucket: Pa
     return staged
 
 
-def _compare_landed(console: TerminalConsole, sites: DemoVendors, receipt: Receipt, staged: Path) -> None:
+def _compare_landed(console: TerminalConsole, sites: SandboxVendors, receipt: Receipt, staged: Path) -> None:
     _raise_error_of(receipt)
     received = sites.pigment.received(receipt.import_id or "")
     landed = sites.pigment.count(CONFIGURATION)
@@ -81,16 +82,16 @@ def _compare_landed(console: TerminalConsole, sites: DemoVendors, receipt: Recei
     )
 
 
-def _relay(console: TerminalConsole, sites: DemoVendors, address: str) -> None:
+def _relay(console: TerminalConsole, sites: SandboxVendors, address: str) -> None:
     """Post three deliveries as Looker does, two of them while Pigment is down."""
     console.print()
     _print_step(console, 4, "Looker delivers airlines by webhook, and airports and planes while Pigment is down")
     began = datetime.now(UTC)
-    _post_delivery(address, sites.token, "airlines")
+    _post_delivery(address, sites.secrets[TOKEN_SECRET], "airlines")
     _wait_until_landed(began, 1)
     sites.pigment_server.fault(".*", times=-1, reset_before=True)
     for relay in ("airports", "planes"):
-        _post_delivery(address, sites.token, relay)
+        _post_delivery(address, sites.secrets[TOKEN_SECRET], relay)
     waiting = deliveries.summaries(Bucket(state_folder.BUCKET), "", ["waiting"])
     console.print(f"  Pigment is down: {len(waiting)} deliveries were acknowledged and are waiting in the inbox")
     sites.pigment_server.heal()

@@ -6,15 +6,15 @@ import importlib.util
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import yaml
 
 from common.platform.errors import OurFault
+from local.sandbox import vendors
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
-from local.sandbox.wire import Server
+from local.sandbox.vendors import SandboxVendors
 
 PULL = "flights"
 EXPORT = "flights-from-pigment"
@@ -26,6 +26,7 @@ RELAYS = {
 }
 "The import configuration of each."
 DELIVERY_LIMIT_ROWS = 5_000
+TOKEN_SECRET = "looker-webhook-token"  # noqa: S105  # the name of a secret
 
 _FLIGHTS_LIST = "4f1e2d3c-4b5a-4678-9abc-def012345678"
 "The list in Pigment that stores the flights."
@@ -35,42 +36,17 @@ _COLUMNS = (
 )
 
 
-class DemoVendors(NamedTuple):
-    """The running sandboxes and the secrets of the bridge."""
-
-    looker_url: str
-    pigment_server: Server
-    pigment: SandboxPigment
-    secrets: dict[str, str]
-    token: str
-    "The token of webhook deliveries."
-
-
 @contextlib.contextmanager
-def start(folder: Path) -> Iterator[DemoVendors]:
-    """Start both sandboxes, with new random secrets each time."""
-    client_secret, token = secrets.token_urlsafe(), secrets.token_urlsafe()
-    looker = SandboxLooker(client_id="bridge", client_secret=client_secret)
-    pigment = SandboxPigment(folder / "pigment")
-    with (
-        contextlib.closing(looker),
-        contextlib.closing(pigment),
-        Server(looker) as looker_server,
-        Server(pigment) as pigment_server,
-    ):
-        _fill_looker(looker)
-        _fill_pigment(pigment)
-        credentials = msgspec.json.encode({"client_id": "bridge", "client_secret": client_secret}).decode()
-        by_name = {
-            "looker-api": credentials,
-            "pigment-import-key": pigment.key(["Import"]),
-            "pigment-export-key": pigment.key(["Export"]),
-            "looker-webhook-token": token,
-        }
-        yield DemoVendors(looker_server.url, pigment_server, pigment, by_name, token)
+def start(folder: Path) -> Iterator[SandboxVendors]:
+    """Start both sandboxes with their content. Their keys and the token of webhook deliveries are new each time."""
+    with vendors.start(folder / "pigment") as sites:
+        sites.secrets[TOKEN_SECRET] = secrets.token_urlsafe()
+        _fill_looker(sites.looker)
+        _fill_pigment(sites.pigment)
+        yield sites
 
 
-def write_bridge_yaml(folder: Path, vendors: DemoVendors) -> Path:
+def write_bridge_yaml(folder: Path, sites: SandboxVendors) -> Path:
     guards = {"min_rows": 1, "max_shrink": "50%"}
     pull = {
         "schedule": "15 6 * * *",
@@ -87,13 +63,8 @@ def write_bridge_yaml(folder: Path, vendors: DemoVendors) -> Path:
         "guards": dict(guards),
     }
     bridge = {
-        "looker": {"url": vendors.looker_url, "credentials": "looker-api"},
-        "pigment": {
-            "url": vendors.pigment_server.url,
-            "import_key": "pigment-import-key",
-            "export_key": "pigment-export-key",
-        },
-        "webhook": {"token": "looker-webhook-token"},
+        **sites.sections(),
+        "webhook": {"token": TOKEN_SECRET},
         "pulls": {PULL: pull},
         "relays": {name: {"target": {"configuration": each, "repeatable": True}} for name, each in RELAYS.items()},
         "exports": {EXPORT: export},

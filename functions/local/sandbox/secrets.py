@@ -178,7 +178,7 @@ class SandboxSecrets:
         state = (status.st_mtime_ns, status.st_size)
         if state == self._file_state:
             return
-        values = _values(self._file.read_text(encoding="utf-8"))
+        values = values_of(self._file.read_text(encoding="utf-8"))
         for name, value in values.items():
             newest = self._secrets.get(name, [])[-1:]
             if not newest or not newest[0].enabled or newest[0].value != value.encode():
@@ -206,8 +206,11 @@ def _parent(request: Request) -> str:
     return request.path.removeprefix("/v1/").partition("/secrets/")[0]
 
 
-def _values(text: str) -> dict[str, str]:
-    """Return the values by name. Surrounding space and one pair of quotes are removed from a value."""
+def values_of(text: str) -> dict[str, str]:
+    """Return the values of a secrets file by name. Surrounding space and one pair of quotes are removed from a value.
+
+    Raises MalformedLine.
+    """
     values: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -5,7 +5,7 @@ The lease of a killed run expires after seconds, and every wait takes a tenth of
 
 from common.platform.clock import SystemClock
 from common.runs import instance, leases
-from local import function_server
+from local import foreground, function_server
 
 
 class Brisk(SystemClock):
@@ -17,7 +17,7 @@ def main() -> None:
     leases.LIFETIME_S, leases.RENEWAL_S = 6, 1
     instance.current = instance.Instance(Brisk())
     with function_server.serve_functions() as addresses:
-        function_server.run_until_signal(addresses)
+        foreground.run_until_signal(lambda: function_server.print_addresses(addresses))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import re
 import shutil
@@ -61,16 +62,24 @@ class Warehouse:
     def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:
         """Load CSV files with the same columns into a table; `.gz` and `.zip` are unpacked."""
         with self._unpack(paths) as files:
-            source = (
-                f"read_csv({_list(map(str, files))}, header = true, sample_size = -1, nullstr = {_list(nulls)}, "
-                f"types = {_map(types)})"
-            )
+            source = _csv(files, types, nulls)
             columns = self._columns(f"SELECT * FROM {source}")
             kept = ", ".join(f"{_stored_column(name, kind)} AS {quoted(name)}" for name, kind in columns)
             self.cursor().execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT {kept} FROM {source}")
 
     def columns(self, table: str) -> list[tuple[str, str]]:
         return self._columns(f"SELECT * FROM {quoted(table)}")
+
+    def has_word(self, table: str, sql: str) -> bool:
+        """Return whether a numeric column has a value that is no number: nan or inf."""
+        select = f"SELECT coalesce(bool_or(NOT isfinite({sql})), false) FROM {quoted(table)}"
+        return bool(self.cursor().execute(select).fetchall()[0][0])
+
+    def count_rows(self, table: str) -> tuple[int, int]:
+        """Return the number of rows and of different rows."""
+        different = f"SELECT count(*) FROM (SELECT DISTINCT * FROM {quoted(table)})"
+        found = self.cursor().execute(f"SELECT count(*), ({different}) FROM {quoted(table)}").fetchall()
+        return found[0][0], found[0][1]
 
     def type_of(self, sql: str, table: str) -> str:
         return _field_type(self._columns(f"SELECT {sql} AS it FROM {quoted(table)}")[0][1])
@@ -113,7 +122,7 @@ class Explore:
         if fields is not None:
             return
         for column, kind in warehouse.columns(self.table):
-            self._add(_identifier(column), quoted(column), kind, label=(labels or {}).get(column))
+            self._add(self._new_name(column), quoted(column), kind, label=(labels or {}).get(column))
         if f"{name}.count" not in self.fields:
             self.measure("count", "COUNT(*)")
 
@@ -127,6 +136,24 @@ class Explore:
         kind = self._warehouse.type_of(sql, self.table)
         self._add(name, sql, kind, label=label, description=description, measure=True)
         return self
+
+    def has_word(self, field: LookerField) -> bool:
+        """Return whether a dimension of the type DOUBLE has a value that is no number: nan or inf."""
+        return field.sql_type == "DOUBLE" and self._warehouse.has_word(self.table, field.sql)
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns of the files."""
+        return [name for name, _ in self._warehouse.columns(self.table)]
+
+    def count_rows(self) -> tuple[int, int]:
+        """Return the number of rows in the files, and of different rows. A query without measures shows the latter."""
+        return self._warehouse.count_rows(self.table)
+
+    def _new_name(self, column: str) -> str:
+        """Return the name of a column's dimension: "Order ID" becomes `order_id`, or `order_id_2` beside another."""
+        name = _identifier(column) or "column"
+        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        return next(each for each in names if f"{self.name}.{each}" not in self.fields)
 
     def _add(
         self, name: str, sql: str, sql_type: str, *, label: str | None, description: str = "", measure: bool = False
@@ -234,6 +261,12 @@ def _identifier(column: str) -> str:
 
 def title_of(name: str) -> str:
     return name.replace("_", " ").title()
+
+
+def _csv(files: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> str:
+    """Return SQL for the rows of CSV files. DuckDB would take brackets and stars in their names for patterns."""
+    names = [re.sub(r"[\[*?]", r"[\g<0>]", str(file)) for file in files]
+    return f"read_csv({_list(names)}, header = true, sample_size = -1, nullstr = {_list(nulls)}, types = {_map(types)})"
 
 
 def _list(values: Any) -> str:

@@ -73,6 +73,7 @@ class Look:
     description: str | None = None
     deleted: bool = False
     "In the trash: it can still be read and run by its ID (API 4.0, `LookWithQuery.deleted`)."
+    folder_id: str = SHARED
 
 
 class SandboxLooker:
@@ -130,8 +131,10 @@ class SandboxLooker:
     def look(
         self, look_id: str | int, title: str, model: str, view: str, fields: Iterable[str], **attributes: Any
     ) -> Look:
-        """Save a Look. Attributes are those of a query (`filters`, `sorts`, `limit`, …), `description`, `deleted`."""
-        own = {name: attributes.pop(name) for name in ("description", "deleted") if name in attributes}
+        """Save a Look. Attributes are those of a query (`filters`, `sorts`, `limit`, …), `description`, `deleted`,
+        `folder_id`.
+        """
+        own = {name: attributes.pop(name) for name in ("description", "deleted", "folder_id") if name in attributes}
         query = _query_of({"model": model, "view": view, "fields": list(fields), **attributes})
         look = Look(str(look_id), title, query, **own)
         self._queries[query.slug] = query
@@ -332,8 +335,8 @@ class SandboxLooker:
             "description": look.description,
             "query_id": look.query.slug,
             "model": {"id": look.query.model, "label": title_of(look.query.model)},
-            "folder": self.content.describe_folder(SHARED),
-            "folder_id": SHARED,
+            "folder": self.content.describe_folder(look.folder_id),
+            "folder_id": look.folder_id,
             "user_id": OWN_ID,
             "user_name": "Sandbox User",
             "created_at": _CREATED_AT,
