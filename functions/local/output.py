@@ -11,7 +11,7 @@ from rich.text import Text
 from common.platform.errors import code_of, every_error, meaning_of
 from common.runs.receipts import Receipt
 from common.tables.compare import ChangeCounts, Diff
-from local import terminal
+from local import next_steps, terminal
 from local.open_runs import OpenRun
 
 _COLOURS = {
@@ -39,7 +39,7 @@ def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
         files: the folder that stores the buckets of a local bridge.
     """
     if as_json:
-        terminal.print_json(receipt)
+        terminal.print_json(next_steps.fitted(receipt))
         return
     out = terminal.console()
     for table in [*preview_tables(receipt), *diff_tables(receipt), receipt_table(receipt, files)]:
@@ -73,7 +73,7 @@ def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
         table.add_row(Text("warning", "yellow"), warning)
     if receipt.error:
         table.add_row(Text("error", "red"), f"{receipt.error.code}: {receipt.error.message}")
-        table.add_row("next step", receipt.error.next_step)
+        table.add_row("next step", next_steps.of(receipt.error))
     return table
 
 

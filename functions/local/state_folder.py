@@ -18,12 +18,12 @@ from typing import IO
 import msgspec
 from google.api_core.exceptions import Conflict
 
-from common.bridge_yaml import Bridge, Pull, Relay, decode
+from common.bridge_yaml import Bridge, Pull, Relay
 from common.platform.errors import DiskFull, OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
 from common.storage.bucket import Bucket, open_client
-from local import bridge_file
+from local.bridge_file import BridgeFile
 from local.sandbox.access import TokenRequired
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
@@ -33,6 +33,7 @@ from local.sandbox.wire import Server
 BUCKET = "bucket"
 PROJECT = "local"
 
+_CONTENT = "with one line NAME=VALUE for each secret that bridge.yaml names"
 _ADDRESSES = "addresses.json"
 _LOCK = ".lock"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -115,15 +116,10 @@ def connect(folder: Path, env_file: Path | Mapping[str, str], *, alone: bool = F
         yield running
 
 
-def install(config: Path) -> None:
-    """Write bridge.yaml into the bucket, as Terraform does in the cloud.
-
-    Raises:
-        BridgeFileInvalid: it is not valid.
-    """
-    raw = bridge_file.read(config)
-    _create_buckets(decode(raw))
-    Bucket(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
+def install(checked: BridgeFile) -> None:
+    """Write bridge.yaml into the bucket, as Terraform does in the cloud."""
+    _create_buckets(checked.bridge)
+    Bucket(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, checked.raw, over=None)
 
 
 @contextlib.contextmanager
@@ -224,11 +220,15 @@ def _used(folder: Path) -> OurFault:
 def _read_secrets(env_file: Path) -> SandboxSecrets:
     try:
         return SandboxSecrets.from_file(env_file)
+    except FileNotFoundError:
+        raise SecretUnreadable(
+            f"There is no file {env_file}.", next_step=f"Write it, {_CONTENT}, or name another one with --env-file."
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SecretUnreadable(
             f"The secrets file {env_file} cannot be read: {reason}",
-            next_step="Name a file with --env-file. It has one line NAME=VALUE for each secret that bridge.yaml names.",
+            next_step=f"Correct it, {_CONTENT}, or name another one with --env-file.",
         ) from None
 
 

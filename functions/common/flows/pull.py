@@ -66,6 +66,8 @@ def pull(
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
     run.count_calls(looker.calls)
     try:
+        # Before any row is read: a pull of an hour would otherwise end for want of a key.
+        instance.secrets.expect([bridge.looker.credentials] if preview else _secrets_of(bridge))
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
             if preview:
@@ -75,6 +77,10 @@ def pull(
         return run.end(Failed(as_bridge_error(error)))
     finally:
         usage.record(instance, job.name, run.id, looker.calls.total, run.deadline)
+
+
+def _secrets_of(bridge: bridge_yaml.Bridge) -> tuple[str, str]:
+    return bridge.looker.credentials, bridge.pigment.import_key
 
 
 def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline, due_at: datetime | None) -> Run:

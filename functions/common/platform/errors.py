@@ -67,6 +67,7 @@ from typing import ClassVar
 
 import msgspec
 
+from common.platform.causes import in_words
 from common.platform.log import log
 from common.platform.text import shorten
 
@@ -126,7 +127,7 @@ def as_bridge_error(error: Exception) -> BridgeError:
     if isinstance(error, BridgeError):
         return error
     log.exception("internal error", exc_info=error)
-    return Internal(f"The bridge failed with {type(error).__name__}.")
+    return Internal(f"The bridge itself failed: {in_words(type(error).__name__)}.")
 
 
 def code_of(kind: type[BridgeError]) -> str:

@@ -9,6 +9,7 @@ from common.platform.errors import BridgeError, StorageRefused
 from common.runs.instance import Instance
 from common.storage import paths
 from common.storage.bucket import Bucket
+from local import next_steps
 from local.checks.finding import Finding, from_error, green, red, yellow
 
 _OWN_BUCKET = "BRIDGE_BUCKET"
@@ -38,7 +39,7 @@ def _try_bucket(subject: str, bucket: Bucket, *, is_read: bool) -> Finding:
         if is_read:
             list(bucket.names(paths.TEMPORARY))
     except BridgeError as error:
-        return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", error.next_step)
+        return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", next_steps.of(error))
     return green(subject, f"The bucket {bucket.name} can be {'read and ' if is_read else ''}written.")
 
 
@@ -90,7 +91,11 @@ def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
 
 def _copy_finding(bucket: Bucket, raw: object) -> Finding:
     """Compare bridge.yaml with the copy in the bucket, which the functions read."""
-    next_step = "Run Terraform, which writes it. For a local bridge, `bridge serve` and `bridge pull` write it."
+    next_step = (
+        "Nothing to do: `bridge pull` and `bridge serve` write it."
+        if next_steps.is_local()
+        else "Run `make plan` and `make apply`, which write it."
+    )
     try:
         stored = bucket.read_json(paths.CONFIG, object)
     except BridgeError as error:

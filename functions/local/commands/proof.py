@@ -7,9 +7,8 @@ import typer
 from common import bridge_yaml
 from common.platform.errors import MalformedRequest, NoSuchJob
 from common.runs import instance
-from local import output, terminal
+from local import output, run_display, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
-from local.commands.jobs import progress
 from local.commands.options import Json
 
 
@@ -22,7 +21,7 @@ def verify(
     """Compare a job's block in Pigment with what was sent last, and print that receipt. Exits with 0 if it is equal."""
     from common.flows import verify as verify_flow  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, progress(job, "waiting for Pigment"):
+    with bridge.open_to_run() as files, run_display.shown(job, "waiting for Pigment"):
         here, jobs = instance.current, instance.current.config()
         receipt = verify_flow.verify(here, jobs, _landing_job(jobs, job))
     output.print_receipt(receipt, as_json, files)
@@ -51,7 +50,7 @@ def reconcile(
             raise NoSuchJob("No pull in bridge.yaml has `verify`.", next_step="Add it: see functions/README.md.")
         found = []
         for pull in pulls:
-            with progress(pull.name, "waiting for Looker"):
+            with run_display.shown(pull.name, "waiting for Looker"):
                 found.append(reconciliation.reconcile(here, jobs, pull))
     if as_json:
         terminal.print_json(found)

@@ -10,8 +10,8 @@ import typer
 from common.platform.errors import NoSuchJob, StorageRefused
 from common.runs import instance, receipts, settling
 from common.storage.bucket import Bucket
+from local import next_steps, output, terminal
 from local import open_runs as open_runs_of
-from local import output, terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
 
@@ -41,7 +41,7 @@ def runs(
         if which and not (open_runs or found):
             _expect_job(which)
     if as_json:
-        terminal.print_json([*(each.to_builtins() for each in open_runs), *found])
+        terminal.print_json([*(each.to_builtins() for each in open_runs), *map(next_steps.fitted, found)])
     elif open_runs or found:
         terminal.console().print(output.runs_table(open_runs, found))
     else:

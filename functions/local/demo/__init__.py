@@ -16,7 +16,7 @@ from common.platform.errors import OurFault
 from common.runs.receipts import Receipt
 from common.storage import paths
 from common.storage.bucket import Bucket
-from local import deliveries, output, state_folder, terminal
+from local import bridge_file, deliveries, output, state_folder, terminal
 from local.demo import comparison, processes, vendors
 from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, DemoVendors
 from local.inbox_notifier import InboxNotifier
@@ -40,7 +40,7 @@ def run(folder: Path) -> None:
         vendors.start(folder) as sites,
         state_folder.serve(folder / "state", sites.secrets, notifier.on_finalize) as services,
     ):
-        state_folder.install(vendors.write_bridge_yaml(folder, sites))
+        state_folder.install(bridge_file.load_file(vendors.write_bridge_yaml(folder, sites)))
         _print_step(console, 2, "Start the four functions behind functions-framework")
         with processes.start(services, folder) as addresses:
             staged = _pull(console, sites, addresses["looker_pull"], bucket)
