@@ -36,7 +36,7 @@ class StoppableGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except Stopped as stop:
-            terminal.console(errors=True).print(output.receipt_table(stop.receipt))
+            output.print_form_of(stop.receipt, errors=True)
             words = words_of(stop.receipt)
         except _StoppedBetweenRuns as stop:
             words = stop.words

@@ -67,6 +67,27 @@ def console(*, errors: bool = False) -> TerminalConsole:
     return TerminalConsole(**options, width=_WIDTH_WITHOUT_TERMINAL, no_color=True)
 
 
+def width(*, errors: bool = False) -> int | None:
+    """Return the width of the terminal; None if the output goes elsewhere, where a line has no end.
+
+    Args:
+        errors: of standard error.
+    """
+    out = console(errors=errors)
+    return out.width if out.is_terminal else None
+
+
+def print_lines(lines: Iterable[Text], *, errors: bool = False) -> None:
+    """Print lines that are already laid out.
+
+    Args:
+        errors: print to standard error.
+    """
+    out = console(errors=errors)
+    for line in lines:
+        out.print(line, soft_wrap=True, highlight=False)
+
+
 def say(text: str, *, errors: bool = False) -> None:
     """Print text at once, without a layout.
 

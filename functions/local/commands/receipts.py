@@ -43,7 +43,7 @@ def runs(
     if as_json:
         terminal.print_json([*(each.to_builtins() for each in open_runs), *map(next_steps.fitted, found)])
     elif open_runs or found:
-        terminal.console().print(output.runs_table(open_runs, found))
+        output.print_runs(open_runs, found)
     else:
         terminal.say(f"There are no runs of {which}." if which else "There are no runs.")
 
@@ -53,11 +53,11 @@ def _show_run(bucket: Bucket, run: str, as_json: bool, files: Path | None) -> No
     begun = open_runs_of.find(bucket, run)
     stored = receipts.read(bucket, begun.receipt.job, run) if begun else receipts.find(bucket, run)
     if stored is not None:
-        output.print_receipt(stored, as_json, files)
+        output.print_receipt(stored, as_json, files, is_whole=True)
     elif begun is not None and as_json:
         terminal.print_json(begun.to_builtins())
     elif begun is not None:
-        terminal.console().print(output.runs_table([begun], []))
+        output.print_runs([begun], [])
 
 
 def _expect_job(name: str) -> None:

@@ -20,6 +20,7 @@ from local import bridge_file, deliveries, output, state_folder, terminal
 from local.demo import comparison, processes, vendors
 from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, DemoVendors
 from local.inbox_notifier import InboxNotifier
+from local.listing import FormField
 from local.terminal import TerminalConsole
 
 _LANDING_TIMEOUT_S = 60
@@ -57,7 +58,7 @@ def _pull(console: TerminalConsole, sites: DemoVendors, address: str, bucket: Pa
     _print_step(console, 3, f'POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
     receipt = processes.call(console, address, PULL, bucket / paths.lease(CONFIGURATION))
     console.print()
-    console.print(output.receipt_table(receipt))
+    output.print_form_of(receipt)
     console.print()
     staged = bucket / paths.staged(PULL, receipt.run)
     _compare_landed(console, sites, receipt, staged)
@@ -97,7 +98,7 @@ def _relay(console: TerminalConsole, sites: DemoVendors, address: str) -> None:
     console.print("  Pigment is up again")
     _wait_until_landed(began, 3)
     console.print()
-    console.print(deliveries.table(_delivered_since(began), datetime.now(UTC)))
+    deliveries.print_table(_delivered_since(began), datetime.now(UTC))
     for relay, configuration in RELAYS.items():
         rows = vendors.row_count(relay)
         if sites.pigment.count(configuration) != rows:
@@ -138,10 +139,9 @@ def _export(console: TerminalConsole, address: str, bucket: Path, staged: Path) 
         raise OurFault(
             "The export does not contain the rows of Pigment.", next_step=f"Compare {staged} and {exported}."
         )
-    table = output.receipt_table(receipt, bucket.parent)
-    table.add_row("round trip", Text(f"{sent.rows:,} rows, all as they were sent", "green"))
     console.print()
-    console.print(table)
+    round_trip = Text(f"{sent.rows:,} rows, all as they were sent", "green")
+    output.print_form_of(receipt, bucket.parent, FormField("round trip", round_trip))
 
 
 def _print_step(console: TerminalConsole, number: int, text: str) -> None:
