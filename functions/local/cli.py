@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, prog_name="bridge")
     except BridgeError as error:
-        terminal.say(f"error: {error.code}\n{error.cause}\n→ {next_steps.of(error)}", errors=True)
+        terminal.say_in_words(f"error: {error.code}\n{error.cause}\n→ {next_steps.of(error)}", errors=True)
         sys.exit(1)
     except Exception:  # noqa: BLE001  # a fault of the bridge itself, for a report to its developers
         terminal.say(traceback.format_exc().rstrip(), errors=True)

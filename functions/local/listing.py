@@ -5,7 +5,6 @@ the details of an item stand below its line. A form has a name before each value
 line of its own.
 """
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -66,6 +65,8 @@ def list_lines(
     before = sum(widths) + len(_GAP) * len(widths)
     left = None if width is None else width - before - id_width - len(_GAP)
     is_wide = left is None or _fits(items, left)
+    if width is not None and before > width + len(_GAP):
+        widths[0] = max(cell_len(heads[0]), widths[0] - before + width + len(_GAP))
     head = _line(columns, [Text(name) for name in heads], widths)
     if is_wide:
         head.append(f"{identifier.ljust(id_width)}{_GAP}{details}")
@@ -73,6 +74,9 @@ def list_lines(
     head.stylize("bold")
     lines = [head]
     for item, row in zip(items, rows, strict=True):
+        if cell_len(row[0].plain) > widths[0]:
+            lines.append(row[0])
+            row = [Text(), *row[1:]]  # noqa: PLW2901  # the rest of the row
         line = _line(columns, row, widths)
         if not is_wide:
             line.rstrip()
@@ -117,7 +121,7 @@ def form_lines(title: str, fields: Sequence[FormField], width: int | None) -> li
             name.rstrip()
             lines += [name, Text(indentation) + value]
             continue
-        first, *others = _words(value.plain, left)
+        first, *others = terminal.wrapped(value.plain, left)
         lines += [name + Text(first, value.style), *(Text(" " * (longest + len(_GAP)) + other) for other in others)]
     return lines
 
@@ -141,8 +145,8 @@ def _below(item: ListedItem, width: int) -> Iterator[Text]:
     begin = f"{_GAP}{item.identifier}{_GAP}"
     left = width - cell_len(begin)
     if not _fits([item], left):
-        yield Text(begin.rstrip())
-        yield from (Text(_GAP + line) for line in _wrapped(item, width - len(_GAP)))
+        for line in (item.identifier, *_wrapped(item, width - len(_GAP))):
+            yield Text(_GAP + line if cell_len(_GAP + line) <= width else line)
         return
     first, *others = _wrapped(item, left) or [""]
     yield Text((begin + first).rstrip())
@@ -153,12 +157,7 @@ def _wrapped(item: ListedItem, width: int | None) -> list[str]:
     details = _one_line(item.details)
     if width is None or not details:
         return [details] if details else []
-    return [brief(details, width)] if item.is_brief else _words(details, width)
-
-
-def _words(text: str, width: int) -> list[str]:
-    """Break a text between words only: a long one may be an id, a path or a command."""
-    return textwrap.wrap(text, max(1, width), break_long_words=False, break_on_hyphens=False)
+    return [brief(details, width)] if item.is_brief else terminal.wrapped(details, width)
 
 
 def _line(columns: Sequence[ListedColumn], cells: Sequence[Text], widths: Sequence[int]) -> Text:

@@ -7,6 +7,7 @@ and brackets are printed as they are instead of being read as markup.
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -95,6 +96,25 @@ def say(text: str, *, errors: bool = False) -> None:
         errors: print to standard error.
     """
     print(visible(text), file=sys.stderr if errors else sys.stdout, flush=True)
+
+
+def say_in_words(text: str, *, errors: bool = False) -> None:
+    """Do the same with lines that a terminal breaks between words only: a long one may be an id, a path or a command.
+
+    Args:
+        errors: print to standard error.
+    """
+    columns = width(errors=errors)
+    lines = visible(text).splitlines()
+    say(
+        "\n".join(lines if columns is None else (part for line in lines for part in wrapped(line, columns))),
+        errors=errors,
+    )
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Return the lines of a text, broken between words only."""
+    return textwrap.wrap(text, max(1, columns), break_long_words=False, break_on_hyphens=False)
 
 
 def print_json(value: Any, *, indent: int = 2) -> None:
