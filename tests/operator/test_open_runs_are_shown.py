@@ -110,3 +110,20 @@ def test_a_killed_run_has_no_receipt_and_is_shown_all_the_same(world: World) -> 
 
     assert run_id in run_deployed("runs", run_id).output
     assert json.loads(run_deployed("runs", run_id, "--json").output)["outcome"] in ("interrupted", "importing")
+
+
+@pytest.mark.parametrize(("option", "outcome"), [("--landed", "landed"), ("--not-landed", "failed")])
+def test_a_run_that_a_person_settles_says_what_became_of_it_and_by_whom(
+    world: World, monkeypatch: pytest.MonkeyPatch, option: str, outcome: str
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    world.pigment_server.fault(PUSH, reset_after=True)
+    run_id = world.run_pull("flights").receipt["run"]
+
+    output = run_deployed("settle", run_id, option).output
+
+    assert f"Run {run_id} of flights, which began at 2026-03-01T06:15:" in output
+    assert f"was unknown and is {outcome} now, settled by ada on " in output
+    whole = " ".join(run_deployed("runs", run_id).output.split())
+    assert "Settled by hand at " in whole
+    assert ": ada on " in whole

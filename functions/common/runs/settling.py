@@ -80,16 +80,23 @@ def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentC
     return receipt
 
 
-def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
-    """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress."""
+def settle_by_hand(
+    bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"], by: str = "a person"
+) -> Receipt:
+    """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress.
+
+    Args:
+        by: who it was, for the receipt.
+    """
     path, stored = _find_journal(bucket, run_id)
     leases.expect_expired(stored)
     journal = stored.value
     end: Landed | ToBeSentAgain
+    found = f"Settled by hand at {stamp(clock.now())}: {by} found in Pigment that the rows had {verdict}."
     if verdict == "landed":
-        end = Landed(warnings=("Settled by hand: a person found in Pigment that the rows had landed.",))
+        end = Landed(warnings=(found,))
     else:
-        error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
+        error = LandingUnknown(found, next_step="Run the job again.")
         end = ToBeSentAgain(error)
     receipt = save(bucket, receipt_of(end, journal.receipt))
     # A final receipt that was stored before stays as it is, and decides what follows.

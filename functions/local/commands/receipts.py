@@ -2,6 +2,9 @@
 
 import contextlib
 import difflib
+import getpass
+import os
+import platform
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -92,11 +95,25 @@ def settle(
     """
     with bridge.open(create=False, needs_secrets=landed is None) as files:
         here = instance.current
+        before = open_runs_of.find(here.bucket, run)
         if landed is None:
             from common.flows.verify import settle_by_reading  # noqa: PLC0415
 
             receipt = settle_by_reading(here, here.config(), run)
         else:
             verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-            receipt = settling.settle_by_hand(here.bucket, here.clock, run, verdict)
-    output.print_receipt(receipt, as_json, files)
+            receipt = settling.settle_by_hand(here.bucket, here.clock, run, verdict, _person())
+    output.print_receipt(receipt, as_json, files, is_whole=True)
+    if before is not None and not as_json:
+        by = "what Pigment says" if landed is None else _person()
+        begun = f"Run {run} of {receipt.job}, which began at {output.time_of(receipt)}"
+        ended = receipt.outcome.replace("_", " ")
+        terminal.say_in_words(f"{begun}, was {before.state} and is {ended} now, settled by {by}.")
+
+
+def _person() -> str:
+    """Return who uses this machine."""
+    try:
+        return f"{getpass.getuser()} on {platform.node()}"
+    except (OSError, KeyError):  # a user id without a name
+        return f"user {os.getuid()} on {platform.node()}"
