@@ -17,7 +17,7 @@ from common.runs.receipts import Receipt
 
 OF_THE_CLOUD = re.compile(
     r"[Tt]erraform|gcloud|Secret Manager|service account|versions? (of|to) the secret|the function|attempt deadline"
-    r"|Send POST"
+    r"|Send POST|No action needed yet; the next run retries"
 )
 _TERRAFORM = re.compile(r"\b([Rr]un) Terraform( again)?")
 _NAMED_SECRET = re.compile(r"The secret (\S+) cannot be read")
@@ -34,6 +34,14 @@ _HERE: Mapping[type[BridgeError], str] = {
     errors.StorageRefused: (
         "`bridge pull` and `bridge serve` copy bridge.yaml into the folder of the bridge. If that does not help, check "
         "that the folder (--state) is yours and complete."
+    ),
+    errors.LookerBusy: (
+        "Run it again later. If it persists, check looker.url, the network of this machine, and Looker's status and IP "
+        "allow list."
+    ),
+    errors.PigmentBusy: (
+        "Run it again later. If it persists, check pigment.url, the network of this machine, and Pigment's status. "
+        "Pigment allows 500 requests in 5 minutes per IP address."
     ),
     errors.StorageBusy: "Run again. If it recurs, check the folder of the bridge (--state).",
     errors.LeaseLost: "No action needed: the other run continues.",

@@ -11,7 +11,7 @@ from common.platform.clock import stamp
 from common.platform.errors import BridgeError
 from common.runs import instance, receipts
 from common.runs.receipts import Receipt
-from common.runs.stopped import Stopped
+from common.runs.stopped import Stopped, is_ctrl_c
 from local import open_runs, output, terminal
 
 STATUS = 130
@@ -40,7 +40,9 @@ class StoppableGroup(TyperGroup):
             words = words_of(stop.receipt)
         except _StoppedBetweenRuns as stop:
             words = stop.words
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if not is_ctrl_c(error):
+                raise
             words = "Stopped."
         terminal.say(words, errors=True)
         raise typer.Exit(STATUS)

@@ -4,8 +4,10 @@ import signal
 import threading
 from collections.abc import Iterator
 
+import duckdb
 import pytest
 
+from common.runs.stopped import is_ctrl_c
 from local.run_display import RunDisplay, progress_text
 from tests.support.command_line import run, run_at_terminal, run_deployed
 from tests.support.served import write_files
@@ -147,3 +149,14 @@ def test_the_rate_is_that_of_the_step() -> None:
         "flights: 0.0 MB sent",
         "flights: 4.0 MB sent, 1.0 MB/s",
     ]
+
+
+def test_during_a_query_of_duckdb() -> None:
+    """DuckDB, which compares files, does not raise KeyboardInterrupt."""
+    with duckdb.connect() as database:
+        threading.Timer(0.2, press_ctrl_c).start()
+        with pytest.raises((RuntimeError, KeyboardInterrupt)) as caught:
+            database.execute("SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE a.range = b.range * 7 + 1")
+            database.execute("SELECT sum(a.range * b.range) FROM range(3000000) a, range(3000000) b")
+
+    assert is_ctrl_c(caught.value)

@@ -67,9 +67,9 @@ def run_leased(
                 _release(lease, lease.free)
                 return ended
             return _conclude(run, lease, ended)
-        except KeyboardInterrupt:
-            raise Stopped(_conclude_by_error(run, lease, _stopped(run, lease))) from None
-        except Exception as error:  # noqa: BLE001  # every run ends by a receipt
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # every run ends by a receipt
+            if stopped.is_ctrl_c(error):
+                raise Stopped(_conclude_by_error(run, lease, _stopped(run, lease))) from None
             return _conclude_by_error(run, lease, as_bridge_error(error))
 
 

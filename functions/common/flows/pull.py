@@ -21,7 +21,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import approval, cursors, guards, holds, known, receipts, usage
+from common.runs import approval, cursors, guards, holds, known, receipts, stopped, usage
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -74,6 +74,8 @@ def pull(
                 return _preview(run, job, load, pigment)
             return _pull_windows(run, bridge, job, load, pigment, looker, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
+        if stopped.is_ctrl_c(error):
+            raise KeyboardInterrupt from None
         return run.end(Failed(as_bridge_error(error)))
     finally:
         usage.record(instance, job.name, run.id, looker.calls.total, run.deadline)

@@ -122,7 +122,7 @@ class ErrorReport(msgspec.Struct, frozen=True):
         return cls(error.code, error.cause, error.next_step, wait_s)
 
 
-def as_bridge_error(error: Exception) -> BridgeError:
+def as_bridge_error(error: BaseException) -> BridgeError:
     """Return any exception as a `BridgeError`. The trace of an unexpected one goes to the log, not into the answer."""
     if isinstance(error, BridgeError):
         return error

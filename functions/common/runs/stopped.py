@@ -18,6 +18,13 @@ class Stopped(KeyboardInterrupt):
         self.receipt = receipt
 
 
+def is_ctrl_c(error: BaseException) -> bool:
+    """Whether an error stands for Ctrl-C: DuckDB raises a RuntimeError if it comes during a query."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, RuntimeError) and error.args == ("Query interrupted",)
+    )
+
+
 def error_at(step: JournalStep) -> BridgeError:
     """Return the error with which a run ends that was stopped at this step of its journal."""
     match step:

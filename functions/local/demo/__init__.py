@@ -34,12 +34,13 @@ def run(folder: Path) -> None:
     """
     console = terminal.console()
     folder.mkdir(exist_ok=True)
-    bucket = folder / "state" / state_folder.BUCKET
+    state = folder / ".bridge"
+    bucket = state / state_folder.BUCKET
     _print_step(console, 1, "Start sandboxes of Looker, Pigment, Cloud Storage and Secret Manager on this machine")
     notifier = InboxNotifier()
     with (
         vendors.start(folder) as sites,
-        state_folder.serve(folder / "state", sites.secrets, notifier.on_finalize) as services,
+        state_folder.serve(state, vendors.write_env(folder, sites), notifier.on_finalize) as services,
     ):
         state_folder.install(bridge_file.load_file(vendors.write_bridge_yaml(folder, sites)))
         _print_step(console, 2, "Start the four functions behind functions-framework")
@@ -51,6 +52,9 @@ def run(folder: Path) -> None:
     console.print(f"\nFiles     {staged}\n          {bucket / 'exports'}\n          {bucket / 'receipts'}")
     console.print(f"          {folder / 'pigment' / 'received'}\n          {folder / 'bridge.yaml'}")
     console.print(f"          {folder}/*.log")
+    console.print(f"\nLook at it with `cd {folder}`, and there:\n")
+    for command in ("bridge runs", "bridge deliveries --all", "bridge check --offline"):
+        console.print(f"    {command}")
 
 
 def _pull(console: TerminalConsole, sites: DemoVendors, address: str, bucket: Path) -> Path:
@@ -104,7 +108,7 @@ def _relay(console: TerminalConsole, sites: DemoVendors, address: str) -> None:
         if sites.pigment.count(configuration) != rows:
             raise OurFault(f"Pigment does not contain the {rows} rows of {relay}.", next_step="Read the logs.")
     landed = ("\nAll three deliveries landed exactly once.", "green")
-    console.print(Text.assemble(landed, " `bridge deliveries --all --state .demo/state` lists them."))
+    console.print(Text.assemble(landed, " `bridge deliveries --all` in .demo lists them."))
 
 
 def _post_delivery(address: str, token: str, relay: str) -> None:
