@@ -23,6 +23,7 @@ from common.platform.errors import DiskFull, OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
 from common.storage.bucket import Bucket, open_client
+from local import terminal
 from local.bridge_file import BridgeFile
 from local.sandbox.access import TokenRequired
 from local.sandbox.secrets import SandboxSecrets
@@ -36,6 +37,7 @@ PROJECT = "local"
 _CONTENT = "with one line NAME=VALUE for each secret that bridge.yaml names"
 _ADDRESSES = "addresses.json"
 _LOCK = ".lock"
+_USERS = ".users"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _LONGEST_READING_S = 30.0
 _LOCK_CHECK_S = 0.05
@@ -101,18 +103,22 @@ def serve(
         try:
             yield services
         finally:
+            _wait_for_users(folder)
             addresses.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def connect(folder: Path, env_file: Path | Mapping[str, str], *, alone: bool = False) -> Iterator[StateServices]:
     """Use the process that serves a folder; if there is none, serve it, as `serve` does."""
-    running = _running_services(folder)
-    if running is None:
-        with serve(folder, env_file, alone=alone) as services:
-            yield services
-    else:
-        os.environ.update(running.environment())
+    with contextlib.ExitStack() as stack:
+        # From before the look: the other process cannot end its servers between that and their use.
+        stack.enter_context(_using(folder))
+        running = _running_services(folder)
+        if running is None:
+            stack.close()
+            running = stack.enter_context(serve(folder, env_file, alone=alone))
+        else:
+            os.environ.update(running.environment())
         yield running
 
 
@@ -159,6 +165,29 @@ def _locked(folder: Path) -> Iterator[None]:
         except PermissionError:
             raise _not_own(folder) from None
         yield
+
+
+@contextlib.contextmanager
+def _using(folder: Path) -> Iterator[None]:
+    """Keep the process that serves a folder from ending its servers."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        yield
+        return
+    with _files_for_owner_alone():
+        users = (folder / _USERS).open("a")
+    with users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield
+
+
+def _wait_for_users(folder: Path) -> None:
+    """Wait until no other command uses the servers of this process."""
+    with (folder / _USERS).open("a") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            terminal.say(f"Another command still uses the folder {folder}. Waiting for its end.", errors=True)
+            fcntl.flock(users, fcntl.LOCK_EX)
 
 
 def _take_from_others(folder: Path) -> None:

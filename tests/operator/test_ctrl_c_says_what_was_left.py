@@ -156,7 +156,6 @@ def test_during_a_query_of_duckdb() -> None:
     with duckdb.connect() as database:
         threading.Timer(0.2, press_ctrl_c).start()
         with pytest.raises((RuntimeError, KeyboardInterrupt)) as caught:
-            database.execute("SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE a.range = b.range * 7 + 1")
             database.execute("SELECT sum(a.range * b.range) FROM range(3000000) a, range(3000000) b")
 
     assert is_ctrl_c(caught.value)
