@@ -30,13 +30,16 @@ def first(prepared: World) -> Iterator["InProgress"]:
 
 class InProgress:
     def __init__(self, world: World) -> None:
-        self._may_end, begun = threading.Event(), threading.Event()
+        self._may_end, self._begun = threading.Event(), threading.Event()
         self.results: list[CommandResult] = []
-        self.ending = threading.Event()
-        world.looker_server.fault(PULL_RUN, act=lambda: (begun.set(), self._may_end.wait(60)))
+        world.looker_server.fault(PULL_RUN, act=self._wait)
         self._thread = threading.Thread(target=lambda: self.results.append(run_process(world, "pull", "flights")))
         self._thread.start()
-        assert begun.wait(60)
+        assert self._begun.wait(60)
+
+    def _wait(self) -> None:
+        self._begun.set()
+        self._may_end.wait(60)
 
     def release(self) -> None:
         self._may_end.set()
