@@ -29,8 +29,7 @@ from local.stopping import StoppableGroup
 
 _PACKAGE = "looker-pigment-bridge"
 
-app = typer.Typer(
-    cls=StoppableGroup, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+app = typer.Typer(cls=StoppableGroup, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
 def _print_version(is_asked: bool) -> None:

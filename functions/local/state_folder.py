@@ -84,6 +84,7 @@ def serve(
     secrets = _read_secrets(env_file) if isinstance(env_file, Path) else SandboxSecrets(env_file)
     token = tokens.token_urlsafe(32)
     with (
+        contextlib.ExitStack() as until_unlocked,
         _space_in(folder),
         _files_for_owner_alone(),
         _locked(folder),
@@ -103,7 +104,8 @@ def serve(
         try:
             yield services
         finally:
-            _wait_for_users(folder)
+            if not alone:
+                until_unlocked.enter_context(_without_users(folder))
             addresses.unlink(missing_ok=True)
 
 
@@ -180,14 +182,16 @@ def _using(folder: Path) -> Iterator[None]:
         yield
 
 
-def _wait_for_users(folder: Path) -> None:
-    """Wait until no other command uses the servers of this process."""
+@contextlib.contextmanager
+def _without_users(folder: Path) -> Iterator[None]:
+    """Wait until no other command uses the servers of this process, and let none begin to."""
     with (folder / _USERS).open("a") as users:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             terminal.say(f"Another command still uses the folder {folder}. Waiting for its end.", errors=True)
             fcntl.flock(users, fcntl.LOCK_EX)
+        yield
 
 
 def _take_from_others(folder: Path) -> None:
