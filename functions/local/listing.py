@@ -70,24 +70,16 @@ def list_lines(
     head = _line(columns, [Text(name) for name in heads], widths)
     if is_wide:
         head.append(f"{identifier.ljust(id_width)}{_GAP}{details}")
-    head.rstrip()
     head.stylize("bold")
     lines = [head]
     for item, row in zip(items, rows, strict=True):
         if cell_len(row[0].plain) > widths[0]:
             lines.append(row[0])
-            row = [Text(), *row[1:]]  # noqa: PLW2901  # the rest of the row
+            row[0] = Text()
         line = _line(columns, row, widths)
-        if not is_wide:
-            line.rstrip()
-            lines += [line, *_below(item, width or 0)]
-            continue
-        line.append(item.identifier.ljust(id_width) + _GAP)
-        indentation = before + id_width + len(_GAP)
-        first, *others = _wrapped(item, left) or [""]
-        line.append(first)
+        lines += _beside(line, item, id_width, left) if is_wide else [line, *_below(item, width or 0)]
+    for line in lines:
         line.rstrip()
-        lines += [line, *(Text(" " * indentation + other) for other in others)]
     return lines
 
 
@@ -140,6 +132,15 @@ def _fits(items: Iterable[ListedItem], left: int) -> bool:
     return left >= (_NARROWEST_DETAILS if has_details else -len(_GAP)) and max(map(cell_len, words), default=0) <= left
 
 
+def _beside(line: Text, item: ListedItem, id_width: int, left: int | None) -> Iterator[Text]:
+    """Yield the line with the id and the details behind it."""
+    line.append(item.identifier.ljust(id_width) + _GAP)
+    indentation = " " * cell_len(line.plain)
+    first, *others = _wrapped(item, left) or [""]
+    yield line.append(first)
+    yield from (Text(indentation + other) for other in others)
+
+
 def _below(item: ListedItem, width: int) -> Iterator[Text]:
     """Yield the id, and the details behind it if they have enough room there."""
     begin = f"{_GAP}{item.identifier}{_GAP}"
@@ -149,7 +150,7 @@ def _below(item: ListedItem, width: int) -> Iterator[Text]:
             yield Text(_GAP + line if cell_len(_GAP + line) <= width else line)
         return
     first, *others = _wrapped(item, left) or [""]
-    yield Text((begin + first).rstrip())
+    yield Text(begin + first)
     yield from (Text(" " * cell_len(begin) + line) for line in others)
 
 

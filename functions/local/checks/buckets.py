@@ -12,7 +12,6 @@ from common.storage.bucket import Bucket
 from local import next_steps
 from local.checks.finding import Finding, from_error, green, red, yellow
 
-_OWN_BUCKET = "BRIDGE_BUCKET"
 _VIEWERS = "viewers"
 _PROJECT_VIEWERS = "projectViewer:"
 
@@ -22,15 +21,20 @@ def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance)
     try:
         bucket = instance.bucket
     except BridgeError as error:
-        yield from_error(_OWN_BUCKET, error)
+        yield from_error(_own_bucket(), error)
         return
-    yield _try_bucket(_OWN_BUCKET, bucket, is_read=True)
+    yield _try_bucket(_own_bucket(), bucket, is_read=True)
     yield from _viewer_findings(bucket)
     if bridge is None:
         return
     yield _copy_finding(bucket, raw)
     for subject, name in _named_buckets(bridge):
         yield _try_bucket(subject, bucket.beside(name), is_read=False)
+
+
+def _own_bucket() -> str:
+    """Return the setting that names the bridge's own bucket."""
+    return "--state" if next_steps.is_local() else "BRIDGE_BUCKET"
 
 
 def _try_bucket(subject: str, bucket: Bucket, *, is_read: bool) -> Finding:

@@ -99,7 +99,7 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     """Import the webhook deliveries that are waiting in the inbox, and say why some still wait."""
     from common.flows import deliver as deliver_flow  # noqa: PLC0415
 
-    with bridge.open_to_run():
+    with bridge.open_to_run(), run_display.shown("deliveries", "waiting for Pigment"):
         counts = deliver_flow.deliver(instance.current, instance.current.config())
     if as_json:
         terminal.print_json(counts)

@@ -1,5 +1,6 @@
 """`bridge verify` and `bridge reconcile`: whether Pigment has what was sent, and what Looker has now."""
 
+import difflib
 from typing import Annotated
 
 import typer
@@ -66,4 +67,7 @@ def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyImport:
     found = jobs.job(name)
     if isinstance(found, bridge_yaml.AnyImport):
         return found
-    raise NoSuchJob(f"There is no pull or relay {name}.", next_step="`bridge runs` shows the names of jobs.")
+    names = [job.name for job in jobs.jobs() if isinstance(job, bridge_yaml.AnyImport)]
+    alike = difflib.get_close_matches(name, names, 1)
+    next_step = f"Did you mean {alike[0]}?" if alike else f"Pulls and relays: {', '.join(names) or 'none'}."
+    raise NoSuchJob(f"There is no pull or relay {name}.", next_step=next_step)
