@@ -106,10 +106,9 @@ def say_in_words(text: str, *, errors: bool = False) -> None:
     """
     columns = width(errors=errors)
     lines = visible(text).splitlines()
-    say(
-        "\n".join(lines if columns is None else (part for line in lines for part in wrapped(line, columns))),
-        errors=errors,
-    )
+    if columns is not None:
+        lines = [part for line in lines for part in wrapped(line, columns) or [""]]
+    say("\n".join(lines), errors=errors)
 
 
 def wrapped(text: str, columns: int) -> list[str]:

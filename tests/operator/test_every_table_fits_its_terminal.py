@@ -18,7 +18,7 @@ from tests.support.world import CONFIGURATION, EXPORT_KEY, FIELDS, HEADER, PULL_
 STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-7]|9[0-7])(?:;[0-9]+)*m")
 ID = re.compile(r"\d{8}T\d{6,12}-[0-9a-f]{8,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}")
-ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?!Z|[.\d]*Z|\d)")
+ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?!Z|[.\d]*Z|\d| UTC)")
 
 
 class Shown(NamedTuple):
@@ -58,7 +58,17 @@ def shown(world: World, monkeypatch: pytest.MonkeyPatch) -> Shown:
     monkeypatch.chdir(world.folder)
     commands = [
         *(["runs"], ["runs", "flights"], ["runs", run], ["runs", "--last", "1"]),
-        *(["deliveries"], ["deliveries", "--all"], ["check"], ["check", "--offline"], ["errors"], ["resources"]),
+        *(
+            ["deliveries"],
+            ["deliveries", "--all"],
+            ["check"],
+            ["check", "--offline"],
+            ["status"],
+            ["explain", run],
+            ["explain", "look_not_found"],
+            ["errors"],
+            ["resources"],
+        ),
         *(["applications"], ["blocks"], ["views"], ["configurations"]),
         *(["pull", "read-back", "--preview"], ["pull", "read-back"], ["export", "revenue"], ["verify", "read-back"]),
         *(["reconcile", "--all"], ["resend", verified], ["settle", run], ["pull", "nope"]),
@@ -111,6 +121,7 @@ def test_for_a_program_each_item_is_one_line(world: World, shown: Shown) -> None
 def test_a_warning_takes_one_line_and_the_rest_on_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     world.run_pull("flights")
+    world.clock.advance(60)
     block = world.pigment.block(world.pigment.application("Planning"), "Learning")
     world.looker.look(12, "Flights", "nyc", "flights", FIELDS[:3])
     world.add_pull("flights", target={"configuration": world.pigment.configuration(block, learn=True)})
