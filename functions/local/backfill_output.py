@@ -39,7 +39,7 @@ def load(function: PullFunction, call: PullCall, as_json: bool) -> bool:
         last = _show_progress(steps, bar, bar.add_task(call.job, total=1.0, position=""))
     console = terminal.console()
     if isinstance(last, Receipt):
-        console.print(output.receipt_table(last))
+        output.print_form_of(last)
         return False
     result = f"{call.job}: all windows up to {last.progress.until} have landed, {last.rows:,} rows read."
     console.print(result, highlight=False)
@@ -55,7 +55,7 @@ def preview(function: PullFunction, call: PullCall, as_json: bool) -> bool:
         if as_json:
             terminal.print_json(receipt, indent=-1)
         elif receipt.error:
-            console.print(output.receipt_table(receipt))
+            output.print_form_of(receipt)
         elif receipt.window:
             begin, end = receipt.window
             rows = receipt.rows.read or 0

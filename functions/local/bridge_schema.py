@@ -30,9 +30,11 @@ from common.bridge_yaml.model import (
     FilterValue,
     Host,
     Load,
+    LookId,
     ObjectPath,
     Port,
     Position,
+    QuerySlug,
     Scalar,
     SecretName,
     Share,
@@ -77,6 +79,8 @@ def _is_valid(kind: object, raw: object) -> bool:
 # What the parsers in `common/bridge_yaml/values.py` accept, as far as a pattern says it. A pattern is for text only.
 _VALUES: Mapping[object, JsonSchema] = {
     str: {"type": _TEXT, "pattern": r"\S"},
+    LookId: {"type": _TEXT, "pattern": r"\S"},
+    QuerySlug: {"type": _TEXT, "pattern": r"\S"},
     bool: {"type": "boolean"},
     Uuid: {"type": "string", "pattern": f"^{_UUID}$"},
     SecretName: {

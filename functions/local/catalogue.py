@@ -20,7 +20,7 @@ from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.errors import BridgeFileInvalid, MalformedRequest, PigmentKeyRefused, SecretUnreadable
 from common.runs.instance import Instance
-from local import bridge_file
+from local import bridge_file, next_steps
 from local.interactive_deadline import InteractiveDeadline
 
 SCOPE = "Modeling metadata"
@@ -195,9 +195,7 @@ def read_settings(path: Path) -> bridge_yaml.PigmentSettings:
     Raises:
         BridgeFileInvalid: the file cannot be read, or the section is missing or invalid.
     """
-    raw = bridge_file.read(path)
-    section = raw.get("pigment") if isinstance(raw, dict) else None
-    return bridge_yaml.decode({"pigment": {} if section is None else section}).pigment
+    return bridge_file.load_section(path, "pigment").pigment
 
 
 def table(listing: Listing, kind: CatalogueKind) -> Table:
@@ -223,7 +221,7 @@ def _no_usable_key(refused: Sequence[str], unreadable: SecretUnreadable | None) 
         return PigmentKeyRefused(
             f"Pigment answered 401 to the key in the secret {' and to that in '.join(refused)}.",
             next_step=f"A key needs the scope {SCOPE} for this, beside Import or Export. Create such a key in Pigment "
-            f"and add it as a new version of the secret {' or '.join(refused)}. If the key has the scope, it has "
+            f"and {next_steps.place_of_new_key(' or '.join(refused))}. If the key has the scope, it has "
             "expired, its allow list does not contain the address it is used from, or its owner was deactivated.",
         )
     return unreadable or BridgeFileInvalid(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from common.platform.errors import BridgeError
-from local import terminal
+from local import next_steps, terminal
 from local.commands import (
     assistant,
     checks,
@@ -26,10 +26,11 @@ from local.commands import (
     setup,
     status,
 )
+from local.stopping import StoppableGroup
 
 _PACKAGE = "looker-pigment-bridge"
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+app = typer.Typer(cls=StoppableGroup, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, prog_name="bridge")
     except BridgeError as error:
-        terminal.say(f"error: {error.code}\n{error.cause}\n→ {error.next_step}", errors=True)
+        terminal.say_in_words(f"error: {error.code}\n{error.cause}\n→ {next_steps.of(error)}", errors=True)
         sys.exit(1)
     except Exception:  # noqa: BLE001  # a fault of the bridge itself, for a report to its developers
         terminal.say(traceback.format_exc().rstrip(), errors=True)

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
 from common import bridge_yaml
@@ -16,11 +15,13 @@ from common.runs import cursors
 from common.storage import inbox
 from common.storage.bucket import Bucket, ListedObject
 from common.storage.claims import PLACES, PLAN
+from local import listing, next_steps
+from local.listing import ListedColumn, ListedItem
 
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
 _OUTDATED = "not replayed, because a newer delivery has landed"
-_NEXT_STEPS = {code_of(kind): kind.next_step for kind in every_error()}
+_KINDS = {code_of(kind): kind for kind in every_error()}
 _COLOURS = {"waiting": "yellow", "delivered": "green", "dead": "red"}
 
 
@@ -42,8 +43,8 @@ class DeliverySummary(msgspec.Struct, frozen=True):
         details = {name: value for name, value in entry.metadata.items() if value and name != PLAN}
         if state == "waiting" and relay in blocked:
             details["waits-because"] = blocked[relay]
-        if next_step := _NEXT_STEPS.get(details.get("code", "")):
-            details["next-step"] = next_step
+        if kind := _KINDS.get(details.get("code", "")):
+            details["next-step"] = next_steps.fitting(kind, details.get("reason", ""), kind.next_step)
         return cls(identifier, state, details.pop("received-at", ""), entry.size_bytes, details)
 
 
@@ -148,21 +149,28 @@ def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime) -> 
     return ReplayedDelivery(identifier, f"{relay}/{again}", entry.metadata.get("reason", ""))
 
 
-def table_of_replays(replayed: Iterable[ReplayedDelivery]) -> Table:
-    out = Table("id", "new id", "reason", box=None)
-    for each in replayed:
-        out.add_row(each.id, each.new_id, each.reason)
-    return out
+def print_replays(replayed: Iterable[ReplayedDelivery]) -> None:
+    """Print which deliveries wait again, under which id, and which were left where they are."""
+    items = [
+        ListedItem(
+            ("replayed" if each.new_id else "left",), each.id, " ".join(filter(None, (each.new_id, each.reason)))
+        )
+        for each in replayed
+    ]
+    listing.print_list(
+        [ListedColumn("state")], items, identifier="id", details="new id, and why it was dead or is left"
+    )
 
 
-def table(summaries: Iterable[DeliverySummary], now: datetime) -> Table:
-    """One line per delivery, in the given order."""
-    out = Table("id", "state", "age", "bytes", "details", box=None)
+def print_table(summaries: Iterable[DeliverySummary], now: datetime) -> None:
+    """Print one item per delivery, in the given order."""
+    columns = [ListedColumn("state"), ListedColumn("age"), ListedColumn("bytes", is_number=True)]
+    items = []
     for each in summaries:
         details = ", ".join(f"{name} {value}" for name, value in each.details.items())
         state = Text(each.state, _COLOURS[each.state])
-        out.add_row(each.id, state, _age(each, now), f"{each.size_bytes:,}", details)
-    return out
+        items.append(ListedItem((state, _age(each, now), f"{each.size_bytes:,}"), each.id, details))
+    listing.print_list(columns, items, identifier="id", details="details")
 
 
 def _matching(bucket: Bucket, identifier: str) -> Iterator[tuple[str, ListedObject]]:

@@ -7,6 +7,7 @@ import msgspec
 import requests
 
 from common.platform import http
+from common.platform.causes import cause_of
 from common.platform.errors import ErrorReport, MalformedRequest, SettingMissing
 from common.runs.receipts import Receipt
 from looker_pull import PullCall
@@ -32,7 +33,7 @@ def deployed(url: str) -> PullFunction:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise _FunctionUnreachable(f"The function cannot be reached: {http.kind_of(error)}.") from error
+            raise _FunctionUnreachable(f"The function cannot be reached: {cause_of(error)}.") from error
         return _parse(response)
 
     return call_function

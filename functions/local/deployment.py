@@ -99,8 +99,7 @@ def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
             a running bridge must not stop. A plan can stop without any loss.
     """
     content = bridge_file.content(path)
-    raw = bridge_file.parse(content)
-    bridge = decode(raw)
+    raw, bridge = bridge_file.decode_file(content)
     changes = bridge_file.content(overlay_path) if overlay_path else None
     if changes is not None:
         base, raw = bridge, overlay.merged(raw, bridge_file.parse(changes))

@@ -13,7 +13,7 @@ from common.platform.errors import BridgeError, NoSuchJob, code_of, every_error,
 from common.runs import receipts
 from common.runs.receipts import Receipt
 from common.storage.bucket import Bucket
-from local import open_runs
+from local import next_steps, open_runs
 from local.open_runs import OpenRun
 
 _DOCUMENT = "functions/README.md#"
@@ -50,6 +50,7 @@ _OUTCOMES = {
     "importing": "Pigment has the file, and how its import ended is not known yet.",
     "held": "More has changed than guards.approve allows. Nothing is sent before a person has decided.",
     "approved": "A person approved the file, and another run has landed it.",
+    "occupied": "Another run had the import configuration, or the export, or took it over. Nothing was sent.",
     "refused": "A guard, the column contract or a person rejected the file. Nothing was sent or published.",
     "failed": "It ended with an error.",
     "unknown": "Pigment may have the file but did not confirm it; of an export, the object may be published.",
@@ -60,6 +61,7 @@ _OUTCOMES = {
 _NEXT_STEPS = {
     "landed_with_skips": "Add the missing items in Pigment or fix the values at their source, then run the job again.",
     "importing": "No action needed: the next run of the job asks Pigment how the import ended.",
+    "occupied": "No action needed, unless no run of the job lands afterwards: `bridge runs JOB` shows them.",
     "running": "Wait until it has ended.",
     "interrupted": "No action needed: the next run of the job settles it.",
 }
@@ -146,7 +148,7 @@ def of_receipt(receipt: Receipt) -> RunExplanation:
     """Explain a run that has ended."""
     code, next_step = None, _NEXT_STEPS.get(receipt.outcome, _NOTHING_TO_DO)
     if receipt.error is not None:
-        code, next_step = receipt.error.code, receipt.error.next_step
+        code, next_step = receipt.error.code, next_steps.of(receipt.error)
     ending = [_OUTCOMES[receipt.outcome], *([receipt.error.message] if receipt.error else [])]
     return _explanation(receipt, receipt.outcome, code, ending, next_step)
 
@@ -155,7 +157,9 @@ def _of_open_run(begun: OpenRun) -> RunExplanation:
     """Explain a run that has not ended, or not for good, from the receipt in its journal."""
     receipt, error = begun.receipt, begun.receipt.error
     if error is not None and begun.state in ("unknown", "held", "importing"):
-        return _explanation(receipt, begun.state, error.code, [_OUTCOMES[begun.state], error.message], error.next_step)
+        return _explanation(
+            receipt, begun.state, error.code, [_OUTCOMES[begun.state], error.message], next_steps.of(error)
+        )
     next_step = _NEXT_STEPS.get(begun.state, begun.details)
     return _explanation(receipt, begun.state, None, [_OUTCOMES[begun.state], begun.details], next_step)
 
@@ -168,7 +172,9 @@ def _explanation(receipt: Receipt, outcome: str, code: str | None, ending: list[
 
 
 def _of_code(code: str, kind: type[BridgeError]) -> CodeExplanation:
-    return CodeExplanation(code, kind.status, meaning_of(kind), kind.next_step, _documentation(code))
+    return CodeExplanation(
+        code, kind.status, meaning_of(kind), next_steps.fitting(kind, "", kind.next_step), _documentation(code)
+    )
 
 
 def _story(receipt: Receipt) -> Iterator[str]:

@@ -13,12 +13,11 @@ from typing import Any
 
 import functions_framework
 from cheroot.wsgi import Gateway_10, Server
-from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.platform.errors import OurFault
-from local import host_names, status_pages, terminal
+from local import front_page, host_names, status_pages, terminal
 
 FUNCTIONS = Path(__file__).parent.parent
 "The folder of the entry files."
@@ -55,7 +54,7 @@ def serve_functions(port: int = 0, names: Collection[str] | None = ()) -> Iterat
     apps[status_pages.PATH] = status_pages.answer
     server = Server(
         ("127.0.0.1", port),
-        _checked(DispatcherMiddleware(NotFound(), apps), names),
+        _checked(DispatcherMiddleware(front_page.page(ENTRY_POINTS), apps), names),
         numthreads=_THREADS,
         request_queue_size=128,
         shutdown_timeout=_SHUTDOWN_TIMEOUT_S,

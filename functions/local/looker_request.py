@@ -45,9 +45,7 @@ def read_settings(path: Path) -> bridge_yaml.LookerSettings:
     Raises:
         BridgeFileInvalid: the file cannot be read, or the section is missing or invalid.
     """
-    raw = bridge_file.read(path)
-    section = raw.get("looker") if isinstance(raw, dict) else None
-    settings = bridge_yaml.decode({"looker": {} if section is None else section}).looker
+    settings = bridge_file.load_section(path, "looker").looker
     if not settings.credentials:
         raise BridgeFileInvalid(
             "looker.credentials: is missing", next_step="Write the name of the secret with Looker's API key there."

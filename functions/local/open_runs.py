@@ -9,6 +9,7 @@ from common.runs import holds, leases
 from common.runs.leases import Journal
 from common.runs.receipts import Receipt
 from common.storage.bucket import Bucket, Dated
+from local import next_steps
 
 OpenState = Literal["running", "interrupted", "importing", "unknown", "held"]
 
@@ -58,6 +59,10 @@ def _described(stored: Dated[Journal]) -> OpenRun:
         return OpenRun(receipt, "interrupted", f"Run {journal.holder} is settling it.")
     if left_s > 0 and journal.step in _IN_PROGRESS:
         return OpenRun(receipt, "running", _IN_PROGRESS[journal.step])
+    if receipt.error is not None:
+        # The run itself wrote why it ended so: it was not killed.
+        state: OpenState = "importing" if receipt.outcome == "importing" else "unknown"
+        return OpenRun(receipt, state, f"{receipt.error.message} {next_steps.of(receipt.error)}")
     if journal.step == "unknown":
         settle = f"`bridge settle {receipt.run} --landed` or `--not-landed`"
         return OpenRun(receipt, "unknown", f"Look at the import history of its block in Pigment, then run {settle}.")

@@ -1,8 +1,8 @@
-"""Tables of receipts and errors for a person."""
+"""Receipts, runs and errors for a person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from rich.table import Table
@@ -11,7 +11,8 @@ from rich.text import Text
 from common.platform.errors import code_of, every_error, meaning_of
 from common.runs.receipts import Receipt
 from common.tables.compare import ChangeCounts, Diff
-from local import terminal
+from local import listing, next_steps, terminal
+from local.listing import FormField, ListedColumn, ListedItem
 from local.open_runs import OpenRun
 
 _COLOURS = {
@@ -26,55 +27,79 @@ _COLOURS = {
     "unknown": "red",
     "running": "cyan",
     "interrupted": "yellow",
+    "occupied": "yellow",
     "refused": "red",
     "failed": "red",
 }
 _VERDICTS = {"equal": "green", "differs": "red", "not_yet": "cyan", "impossible": "yellow"}
 
 
-def print_receipt(receipt: Receipt, as_json: bool, files: Path | None) -> None:
+def print_receipt(receipt: Receipt, as_json: bool, files: Path | None, *, is_whole: bool = False) -> None:
     """Print a receipt, and the rows that a preview shows.
 
     Args:
         files: the folder that stores the buckets of a local bridge.
+        is_whole: whether warnings are printed whole, however long; those of a preview always are.
     """
     if as_json:
-        terminal.print_json(receipt)
+        terminal.print_json(next_steps.fitted(receipt))
         return
     out = terminal.console()
-    for table in [*preview_tables(receipt), *diff_tables(receipt), receipt_table(receipt, files)]:
+    for table in [*preview_tables(receipt), *diff_tables(receipt)]:
         out.print(table)
+    print_form_of(receipt, files, is_whole=is_whole or receipt.outcome == "previewed")
 
 
-def receipt_table(receipt: Receipt, files: Path | None = None) -> Table:
-    """One receipt as a table of two columns, without the rows of a preview.
+def print_form_of(
+    receipt: Receipt,
+    files: Path | None = None,
+    *more: FormField,
+    is_whole: bool = False,
+    errors: bool = False,
+) -> None:
+    """Print a receipt as names and values, without the rows of a preview.
 
     Args:
         files: the folder that stores the buckets of a local bridge.
+        more: further values.
+        is_whole: whether warnings are printed whole.
+        errors: print to standard error.
     """
-    table = Table(
-        show_header=False, title=f"Receipt of run {receipt.run}", title_justify="left", title_style="bold", box=None
+    fields = [*receipt_fields(receipt, files, is_whole=is_whole), *more]
+    if listing.print_form(f"Receipt of run {receipt.run}", fields, errors=errors):
+        terminal.say(f"`bridge runs {receipt.run}` shows the warnings whole.", errors=errors)
+
+
+def receipt_fields(receipt: Receipt, files: Path | None = None, *, is_whole: bool = True) -> Iterator[FormField]:
+    """Yield what a receipt says, without the rows of a preview. The arguments are those of `print_form_of`."""
+    yield FormField("job", receipt.job)
+    yield FormField("started", time_of(receipt))
+    yield FormField("outcome", _coloured_outcome(receipt))
+    yield from _counts(receipt)
+    yield from _verdict(receipt)
+    named = (
+        ("window", " to ".join(receipt.window) if receipt.window else None),
+        ("cursor", receipt.cursor.after),
+        ("all windows", _progress(receipt)),
+        ("bytes", f"{receipt.bytes:,}" if receipt.bytes is not None else None),
+        ("sha256", receipt.sha256),
+        ("configuration", receipt.configuration),
+        ("import", receipt.import_id),
+        ("object" if receipt.outcome == "published" else "intended object", receipt.object),
+        ("file", _published_file(receipt, files)),
+        ("seconds", _seconds(receipt)),
     )
-    table.add_row("job", receipt.job)
-    table.add_row("outcome", _coloured_outcome(receipt))
-    _add_counts(table, receipt)
-    _add_verdict(table, receipt)
-    _add(table, "window", " to ".join(receipt.window) if receipt.window else None)
-    _add(table, "cursor", receipt.cursor.after)
-    _add(table, "all windows", _progress(receipt))
-    _add(table, "bytes", f"{receipt.bytes:,}" if receipt.bytes is not None else None)
-    _add(table, "sha256", receipt.sha256)
-    _add(table, "configuration", receipt.configuration)
-    _add(table, "import", receipt.import_id)
-    _add(table, "object" if receipt.outcome == "published" else "intended object", receipt.object)
-    _add(table, "file", _published_file(receipt, files))
-    _add(table, "seconds", _seconds(receipt))
+    yield from (FormField(name, value) for name, value in named if value is not None)
     for warning in receipt.warnings:
-        table.add_row(Text("warning", "yellow"), warning)
+        yield FormField(Text("warning", "yellow"), warning, is_brief=not is_whole)
     if receipt.error:
-        table.add_row(Text("error", "red"), f"{receipt.error.code}: {receipt.error.message}")
-        table.add_row("next step", receipt.error.next_step)
-    return table
+        yield FormField(Text("error", "red"), f"{receipt.error.code}: {receipt.error.message}")
+        yield FormField("next step", next_steps.of(receipt.error))
+
+
+def time_of(receipt: Receipt) -> str:
+    """Return when a run started, to the second, with its zone."""
+    return f"{receipt.started_at[:19]}Z"
 
 
 def preview_tables(receipt: Receipt) -> list[Table]:
@@ -105,22 +130,63 @@ def diff_tables(receipt: Receipt) -> list[Table]:
     ]
 
 
-def runs_table(open_runs: Iterable[OpenRun], receipts: Iterable[Receipt]) -> Table:
-    """One line per run, in the given order: those that have not ended first."""
-    table = Table("started", "job", "run", "outcome", "read", "landed", "skipped", "details", box=None)
-    for each in open_runs:
-        begun = each.receipt
-        read = "" if begun.rows.read is None else f"{begun.rows.read:,}"
-        state = Text(each.state, _COLOURS[each.state])
-        table.add_row(begun.started_at[:19], begun.job, begun.run, state, read, "", "", each.details)
+def print_runs(open_runs: Iterable[OpenRun], closed: Iterable[Receipt]) -> None:
+    """Print runs in the given order: those that have not ended first."""
+    columns = [ListedColumn(name) for name in ("job", "started", "outcome")]
+    columns += [ListedColumn(name, is_number=True) for name in ("read", "landed", "skipped")]
+    items = [*map(_open_item, open_runs), *map(_closed_item, repeated_once(closed))]
+    listing.print_list(columns, items, identifier="run", details="why")
+
+
+class RepeatedRun(NamedTuple):
+    """Runs of one job that ended alike, one after the other."""
+
+    receipt: Receipt
+    "The newest."
+    times: int
+    since: str
+    "When the oldest started."
+
+
+def repeated_once(receipts: Iterable[Receipt]) -> list[RepeatedRun]:
+    """Return runs without those that ended by the same error as the next one of their job. Both are newest first.
+
+    Each delivery that comes to a blocked configuration, and each attempt, is a run.
+    """
+    found: list[RepeatedRun] = []
+    last_of_job: dict[str, int] = {}
     for receipt in receipts:
-        rows = receipt.rows
-        landed = None if rows.inserted is None else rows.inserted + (rows.updated or 0)
-        counts = ["" if count is None else f"{count:,}" for count in (rows.read, landed, rows.skipped)]
-        details = receipt.error.message if receipt.error else "; ".join(receipt.warnings)
-        started = receipt.started_at[:19]
-        table.add_row(started, receipt.job, receipt.run, _coloured_outcome(receipt), *counts, details)
-    return table
+        place = last_of_job.get(receipt.job)
+        if place is not None and receipt.error is not None and _end(found[place].receipt) == _end(receipt):
+            found[place] = RepeatedRun(found[place].receipt, found[place].times + 1, time_of(receipt))
+            continue
+        last_of_job[receipt.job] = len(found)
+        found.append(RepeatedRun(receipt, 1, time_of(receipt)))
+    return found
+
+
+def _end(receipt: Receipt) -> tuple[str, str, str]:
+    error = receipt.error
+    return (receipt.outcome, error.code, error.message) if error else (receipt.outcome, "", receipt.run)
+
+
+def _open_item(each: OpenRun) -> ListedItem:
+    begun = each.receipt
+    read = "" if begun.rows.read is None else f"{begun.rows.read:,}"
+    state = Text(each.state, _COLOURS[each.state])
+    return ListedItem((begun.job, time_of(begun), state, read, "", ""), begun.run, each.details)
+
+
+def _closed_item(repeated: RepeatedRun) -> ListedItem:
+    receipt, times, since = repeated
+    rows = receipt.rows
+    landed = None if rows.inserted is None else rows.inserted + (rows.updated or 0)
+    counts = ["" if number is None else f"{number:,}" for number in (rows.read, landed, rows.skipped)]
+    details = receipt.error.message if receipt.error else "; ".join(receipt.warnings)
+    if times > 1:
+        details = f"{times} times since {since}. {details}"
+    cells: list[str | Text] = [receipt.job, time_of(receipt), _coloured_outcome(receipt), *counts]
+    return ListedItem(cells, receipt.run, details, is_brief=receipt.error is None)
 
 
 def errors_table() -> Table:
@@ -141,35 +207,31 @@ def _coloured_outcome(receipt: Receipt) -> Text:
     return Text(receipt.outcome, _COLOURS[receipt.outcome])
 
 
-def _add(table: Table, name: str, value: str | None) -> None:
-    if value is not None:
-        table.add_row(name, value)
-
-
-def _add_counts(table: Table, receipt: Receipt) -> None:
+def _counts(receipt: Receipt) -> Iterator[FormField]:
     counts = msgspec.structs.asdict(receipt.rows)
     if receipt.changes is not None:
         counts |= msgspec.structs.asdict(receipt.changes)
     for name, count in counts.items():
-        _add(table, f"rows {name}", None if count is None else f"{count:,}")
+        if count is not None:
+            yield FormField(f"rows {name}", f"{count:,}")
     for skip in receipt.skips:
-        _add(table, "skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
-        for sample in skip.samples:
-            _add(table, "", sample)
+        yield FormField("skipped", f"{skip.count:,} × {skip.reason}, column {skip.column or '?'}")
+        yield from (FormField("", sample) for sample in skip.samples)
     for check in receipt.known:
-        _add(table, f"known {check.column}", f"{check.items:,} items, as they were {check.age_s:,} seconds before")
+        age = f"{check.items:,} items, as they were {check.age_s:,} seconds before"
+        yield FormField(f"known {check.column}", age)
         for unknown in check.unknown:
             alike = f"; is it {unknown.alike!r}?" if unknown.alike is not None else ""
-            _add(table, "unknown", f"{unknown.rows:,} × {unknown.item!r}{alike}")
+            yield FormField("unknown", f"{unknown.rows:,} × {unknown.item!r}{alike}")
 
 
-def _add_verdict(table: Table, receipt: Receipt) -> None:
+def _verdict(receipt: Receipt) -> Iterator[FormField]:
     if receipt.verified is None:
         return
-    table.add_row("verified", Text(receipt.verified.replace("_", " "), _VERDICTS[receipt.verified]))
+    yield FormField("verified", Text(receipt.verified.replace("_", " "), _VERDICTS[receipt.verified]))
     for row in receipt.verification.rows if receipt.verification else ():
         cells = "; ".join(f"{cell.column}: sent {cell.sent}, there {cell.pigment}" for cell in row.cells)
-        _add(table, row.problem, f"{', '.join(row.key)}  {cells or ', '.join(row.columns)}".rstrip())
+        yield FormField(row.problem, f"{', '.join(row.key)}  {cells or ', '.join(row.columns)}".rstrip())
 
 
 def _progress(receipt: Receipt) -> str | None:

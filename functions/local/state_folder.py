@@ -18,12 +18,13 @@ from typing import IO
 import msgspec
 from google.api_core.exceptions import Conflict
 
-from common.bridge_yaml import Bridge, Pull, Relay, decode
+from common.bridge_yaml import Bridge, Pull, Relay
 from common.platform.errors import DiskFull, OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
 from common.storage.bucket import Bucket, open_client
-from local import bridge_file
+from local import terminal
+from local.bridge_file import BridgeFile
 from local.sandbox.access import TokenRequired
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
@@ -33,8 +34,10 @@ from local.sandbox.wire import Server
 BUCKET = "bucket"
 PROJECT = "local"
 
+_CONTENT = "with one line NAME=VALUE for each secret that bridge.yaml names"
 _ADDRESSES = "addresses.json"
 _LOCK = ".lock"
+_USERS = ".users"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _LONGEST_READING_S = 30.0
 _LOCK_CHECK_S = 0.05
@@ -81,6 +84,7 @@ def serve(
     secrets = _read_secrets(env_file) if isinstance(env_file, Path) else SandboxSecrets(env_file)
     token = tokens.token_urlsafe(32)
     with (
+        contextlib.ExitStack() as until_unlocked,
         _space_in(folder),
         _files_for_owner_alone(),
         _locked(folder),
@@ -100,30 +104,30 @@ def serve(
         try:
             yield services
         finally:
+            if not alone:
+                until_unlocked.enter_context(_without_users(folder))
             addresses.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def connect(folder: Path, env_file: Path | Mapping[str, str], *, alone: bool = False) -> Iterator[StateServices]:
     """Use the process that serves a folder; if there is none, serve it, as `serve` does."""
-    running = _running_services(folder)
-    if running is None:
-        with serve(folder, env_file, alone=alone) as services:
-            yield services
-    else:
-        os.environ.update(running.environment())
+    with contextlib.ExitStack() as stack:
+        # From before the look: the other process cannot end its servers between that and their use.
+        stack.enter_context(_using(folder))
+        running = _running_services(folder)
+        if running is None:
+            stack.close()
+            running = stack.enter_context(serve(folder, env_file, alone=alone))
+        else:
+            os.environ.update(running.environment())
         yield running
 
 
-def install(config: Path) -> None:
-    """Write bridge.yaml into the bucket, as Terraform does in the cloud.
-
-    Raises:
-        BridgeFileInvalid: it is not valid.
-    """
-    raw = bridge_file.read(config)
-    _create_buckets(decode(raw))
-    Bucket(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, raw, over=None)
+def install(checked: BridgeFile) -> None:
+    """Write bridge.yaml into the bucket, as Terraform does in the cloud."""
+    _create_buckets(checked.bridge)
+    Bucket(os.environ["BRIDGE_BUCKET"]).write_json(paths.CONFIG, checked.raw, over=None)
 
 
 @contextlib.contextmanager
@@ -162,6 +166,31 @@ def _locked(folder: Path) -> Iterator[None]:
             raise _used(folder) from None
         except PermissionError:
             raise _not_own(folder) from None
+        yield
+
+
+@contextlib.contextmanager
+def _using(folder: Path) -> Iterator[None]:
+    """Keep the process that serves a folder from ending its servers."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        yield
+        return
+    with _files_for_owner_alone():
+        users = (folder / _USERS).open("a")
+    with users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def _without_users(folder: Path) -> Iterator[None]:
+    """Wait until no other command uses the servers of this process, and let none begin to."""
+    with (folder / _USERS).open("a") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            terminal.say(f"Another command still uses the folder {folder}. Waiting for its end.", errors=True)
+            fcntl.flock(users, fcntl.LOCK_EX)
         yield
 
 
@@ -224,11 +253,15 @@ def _used(folder: Path) -> OurFault:
 def _read_secrets(env_file: Path) -> SandboxSecrets:
     try:
         return SandboxSecrets.from_file(env_file)
+    except FileNotFoundError:
+        raise SecretUnreadable(
+            f"There is no file {env_file}.", next_step=f"Write it, {_CONTENT}, or name another one with --env-file."
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SecretUnreadable(
             f"The secrets file {env_file} cannot be read: {reason}",
-            next_step="Name a file with --env-file. It has one line NAME=VALUE for each secret that bridge.yaml names.",
+            next_step=f"Correct it, {_CONTENT}, or name another one with --env-file.",
         ) from None
 
 

@@ -7,6 +7,7 @@ and brackets are printed as they are instead of being read as markup.
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -67,6 +68,27 @@ def console(*, errors: bool = False) -> TerminalConsole:
     return TerminalConsole(**options, width=_WIDTH_WITHOUT_TERMINAL, no_color=True)
 
 
+def width(*, errors: bool = False) -> int | None:
+    """Return the width of the terminal; None if the output goes elsewhere, where a line has no end.
+
+    Args:
+        errors: of standard error.
+    """
+    out = console(errors=errors)
+    return out.width if out.is_terminal else None
+
+
+def print_lines(lines: Iterable[Text], *, errors: bool = False) -> None:
+    """Print lines that are already laid out.
+
+    Args:
+        errors: print to standard error.
+    """
+    out = console(errors=errors)
+    for line in lines:
+        out.print(line, soft_wrap=True, highlight=False)
+
+
 def say(text: str, *, errors: bool = False) -> None:
     """Print text at once, without a layout.
 
@@ -81,6 +103,24 @@ def ask(question: str) -> str:
     # Not with input's own prompt, which goes to standard error where Python has no readline.
     print(visible(question), end="", flush=True)
     return input()
+
+
+def say_in_words(text: str, *, errors: bool = False) -> None:
+    """Do the same with lines that a terminal breaks between words only: a long one may be an id, a path or a command.
+
+    Args:
+        errors: print to standard error.
+    """
+    columns = width(errors=errors)
+    lines = visible(text).splitlines()
+    if columns is not None:
+        lines = [part for line in lines for part in wrapped(line, columns) or [""]]
+    say("\n".join(lines), errors=errors)
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Return the lines of a text, broken between words only."""
+    return textwrap.wrap(text, max(1, columns), break_long_words=False, break_on_hyphens=False)
 
 
 def print_json(value: Any, *, indent: int = 2) -> None:

@@ -63,9 +63,9 @@ def test_every_duplicate_job_is_an_error() -> None:
     [
         ("pulls:\n  a: [1, 2\nb: 3", "line 3, column 2: is not YAML"),
         ("a: b: c", "line 1, column 5: is not YAML"),
-        ("\tpulls: {}", "is not YAML"),
+        ("\tpulls: {}", "line 1, column 1: is indented with a tab; write spaces"),
         ("a: 1\n---\nb: 2", "line 2, column 1: is not YAML"),
-        ("a: !!python/object:os.system x", "is not YAML"),
+        ("a: !!python/object:os.system x", "line 1, column 4: begins with !, which means something in YAML"),
         ("a: !!int 'twelve'", "bridge.yaml: has a !!tag that contradicts its value"),
         ("a: !!bool 'maybe'", "bridge.yaml: has a !!tag that contradicts its value"),
         ("? [a]\n: b", "is not YAML: found unhashable key"),

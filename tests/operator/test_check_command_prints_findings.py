@@ -23,7 +23,7 @@ def test_each_check_is_a_line(prepared: World) -> None:
     lines = result.output.splitlines()
     assert lines[0].split(maxsplit=2) == ["green", "bridge.yaml", "The file is valid and has 1 pull."]
     assert any(line.startswith("green   pulls.flights.source.look") for line in lines)
-    assert any("→ Run Terraform" in line for line in lines)
+    assert any("→ Nothing to do: `bridge pull` and `bridge serve` write it." in line for line in lines)
     assert PIGMENT_KEY not in result.output + result.errors
     assert LOOKER_SECRET not in result.output + result.errors
 
@@ -31,7 +31,7 @@ def test_each_check_is_a_line(prepared: World) -> None:
 def test_json_has_every_field_of_a_finding(prepared: World) -> None:
     findings = json.loads(run(prepared, "check", "--json").output)
 
-    assert {"colour", "subject", "what", "next_step"} == set(findings[0])
+    assert {"colour", "subject", "what", "next_step", "line"} == set(findings[0])
     assert {finding["colour"] for finding in findings} == {"green", "yellow"}
 
 
@@ -55,15 +55,11 @@ def test_a_red_finding_exits_with_1(prepared: World) -> None:
     assert prepared.imports == []
 
 
-@pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), ("hunter2", "Line 1")])
-def test_an_unreadable_secrets_file_is_an_error_of_three_lines(
-    prepared: World, content: str | None, reason: str
-) -> None:
-    (prepared.folder / ".env").unlink()
-    if content is not None:
-        (prepared.folder / ".env").write_text(content)
+@pytest.mark.parametrize(("file", "reason"), [("missing", "There is no file missing."), (".env", "Line 1")])
+def test_an_unreadable_secrets_file_is_an_error_of_three_lines(prepared: World, file: str, reason: str) -> None:
+    (prepared.folder / ".env").write_text("hunter2")
 
-    result = run(prepared, "check")
+    result = run(prepared, "check", "--env-file", file)
 
     code, cause, next_step = result.errors.splitlines()
     assert (result.status, code) == (1, "error: secret_unreadable")

@@ -420,10 +420,10 @@ CASES = {
         "yellow",
         lambda world: world.raw["pulls"]["flights"].update(guards={"min_rows": 5}),
         "different",
-        "Run Terraform",
+        "`make apply`",
     ),
     "a bucket without bridge.yaml": CheckCase(
-        paths.CONFIG, "yellow", lambda world: world.bucket.delete(paths.CONFIG), "not contain", "Run Terraform"
+        paths.CONFIG, "yellow", lambda world: world.bucket.delete(paths.CONFIG), "not contain", "`make apply`"
     ),
 }
 

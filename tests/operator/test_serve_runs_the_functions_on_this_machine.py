@@ -139,9 +139,9 @@ def test_a_preview_sends_nothing_and_a_pull_lands(prepared: World) -> None:
     receipt = json.loads(pulled.output)
     assert (pulled.status, receipt["outcome"]) == (0, "landed")
     _, newest, oldest = run_process(prepared, "runs").output.splitlines()
-    assert newest.split()[1:6] == ["flights", receipt["run"], "landed", "5", "5"]
-    assert oldest.split()[1] == "flights"
-    assert oldest.split()[3:5] == ["previewed", "5"]
+    job, _, *rest = newest.split()
+    assert (job, rest) == ("flights", ["landed", "5", "5", "0", receipt["run"]])
+    assert (oldest.split()[0], oldest.split()[2:4]) == ("flights", ["previewed", "5"])
 
 
 def test_a_failed_pull_exits_with_1_and_names_the_next_step(prepared: World) -> None:
@@ -155,3 +155,18 @@ def test_a_failed_pull_exits_with_1_and_names_the_next_step(prepared: World) -> 
     readable = run(prepared, "pull", "flights").output
     assert "looker_login_refused" in readable
     assert error["next_step"][:60] in readable
+
+
+def test_its_address_in_a_browser_says_what_to_do(prepared: World) -> None:
+    with served(prepared) as bridge:
+        base = bridge.addresses["pull"].removesuffix("/pull")
+        front, missing = requests.get(f"{base}/", timeout=30), requests.get(f"{base}/nothing<b>", timeout=30)
+        function = requests.get(f"{base}/pull", timeout=30)
+
+    assert (front.status_code, missing.status_code, function.status_code) == (200, 404, 400)
+    assert f"""curl --data '{{"job": "JOB"}}' {base}/pull""" in front.text
+    assert "bridge runs" in front.text
+    assert missing.text.startswith("There is nothing at /nothing<b>.")
+    assert missing.headers["Content-Type"].startswith("text/plain")
+    assert front.text in missing.text
+    assert "Send POST" in function.json()["error"]["next_step"]

@@ -323,6 +323,7 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
         ([past_run("nothing_new"), past_run(hours_ago=30, verified="equal")], {}, "equal"),
         ([past_run("nothing_new"), past_run("landed_with_skips", hours_ago=30, skipped=3)], {}, "skipped"),
         ([past_run("importing")], {"schedule": ""}, "waiting"),
+        ([past_run("occupied", code="configuration_occupied")], {"schedule": ""}, "waiting"),
         ([past_run("landed")], {"waiting": Waiting(1, "2026-03-02T07:00:00Z"), "schedule": ""}, "waiting"),
         ([past_run(hours_ago=5)], {}, "late"),
         ([past_run("importing", hours_ago=5)], {}, "late"),

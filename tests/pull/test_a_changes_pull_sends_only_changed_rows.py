@@ -14,6 +14,7 @@ from common.runs.leases import LIFETIME_S
 from common.runs.receipts import Receipt
 from common.storage import paths
 from local import output
+from local.listing import form_lines
 from local.sandbox.wire import Response
 from tests.support.kills import ProcessCall, Processes, StopPoint, When
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
@@ -61,7 +62,9 @@ def shown(receipt: dict[str, Any]) -> str:
     typed = msgspec.convert(receipt, Receipt)
     console = Console(width=160, no_color=True, file=io.StringIO())
     with console.capture() as captured:
-        console.print(*output.diff_tables(typed), output.receipt_table(typed))
+        console.print(*output.diff_tables(typed))
+        for line in form_lines("", list(output.receipt_fields(typed)), None):
+            console.print(line)
     return captured.get()
 
 

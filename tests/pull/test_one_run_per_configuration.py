@@ -38,7 +38,7 @@ def test_of_two_concurrent_runs_one_lands_and_one_is_answered_409(world: World) 
     assert first.result().receipt["run"] in second.error["message"]
     assert first.result().body["outcome"] == "landed"
     assert len(world.imports) == 1
-    assert [receipt["outcome"] for receipt in world.receipts()] == ["landed", "failed"]
+    assert [receipt["outcome"] for receipt in world.receipts()] == ["landed", "occupied"]
 
 
 def test_sixteen_concurrent_runs_duplicate_no_row(world: World) -> None:

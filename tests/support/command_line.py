@@ -1,6 +1,5 @@
 """The command line `bridge`, run in this process or in a separate one."""
 
-import concurrent.futures
 import contextlib
 import contextvars
 import io
@@ -10,6 +9,7 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -53,24 +53,10 @@ def run_in(folder: Path, *arguments: str, **environment: str) -> CommandResult:
 
 
 def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str]:
-    """Do the same as `run` at a terminal. Return the exit status and the text on the terminal."""
-    controller, terminal = pty.openpty()
-    os.write(controller, typed.encode())
-    with (
-        contextlib.chdir(world.folder),
-        open(terminal, "r+b", buffering=0) as raw,  # noqa: PTH123  # a descriptor
-        concurrent.futures.ThreadPoolExecutor(1) as reader,
-    ):
-        # Read meanwhile, because a terminal takes only some kilobytes that nobody reads.
-        shown = reader.submit(_read_to_end, controller)
-        streams = [io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for _ in range(3)]
-        status = _main([*arguments, "--state", "home"], local_environment(world), streams)
-        for stream in streams:
-            stream.detach()
-        os.write(terminal, b"\0")
-    os.close(controller)
-    text = shown.result().removesuffix(b"\0").decode()
-    return status, re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
+    """Do the same as `run` at a terminal. Return the exit status and the text on the terminal, without its styles."""
+    with contextlib.chdir(world.folder):
+        status, text = _run_at_terminal([*arguments, "--state", "home"], local_environment(world), typed)
+    return status, re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def _read_to_end(controller: int) -> bytes:
@@ -84,6 +70,11 @@ def _read_to_end(controller: int) -> bytes:
 def run_deployed(*arguments: str, clock: Clock | None = None) -> CommandResult:
     """Run a command in this process on the world's own bucket, as an operator of a deployed bridge does."""
     return _run_here(arguments, os.environ, "", clock)
+
+
+def run_deployed_at_terminal(*arguments: str, clock: Clock | None = None) -> str:
+    """Do the same at a terminal, and return all that the terminal received, with its styles."""
+    return _run_at_terminal(arguments, os.environ, "", clock)[1]
 
 
 def run_process(world: World, *arguments: str) -> CommandResult:
@@ -107,6 +98,31 @@ def _run_here(
     streams = [io.TextIOWrapper(each, encoding="utf-8", write_through=True) for each in raw]
     status = _main(arguments, environment, streams, clock)
     return CommandResult(status, raw[1].getvalue().decode(), raw[2].getvalue().decode())
+
+
+def _run_at_terminal(
+    arguments: Sequence[str], environment: Mapping[str, str], typed: str, clock: Clock | None = None
+) -> tuple[int, str]:
+    controller, terminal = pty.openpty()
+    os.write(controller, typed.encode())
+    with open(terminal, "r+b", buffering=0) as raw:  # noqa: PTH123  # a descriptor
+        streams = [io.TextIOWrapper(raw, encoding="utf-8", write_through=True) for _ in range(3)]
+        shown = bytearray()
+        reader = threading.Thread(target=_read_until_null, args=(controller, shown))
+        reader.start()
+        status = _main(arguments, environment, streams, clock)
+        for stream in streams:
+            stream.detach()
+        os.write(terminal, b"\0")
+        reader.join()
+    os.close(controller)
+    return status, shown.decode().removesuffix("\0").replace("\r\n", "\n")
+
+
+def _read_until_null(descriptor: int, shown: bytearray) -> None:
+    """Read while the command writes: a terminal takes only a few kilobytes that nobody reads."""
+    while not shown.endswith(b"\0"):
+        shown += os.read(descriptor, 65536)
 
 
 def _main(

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Struct
 
-from common.bridge_yaml import rules
+from common.bridge_yaml import addresses, rules
 from common.bridge_yaml.model import AnyRelay, Bridge, Changes, Columns, Export, Incremental, Load, Pull
 from common.bridge_yaml.rules import LONGEST_KEY, RuleFinding, path_of
 from common.bridge_yaml.values import FORMATS, InvalidValue, describe, parse_text
@@ -35,19 +35,28 @@ _FILE = "bridge.yaml"
 
 def decode(raw: object) -> Bridge:
     """Decode bridge.yaml. Raises BridgeFileInvalid, with a line for each fault: path, problem and advice."""
+    bridge, faults = examine(raw)
+    if faults:
+        raise BridgeFileInvalid("\n".join(map(line_of, faults)))
+    return bridge
+
+
+def examine(raw: object) -> tuple[Bridge, list[RuleFinding]]:
+    """Decode bridge.yaml, and return its faults too. With a fault, the bridge must not be used."""
     decoder = _Decoder()
     try:
         bridge = decoder.section(Bridge, raw, "")
     except RecursionError:
-        raise BridgeFileInvalid(f"{_FILE}: is nested too deeply; write filters of a few levels") from None
-    for finding in rules.faults(bridge) if isinstance(raw, Mapping) else ():
-        decoder.fault(*finding)
+        return Bridge(), [RuleFinding("", "is nested too deeply", "filters of a few levels")]
+    if isinstance(raw, Mapping):
+        decoder.faults += rules.faults(bridge)
     if decoder.faults:
-        raise BridgeFileInvalid("\n".join(decoder.faults))
-    return msgspec.structs.replace(bridge, warnings=tuple(map(_line, rules.warnings(bridge))))
+        return bridge, decoder.faults
+    return msgspec.structs.replace(bridge, warnings=tuple(map(line_of, rules.warnings(bridge)))), []
 
 
-def _line(finding: RuleFinding) -> str:
+def line_of(finding: RuleFinding) -> str:
+    """Return a fault or a warning as a line: path, problem and advice."""
     return f"{finding.path or _FILE}: {finding.problem}; write {finding.advice}"
 
 
@@ -55,21 +64,21 @@ class _Decoder:
     """Decodes one file and collects its faults."""
 
     def __init__(self) -> None:
-        self.faults: list[str] = []
+        self.faults: list[RuleFinding] = []
         self._special = {Load: self._load, Columns: self._columns}
         self._generic = {Literal: self._choice, tuple: self._list, Mapping: self._mapping}
 
     def fault(self, path: str, problem: str, advice: str) -> None:
-        self.faults.append(_line(RuleFinding(path, problem, advice)))
+        self.faults.append(RuleFinding(path, problem, advice))
 
     def section(self, kind: type[_Section], raw: object, path: str, **preset: object) -> _Section:
         fields = fields_of(kind)
         items = self._items(raw, path, f"a section with {', '.join(fields)}")
-        self._report_unknown_keys(items or (), fields, path)
+        meant = self._report_unknown_keys(items or (), fields, path)
         values = dict(preset)
         for key, field in fields.items():
-            if items is None:
-                values[field.name] = UNSET
+            if items is None or key in meant:
+                values[field.name] = _with_a_fault(field.type)
             elif key in items:
                 values[field.name] = self._value(field.type, items[key], path_of(path, key))
             elif field.required:
@@ -133,8 +142,11 @@ class _Decoder:
         found = [selector for selector in selectors if selector in items]
         if len(found) == 1:
             return self.section(selectors[found[0]], raw, path, **preset)
-        self.fault(path, f"has {' and '.join(found) or 'none'} of {', '.join(selectors)}", "exactly one of them")
-        self._report_unknown_keys(items, dict.fromkeys(key for kind in kinds for key in fields_of(kind)), path)
+        known = dict.fromkeys(key for kind in kinds for key in fields_of(kind))
+        if found or not self._report_unknown_keys(items, known, path) & {*selectors}:
+            self.fault(path, f"has {' and '.join(found) or 'none'} of {', '.join(selectors)}", "exactly one of them")
+        if found:
+            self._report_unknown_keys(items, known, path)
         return UNSET
 
     def _load(self, raw: object, path: str) -> Any:
@@ -169,7 +181,8 @@ class _Decoder:
     def _items(self, raw: object, path: str, advice: str) -> dict[str, object] | None:
         """Return a mapping with its keys as text, or None if it is not a mapping."""
         if not isinstance(raw, Mapping):
-            self.fault(path, f"is {describe(raw)}", advice)
+            source = addresses.source_in(raw) if isinstance(raw, str) and addresses.is_address(raw) else ""
+            self.fault(path, "is an address" if source else f"is {describe(raw)}", source or advice)
             return None
         items: dict[str, object] = {}
         for key, value in raw.items():
@@ -183,11 +196,26 @@ class _Decoder:
             items[name] = value
         return items
 
-    def _report_unknown_keys(self, keys: Iterable[str], known: Iterable[str], path: str) -> None:
-        known = list(known)
+    def _report_unknown_keys(self, keys: Iterable[str], known: Iterable[str], path: str) -> set[str]:
+        """Return the known keys that unknown ones are meant to be, which are therefore not missing."""
+        known, keys = list(known), list(keys)
+        meant = set()
         for key in keys:
             if key not in known:
-                self.fault(path_of(path, key), "is not a known key", _similar(key, known) or f"only {', '.join(known)}")
+                similar = _similar(key, known)
+                self.fault(path_of(path, key), "is not a known key", similar or f"only {', '.join(known)}")
+                meant.add(similar)
+        return meant - {*keys, ""}
+
+
+def _with_a_fault(kind: Any) -> Any:
+    """Return what stands for a value that has a fault: a section of such values, so that no rule reads them."""
+    kind = without_none(kind)
+    if typing.get_origin(kind) is Mapping:
+        return {}
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return kind(**{field.name: _with_a_fault(field.type) for field in fields_of(kind).values()})
+    return UNSET
 
 
 def _similar(key: str, known: list[str]) -> str:

@@ -20,6 +20,8 @@ Url = Annotated[str, "Url"]
 "The URL of a vendor, without the path of its API and without a slash at the end."
 Host = Annotated[str, "Host"]
 Port = Annotated[int, "Port"]
+LookId = Annotated[str, "LookId"]
+QuerySlug = Annotated[str, "QuerySlug"]
 Cron = Annotated[str, "Cron"]
 TimeZone = Annotated[str, "TimeZone"]
 FilterValue = Annotated[str, "FilterValue"]
@@ -142,14 +144,14 @@ class SavedQueryOptions(QueryOptions, frozen=True, kw_only=True):
 class LookSource(SavedQueryOptions, frozen=True, kw_only=True):
     """A saved Look."""
 
-    look: str
+    look: LookId
     "The number in the URL of the Look."
 
 
 class QuerySource(SavedQueryOptions, frozen=True, kw_only=True):
     """A query that was run in Looker before."""
 
-    query: str
+    query: QuerySlug
     "Its slug, which is `qid=…` in the URL of the Explore."
 
 
@@ -603,4 +605,12 @@ class Bridge(Struct, frozen=True, kw_only=True):
             return job
         problem = f"is of kind {job.kind}, not {kind.kind}" if job else "does not exist"
         known = ", ".join(sorted(each.name for each in self.jobs() if isinstance(each, kind))) or "none"
-        raise NoSuchJob(f"The job {name} {problem}. {kind.kind.capitalize()}s: {known}.")
+        alike = "" if job else _alike(name, [each.name for each in self.jobs() if isinstance(each, kind)])
+        next_step = f"Did you mean {alike}?" if alike else None
+        raise NoSuchJob(f"The job {name} {problem}. {kind.kind.capitalize()}s: {known}.", next_step=next_step)
+
+
+def _alike(name: str, names: list[str]) -> str:
+    import difflib  # noqa: PLC0415  # a call with a known name never needs it
+
+    return next(iter(difflib.get_close_matches(name[:63], names, n=1)), "")

@@ -38,6 +38,7 @@ from common.platform import lookalikes
 LONGEST_KEY = 63
 _PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
 _LONGEST_LIST = 3
+_ONLY_WITH_HOST = "is only allowed with host"
 _UNITS_OF_AN_AGE = ("second", "minute", "hour", "day", "week")
 
 
@@ -113,13 +114,19 @@ def _repeated(values: Iterable[str]) -> list[str]:
 
 
 def _check_address(looker: LookerSettings) -> Findings:
+    # One finding: which keys are too many depends on what is meant by the others.
+    beside = [name for name in ("port", "region") if getattr(looker, name)]
     if looker.url and looker.host:
-        yield RuleFinding("", "has both url and host", "one of them")
-    if looker.port and looker.region:
+        advice = f"host with {' or '.join(beside)}, or url alone" if beside else "one of them"
+        yield RuleFinding("", "has both url and host", advice)
+    elif beside and looker.url:
+        advice = "everything into url, as in https://acme.looker.com:19999, or host in its place"
+        others = f", as is {beside[1]}" if beside[1:] else ""
+        yield RuleFinding(beside[0], f"{_ONLY_WITH_HOST}{others}", advice)
+    elif len(beside) > 1:
         yield RuleFinding("", "has both port and region", "one of them")
-    for name in ("port", "region"):
-        if getattr(looker, name) and not looker.host:
-            yield RuleFinding(name, "is only allowed with host", "host too, or everything in url")
+    elif beside and not looker.host:
+        yield RuleFinding(beside[0], _ONLY_WITH_HOST, "host too, or everything in url")
 
 
 def _check_one_licence(looker: LookerSettings) -> Findings:

@@ -12,6 +12,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
+from common.bridge_yaml import addresses
 from common.bridge_yaml.cron import cron_problem
 from common.bridge_yaml.model import (
     BucketName,
@@ -20,9 +21,11 @@ from common.bridge_yaml.model import (
     Day,
     FilterValue,
     Host,
+    LookId,
     ObjectPath,
     Port,
     Position,
+    QuerySlug,
     Scalar,
     SecretName,
     Share,
@@ -93,6 +96,26 @@ def _any_text(raw: object) -> str:
     return str(int(raw)) if raw.is_integer() else repr(raw)
 
 
+def _parse_look(raw: object) -> LookId:
+    value = parse_text(raw)
+    if addresses.is_address(value):
+        meant = addresses.look_in(value)
+        source = addresses.source_in(value)
+        advice = meant or (f"{source} instead of look" if source else "the number in the URL of a Look")
+        raise InvalidValue("is an address", advice)
+    return value
+
+
+def _parse_slug(raw: object) -> QuerySlug:
+    value = parse_text(raw)
+    if addresses.is_address(value) or "qid=" in value:
+        meant = addresses.slug_in(value if "?" in value else f"?{value}")
+        source = addresses.source_in(value)
+        advice = meant or (f"{source} instead of query" if source else "what follows qid= in the URL of an Explore")
+        raise InvalidValue("is an address", advice)
+    return value
+
+
 _TERRAFORM_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T00:00:00Z")
 
 
@@ -145,19 +168,48 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def _parse_uuid(raw: object) -> Uuid:
     value = parse_text(raw).lower()
+    if addresses.is_address(value):
+        raise InvalidValue("is an address", "the ID alone: `bridge configurations`, `views` and `blocks` list IDs")
     if not _UUID.fullmatch(value):
         raise InvalidValue("is not a UUID")
     return value
 
 
+_NAME_NOT_VALUE = (
+    "the NAME of a secret, such as pigment-import-key or projects/acme/secrets/pigment-import-key, never its value"
+)
+_NOT_HERE = (
+    "The key itself belongs under this name into .env, or into Secret Manager; replace it with a new one if others "
+    "have seen this file"
+)
 _SECRET_NAME = re.compile(r"(projects/[A-Za-z0-9:.-]+/secrets/)?[A-Za-z0-9_-]{1,255}")
 _PINNED_VERSION = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
 
 
+_RANDOM = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9]{20,}|[0-9a-f]{32,}")
+"""What no person writes as a name: Looker's client IDs and secrets have 20 and 24 letters and digits, its webhook token
+is long too."""
+_KEY_FIELDS = ("client_id", "client_secret")
+
+
+def _is_key(raw: object) -> bool:
+    """Whether a value is the key of a vendor, in place of the name of the secret that contains it.
+
+    Pigment's keys are UUIDs or begin with pgmt_.
+    """
+    if isinstance(raw, Mapping):
+        return any(field in raw for field in _KEY_FIELDS)
+    if not isinstance(raw, str):
+        return False
+    is_pair = raw.lstrip().startswith("{") or any(field in raw for field in _KEY_FIELDS)
+    return bool(is_pair or raw.startswith("pgmt_") or _UUID.fullmatch(raw.lower()) or _RANDOM.fullmatch(raw))
+
+
 def _parse_secret_name(raw: object) -> SecretName:
+    if _is_key(raw):
+        raise InvalidValue("looks like a key itself, not like the name of a secret", f"{_NAME_NOT_VALUE}. {_NOT_HERE}")
     if isinstance(raw, str):
-        # Pigment's keys are UUIDs or begin with pgmt_, so they look like names of secrets.
-        if _SECRET_NAME.fullmatch(raw) and not raw.startswith("pgmt_") and not _UUID.fullmatch(raw.lower()):
+        if _SECRET_NAME.fullmatch(raw):
             return raw
         if _PINNED_VERSION.fullmatch(raw):
             raise InvalidValue(
@@ -186,9 +238,10 @@ def _parse_url(raw: object) -> Url:
         raise InvalidValue("is not a URL")
     if parts.scheme == "http" and not _LOOPBACK.fullmatch(host):
         raise InvalidValue("does not use https", "https://…, or http:// only for an address of this machine")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise InvalidValue("has a user, a query or a fragment", "the URL without them")
     address, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        advice = "the URL without them" if "@" in parts.netloc else address
+        raise InvalidValue("has a user, a query or a fragment", advice)
     if path and not _API_PATH.search(path):
         raise InvalidValue(f"has the path {path}", address)
     return address + _API_PATH.sub("", path).rstrip("/")
@@ -328,11 +381,9 @@ FORMATS: Mapping[object, ValueFormat] = {
     str: ValueFormat(parse_text, "text"),
     bool: ValueFormat(_parse_flag, "true or false"),
     Uuid: ValueFormat(_parse_uuid, "a UUID as Pigment shows it, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"),
-    SecretName: ValueFormat(
-        _parse_secret_name,
-        "the NAME of a secret in Secret Manager, such as pigment-import-key or "
-        "projects/acme/secrets/pigment-import-key, never its value",
-    ),
+    LookId: ValueFormat(_parse_look, 'the number of a Look, such as "12"'),
+    QuerySlug: ValueFormat(_parse_slug, "the slug of a query"),
+    SecretName: ValueFormat(_parse_secret_name, _NAME_NOT_VALUE),
     Url: ValueFormat(_parse_url, "a URL such as https://acme.cloud.looker.com"),
     Host: ValueFormat(_parse_host, "a host name such as acme.cloud.looker.com"),
     Port: ValueFormat(_parse_port, "a port such as 19999"),

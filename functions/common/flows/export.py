@@ -17,7 +17,7 @@ from common.flows.leased import run_leased
 from common.pigment import exports
 from common.platform.clock import stamp
 from common.platform.errors import BridgeError, Busy, ConfigurationOccupied, StorageRefused, ViewTooBig, as_bridge_error
-from common.runs import cursors, guards, publication
+from common.runs import cursors, guards, publication, stopped
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, Previewed, Published, Unconfirmed
 from common.runs.instance import Instance
@@ -51,6 +51,8 @@ def export(
     try:
         return _preview(run, bridge, job) if preview else _export_once(run, bridge, job)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
+        if stopped.is_ctrl_c(error):
+            raise KeyboardInterrupt from None
         return run.end(Failed(as_bridge_error(error)))
 
 

@@ -15,13 +15,14 @@ from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.errors import BridgeError, LandingUnconfirmed, LandingUnknown, as_bridge_error
 from common.platform.log import log
-from common.runs import leases
+from common.runs import leases, stopped
 from common.runs.ends import End, Failed, StillImporting, Unconfirmed
 from common.runs.landing import unknown
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.runs.settling import finish, settle
+from common.runs.stopped import Stopped
 
 _FOR_ENDING_S = 5.0
 
@@ -52,7 +53,8 @@ def run_leased(
             ended. If an earlier run has already done the work, it returns that run's receipt, or None; this run then
             has no receipt.
 
-    Raises ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused if it cannot be taken.
+    Raises ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused if it cannot be taken,
+    Stopped if a person stopped the run.
     """
     with leases.take(run.instance.bucket, key, run.instance.clock, journal) as lease:
         try:
@@ -65,8 +67,15 @@ def run_leased(
                 _release(lease, lease.free)
                 return ended
             return _conclude(run, lease, ended)
-        except Exception as error:  # noqa: BLE001  # every run ends by a receipt
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # every run ends by a receipt
+            if stopped.is_ctrl_c(error):
+                raise Stopped(_conclude_by_error(run, lease, _stopped(run, lease))) from None
             return _conclude_by_error(run, lease, as_bridge_error(error))
+
+
+def _stopped(run: Run, lease: Lease) -> BridgeError:
+    """Return the error of a run that a person stopped; it has sent nothing while it settles another one."""
+    return stopped.error_at(lease.journal.step if lease.journal.receipt.run == run.id else "reading")
 
 
 def _conclude_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
@@ -107,16 +116,20 @@ def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
                 finish(run.instance.bucket, run.instance.clock, journal, end, receipt)
                 lease.free()
 
-    _release(lease, release)
+    _release(lease, release, journal if receipt.error else None)
     return receipt
 
 
-def _release(lease: Lease, release: Callable[[], None]) -> None:
-    """Release a lease. If that fails, leave it open for the next run to finish this one; if that fails, it expires."""
+def _release(lease: Lease, release: Callable[[], None], journal: Journal | None = None) -> None:
+    """Release a lease. If that fails, leave it open for the next run to finish this one; if that fails, it expires.
+
+    Args:
+        journal: what the next run is to find, so that it learns why this one ended.
+    """
     try:
         release()
     except Exception as error:  # noqa: BLE001  # the run has its receipt
         failure = as_bridge_error(error)
         log.warning("lease not released", code=failure.code, cause=failure.cause)
         with contextlib.suppress(BridgeError):
-            lease.leave_open(lease.journal)
+            lease.leave_open(journal or lease.journal)

@@ -17,6 +17,7 @@ from common.flows.status import BucketLinks
 from common.notify.changes import ToldState, about_to_tell, event_to_tell, state_after, told
 from common.notify.messages import JobNews, message
 from common.platform import emulator
+from common.platform.causes import cause_of
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, StorageBusy, as_bridge_error
 from common.platform.http import open_session
@@ -113,9 +114,9 @@ def _send(instance: Instance, channel: _Channel, body: object, deadline: Deadlin
         with open_session() as session:
             answer = session.post(address.reveal(), json=body, timeout=timeout_s, allow_redirects=False)
     except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-        raise _Undelivered(f"It could not be reached: {type(error).__name__}.", is_certain=True) from None
+        raise _Undelivered(f"It could not be reached: {cause_of(error)}.", is_certain=True) from None
     except requests.RequestException as error:
-        raise _Undelivered(f"It did not answer: {type(error).__name__}.", is_certain=False) from None
+        raise _Undelivered(f"It did not answer: {cause_of(error)}.", is_certain=False) from None
     if not answer.ok or _LEGACY_FAILURE in answer.text.lower():
         instance.secrets.forget(channel.secret)  # a new address is read by the next sweep
         raise _Undelivered(f"It answered {answer.status_code}.", is_certain=True)

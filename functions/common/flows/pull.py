@@ -21,7 +21,7 @@ from common.looker.client import LookerClient
 from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
-from common.runs import approval, cursors, guards, holds, known, receipts, usage
+from common.runs import approval, cursors, guards, holds, known, receipts, stopped, usage
 from common.runs.cursors import LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
@@ -66,15 +66,23 @@ def pull(
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
     run.count_calls(looker.calls)
     try:
+        # Before any row is read: a pull of an hour would otherwise end for want of a key.
+        instance.secrets.expect([bridge.looker.credentials] if preview else _secrets_of(bridge))
         with looker, open_pigment(run, bridge) as pigment:
             load = _loader(job, looker, requested)
             if preview:
                 return _preview(run, job, load, pigment)
             return _pull_windows(run, bridge, job, load, pigment, looker, call_id)
     except Exception as error:  # noqa: BLE001  # every run ends by a receipt
+        if stopped.is_ctrl_c(error):
+            raise KeyboardInterrupt from None
         return run.end(Failed(as_bridge_error(error)))
     finally:
         usage.record(instance, job.name, run.id, looker.calls.total, run.deadline)
+
+
+def _secrets_of(bridge: bridge_yaml.Bridge) -> tuple[str, str]:
+    return bridge.looker.credentials, bridge.pigment.import_key
 
 
 def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline, due_at: datetime | None) -> Run:

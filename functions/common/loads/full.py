@@ -16,6 +16,8 @@ class FullLoad(Loader):
 
     def stage(self, run: Run, previous: LastLanding | None, *, preview: bool) -> Batch:  # noqa: ARG002  # it reads the same
         job = self._job
+        if previous is not None:
+            run.instance.expected("rows read", previous.rows)
         staged = sources.read_all(run, self._looker, job, paths.staged(job.name, run.receipt.run))
         note_header(run, job, previous, staged.checked.header)
         guards.expect_rows(staged.checked.rows, job.guards.min_rows)

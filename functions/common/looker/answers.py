@@ -10,6 +10,7 @@ import requests
 
 from common.looker.query import LookerQuery, other_parts
 from common.platform import http
+from common.platform.causes import cause_of
 from common.platform.clock import Deadline
 from common.platform.errors import (
     AnswerNotUnderstood,
@@ -33,7 +34,7 @@ _A_TIMEOUT_OCCURRED = 524
 def unreachable(error: requests.RequestException, *, runs_query: bool = False) -> LookerBusy:
     if runs_query and isinstance(error, requests.ReadTimeout):
         return _still_working("Looker did not begin to answer in time.")
-    return LookerBusy(f"Looker cannot be reached: {http.kind_of(error)}.")
+    return LookerBusy(f"Looker cannot be reached: {cause_of(error)}.")
 
 
 def _still_working(cause: str, retry_after_s: float | None = None) -> LookerBusy:
@@ -107,7 +108,7 @@ def json_of(response: requests.Response, what: str) -> Any:
     except ValueError:
         raise AnswerNotUnderstood(f"Looker's answer about {what} is not JSON.") from None
     except requests.RequestException as error:
-        raise LookerBusy(f"Looker's answer about {what} broke off: {http.kind_of(error)}.") from error
+        raise LookerBusy(f"Looker's answer about {what} broke off: {cause_of(error)}.") from error
 
 
 def convert(value: Any, kind: type[T], what: str) -> T:

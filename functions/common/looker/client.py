@@ -18,6 +18,7 @@ from common.looker import answers
 from common.looker.query import LookerQuery
 from common.looker.session import LookerSession
 from common.platform import http
+from common.platform.causes import cause_of
 from common.platform.clock import Deadline
 from common.platform.errors import LookerBusy, OutOfTime, QueryFailed, StreamCut
 from common.platform.retry import retry
@@ -208,7 +209,7 @@ class LookerStream:
                 yield first
                 yield from blocks
         except requests.RequestException as error:
-            raise StreamCut(f"Looker's answer broke off: {http.kind_of(error)}.") from error
+            raise StreamCut(f"Looker's answer broke off: {cause_of(error)}.") from error
 
 
 def _segment(text: str) -> str:

@@ -10,6 +10,7 @@ from urllib3.util import Timeout
 from common import bridge_yaml
 from common.pigment.refusals import PigmentRequest, Purpose, error_of
 from common.platform import http
+from common.platform.causes import in_words, name_of
 from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood, BridgeError, PigmentBusy
 from common.platform.explanations import explanation_of
@@ -30,7 +31,7 @@ class Unreachable(Exception):
         self.was_never_sent = was_never_sent or kind in _NEVER_CONNECTED
 
     def as_busy(self) -> PigmentBusy:
-        return PigmentBusy(f"Pigment cannot be reached: {self.kind}.")
+        return PigmentBusy(f"Pigment cannot be reached: {in_words(self.kind)}.")
 
 
 class PigmentClient:
@@ -105,7 +106,7 @@ class PigmentClient:
             return self._session.request(method, self._api + path, auth=http.Bearer(key.reveal()), **options)
         except requests.RequestException as error:
             never_sent = isinstance(error, requests.ConnectTimeout)
-            raise Unreachable(http.kind_of(error), was_never_sent=never_sent) from error
+            raise Unreachable(name_of(error), was_never_sent=never_sent) from error
 
 
 def _decode_json(response: requests.Response, what: str) -> Any:

@@ -14,6 +14,7 @@ from common.pigment.client import PigmentClient, Unreachable
 from common.pigment.import_state import ImportState
 from common.pigment.refusals import Purpose
 from common.platform import http
+from common.platform.causes import in_words
 from common.platform.clock import Deadline
 from common.platform.errors import (
     AnswerNotUnderstood,
@@ -203,7 +204,9 @@ def _start(
     except Unreachable as error:
         if error.was_never_sent or not is_sent():
             raise error.as_busy() from error
-        raise LandingUnconfirmed(f"The connection to Pigment broke ({error.kind}) after the file was sent.") from error
+        raise LandingUnconfirmed(
+            f"The connection to Pigment broke after the file was sent: {in_words(error.kind)}."
+        ) from error
 
 
 def _import_id(response: requests.Response, what: str) -> str:

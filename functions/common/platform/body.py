@@ -23,6 +23,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
+from common.platform.causes import cause_of
 from common.platform.clock import Deadline
 from common.platform.errors import BodyTooSlow, MalformedRequest
 
@@ -102,7 +103,7 @@ class RequestBody:
             reading.stop("The server waited too long for the next bytes of the body.")
         except Exception as error:  # each server has errors of its own for a body that is not valid
             if reading.stopped is None:
-                raise _cut(type(error).__name__) from error
+                raise _cut(cause_of(error)) from error
 
     def hang_up(self) -> None:
         """Close the connection if the body was not read to its end, and do not let the server wait for the caller."""

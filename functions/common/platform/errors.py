@@ -68,6 +68,7 @@ from typing import ClassVar
 
 import msgspec
 
+from common.platform.causes import in_words
 from common.platform.log import log
 from common.platform.text import shorten
 
@@ -122,12 +123,12 @@ class ErrorReport(msgspec.Struct, frozen=True):
         return cls(error.code, error.cause, error.next_step, wait_s)
 
 
-def as_bridge_error(error: Exception) -> BridgeError:
+def as_bridge_error(error: BaseException) -> BridgeError:
     """Return any exception as a `BridgeError`. The trace of an unexpected one goes to the log, not into the answer."""
     if isinstance(error, BridgeError):
         return error
     log.exception("internal error", exc_info=error)
-    return Internal(f"The bridge failed with {type(error).__name__}.")
+    return Internal(f"The bridge itself failed: {in_words(type(error).__name__)}.")
 
 
 def code_of(kind: type[BridgeError]) -> str:

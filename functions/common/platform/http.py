@@ -135,16 +135,6 @@ def patience_s(deadline: Deadline) -> float:
     return max(1.0, min(LONGEST_READ_TIMEOUT_S, deadline.remaining_s()))
 
 
-def kind_of(error: Exception) -> str:
-    """Return the class name of the innermost cause, such as `ConnectionResetError` for a `ConnectionError`.
-
-    Its message is left out, because it can contain an address.
-    """
-    while isinstance(inner := error.__cause__ or error.__context__, Exception):
-        error = inner
-    return type(error).__name__
-
-
 def redacted(text: str) -> str:
     """Return the text with everything that looks like a secret replaced."""
     return _SECRET.sub(r"\1…", text)

@@ -4,11 +4,12 @@ If a wait does not fit into the remaining budget, the error is raised immediatel
 new attempt makes sense, and becomes a 503 with `Retry-After`.
 """
 
+import contextlib
 import email.utils
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, Busy
@@ -19,6 +20,29 @@ LONGEST_WAIT_S = 60.0
 "With the waits before it, one more doubling would exceed Pigment's rate limit window of 5 minutes."
 
 T = TypeVar("T")
+
+
+class Wait(NamedTuple):
+    """A wait before another attempt."""
+
+    cause: str
+    "The error of the last attempt."
+    attempt: int
+    "The next one, of at most `ATTEMPTS`."
+    wait_s: float
+
+
+_observers: list[Callable[[Wait], None]] = [lambda _: None]
+
+
+@contextlib.contextmanager
+def observed(observer: Callable[[Wait], None]) -> Iterator[None]:
+    """Call the observer before each wait, for a person who sees only that nothing happens."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
 
 
 def retry(
@@ -48,8 +72,9 @@ def retry(
             if isinstance(error, but_not) or is_last or not deadline.allows(wait_s):
                 raise
             was_left_working |= is_left_working
+            attempt += 1
+            _observers[-1](Wait(error.cause, attempt, wait_s))
         deadline.clock.sleep(wait_s)
-        attempt += 1
 
 
 def wait_before_next_s(attempt: int, retry_after_s: float | None, chance: float) -> float:

@@ -8,11 +8,12 @@ import dataclasses
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Literal, TypeVar
 
 from common.platform import emulator, keys
+from common.platform.causes import cause_of
 from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SecretUnreadable
 
@@ -108,6 +109,18 @@ class Secrets:
             SecretUnreadable: Secret Manager did not return it, or what it contains cannot be a key (`keys.fault_of`).
         """
         return self._known.get(name) or self._once(self._fetch, name)
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Raise SecretUnreadable, as `read` does, if one of these secrets cannot be read; with the faults of all."""
+        faults = []
+        for name in names:
+            try:
+                self.read(name)
+            except SecretUnreadable as fault:
+                faults.append(fault)
+        if faults:
+            next_steps = dict.fromkeys(fault.next_step for fault in faults)
+            raise SecretUnreadable(" ".join(fault.cause for fault in faults), next_step=" ".join(next_steps))
 
     def read_again(self, name: str, refused: Secret) -> Secret | None:
         """Return a newer value than the refused one, or None. Raises SecretUnreadable as `read` does."""
@@ -264,7 +277,7 @@ def _google(name: str) -> Iterator[None]:
     try:
         yield
     except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
-        raise SecretUnreadable(f"The secret {name} cannot be read: {type(error).__name__}.") from error
+        raise SecretUnreadable(f"The secret {name} cannot be read: {cause_of(error)}.") from error
 
 
 def open_client() -> Any:

@@ -21,9 +21,11 @@ import msgspec
 from common.platform.errors import (
     AwaitingApproval,
     BridgeError,
+    ConfigurationOccupied,
     ErrorReport,
     LandingUnconfirmed,
     LandingUnknown,
+    LeaseLost,
     NotEqual,
     Refused,
     TooManyDeleted,
@@ -149,6 +151,8 @@ def _outcome_of(error: BridgeError) -> Outcome:
     match error:
         case AwaitingApproval():
             return "held"
+        case ConfigurationOccupied() | LeaseLost():
+            return "occupied"
         case Refused():
             return "refused"
         case _:

@@ -1,5 +1,7 @@
 """Guards: checks that refuse suspicious data. They take values, and raise an error or return nothing."""
 
+from collections.abc import Iterable
+
 from common.bridge_yaml import Approval
 from common.platform.errors import (
     AwaitingApproval,
@@ -54,10 +56,29 @@ def expect_no_shrinking(rows: int, rows_before: int | None, max_shrink: float | 
         raise Shrunk(f"{writer} returned {rows:,} rows, {decrease}; guards.max_shrink allows {max_shrink:.0%}.")
 
 
-def expect_few_skips(skipped: int, max_skipped: int) -> None:
-    """Raise TooManySkipped if Pigment skipped more rows than the job allows."""
+_ABOUT_SKIPS = {
+    "MissingWriteAccessRights": "Give the owner of the Import key write access in Pigment to what the import writes.",
+    "MissingModalitySkippedDataRow": "Add the missing items in Pigment, or fix the values.",
+    "MissingModalityUseDefaultOrNullModality": "Add the missing items in Pigment, or fix the values.",
+    "MissingModalitiesFromSnapshot": "Add the items to the snapshot in Pigment, or import into another version.",
+    "ParsingError": (
+        "Fix the values that Pigment cannot read, or the formats of numbers and dates in the import configuration."
+    ),
+}
+"What to do, by the reason that Pigment gives (OpenAPI, `SkippedData.reason`)."
+
+
+def expect_few_skips(skipped: int, max_skipped: int, reasons: Iterable[str] = ()) -> None:
+    """Raise TooManySkipped if Pigment skipped more rows than the job allows.
+
+    Args:
+        reasons: why, in Pigment's words. They decide what there is to do.
+    """
     if skipped > max_skipped:
-        raise TooManySkipped(f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}.")
+        known = dict.fromkeys(_ABOUT_SKIPS[reason] for reason in reasons if reason in _ABOUT_SKIPS)
+        what_to_do = f"The receipt lists reasons and columns. {' '.join(known)} Then run again." if known else None
+        cause = f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}."
+        raise TooManySkipped(cause, next_step=what_to_do)
 
 
 def expect_few_deletions(deleted: int, max_deleted: int | None) -> None:

@@ -31,6 +31,10 @@ class Instance:
         self._config: tuple[float, bridge_yaml.Bridge | None] = (0.0, None)
         self.progress: Callable[[str, int], None] = lambda _what, _count: None
         "Called with the number of rows or bytes so far, to show progress."
+        self.expected: Callable[[str, int], None] = lambda _what, _count: None
+        "Called with the number of rows or bytes in all, as far as it is known or can be guessed."
+        self.waits_for: Callable[[str], None] = lambda _what: None
+        "Called with what the run waits for."
 
     @cached_property
     def bucket(self) -> Bucket:

@@ -26,7 +26,7 @@ def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Faile
     warnings = tuple(_warnings(state, report, rows, uncounted))
     try:
         guards.expect_few_deletions(rows.deleted or 0, journal.max_deleted)
-        guards.expect_few_skips(rows.skipped or 0, journal.max_skipped)
+        guards.expect_few_skips(rows.skipped or 0, journal.max_skipped, (skip.reason for skip in skips))
     except (TooManyDeleted, TooManySkipped) as error:
         return LandedInPart(error, rows, skips, warnings)
     # At a repeatable target an uncounted row may have been there already; Pigment does not say how it counts those.

@@ -56,6 +56,7 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
 
     Raises LandingUnconfirmed if Pigment no longer knows the import, BridgeError if its state is not available now.
     """
+    run.instance.waits_for("Pigment is importing the rows")
     with run.timed("pigment"):
         state = imports.follow(pigment, journal.receipt.import_id or "")
     return StillImporting() if state is None else judge(state, journal)
@@ -97,6 +98,7 @@ class _JournaledHandover:
 def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged, handover: _JournaledHandover) -> str:
     """Push the file, or copy it and trigger its import. Return the import's id."""
     bucket, progress = run.instance.bucket, run.instance.progress
+    run.instance.expected("bytes sent", staged.bytes)
 
     def open_body() -> UploadBody:
         return UploadBody(read_back(bucket, staged.path, staged.sha256, progress), staged.bytes, pigment.deadline)

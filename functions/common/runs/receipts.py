@@ -39,6 +39,7 @@ Outcome = Literal[
     "importing",
     "held",
     "approved",
+    "occupied",
     "refused",
     "failed",
     "unknown",

@@ -19,6 +19,7 @@ from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.clock import Clock, stamp
 from common.platform.errors import (
+    BridgeError,
     ConfigurationOccupied,
     LandingUnconfirmed,
     LandingUnknown,
@@ -66,7 +67,8 @@ def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentC
     earlier, end = journal.receipt, _end_of_journal(run, bridge, journal, pigment)
     if isinstance(end, StillImporting):
         still = f"Pigment is still importing {earlier.import_id}, run {earlier.run} of {earlier.job}."
-        raise ConfigurationOccupied(still)
+        next_step = "Wait until Pigment has imported it. The next run then settles that one, and goes on."
+        raise ConfigurationOccupied(still, next_step=next_step)
     receipt = receipt_of(end, earlier)
     if isinstance(end, Unconfirmed):
         if journal.step != "unknown":
@@ -78,16 +80,23 @@ def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentC
     return receipt
 
 
-def settle_by_hand(bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"]) -> Receipt:
-    """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress."""
+def settle_by_hand(
+    bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"], by: str = "a person"
+) -> Receipt:
+    """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress.
+
+    Args:
+        by: who it was, for the receipt.
+    """
     path, stored = _find_journal(bucket, run_id)
     leases.expect_expired(stored)
     journal = stored.value
     end: Landed | ToBeSentAgain
+    found = f"Settled by hand at {stamp(clock.now())}: {by} found in Pigment that the rows had {verdict}."
     if verdict == "landed":
-        end = Landed(warnings=("Settled by hand: a person found in Pigment that the rows had landed.",))
+        end = Landed(warnings=(found,))
     else:
-        error = LandingUnknown("Settled by hand: the rows had not landed.", next_step="Run the job again.")
+        error = LandingUnknown(found, next_step="Run the job again.")
         end = ToBeSentAgain(error)
     receipt = save(bucket, receipt_of(end, journal.receipt))
     # A final receipt that was stored before stays as it is, and decides what follows.
@@ -159,11 +168,11 @@ def _end_of_journal(run: Run, bridge: bridge_yaml.Bridge, journal: Journal, pigm
     earlier = journal.receipt
     match journal.step:
         case "reading":
-            return Failed(RunInterrupted(f"Run {earlier.run} was interrupted before it sent anything."))
+            return Failed(_seen_error(earlier) or _interrupted(earlier, "before it sent anything"))
         case "publishing":
             if publication.is_published(run.instance.bucket, earlier):
                 return Published()
-            return Failed(RunInterrupted(f"Run {earlier.run} was interrupted and published nothing."))
+            return Failed(_seen_error(earlier) or _interrupted(earlier, "and published nothing"))
         case "importing" if pigment is not None:
             try:
                 return landing.follow(run, journal, pigment)
@@ -171,6 +180,16 @@ def _end_of_journal(run: Run, bridge: bridge_yaml.Bridge, journal: Journal, pigm
                 return _unconfirmed(run, bridge, journal, error.cause)
         case _:
             return _unconfirmed(run, bridge, journal, _cause(earlier))
+
+
+def _seen_error(earlier: Receipt) -> BridgeError | None:
+    """Return the error by which a run ended whose receipt, or object, could not be stored; None if it was killed."""
+    error = earlier.error
+    return error.kind(error.message, next_step=error.next_step) if error else None
+
+
+def _interrupted(earlier: Receipt, what: str) -> RunInterrupted:
+    return RunInterrupted(f"Run {earlier.run} was interrupted {what}.")
 
 
 def _completed(journal: Journal, stored: Receipt | None) -> Journal:

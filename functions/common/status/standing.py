@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from common.bridge_yaml.cron import last_due, next_due
-from common.runs.receipts import run_id
+from common.runs.receipts import Outcome, run_id
 from common.status.record import JobRecord, PastRun
 
 StandingName = Literal[
@@ -72,12 +72,12 @@ def _landed_without_receipt(job: JobRecord, first: str) -> bool:
 def _standing(job: JobRecord, now: datetime) -> Standing:
     newest = job.runs[0] if job.runs else None
     due = overdue_since(job, now)
-    if newest is not None and not newest.has_ended_well and newest.outcome != "importing":
+    if newest is not None and not newest.has_ended_well and newest.outcome not in _LEAVES_OPEN:
         return _after_failure(newest)
     if due is not None:
         was_due = f"It was due at {local_time(due, job.time_zone)} and has not landed since."
         return Standing("late", was_due, _LATE_STEP, newest)
-    if newest is not None and newest.outcome == "importing":
+    if newest is not None and newest.outcome in _LEAVES_OPEN:
         return Standing("waiting", newest.cause or "Pigment is importing its rows.", run=newest)
     if job.waiting is not None:
         deliveries = f"{job.waiting.count:,} deliver{'y' if job.waiting.count == 1 else 'ies'}"
@@ -88,6 +88,8 @@ def _standing(job: JobRecord, now: datetime) -> Standing:
     return _after_success(job, newest)
 
 
+_LEAVES_OPEN: frozenset[Outcome] = frozenset({"importing", "occupied"})
+"Another run says how it goes on."
 _LATE_STEP = "If no run of the job is listed since then, see whether its schedule is paused in Cloud Scheduler."
 
 

@@ -24,6 +24,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.platform import emulator
+from common.platform.causes import cause_of
 from common.platform.errors import DiskFull, StorageBusy, StorageRefused
 from common.storage.metadata import fitting
 
@@ -511,16 +512,16 @@ def _google(doing: str) -> Iterator[None]:
     except DataCorruption as error:
         raise StorageBusy(f"The transferred data did not match its checksum when asked to {doing}.") from error
     except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
-        raise StorageBusy(f"Cloud Storage could not {doing}: {type(error).__name__}.") from error
+        raise StorageBusy(f"Cloud Storage could not {doing}: {cause_of(error)}.") from error
     except google_errors.GoogleAPIError as error:
         _expect_space(getattr(error, "response", None))
-        raise StorageRefused(f"Cloud Storage refused to {doing}: {type(error).__name__}.") from error
+        raise StorageRefused(f"Cloud Storage refused to {doing}: {cause_of(error)}.") from error
     except auth_errors.TransportError as error:
         raise StorageBusy(f"Google's sign-in service could not be reached to {doing}.") from error
     except auth_errors.GoogleAuthError as error:
-        raise StorageRefused(f"There are no usable Google credentials to {doing}: {type(error).__name__}.") from error
+        raise StorageRefused(f"There are no usable Google credentials to {doing}: {cause_of(error)}.") from error
     except (requests.RequestException, ConnectionError) as error:
-        raise StorageBusy(f"Cloud Storage could not be reached to {doing}: {type(error).__name__}.") from error
+        raise StorageBusy(f"Cloud Storage could not be reached to {doing}: {cause_of(error)}.") from error
 
 
 def _expect_space(answer: requests.Response | None) -> None:

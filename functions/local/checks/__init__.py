@@ -4,9 +4,12 @@ A check is skipped if it needs something whose own check failed. Secrets and buc
 the person who runs the check; the functions have service accounts of their own.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from common import bridge_yaml
 from common.platform.errors import BridgeFileInvalid
@@ -28,13 +31,14 @@ __all__ = [
 ]
 
 _FILE = "bridge.yaml"
+_PLACE = re.compile(r"line (?P<line>\d+)(?P<column>, column \d+: )?(, )?")
+"Where a fault is, as `bridge_file` writes it: before the path of a key or, in YAML that cannot be read, with a column."
 
 
 def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
     """Run all checks, and yield each finding as soon as it is made."""
     try:
-        raw = bridge_file.read(config_path)
-        bridge = bridge_yaml.decode(raw)
+        raw, bridge = bridge_file.load_file(config_path)
     except BridgeFileInvalid as error:
         yield from _fault_findings(error)
         yield from buckets.findings(None, None, instance)
@@ -61,6 +65,15 @@ def findings_of_vendors(bridge: bridge_yaml.Bridge, instance: Instance) -> Itera
     yield from pigment.findings(bridge, instance)
 
 
+def is_valid(config_path: Path) -> bool:
+    """Whether the file has no fault of its own."""
+    try:
+        bridge_file.load_file(config_path)
+    except BridgeFileInvalid:
+        return False
+    return True
+
+
 def findings_offline(config_path: Path, out: Path | None = None, overlay: Path | None = None) -> Iterator[Finding]:
     """Check only the file, with the code of the functions. No secret is read and no request is sent.
 
@@ -82,8 +95,13 @@ def findings_offline(config_path: Path, out: Path | None = None, overlay: Path |
 
 
 def _fault_findings(error: BridgeFileInvalid) -> Iterator[Finding]:
-    for line in error.cause.splitlines():
-        yield red(*_split(line, error.next_step))
+    for text in error.cause.splitlines():
+        place = _PLACE.match(text)
+        fault = text[place.end() :] if place else text
+        if place and place["column"]:
+            fault = f"{_FILE}: {fault}"
+        finding = red(*_split(fault, error.next_step))
+        yield msgspec.structs.replace(finding, line=int(place["line"])) if place else finding
 
 
 def _file_findings(bridge: bridge_yaml.Bridge) -> Iterator[Finding]:

@@ -9,9 +9,9 @@ from common.platform.errors import BridgeError, StorageRefused
 from common.runs.instance import Instance
 from common.storage import paths
 from common.storage.bucket import Bucket
+from local import next_steps
 from local.checks.finding import Finding, from_error, green, red, yellow
 
-_OWN_BUCKET = "BRIDGE_BUCKET"
 _VIEWERS = "viewers"
 _PROJECT_VIEWERS = "projectViewer:"
 
@@ -21,9 +21,9 @@ def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance)
     try:
         bucket = instance.bucket
     except BridgeError as error:
-        yield from_error(_OWN_BUCKET, error)
+        yield from_error(_own_bucket(), error)
         return
-    yield _try_bucket(_OWN_BUCKET, bucket, is_read=True)
+    yield _try_bucket(_own_bucket(), bucket, is_read=True)
     yield from _viewer_findings(bucket)
     if bridge is None:
         return
@@ -32,13 +32,18 @@ def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance)
         yield _try_bucket(subject, bucket.beside(name), is_read=False)
 
 
+def _own_bucket() -> str:
+    """Return the setting that names the bridge's own bucket."""
+    return "--state" if next_steps.is_local() else "BRIDGE_BUCKET"
+
+
 def _try_bucket(subject: str, bucket: Bucket, *, is_read: bool) -> Finding:
     try:
         _write_and_delete(bucket)
         if is_read:
             list(bucket.names(paths.TEMPORARY))
     except BridgeError as error:
-        return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", error.next_step)
+        return red(subject, f"The bucket {bucket.name} cannot be used: {error.cause}", next_steps.of(error))
     return green(subject, f"The bucket {bucket.name} can be {'read and ' if is_read else ''}written.")
 
 
@@ -90,7 +95,11 @@ def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
 
 def _copy_finding(bucket: Bucket, raw: object) -> Finding:
     """Compare bridge.yaml with the copy in the bucket, which the functions read."""
-    next_step = "Run Terraform, which writes it. For a local bridge, `bridge serve` and `bridge pull` write it."
+    next_step = (
+        "Nothing to do: `bridge pull` and `bridge serve` write it."
+        if next_steps.is_local()
+        else "Run `make plan` and `make apply`, which write it."
+    )
     try:
         stored = bucket.read_json(paths.CONFIG, object)
     except BridgeError as error:

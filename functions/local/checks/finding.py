@@ -8,11 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from common.platform.errors import BridgeError
+from local import next_steps
 
 _COLOUR_WIDTH = 6
 
 
-class Finding(msgspec.Struct, frozen=True):
+class _Placed(msgspec.Struct, frozen=True, kw_only=True):
+    line: int | None = None
+    "The line of bridge.yaml, if the finding is about one."
+
+
+class Finding(_Placed, frozen=True):
     """The result of one check."""
 
     colour: Literal["green", "yellow", "red"]
@@ -39,7 +45,7 @@ def red(subject: str, what: str, next_step: str) -> Finding:
 
 def from_error(subject: str, error: BridgeError) -> Finding:
     """A red finding with the error that a run would end with."""
-    return red(subject, error.cause, error.next_step)
+    return red(subject, error.cause, next_steps.of(error))
 
 
 def table(findings: Iterable[Finding]) -> Table:
@@ -49,6 +55,7 @@ def table(findings: Iterable[Finding]) -> Table:
     rows.add_column()
     for finding in findings:
         next_step = f"\n→ {finding.next_step}" if finding.next_step else ""
-        text = Text.assemble((finding.subject, "bold"), f"  {finding.what}{next_step}")
+        line = f" (line {finding.line})" if finding.line else ""
+        text = Text.assemble((finding.subject, "bold"), line, f"  {finding.what}{next_step}")
         rows.add_row(Text(finding.colour, finding.colour), text)
     return rows

@@ -12,13 +12,13 @@ from common import bridge_yaml
 from common.platform import http
 from common.platform.errors import BridgeError, ImportConfigurationNotFound, PigmentKeyRefused
 from common.runs.instance import Instance
+from local import next_steps
 from local.catalogue import MAX_BLOCKS, SCOPE, Catalogue, open_client
 from local.checks import exports
 from local.checks.finding import Finding, from_error, green, red, yellow
 from local.checks.secrets import try_secret
 
 _OLD_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_RENEW = "add it as a new version of the secret"
 
 
 def findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
@@ -64,12 +64,13 @@ def _try_key(
             what = "The server at this address is not Pigment's API: it does not require a key."
             return [readable, red("pigment.url", what, "Remove it, or write https://pigment.app.")]
     except PigmentKeyRefused as error:
-        return [readable, red(subject, error.cause, _refused_next_step(scope, is_old=is_old))]
+        return [readable, red(subject, error.cause, _refused_next_step(scope, secret, is_old=is_old))]
     except BridgeError as error:
         return [readable, from_error("pigment.url", error)]
     if is_old:
+        renew = next_steps.place_of_new_key(secret)
         what = f"Pigment accepts the key in the secret {secret}, but it has the old format, a UUID with dashes."
-        return [readable, yellow(subject, what, f"Create a new key with the scope {scope} in Pigment and {_RENEW}.")]
+        return [readable, yellow(subject, what, f"Create a new key with the scope {scope} in Pigment and {renew}.")]
     return [readable, green(subject, f"Pigment accepts the key in the secret {secret} for {scope}.")]
 
 
@@ -88,12 +89,12 @@ def _requires_key(settings: bridge_yaml.PigmentSettings, unknown_path: str) -> b
     return bool(answer.status_code == requests.codes.unauthorized)
 
 
-def _refused_next_step(scope: str, *, is_old: bool) -> str:
+def _refused_next_step(scope: str, secret: str, *, is_old: bool) -> str:
     old = "The key has the old format, a UUID with dashes, which Pigment no longer creates. " if is_old else ""
     return (
         f"{old}There are four possible causes: the key has expired (it no longer works on its expiry day), it lacks "
         f"the scope {scope}, its allow list does not contain the address it is used from, or its owner was "
-        f"deactivated. Create a new key in Pigment and {_RENEW}."
+        f"deactivated. Create a new key in Pigment and {next_steps.place_of_new_key(secret)}."
     )
 
 

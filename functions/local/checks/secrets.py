@@ -7,6 +7,7 @@ from common import bridge_yaml
 from common.flows.watch import NEAR_DAYS, SecretExpiry, expiries
 from common.platform.errors import BridgeError
 from common.runs.instance import Instance
+from local import next_steps
 from local.checks.finding import Finding, from_error, green, red, yellow
 
 
@@ -32,8 +33,7 @@ def _expiry_finding(expiry: SecretExpiry) -> Finding:
     subject, secret, day = f"secrets.{expiry.secret}.expires", expiry.secret, expiry.expires.isoformat()
     days_left = "Today is its last day." if expiry.days_left == 1 else f"{expiry.days_left} days are left."
     next_step = (
-        f"Create a new key with the vendor, add it as a new version of the secret {secret}, and write its expiry day "
-        "here."
+        f"Create a new key with the vendor, {next_steps.place_of_new_key(secret)}, and write its expiry day here."
     )
     if expiry.days_left <= 0:
         return red(subject, f"The secret {secret} stopped working on {day}.", next_step)

@@ -57,12 +57,14 @@ def check(
     console = terminal.console()
     findings: list[checks.Finding] = []
     with contextlib.ExitStack() as stack:
-        if not offline:
+        made: Iterator[checks.Finding]
+        # The file comes first: its faults are shown without secrets, and without a bridge.
+        can_try = not offline and (bridge.is_deployed or checks.is_valid(bridge.config))
+        if can_try:
             stack.enter_context(bridge.open(needs_secrets=True))
         if not as_json:
             stack.enter_context(console.spinner("checking"))
-        made: Iterator[checks.Finding]
-        if offline:
+        if not can_try:
             made = checks.findings_offline(bridge.config, out, overlay)
         elif deep:
             made = checks.observations(looker_request.read_settings(bridge.config), deep, instance.current)

@@ -15,6 +15,8 @@ import typer
 from common.platform import log
 from common.platform.errors import NoSuchJob
 
+_ENV_FILE = Path(".env")
+
 
 @dataclasses.dataclass(frozen=True)
 class SelectedBridge:
@@ -26,11 +28,15 @@ class SelectedBridge:
             help="A file with the secrets of a local bridge: lines of NAME=VALUE, where NAME is a secret that "
             "bridge.yaml names. Not used if BRIDGE_BUCKET is set."
         ),
-    ] = Path(".env")
+    ] = _ENV_FILE
     state: Annotated[
         Path,
         typer.Option(help="The folder that stores the bucket of a local bridge. Not used if BRIDGE_BUCKET is set."),
     ] = Path(".bridge")
+
+    @property
+    def is_deployed(self) -> bool:
+        return bool(os.environ.get("BRIDGE_BUCKET"))
 
     @contextlib.contextmanager
     def open(
@@ -45,7 +51,7 @@ class SelectedBridge:
 
         Args:
             install: a bridge.yaml to write into the bucket of a local bridge.
-            needs_secrets: without it, the env file may be missing.
+            needs_secrets: without it, an env file that was named may be missing.
             create: whether a local bridge may be created.
             alone: whether other commands wait until this one has closed a local bridge, because it reads for a moment
                 while they may run a job for an hour.
@@ -57,7 +63,7 @@ class SelectedBridge:
         os.environ.setdefault("BRIDGE_LOG_LEVEL", "CRITICAL")
         os.environ.setdefault("BRIDGE_DEADLINE_S", "3600")
         log.configure()
-        if os.environ.get("BRIDGE_BUCKET"):
+        if self.is_deployed:
             yield None
             return
         if not (create or self.state.exists()):
@@ -65,13 +71,22 @@ class SelectedBridge:
                 "Run a job, or name the folder of a local bridge with --state; BRIDGE_BUCKET names a deployed one."
             )
             raise NoSuchJob(f"There is no bridge in the folder {self.state}.", next_step=next_step)
-        from local import state_folder  # noqa: PLC0415  # a deployed bridge needs no storage server
+        from local import bridge_file, state_folder  # noqa: PLC0415  # a deployed bridge needs no storage server
 
-        secrets: Path | dict[str, str] = self.env_file if needs_secrets or self.env_file.exists() else {}
-        with state_folder.connect(self.state, secrets, alone=alone):
-            if install is not None:
-                state_folder.install(install)
+        # All faults of bridge.yaml come before those of secrets, which a person may not have yet.
+        checked = None if install is None else bridge_file.load_file(install)
+        with state_folder.connect(self.state, self._secrets(needs_secrets=needs_secrets), alone=alone):
+            if checked is not None:
+                state_folder.install(checked)
             yield self.state
+
+    def _secrets(self, *, needs_secrets: bool) -> Path | dict[str, str]:
+        """Return the env file; nothing in place of one that is not there, unless the person has named it.
+
+        Whatever needs a secret then says which line is missing.
+        """
+        is_expected = needs_secrets and self.env_file != _ENV_FILE
+        return self.env_file if is_expected or self.env_file.exists() else {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +98,9 @@ class ConfiguredBridge(SelectedBridge):
     @contextlib.contextmanager
     def open_to_run(self) -> Iterator[Path | None]:
         """Connect this process to the bridge to run jobs. A local bridge gets the bridge.yaml and needs its secrets."""
-        with self.open(install=self.config, needs_secrets=True) as files:
+        from local import stopping  # noqa: PLC0415  # other commands leave nothing
+
+        with self.open(install=self.config, needs_secrets=True) as files, stopping.between_runs():
             yield files
 
 

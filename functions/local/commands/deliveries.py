@@ -37,7 +37,7 @@ def list_deliveries(
         if as_json:
             terminal.print_json(found)
         else:
-            terminal.console().print(deliveries.table(found, current.clock.now()))
+            deliveries.print_table(found, current.clock.now())
 
 
 @app.command("show")
@@ -88,7 +88,7 @@ def replay_deliveries(
         if as_json:
             terminal.print_json(replayed)
         elif all_:
-            terminal.console().print(deliveries.table_of_replays(replayed))
+            deliveries.print_replays(replayed)
         else:
             for each in replayed:
                 terminal.say(each.new_id)

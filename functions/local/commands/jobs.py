@@ -1,8 +1,6 @@
 """`bridge pull`, `backfill`, `export`, `deliver`, `resend`, `approve` and `reject`: run jobs now."""
 
 import contextlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,7 +8,7 @@ import typer
 
 from common.runs import instance
 from common.runs.receipts import Receipt
-from local import output, terminal
+from local import next_steps, output, run_display, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
 
@@ -29,7 +27,7 @@ def pull(
 
     import looker_pull  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, progress(job, "waiting for Looker"):
+    with bridge.open_to_run() as files, run_display.shown(job, "waiting for Looker"):
         receipt = looker_pull.act(looker_pull.PullCall(job, preview), Headers())
     _print_and_exit(receipt, as_json, files)
 
@@ -91,7 +89,7 @@ def export(
 
     import pigment_export  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, progress(job, "waiting for Pigment"):
+    with bridge.open_to_run() as files, run_display.shown(job, "waiting for Pigment"):
         receipt = pigment_export.act(pigment_export.ExportCall(job, preview, day), Headers())
     _print_and_exit(receipt, as_json, files)
 
@@ -101,7 +99,7 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
     """Import the webhook deliveries that are waiting in the inbox, and say why some still wait."""
     from common.flows import deliver as deliver_flow  # noqa: PLC0415
 
-    with bridge.open_to_run():
+    with bridge.open_to_run(), run_display.shown("deliveries", "waiting for Pigment"):
         counts = deliver_flow.deliver(instance.current, instance.current.config())
     if as_json:
         terminal.print_json(counts)
@@ -109,7 +107,7 @@ def deliver(bridge: ConfiguredBridge, as_json: Json = False) -> None:
         waiting = f"{counts.waiting:,}{'+' if counts.is_capped else ''}"
         terminal.say(f"delivered {counts.delivered}, waiting {waiting}, dead {counts.dead}")
         if counts.error:
-            terminal.say(f"{counts.error.code}: {counts.error.message}\n→ {counts.error.next_step}")
+            terminal.say(f"{counts.error.code}: {counts.error.message}\n→ {next_steps.of(counts.error)}")
     raise typer.Exit(1 if counts.error else 0)
 
 
@@ -128,7 +126,7 @@ def resend(
     """
     from common.flows import resend as resend_flow  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, progress(run, "waiting for Pigment"):
+    with bridge.open_to_run() as files, run_display.shown(run, "waiting for Pigment"):
         receipt = resend_flow.resend(instance.current, instance.current.config(), run, may_double=yes)
     _print_and_exit(receipt, as_json, files)
 
@@ -145,7 +143,7 @@ def approve(
     """
     from common.flows import approval  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, progress(run, "waiting for Pigment"):
+    with bridge.open_to_run() as files, run_display.shown(run, "waiting for Pigment"):
         receipt = approval.approve(instance.current, instance.current.config(), run)
     _print_and_exit(receipt, as_json, files)
 
@@ -168,18 +166,3 @@ def reject(
 def _print_and_exit(receipt: Receipt, as_json: bool, files: Path | None) -> NoReturn:
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.has_ended_well else 1)
-
-
-@contextlib.contextmanager
-def progress(job: str, first_step: str) -> Iterator[None]:
-    """Show how many rows or bytes were read so far, if standard error is a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=terminal.console(errors=True), transient=True) as bar:
-        task = bar.add_task(f"{job}: {first_step}")
-        instance.current.progress = lambda what, count: bar.update(task, description=f"{job}: {count:,} {what}")
-        yield

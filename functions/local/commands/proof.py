@@ -1,5 +1,6 @@
 """`bridge verify` and `bridge reconcile`: whether Pigment has what was sent, and what Looker has now."""
 
+import difflib
 from typing import Annotated
 
 import typer
@@ -7,9 +8,8 @@ import typer
 from common import bridge_yaml
 from common.platform.errors import MalformedRequest, NoSuchJob
 from common.runs import instance
-from local import output, terminal
+from local import output, run_display, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
-from local.commands.jobs import progress
 from local.commands.options import Json
 
 
@@ -22,7 +22,7 @@ def verify(
     """Compare a job's block in Pigment with what was sent last, and print that receipt. Exits with 0 if it is equal."""
     from common.flows import verify as verify_flow  # noqa: PLC0415
 
-    with bridge.open_to_run() as files, progress(job, "waiting for Pigment"):
+    with bridge.open_to_run() as files, run_display.shown(job, "waiting for Pigment"):
         here, jobs = instance.current, instance.current.config()
         receipt = verify_flow.verify(here, jobs, _landing_job(jobs, job))
     output.print_receipt(receipt, as_json, files)
@@ -51,7 +51,7 @@ def reconcile(
             raise NoSuchJob("No pull in bridge.yaml has `verify`.", next_step="Add it: see functions/README.md.")
         found = []
         for pull in pulls:
-            with progress(pull.name, "waiting for Looker"):
+            with run_display.shown(pull.name, "waiting for Looker"):
                 found.append(reconciliation.reconcile(here, jobs, pull))
     if as_json:
         terminal.print_json(found)
@@ -67,4 +67,7 @@ def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyImport:
     found = jobs.job(name)
     if isinstance(found, bridge_yaml.AnyImport):
         return found
-    raise NoSuchJob(f"There is no pull or relay {name}.", next_step="`bridge runs` shows the names of jobs.")
+    names = [job.name for job in jobs.jobs() if isinstance(job, bridge_yaml.AnyImport)]
+    alike = difflib.get_close_matches(name, names, 1)
+    next_step = f"Did you mean {alike[0]}?" if alike else f"Pulls and relays: {', '.join(names) or 'none'}."
+    raise NoSuchJob(f"There is no pull or relay {name}.", next_step=next_step)

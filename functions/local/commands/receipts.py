@@ -2,6 +2,9 @@
 
 import contextlib
 import difflib
+import getpass
+import os
+import platform
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +13,8 @@ import typer
 from common.platform.errors import NoSuchJob, StorageRefused
 from common.runs import instance, receipts, settling
 from common.storage.bucket import Bucket
+from local import next_steps, output, terminal
 from local import open_runs as open_runs_of
-from local import output, terminal
 from local.commands.connection import SelectedBridge, with_bridge
 from local.commands.options import Json
 
@@ -41,9 +44,9 @@ def runs(
         if which and not (open_runs or found):
             _expect_job(which)
     if as_json:
-        terminal.print_json([*(each.to_builtins() for each in open_runs), *found])
+        terminal.print_json([*(each.to_builtins() for each in open_runs), *map(next_steps.fitted, found)])
     elif open_runs or found:
-        terminal.console().print(output.runs_table(open_runs, found))
+        output.print_runs(open_runs, found)
     else:
         terminal.say(f"There are no runs of {which}." if which else "There are no runs.")
 
@@ -53,11 +56,11 @@ def _show_run(bucket: Bucket, run: str, as_json: bool, files: Path | None) -> No
     begun = open_runs_of.find(bucket, run)
     stored = receipts.read(bucket, begun.receipt.job, run) if begun else receipts.find(bucket, run)
     if stored is not None:
-        output.print_receipt(stored, as_json, files)
+        output.print_receipt(stored, as_json, files, is_whole=True)
     elif begun is not None and as_json:
         terminal.print_json(begun.to_builtins())
     elif begun is not None:
-        terminal.console().print(output.runs_table([begun], []))
+        output.print_runs([begun], [])
 
 
 def _expect_job(name: str) -> None:
@@ -92,11 +95,25 @@ def settle(
     """
     with bridge.open(create=False, needs_secrets=landed is None) as files:
         here = instance.current
+        before = open_runs_of.find(here.bucket, run)
         if landed is None:
             from common.flows.verify import settle_by_reading  # noqa: PLC0415
 
             receipt = settle_by_reading(here, here.config(), run)
         else:
             verdict: Literal["landed", "not landed"] = "landed" if landed else "not landed"
-            receipt = settling.settle_by_hand(here.bucket, here.clock, run, verdict)
-    output.print_receipt(receipt, as_json, files)
+            receipt = settling.settle_by_hand(here.bucket, here.clock, run, verdict, _person())
+    output.print_receipt(receipt, as_json, files, is_whole=True)
+    if before is not None and not as_json:
+        by = "what Pigment says" if landed is None else _person()
+        begun = f"Run {run} of {receipt.job}, which began at {output.time_of(receipt)}"
+        ended = receipt.outcome.replace("_", " ")
+        terminal.say_in_words(f"{begun}, was {before.state} and is {ended} now, settled by {by}.")
+
+
+def _person() -> str:
+    """Return who uses this machine."""
+    try:
+        return f"{getpass.getuser()} on {platform.node()}"
+    except (OSError, KeyError):  # a user id without a name
+        return f"user {os.getuid()} on {platform.node()}"

@@ -59,12 +59,18 @@ def serve(
     Prints the address of each function and serves until Ctrl-C. Deliveries to the address `receive` are landed without
     further calls; jobs are not started by their schedules.
     """
-    from local import foreground, function_server, state_folder  # noqa: PLC0415  # servers that no other command needs
+    from local import (  # noqa: PLC0415  # servers that no other command needs
+        bridge_file,
+        foreground,
+        function_server,
+        state_folder,
+    )
     from local.inbox_notifier import InboxNotifier  # noqa: PLC0415
 
+    checked = bridge_file.load_file(bridge.config)
     notifier = InboxNotifier()
     with state_folder.serve(bridge.state, bridge.env_file, notifier.on_finalize) as services:
-        state_folder.install(bridge.config)
+        state_folder.install(checked)
         with function_server.serve_functions(port, names or ()) as addresses:
             notifier.start(addresses["deliver"])
             shown = {**addresses, "storage": services.storage}

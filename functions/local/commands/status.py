@@ -33,12 +33,12 @@ def status(
         if as_json:
             terminal.print_json([each.to_builtins() for each in standing])
         else:
-            terminal.say(status_table.sentence(standing, now))
+            terminal.say_in_words(status_table.sentence(standing, now))
             terminal.console().print(status_table.table(standing, now))
             for reason in status_table.reasons(standing):
-                terminal.say(f"\n{reason}")
+                terminal.say_in_words(f"\n{reason}")
             if used := licence_use(here, jobs):
-                terminal.say(f"\n{used.in_words()}")
+                terminal.say_in_words(f"\n{used.in_words()}")
         if opens:
             if files is not None:
                 show(here, jobs, known)
@@ -51,4 +51,4 @@ def _open(files: Path | None, bucket: str) -> None:
     else:
         address = (files / state_folder.BUCKET / paths.STATUS_PAGE).resolve().as_uri()
     if not webbrowser.open(address):
-        terminal.say(f"There is no browser to open. The page is {address}", errors=True)
+        terminal.say_in_words(f"There is no browser to open. The page is {address}", errors=True)

@@ -16,10 +16,11 @@ from common.platform.errors import OurFault
 from common.runs.receipts import Receipt
 from common.storage import paths
 from common.storage.bucket import Bucket
-from local import deliveries, output, state_folder, terminal
+from local import bridge_file, deliveries, output, state_folder, terminal
 from local.demo import comparison, processes, vendors
 from local.demo.vendors import CONFIGURATION, DELIVERY_LIMIT_ROWS, EXPORT, PULL, RELAYS, TOKEN_SECRET
 from local.inbox_notifier import InboxNotifier
+from local.listing import FormField
 from local.sandbox.vendors import SandboxVendors
 from local.terminal import TerminalConsole
 
@@ -34,14 +35,15 @@ def run(folder: Path) -> None:
     """
     console = terminal.console()
     folder.mkdir(exist_ok=True)
-    bucket = folder / "state" / state_folder.BUCKET
+    state = folder / ".bridge"
+    bucket = state / state_folder.BUCKET
     _print_step(console, 1, "Start sandboxes of Looker, Pigment, Cloud Storage and Secret Manager on this machine")
     notifier = InboxNotifier()
     with (
         vendors.start(folder) as sites,
-        state_folder.serve(folder / "state", sites.secrets, notifier.on_finalize) as services,
+        state_folder.serve(state, vendors.write_env(folder, sites), notifier.on_finalize) as services,
     ):
-        state_folder.install(vendors.write_bridge_yaml(folder, sites))
+        state_folder.install(bridge_file.load_file(vendors.write_bridge_yaml(folder, sites)))
         _print_step(console, 2, "Start the four functions behind functions-framework")
         with processes.start(services, folder) as addresses:
             staged = _pull(console, sites, addresses["looker_pull"], bucket)
@@ -51,6 +53,9 @@ def run(folder: Path) -> None:
     console.print(f"\nFiles     {staged}\n          {bucket / 'exports'}\n          {bucket / 'receipts'}")
     console.print(f"          {folder / 'pigment' / 'received'}\n          {folder / 'bridge.yaml'}")
     console.print(f"          {folder}/*.log")
+    console.print(f"\nLook at it with `cd {folder}`, and there:\n")
+    for command in ("bridge runs", "bridge deliveries --all", "bridge check --offline"):
+        console.print(f"    {command}")
 
 
 def _pull(console: TerminalConsole, sites: SandboxVendors, address: str, bucket: Path) -> Path:
@@ -58,7 +63,7 @@ def _pull(console: TerminalConsole, sites: SandboxVendors, address: str, bucket:
     _print_step(console, 3, f'POST {{"job": "{PULL}"}}, as Cloud Scheduler sends it')
     receipt = processes.call(console, address, PULL, bucket / paths.lease(CONFIGURATION))
     console.print()
-    console.print(output.receipt_table(receipt))
+    output.print_form_of(receipt)
     console.print()
     staged = bucket / paths.staged(PULL, receipt.run)
     _compare_landed(console, sites, receipt, staged)
@@ -98,13 +103,13 @@ def _relay(console: TerminalConsole, sites: SandboxVendors, address: str) -> Non
     console.print("  Pigment is up again")
     _wait_until_landed(began, 3)
     console.print()
-    console.print(deliveries.table(_delivered_since(began), datetime.now(UTC)))
+    deliveries.print_table(_delivered_since(began), datetime.now(UTC))
     for relay, configuration in RELAYS.items():
         rows = vendors.row_count(relay)
         if sites.pigment.count(configuration) != rows:
             raise OurFault(f"Pigment does not contain the {rows} rows of {relay}.", next_step="Read the logs.")
     landed = ("\nAll three deliveries landed exactly once.", "green")
-    console.print(Text.assemble(landed, " `bridge deliveries --all --state .demo/state` lists them."))
+    console.print(Text.assemble(landed, " `bridge deliveries --all` in .demo lists them."))
 
 
 def _post_delivery(address: str, token: str, relay: str) -> None:
@@ -139,10 +144,9 @@ def _export(console: TerminalConsole, address: str, bucket: Path, staged: Path) 
         raise OurFault(
             "The export does not contain the rows of Pigment.", next_step=f"Compare {staged} and {exported}."
         )
-    table = output.receipt_table(receipt, bucket.parent)
-    table.add_row("round trip", Text(f"{sent.rows:,} rows, all as they were sent", "green"))
     console.print()
-    console.print(table)
+    round_trip = Text(f"{sent.rows:,} rows, all as they were sent", "green")
+    output.print_form_of(receipt, bucket.parent, FormField("round trip", round_trip))
 
 
 def _print_step(console: TerminalConsole, number: int, text: str) -> None:

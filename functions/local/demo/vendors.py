@@ -74,6 +74,14 @@ def write_bridge_yaml(folder: Path, sites: SandboxVendors) -> Path:
     return path
 
 
+def write_env(folder: Path, sites: SandboxVendors) -> Path:
+    """Write the secrets to where the commands of `bridge` look for them, for nobody else to read."""
+    path = folder / ".env"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={value}\n" for name, value in sites.secrets.items()))
+    return path
+
+
 def delivery(relay: str) -> dict[str, Any]:
     """The body of a Looker webhook with all rows of the relay's file."""
     data = (_data() / f"{relay}.csv").read_text()

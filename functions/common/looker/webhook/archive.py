@@ -40,8 +40,9 @@ def only_csv(blocks: Iterable[bytes]) -> Iterator[bytes]:
             with archive.open(member) as file:
                 while block := file.read(BLOCK_BYTES):
                     yield block
-    except _BROKEN as error:
-        raise MalformedRequest(f"The zip cannot be read: {type(error).__name__}.", next_step=EXPECTED_BODY) from None
+    except _BROKEN:
+        cause = "The zip cannot be read: it is damaged, or of a kind that is not supported."
+        raise MalformedRequest(cause, next_step=EXPECTED_BODY) from None
 
 
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
