@@ -130,6 +130,7 @@ def test_a_missing_or_wrong_flag_is_named_and_nothing_is_written(vendors: World,
 
 
 def test_run_again_it_adds_a_job_and_asks_for_no_key(vendors: World) -> None:
+    vendors.raw["looker"]["calls_per_month"] = {"query": 1000, "administrative": 1000}
     write_files(vendors)
     (vendors.folder / "bridge.yaml").write_text(f"# mine: é\n{written(vendors)}\n# the end")
     before, secrets = written(vendors), (vendors.folder / ".env").read_text()
@@ -296,6 +297,16 @@ def test_what_would_be_red_is_not_written(vendors: World) -> None:
     assert result.status == 1
     assert "The job flights would fail: Pigment answered 401" in result.errors
     assert files(vendors) == set()
+
+
+def test_a_file_that_appears_meanwhile_stays_and_no_key_is_written(vendors: World) -> None:
+    path = vendors.folder / "bridge.yaml"
+    vendors.pigment_server.fault("GET /api/v1/importConfigurations", then=lambda: path.write_text("# mine\n"))
+    result = with_flags(vendors, "--look", "12", "--application", "planning")
+
+    assert (result.status, files(vendors)) == (1, {"bridge.yaml"})
+    assert "bridge.yaml has changed meanwhile." in result.errors
+    assert written(vendors) == "# mine\n"
 
 
 def test_the_name_of_a_job_must_be_new(vendors: World) -> None:

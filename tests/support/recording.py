@@ -32,7 +32,7 @@ WIDTH = "110"
 _BLOCK = re.compile(r"(### A recording\n.*?```text\n)(.*?)(```\n)", re.DOTALL)
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-Run = Callable[[Path, Sequence[str]], str]
+CommandRunner = Callable[[Path, Sequence[str]], str]
 "Runs a command in a folder and returns what it prints."
 
 
@@ -43,7 +43,7 @@ def recorded() -> str:
     return found[2]
 
 
-def play(folder: Path, run: Run) -> str:
+def play(folder: Path, run: CommandRunner) -> str:
     """Play both terminals, and return what they show, with times and without keys."""
     sandbox, own = folder / "sandbox", folder / "own"
     sandbox.mkdir()

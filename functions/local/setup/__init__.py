@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from common import bridge_yaml
 from common.platform.errors import MalformedRequest
 from local import checks, job_text, terminal
@@ -32,12 +30,13 @@ _REPEATABLE = (
     "May the same rows be sent twice? Yes if the list has a unique ID or the import replaces rows; no if it appends "
     "them"
 )
-_USED: dict[JobSection, dict[str, Collection[str] | None]] = {
-    "pulls": {"looker": None, "pigment": ("url", "import_key")},
-    "relays": {"webhook": None, "pigment": ("url", "import_key")},
+_LOOKER_KEYS = ("url", "host", "port", "region", "web_url", "credentials")
+_USED: dict[JobSection, dict[str, Collection[str]]] = {
+    "pulls": {"looker": _LOOKER_KEYS, "pigment": ("url", "import_key")},
+    "relays": {"webhook": ("token",), "pigment": ("url", "import_key")},
     "exports": {"pigment": ("url", "export_key")},
 }
-"The sections and keys that a job needs; None for all keys of a section."
+"The sections and keys that a job needs."
 _SOURCES = {"Table": "table", "Metric": "metric", "DimensionList": "list", "TransactionList": "list"}
 "The key of an export's source by the type of its block (Pigment's API description, `BlockMetadataType`)."
 
@@ -83,12 +82,13 @@ class _Setup:
     def look_findings(self, look: str) -> list[Finding]:
         """Check whether all rows of a Look can be read."""
         job = {"source": {"look": look}, "target": {"configuration": _NO_ID}}
-        data = {"looker": self._section("looker"), "pigment": {"import_key": "none"}, "pulls": {"job": job}}
+        looker = self._section("looker", _LOOKER_KEYS)
+        data = {"looker": looker, "pigment": {"import_key": "none"}, "pulls": {"job": job}}
         return list(checks.findings_of_looker(bridge_yaml.decode(data), self.secrets.instance()))
 
-    def _section(self, name: str, keys: Collection[str] | None = None) -> dict[str, Any]:
-        written = msgspec.structs.asdict(getattr(self.logins, name))
-        return {key: value for key, value in written.items() if value and (keys is None or key in keys)}
+    def _section(self, name: str, keys: Collection[str]) -> dict[str, Any]:
+        settings = getattr(self.logins, name)
+        return {key: value for key in keys if (value := getattr(settings, key))}
 
     def finish(self, draft: JobDraft) -> str:
         """Check the job and write it. Return its name."""
@@ -103,8 +103,9 @@ class _Setup:
             )
         is_new = not self.document.text
         with _uninterrupted():
+            self.document.expect_unchanged()
             self.secrets.save()
-            changed.write(self.document)
+            changed.write()
         terminal.say(self._written(draft, is_new=is_new))
         for warning in whole.warnings:
             if draft.name in warning:

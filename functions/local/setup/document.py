@@ -71,15 +71,14 @@ class BridgeDocument(msgspec.Struct, frozen=True):
         )
         return changed
 
-    def write(self, before: "BridgeDocument") -> None:
-        """Replace the file in one step.
-
-        Raises:
-            OurFault: it cannot be written, or it has changed since it was read.
-        """
-        now = BridgeDocument.read(self.path)
-        if now.text != before.text:
+    def expect_unchanged(self) -> None:
+        """Raise OurFault if the file has changed since it was read."""
+        now = bridge_file.content(self.path) if self.path.exists() else b""
+        if now != self.text.encode():
             raise OurFault(f"{self.path} has changed meanwhile. It stays as it is.", next_step="Start again.")
+
+    def write(self) -> None:
+        """Replace the file in one step. Raises OurFault if it cannot be written."""
         own_files.replace(self.path, self.text)
 
     def _expect_only_added(self, added: Collection[Mapping[str, Any]], before: Any, draft: JobDraft) -> None:
