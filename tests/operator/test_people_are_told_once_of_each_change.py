@@ -153,6 +153,28 @@ def test_a_message_that_was_refused_is_sent_by_later_sweeps_until_it_is_taken(
     assert [line["secret"] for line in lines if line["event"] == "notification not sent"] == ["chat-address"] * 4
 
 
+def test_a_message_that_a_service_redirects_was_not_taken(chat: Chat) -> None:
+    chat.fail_pulls()
+    chat.pull()
+    chat.server.fault("POST .*", times=1, refuse=Response(302, b"", {"Location": "https://login.example/"}))
+
+    assert [chat.news() for _ in range(3)] == [[], [("flights", "failed")], []]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1/json", "http://no-such-host.invalid/json", "ftp://a/json", "http://a..b/json"]
+)
+def test_a_message_whose_service_cannot_be_reached_is_sent_once_it_can(chat: Chat, address: str) -> None:
+    chat.world.secrets.put("chat-address", address)
+    chat.fail_pulls()
+    chat.pull()
+    assert [chat.news() for _ in range(3)] == [[], [], []]
+
+    chat.world.secrets.put("chat-address", f"{chat.server.url}/json")
+
+    assert chat.news() == [("flights", "failed")]
+
+
 def test_a_message_whose_answer_was_lost_is_sent_once_more_and_then_no_more(chat: Chat) -> None:
     chat.fail_pulls()
     chat.pull()

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import requests
+from requests import exceptions
+from urllib3.exceptions import LocationValueError, NewConnectionError
 
 from common import bridge_yaml
 from common.flows.status import BucketLinks
@@ -19,7 +21,7 @@ from common.notify.messages import JobNews, message
 from common.platform import emulator
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, StorageBusy, as_bridge_error
-from common.platform.http import open_session
+from common.platform.http import accepted, open_session
 from common.platform.log import log
 from common.runs.instance import Instance
 from common.status.record import JobRecord
@@ -30,6 +32,15 @@ from common.storage.bucket import Bucket, Stale
 _TIMEOUT_S = 5.0
 _LEGACY_FAILURE = "delivery failed"
 'Microsoft\'s older connectors answer 200 with such a text (Create incoming webhooks, "Rate limiting").'
+_BEFORE_A_CONNECTION = (
+    exceptions.ConnectTimeout,
+    exceptions.InvalidSchema,
+    exceptions.InvalidURL,
+    exceptions.MissingSchema,
+    exceptions.ProxyError,
+    exceptions.SSLError,
+    LocationValueError,
+)
 
 
 class _Channel(NamedTuple):
@@ -93,6 +104,7 @@ def _tell(instance: Instance, states: "_States", channel: _Channel, news: list[J
     try:
         _send(instance, channel, message(news, channel.format, _page(instance)), deadline)
     except _Undelivered as failure:
+        instance.secrets.forget(channel.secret)  # a new address is read by the next sweep
         # If it is not certain, the note stays: the next sweep tells once more.
         if failure.is_certain:
             states.note(before)
@@ -112,13 +124,17 @@ def _send(instance: Instance, channel: _Channel, body: object, deadline: Deadlin
     try:
         with open_session() as session:
             answer = session.post(address.reveal(), json=body, timeout=timeout_s, allow_redirects=False)
-    except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-        raise _Undelivered(f"It could not be reached: {type(error).__name__}.", is_certain=True) from None
-    except requests.RequestException as error:
-        raise _Undelivered(f"It did not answer: {type(error).__name__}.", is_certain=False) from None
-    if not answer.ok or _LEGACY_FAILURE in answer.text.lower():
-        instance.secrets.forget(channel.secret)  # a new address is read by the next sweep
+    except (requests.RequestException, LocationValueError) as error:
+        cause = f"It could not be reached, or did not answer: {type(error).__name__}."
+        raise _Undelivered(cause, is_certain=_was_never_connected(error)) from None
+    if not accepted(answer) or _LEGACY_FAILURE in answer.text.lower():
         raise _Undelivered(f"It answered {answer.status_code}.", is_certain=True)
+
+
+def _was_never_connected(error: Exception) -> bool:
+    """Whether a message cannot have been sent: its address is none, or no connection with its service was made."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, _BEFORE_A_CONNECTION) or isinstance(reason, NewConnectionError)
 
 
 class _States:
