@@ -20,7 +20,7 @@ from common.notify.changes import ToldState, about_to_tell, event_to_tell, state
 from common.notify.messages import JobNews, message
 from common.platform import emulator
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, StorageBusy, as_bridge_error
+from common.platform.errors import BridgeError, StorageBusy, StorageRefused, as_bridge_error
 from common.platform.http import accepted, open_session
 from common.platform.log import log
 from common.runs.instance import Instance
@@ -84,14 +84,15 @@ def _notify(instance: Instance, bridge: bridge_yaml.Bridge, jobs: Mapping[str, J
         before = states.of(name)
         event = event_to_tell(before, standing.name, settings.events)
         if event is None:
-            states.note({name: state_after(before, standing.name)})
+            states.note({name: state_after(before, standing.name, settings.events)})
         else:
             news[_Channel(settings.webhook, settings.format)].append(_news(name, jobs[name], standing, event))
     states.keep(set(dict(_settings(bridge))))
-    for channel, of_channel in news.items():
+    # In random order, so that a service that takes all the time does not always keep the same others waiting.
+    for channel in instance.chance.sample(list(news), len(news)):
         if not deadline.allows(_TIMEOUT_S):
             break
-        _tell(instance, states, channel, of_channel, deadline)
+        _tell(instance, states, channel, news[channel], deadline)
     states.store()
 
 
@@ -142,9 +143,7 @@ class _States:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        stored = bucket.read_json(paths.TOLD, dict[str, ToldState])
-        self._states = dict(stored.value) if stored else {}
-        self._generation = stored.generation if stored else 0
+        self._states, self._generation = _read(bucket)
         self._stored = dict(self._states)
 
     def of(self, job: str) -> ToldState:
@@ -166,6 +165,18 @@ class _States:
         except Stale:
             raise StorageBusy(f"Another sweep changed {paths.TOLD}.") from None
         self._stored = dict(self._states)
+
+
+def _read(bucket: Bucket) -> tuple[dict[str, ToldState], int]:
+    """Return the states and their generation; none in the place of an object that cannot be read, which is replaced:
+    people are rather told once more than never again.
+    """
+    try:
+        stored = bucket.read_json(paths.TOLD, dict[str, ToldState])
+    except StorageRefused:
+        there = bucket.find(paths.TOLD)
+        return {}, there.generation if there else 0
+    return (dict(stored.value), stored.generation) if stored else ({}, 0)
 
 
 def _settings(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, bridge_yaml.Notify]]:
