@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,6 +157,61 @@ def test_an_outcome_that_was_settled_later_is_shown_by_the_next_sweep(world: Wor
     world.run_deliver()
 
     assert standing_of(recorded(world).jobs["flights"], world.clock.now()).name == "landed"
+
+
+def test_what_a_sweep_has_read_is_not_replaced_by_what_the_record_had_before(world: World) -> None:
+    run = receipts.run_id(world.clock.now(), 0.5)
+    begun = Receipt(run, "flights", "pull", "2026-03-01T06:15:00.000Z", "importing", receipts.Rows(read=7, sent=7))
+    receipts.file(world.bucket, begun)
+    world.run_deliver()
+    landed = msgspec.structs.replace(begun, outcome="landed", verified="not_yet")
+    receipts.file(world.bucket, landed)
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert standing_of(recorded(world).jobs["flights"], world.clock.now()).name == "landed"
+
+
+def test_a_held_run_that_was_approved_is_no_longer_held(world: World) -> None:
+    run = receipts.run_id(world.clock.now(), 0.5)
+    held = Receipt(run, "flights", "pull", "2026-03-01T06:15:00.000Z", "held", receipts.Rows(read=7))
+    receipts.file(world.bucket, held)
+    world.run_deliver()
+    receipts.decide(world.bucket, msgspec.structs.replace(held, outcome="approved"))
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    job = recorded(world).jobs["flights"]
+    assert [each.outcome for each in job.runs] == ["approved"]
+    assert job.open_runs() == []
+    assert "held" not in page(world, "flights")
+    assert "without success" not in index(world)
+
+
+def test_of_several_runs_in_one_second_the_last_counts(world: World) -> None:
+    second = "20260301T061500"
+    first = Receipt(f"{second}-ffffffff", "flights", "pull", "2026-03-01T06:15:00.100Z", "landed")
+    last = Receipt(f"{second}-00000000", "flights", "pull", "2026-03-01T06:15:00.900Z", "failed")
+
+    status_flow.note(world.instance, world.instance.config(), [first, last])
+
+    assert recorded(world).jobs["flights"].runs[0].run == last.run
+    assert "flights failed" in index(world)
+
+
+def test_the_runs_of_an_earlier_job_of_another_kind_are_not_those_of_a_job(world: World) -> None:
+    assert world.run_pull("flights").body["outcome"] == "landed"
+    world.run_deliver()
+    del world.raw["pulls"]["flights"]
+    world.add_export("flights")
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert recorded(world).jobs["flights"].runs == []
+    assert "flights has not run yet" in index(world)
 
 
 def test_only_the_last_of_several_windows_is_read_again() -> None:

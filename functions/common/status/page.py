@@ -72,7 +72,7 @@ def _row(name: str, job: JobRecord, standing: Standing, now: datetime, links: Li
         f'<td role="cell" data-of="Last landing">{_landing(job, now)}</td>'
         f'<td role="cell" data-of="Rows"{_numeric("Rows")}>{rows}</td>'
         f'<td role="cell" data-of="Next due">{due}</td>'
-        f'<td role="cell" data-of="Last runs">{chart(job.runs)}</td></tr>'
+        f'<td role="cell" data-of="Last runs">{chart(job.decided_runs)}</td></tr>'
     )
 
 

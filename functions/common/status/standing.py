@@ -70,7 +70,7 @@ def _landed_without_receipt(job: JobRecord, first: str) -> bool:
 
 
 def _standing(job: JobRecord, now: datetime) -> Standing:
-    newest = job.runs[0] if job.runs else None
+    newest = next(iter(job.decided_runs), None)
     due = overdue_since(job, now)
     if newest is not None and not newest.has_ended_well and newest.outcome != "importing":
         return _after_failure(newest)
