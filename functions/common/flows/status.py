@@ -8,7 +8,7 @@ bears the generation of its record, so that a slower writer does not replace a n
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,7 +24,7 @@ from common.runs import cursors, receipts, usage
 from common.runs.instance import Instance
 from common.runs.receipts import Receipt
 from common.status.page import index_page, job_page
-from common.status.record import MOST_RUNS, JobRecord, StatusRecord, Waiting
+from common.status.record import MOST_RUNS, JobRecord, StatusRecord, Waiting, shown_jobs
 from common.status.standing import overdue_since
 from common.storage import claims, inbox, paths
 from common.storage.bucket import Bucket, Stale
@@ -98,6 +98,11 @@ def catch_up(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline)
         except BridgeError as error:
             log.error("overdue check failed", code=error.code, cause=error.cause, job=name)
     return jobs
+
+
+def unread(bridge: bridge_yaml.Bridge, jobs: Mapping[str, JobRecord]) -> list[str]:
+    """Return the jobs that `catch_up` left out."""
+    return sorted({job.name for job in shown_jobs(bridge)} - jobs.keys())
 
 
 def show(instance: Instance, bridge: bridge_yaml.Bridge, jobs: dict[str, JobRecord]) -> None:

@@ -1,6 +1,6 @@
 """The status pages: all jobs in one table, and a page with the last runs of each job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 
@@ -14,10 +14,10 @@ _MOST_BYTES_OF_WORDS = 600
 "Of a reason, and of a next step, on the page of its job; half of that in the table of all jobs."
 
 
-def index_page(record: StatusRecord, now: datetime, links: Links) -> str:
-    """Return the page of all jobs."""
+def index_page(record: StatusRecord, now: datetime, links: Links, unread: Sequence[str] = ()) -> str:
+    """Return the page of all jobs; of those that could not be read, it has only the names."""
     standings = {name: standing_of(job, now) for name, job in record.jobs.items()}
-    sentence = sentence_of(standings.items(), _clock(record.jobs, now))
+    sentence = sentence_of(standings.items(), _clock(record.jobs, now), unread)
     columns = ("Job", "Verdict", "Last landing", "Rows", "Next due", "Last runs")
     head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in columns)
     rows = "\n".join(_row(name, job, standings[name], now, links) for name, job in record.jobs.items())
