@@ -129,6 +129,51 @@ def test_a_run_that_was_killed_before_it_wrote_the_page_is_shown_by_the_next_swe
     assert ">7<" in index(world)
 
 
+def test_a_job_that_has_not_run_has_a_page(world: World) -> None:
+    world.run_deliver()
+
+    assert "Not run yet" in page(world, "flights")
+
+
+def test_the_page_of_a_job_says_that_it_is_late_as_the_page_of_all_jobs_does(world: World) -> None:
+    world.add_pull("flights", schedule="15 6 * * *")
+    world.run_deliver()
+    assert world.run_pull("flights").status == 200
+    assert "Landed</b>" in page(world, "flights")
+
+    world.clock.advance(DAY_S + 2 * 3600)
+    world.run_deliver()
+
+    assert "flights is late" in index(world)
+    assert "Late</b>" in page(world, "flights")
+    assert 'data-old-after="2026-03-03T08:15:00.000Z"' in page(world, "flights")
+
+
+def test_the_page_of_a_job_that_a_killed_run_did_not_write_is_written_by_the_next_sweep(world: World) -> None:
+    world.run_deliver()
+    ended = landed_now(world, "flights")
+    world.storage_server.fault("GET /storage/v1/b/bucket/o$", times=-1, refuse=Response(403, b"{}"))
+    status_flow.note(world.instance, world.instance.config(), [ended])
+    world.storage_server.heal()
+    assert ended.run not in page(world, "flights")
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert ended.run in page(world, "flights")
+
+
+def test_a_sweep_writes_no_page_of_a_job_that_shows_the_same(world: World) -> None:
+    world.run_pull("flights")
+    world.run_deliver()
+    written = world.bucket.find(paths.status_page("flights"))
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert world.bucket.find(paths.status_page("flights")) == written
+
+
 def test_a_run_that_began_before_the_last_sweep_and_was_killed_after_it_is_shown(world: World) -> None:
     begun = receipts.run_id(world.clock.now(), 0.5)
     world.clock.advance(50 * 60)
