@@ -6,7 +6,7 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from common.flows.status import catch_up, licence_use
+from common.flows.status import catch_up, licence_use, unread
 from common.platform.clock import Deadline
 from common.platform.errors import as_bridge_error
 from common.runs import instance
@@ -49,6 +49,7 @@ def _page(path: str) -> str | None:
     jobs, now = catch_up(here, bridge, Deadline.after(here.clock, _AT_MOST_S)), here.clock.now()
     if path in ("", "/", "/index.html"):
         in_order = {name: jobs[name] for name in sorted(jobs)}
-        return index_page(StatusRecord(jobs=in_order, licence=licence_use(here, bridge)), now, ServedLinks())
+        record = StatusRecord(jobs=in_order, licence=licence_use(here, bridge))
+        return index_page(record, now, ServedLinks(), unread(bridge, jobs))
     name = path.removeprefix("/jobs/").removesuffix(".html")
     return job_page(name, jobs[name], now, ServedLinks()) if path == f"/jobs/{name}.html" and name in jobs else None

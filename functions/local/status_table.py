@@ -1,6 +1,6 @@
 """How all jobs stand, for a terminal and for a program."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,8 +41,8 @@ def standing_jobs(jobs: Mapping[str, JobRecord], now: datetime) -> list[Standing
     return [StandingJob(name, job, standing_of(job, now)) for name, job in jobs.items()]
 
 
-def sentence(jobs: list[StandingJob], now: datetime) -> str:
-    return sentence_of([(each.name, each.standing) for each in jobs], local_time(now, "UTC"))
+def sentence(jobs: list[StandingJob], now: datetime, unread: Sequence[str]) -> str:
+    return sentence_of([(each.name, each.standing) for each in jobs], local_time(now, "UTC"), unread)
 
 
 def table(jobs: list[StandingJob], now: datetime) -> Table:

@@ -95,13 +95,13 @@ def test_the_script_of_the_page_keeps_ages_true_and_says_that_the_page_is_old(tm
     path = tmp_path / "index.html"
     path.write_text(index_page(status(written), written, RelativeLinks()))
     assert path.read_text().count("2 h ago") == 3
-    assert 'role="status" data-written' in path.read_text()
+    assert 'role="status" data-old-after' in path.read_text()
 
     shown = browse(path)
 
     # The policy of the page allows this script, by its digest.
     assert shown.count("5 h ago") == 3
-    assert re.search(r'<p class="bad" role="status" data-written="[^"]*">This page has not been written', shown)
+    assert re.search(r'<p class="bad" role="status" data-old-after="[^"]*">This page has not been written', shown)
 
 
 def test_a_page_that_was_just_written_does_not_call_itself_old(page: Path) -> None:

@@ -153,6 +153,28 @@ def test_a_message_that_was_refused_is_sent_by_later_sweeps_until_it_is_taken(
     assert [line["secret"] for line in lines if line["event"] == "notification not sent"] == ["chat-address"] * 4
 
 
+def test_a_message_that_a_service_redirects_was_not_taken(chat: Chat) -> None:
+    chat.fail_pulls()
+    chat.pull()
+    chat.server.fault("POST .*", times=1, refuse=Response(302, b"", {"Location": "https://login.example/"}))
+
+    assert [chat.news() for _ in range(3)] == [[], [("flights", "failed")], []]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1/json", "http://no-such-host.invalid/json", "ftp://a/json", "http://a..b/json"]
+)
+def test_a_message_whose_service_cannot_be_reached_is_sent_once_it_can(chat: Chat, address: str) -> None:
+    chat.world.secrets.put("chat-address", address)
+    chat.fail_pulls()
+    chat.pull()
+    assert [chat.news() for _ in range(3)] == [[], [], []]
+
+    chat.world.secrets.put("chat-address", f"{chat.server.url}/json")
+
+    assert chat.news() == [("flights", "failed")]
+
+
 def test_a_message_whose_answer_was_lost_is_sent_once_more_and_then_no_more(chat: Chat) -> None:
     chat.fail_pulls()
     chat.pull()
@@ -173,6 +195,39 @@ def test_a_sweep_that_was_killed_after_it_told_tells_at_most_once_more(chat: Cha
     chat.services.messages = []
 
     assert [chat.news() for _ in range(3)] == [[("flights", "failed")], [], []]
+
+
+def test_a_recovery_is_told_only_to_people_who_were_told_of_what_was_wrong(chat: Chat) -> None:
+    chat.set_up(events=["late", "recovered"])
+    chat.fail_pulls()
+    chat.pull()
+    assert chat.news() == []
+
+    chat.world.pigment_server.heal()
+    chat.pull()
+
+    assert chat.news() == []
+
+
+def test_a_note_that_cannot_be_read_is_made_again(chat: Chat) -> None:
+    chat.world.bucket.write_json(paths.TOLD, ["not", "a", "note"], over=None)
+    chat.fail_pulls()
+    chat.pull()
+
+    assert [chat.news() for _ in range(2)] == [[("flights", "failed")], []]
+
+
+def test_a_service_that_does_not_answer_does_not_keep_others_from_being_told(chat: Chat) -> None:
+    chat.world.add_pull("slow", notify={"webhook": "slow-address", "format": "json"})
+    chat.world.raw["pulls"] = dict(reversed(chat.world.raw["pulls"].items()))
+    chat.world.save_jobs()
+    chat.world.secrets.put("slow-address", f"{chat.server.url}/slow")
+    chat.server.fault("POST /slow", times=-1, refuse=Response(503, b"busy"), act=lambda: chat.world.clock.advance(5.1))
+    chat.fail_pulls()
+    for job in ("slow", "flights"):
+        chat.world.run_pull(job)
+
+    assert ("flights", "failed") in [each for _ in range(8) for each in chat.news()]
 
 
 def test_a_message_is_noted_before_it_is_sent(chat: Chat) -> None:
@@ -268,6 +323,15 @@ def test_every_service_takes_its_format(format_: NotifyFormat, jobs: int) -> Non
     assert bool(re.search(r"And [0-9]+ more jobs\.", json.dumps(sent))) == (not is_whole)
 
 
+@pytest.mark.parametrize("format_", ["slack", "teams", "chat"])
+@pytest.mark.parametrize("character", ["&", "\\", "😀", "\n", "漢"])
+def test_every_service_takes_long_titles_and_words_of_any_characters(format_: NotifyFormat, character: str) -> None:
+    words = character * 5000
+    news = [JobNews(f"job-{n}", "failed", "pull", title=words, reason=words, next_step=words) for n in range(10)]
+
+    assert faults(format_, message(news, format_, PAGE)) == []
+
+
 def test_words_of_others_are_no_markup_of_a_service() -> None:
     news = [JobNews("flights", "failed", "pull", reason="<!channel> <https://evil.example|click> *bold*")]
 
@@ -288,7 +352,7 @@ def test_whatever_fails_no_state_is_told_more_than_twice_in_a_row(sweeps: list[t
     for standing, outcome in sweeps:
         event = event_to_tell(state, standing, ALL)
         if event is None:
-            state = state_after(state, standing)
+            state = state_after(state, standing, ALL)
             continue
         if outcome != "refused":
             heard.append(event)

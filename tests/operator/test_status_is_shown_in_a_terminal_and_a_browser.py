@@ -40,6 +40,20 @@ def test_the_terminal_shows_a_sentence_a_table_and_the_reasons(prepared: World) 
     assert "\n→ " in result.output
 
 
+def test_a_job_that_cannot_be_read_is_not_taken_for_up_to_date(prepared: World) -> None:
+    prepared.heal()
+    assert run(prepared, "pull", "broken").status == 0
+    receipts = next(prepared.folder.rglob("receipts/broken"))
+    for path in filter(Path.is_file, receipts.rglob("*")):
+        path.write_text("[]")
+
+    result = run(prepared, "status")
+
+    assert result.output.splitlines()[0].startswith("1 of 2 jobs is up to date as of ")
+    assert "broken could not be read" in result.output
+    assert "These jobs could not be read, and are not shown: broken." in result.errors
+
+
 def test_the_terminal_shows_what_is_left_of_lookers_licence(prepared: World) -> None:
     prepared.raw["looker"]["licence"] = "enterprise"
     write_files(prepared)

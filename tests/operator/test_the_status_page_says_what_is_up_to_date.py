@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +129,51 @@ def test_a_run_that_was_killed_before_it_wrote_the_page_is_shown_by_the_next_swe
     assert ">7<" in index(world)
 
 
+def test_a_job_that_has_not_run_has_a_page(world: World) -> None:
+    world.run_deliver()
+
+    assert "Not run yet" in page(world, "flights")
+
+
+def test_the_page_of_a_job_says_that_it_is_late_as_the_page_of_all_jobs_does(world: World) -> None:
+    world.add_pull("flights", schedule="15 6 * * *")
+    world.run_deliver()
+    assert world.run_pull("flights").status == 200
+    assert "Landed</b>" in page(world, "flights")
+
+    world.clock.advance(DAY_S + 2 * 3600)
+    world.run_deliver()
+
+    assert "flights is late" in index(world)
+    assert "Late</b>" in page(world, "flights")
+    assert 'data-old-after="2026-03-03T08:15:00.000Z"' in page(world, "flights")
+
+
+def test_the_page_of_a_job_that_a_killed_run_did_not_write_is_written_by_the_next_sweep(world: World) -> None:
+    world.run_deliver()
+    ended = landed_now(world, "flights")
+    world.storage_server.fault("GET /storage/v1/b/bucket/o$", times=-1, refuse=Response(403, b"{}"))
+    status_flow.note(world.instance, world.instance.config(), [ended])
+    world.storage_server.heal()
+    assert ended.run not in page(world, "flights")
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert ended.run in page(world, "flights")
+
+
+def test_a_sweep_writes_no_page_of_a_job_that_shows_the_same(world: World) -> None:
+    world.run_pull("flights")
+    world.run_deliver()
+    written = world.bucket.find(paths.status_page("flights"))
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert world.bucket.find(paths.status_page("flights")) == written
+
+
 def test_a_run_that_began_before_the_last_sweep_and_was_killed_after_it_is_shown(world: World) -> None:
     begun = receipts.run_id(world.clock.now(), 0.5)
     world.clock.advance(50 * 60)
@@ -156,6 +202,61 @@ def test_an_outcome_that_was_settled_later_is_shown_by_the_next_sweep(world: Wor
     world.run_deliver()
 
     assert standing_of(recorded(world).jobs["flights"], world.clock.now()).name == "landed"
+
+
+def test_what_a_sweep_has_read_is_not_replaced_by_what_the_record_had_before(world: World) -> None:
+    run = receipts.run_id(world.clock.now(), 0.5)
+    begun = Receipt(run, "flights", "pull", "2026-03-01T06:15:00.000Z", "importing", receipts.Rows(read=7, sent=7))
+    receipts.file(world.bucket, begun)
+    world.run_deliver()
+    landed = msgspec.structs.replace(begun, outcome="landed", verified="not_yet")
+    receipts.file(world.bucket, landed)
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert standing_of(recorded(world).jobs["flights"], world.clock.now()).name == "landed"
+
+
+def test_a_held_run_that_was_approved_is_no_longer_held(world: World) -> None:
+    run = receipts.run_id(world.clock.now(), 0.5)
+    held = Receipt(run, "flights", "pull", "2026-03-01T06:15:00.000Z", "held", receipts.Rows(read=7))
+    receipts.file(world.bucket, held)
+    world.run_deliver()
+    receipts.decide(world.bucket, msgspec.structs.replace(held, outcome="approved"))
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    job = recorded(world).jobs["flights"]
+    assert [each.outcome for each in job.runs] == ["approved"]
+    assert job.open_runs() == []
+    assert "held" not in page(world, "flights")
+    assert "without success" not in index(world)
+
+
+def test_of_several_runs_in_one_second_the_last_counts(world: World) -> None:
+    second = "20260301T061500"
+    first = Receipt(f"{second}-ffffffff", "flights", "pull", "2026-03-01T06:15:00.100Z", "landed")
+    last = Receipt(f"{second}-00000000", "flights", "pull", "2026-03-01T06:15:00.900Z", "failed")
+
+    status_flow.note(world.instance, world.instance.config(), [first, last])
+
+    assert recorded(world).jobs["flights"].runs[0].run == last.run
+    assert "flights failed" in index(world)
+
+
+def test_the_runs_of_an_earlier_job_of_another_kind_are_not_those_of_a_job(world: World) -> None:
+    assert world.run_pull("flights").body["outcome"] == "landed"
+    world.run_deliver()
+    del world.raw["pulls"]["flights"]
+    world.add_export("flights")
+
+    world.clock.advance(600)
+    world.run_deliver()
+
+    assert recorded(world).jobs["flights"].runs == []
+    assert "flights has not run yet" in index(world)
 
 
 def test_only_the_last_of_several_windows_is_read_again() -> None:

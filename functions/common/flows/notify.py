@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import requests
+from requests import exceptions
+from urllib3.exceptions import LocationValueError, NewConnectionError
 
 from common import bridge_yaml
 from common.flows.status import BucketLinks
@@ -19,8 +21,8 @@ from common.notify.messages import JobNews, message
 from common.platform import emulator
 from common.platform.causes import cause_of
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, StorageBusy, as_bridge_error
-from common.platform.http import open_session
+from common.platform.errors import BridgeError, StorageBusy, StorageRefused, as_bridge_error
+from common.platform.http import accepted, open_session
 from common.platform.log import log
 from common.runs.instance import Instance
 from common.status.record import JobRecord
@@ -31,6 +33,15 @@ from common.storage.bucket import Bucket, Stale
 _TIMEOUT_S = 5.0
 _LEGACY_FAILURE = "delivery failed"
 'Microsoft\'s older connectors answer 200 with such a text (Create incoming webhooks, "Rate limiting").'
+_BEFORE_A_CONNECTION = (
+    exceptions.ConnectTimeout,
+    exceptions.InvalidSchema,
+    exceptions.InvalidURL,
+    exceptions.MissingSchema,
+    exceptions.ProxyError,
+    exceptions.SSLError,
+    LocationValueError,
+)
 
 
 class _Channel(NamedTuple):
@@ -74,14 +85,15 @@ def _notify(instance: Instance, bridge: bridge_yaml.Bridge, jobs: Mapping[str, J
         before = states.of(name)
         event = event_to_tell(before, standing.name, settings.events)
         if event is None:
-            states.note({name: state_after(before, standing.name)})
+            states.note({name: state_after(before, standing.name, settings.events)})
         else:
             news[_Channel(settings.webhook, settings.format)].append(_news(name, jobs[name], standing, event))
     states.keep(set(dict(_settings(bridge))))
-    for channel, of_channel in news.items():
+    # In random order, so that a service that takes all the time does not always keep the same others waiting.
+    for channel in instance.chance.sample(list(news), len(news)):
         if not deadline.allows(_TIMEOUT_S):
             break
-        _tell(instance, states, channel, of_channel, deadline)
+        _tell(instance, states, channel, news[channel], deadline)
     states.store()
 
 
@@ -94,6 +106,7 @@ def _tell(instance: Instance, states: "_States", channel: _Channel, news: list[J
     try:
         _send(instance, channel, message(news, channel.format, _page(instance)), deadline)
     except _Undelivered as failure:
+        instance.secrets.forget(channel.secret)  # a new address is read by the next sweep
         # If it is not certain, the note stays: the next sweep tells once more.
         if failure.is_certain:
             states.note(before)
@@ -113,13 +126,17 @@ def _send(instance: Instance, channel: _Channel, body: object, deadline: Deadlin
     try:
         with open_session() as session:
             answer = session.post(address.reveal(), json=body, timeout=timeout_s, allow_redirects=False)
-    except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-        raise _Undelivered(f"It could not be reached: {cause_of(error)}.", is_certain=True) from None
-    except requests.RequestException as error:
-        raise _Undelivered(f"It did not answer: {cause_of(error)}.", is_certain=False) from None
-    if not answer.ok or _LEGACY_FAILURE in answer.text.lower():
-        instance.secrets.forget(channel.secret)  # a new address is read by the next sweep
+    except (requests.RequestException, LocationValueError) as error:
+        cause = f"It could not be reached, or did not answer: {cause_of(error)}."
+        raise _Undelivered(cause, is_certain=_was_never_connected(error)) from None
+    if not accepted(answer) or _LEGACY_FAILURE in answer.text.lower():
         raise _Undelivered(f"It answered {answer.status_code}.", is_certain=True)
+
+
+def _was_never_connected(error: Exception) -> bool:
+    """Whether a message cannot have been sent: its address is none, or no connection with its service was made."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, _BEFORE_A_CONNECTION) or isinstance(reason, NewConnectionError)
 
 
 class _States:
@@ -127,9 +144,7 @@ class _States:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        stored = bucket.read_json(paths.TOLD, dict[str, ToldState])
-        self._states = dict(stored.value) if stored else {}
-        self._generation = stored.generation if stored else 0
+        self._states, self._generation = _read(bucket)
         self._stored = dict(self._states)
 
     def of(self, job: str) -> ToldState:
@@ -151,6 +166,18 @@ class _States:
         except Stale:
             raise StorageBusy(f"Another sweep changed {paths.TOLD}.") from None
         self._stored = dict(self._states)
+
+
+def _read(bucket: Bucket) -> tuple[dict[str, ToldState], int]:
+    """Return the states and their generation; none in the place of an object that cannot be read, which is replaced:
+    people are rather told once more than never again.
+    """
+    try:
+        stored = bucket.read_json(paths.TOLD, dict[str, ToldState])
+    except StorageRefused:
+        there = bucket.find(paths.TOLD)
+        return {}, there.generation if there else 0
+    return (dict(stored.value), stored.generation) if stored else ({}, 0)
 
 
 def _settings(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, bridge_yaml.Notify]]:

@@ -8,8 +8,9 @@ bears the generation of its record, so that a slower writer does not replace a n
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,8 +24,8 @@ from common.platform.log import log
 from common.runs import cursors, receipts, usage
 from common.runs.instance import Instance
 from common.runs.receipts import Receipt
-from common.status.page import index_page, job_page
-from common.status.record import MOST_RUNS, JobRecord, StatusRecord, Waiting
+from common.status.page import index_page, job_page, shown_on_page
+from common.status.record import MOST_RUNS, JobRecord, StatusRecord, Waiting, shown_jobs
 from common.status.standing import overdue_since
 from common.storage import claims, inbox, paths
 from common.storage.bucket import Bucket, Stale
@@ -38,8 +39,18 @@ _MOST_READ = 60
 "How many receipts of a job a sweep reads at most."
 _GENERATION = "record"
 "Metadata of a page: the generation of the record from which it was made."
+_SHOWS = "shows"
+"Metadata of the page of a job: a digest of what it shows, whenever it is written."
+_MOST_PAGES = 60
+"How many pages a sweep writes at most; the next one writes the others."
 
 Merge = Callable[[StatusRecord], StatusRecord]
+
+
+class _Page(NamedTuple):
+    shows: str
+    "Empty for a page that is always written."
+    render: Callable[[], str]
 
 
 class BucketLinks:
@@ -100,16 +111,19 @@ def catch_up(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline)
     return jobs
 
 
+def unread(bridge: bridge_yaml.Bridge, jobs: Mapping[str, JobRecord]) -> list[str]:
+    """Return the jobs that `catch_up` left out."""
+    return sorted({job.name for job in shown_jobs(bridge)} - jobs.keys())
+
+
 def show(instance: Instance, bridge: bridge_yaml.Bridge, jobs: dict[str, JobRecord]) -> None:
     """Store what is known of jobs, and write the pages. Raises StorageBusy or StorageRefused."""
     used = licence_use(instance, bridge)
 
     def merge(record: StatusRecord) -> StatusRecord:
-        changed.update(name for name, job in jobs.items() if name in record.jobs and job.runs != record.jobs[name].runs)
         return msgspec.structs.replace(record.with_jobs(jobs), licence=used)
 
-    changed: set[str] = set()
-    _update(instance, bridge, merge, changed)
+    _update(instance, bridge, merge, {job.name for job in shown_jobs(bridge)})
 
 
 def licence_use(instance: Instance, bridge: bridge_yaml.Bridge) -> LicenceUse | None:
@@ -153,8 +167,8 @@ def _waiting(bucket: Bucket, relay: str) -> Waiting | None:
     return Waiting(len(waiting), stamp(since)) if since else None
 
 
-def _update(instance: Instance, bridge: bridge_yaml.Bridge, merge: Merge, changed: set[str]) -> StatusRecord:
-    """Change the record, write the pages of all jobs and of the changed ones, and return the record."""
+def _update(instance: Instance, bridge: bridge_yaml.Bridge, merge: Merge, names: set[str]) -> StatusRecord:
+    """Change the record, write the page of all jobs and those of the named ones, and return the record."""
     bucket, now = instance.bucket.with_patience(_PATIENCE_S), instance.clock.now()
     for _ in range(_MOST_ATTEMPTS):
         stored, generation = _read(bucket)
@@ -164,7 +178,7 @@ def _update(instance: Instance, bridge: bridge_yaml.Bridge, merge: Merge, change
         except Stale:
             continue
         # After a kill here the pages are those of an earlier record, until the next run or sweep.
-        _publish(bucket, written, _pages(record, now, changed & record.jobs.keys(), _links(bucket)))
+        _publish(bucket, written, _pages(record, now, names & record.jobs.keys(), _links(bucket)))
         return record
     raise StorageBusy(f"Other writers changed {paths.STATUS_RECORD} {_MOST_ATTEMPTS} times.")
 
@@ -184,21 +198,35 @@ def _links(bucket: Bucket) -> BucketLinks | RelativeLinks:
 
 
 def _pages(
-    record: StatusRecord, now: datetime, changed: set[str], links: BucketLinks | RelativeLinks
-) -> dict[str, bytes]:
-    pages = {paths.status_page(name): job_page(name, record.jobs[name], now, links) for name in sorted(changed)}
-    pages[paths.STATUS_PAGE] = index_page(record, now, links)
-    return {path: page.encode() for path, page in pages.items()}
+    record: StatusRecord, now: datetime, names: set[str], links: BucketLinks | RelativeLinks
+) -> dict[str, _Page]:
+    def page_of(name: str) -> _Page:
+        job = record.jobs[name]
+        return _Page(shown_on_page(job, now), lambda: job_page(name, job, now, links))
+
+    pages = {paths.status_page(name): page_of(name) for name in sorted(names)}
+    pages[paths.STATUS_PAGE] = _Page("", lambda: index_page(record, now, links))
+    return pages
 
 
-def _publish(bucket: Bucket, generation: int, pages: dict[str, bytes]) -> None:
+def _publish(bucket: Bucket, generation: int, pages: dict[str, _Page]) -> None:
     for _ in range(_MOST_ATTEMPTS):
         there = {each.name: each for each in bucket.entries(paths.STATUS)}
-        newer = {name for name, each in there.items() if int(each.metadata.get(_GENERATION, 0)) > generation}
+        metadata = {path: each.metadata for path, each in there.items()}
+        differ = [path for path, page in pages.items() if _differs(metadata.get(path, {}), page, generation)]
         try:
-            for path in [path for path in pages if path not in newer]:
+            for path in differ[-_MOST_PAGES:]:
                 over = there[path].generation if path in there else 0
-                bucket.put_page(path, pages[path], {_GENERATION: str(generation)}, over=over)
+                described = {_GENERATION: str(generation), _SHOWS: pages[path].shows}
+                bucket.put_page(path, pages[path].render().encode(), described, over=over)
         except Stale:
             continue
         return
+
+
+def _differs(metadata: Mapping[str, str], page: _Page, generation: int) -> bool:
+    """Whether a page is to be written over one with this metadata: not over a newer one, nor over one that shows the
+    same.
+    """
+    is_same = bool(page.shows) and metadata.get(_SHOWS) == page.shows
+    return not is_same and int(metadata.get(_GENERATION, 0)) <= generation

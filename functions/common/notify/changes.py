@@ -55,10 +55,12 @@ def _is_news(before: ToldState, now: Told) -> bool:
     return before.tries > 0 or now != before.known
 
 
-def state_after(before: ToldState, standing: StandingName) -> ToldState:
-    """Return the state of a job of which there is nothing to tell."""
+def state_after(before: ToldState, standing: StandingName, events: tuple[NotifyEvent, ...]) -> ToldState:
+    """Return the state of a job of which there is nothing to tell: what people do not want to be told, they do not
+    know, so that no recovery from it is news.
+    """
     now = _EVENTS.get(standing)
-    return before if now is None else ToldState(now)
+    return ToldState(now) if now == "good" or now in events else before
 
 
 def about_to_tell(before: ToldState, event: NotifyEvent) -> ToldState:

@@ -5,6 +5,7 @@ text of at most 3,000 characters), Microsoft's "Create incoming webhooks with Wo
 28 KB), Google Chat's "Build a Google Chat app as a webhook" (a text of at most 4,096 characters).
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,11 @@ _WORDS: dict[NotifyEvent, str] = {
 }
 _MOST_SHOWN = 10
 _LONGEST_REASON_BYTES = 250
+_LONGEST_TITLE_BYTES = 100
+_LONGEST_SECTION = 3000
 _LONGEST_CHAT = 4096
+_LARGEST_CARD_BYTES = 27_000
+"With room for what is around a card, and for how `requests` encodes it."
 
 
 class JobNews(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,16 +75,25 @@ def _chat(news: Sequence[JobNews], page: str) -> str:
 
 def _slack(news: Sequence[JobNews], page: str) -> dict[str, Any]:
     texts = [*(_marked(each) for each in _shown(news)), *_rest(news), *_link(page)]
-    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts]
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text[:_LONGEST_SECTION]}} for text in texts]
     return {"text": _escaped(_headline(news)), "blocks": blocks}
 
 
 def _teams(news: Sequence[JobNews], page: str) -> dict[str, Any]:
+    """Return a message with as many jobs as fit."""
+    for shown in range(_MOST_SHOWN, 1, -1):
+        found = _card(news, shown, page)
+        if len(json.dumps(found)) <= _LARGEST_CARD_BYTES:
+            return found
+    return _card(news, 1, page)
+
+
+def _card(news: Sequence[JobNews], shown: int, page: str) -> dict[str, Any]:
     body: list[dict[str, Any]] = []
-    for each in _shown(news):
+    for each in news[:shown]:
         body.append({"type": "TextBlock", "text": _plain(_title(each)), "weight": "Bolder", "wrap": True})
         body += [{"type": "TextBlock", "text": _plain(text), "wrap": True} for text in _details(each)]
-    body += [{"type": "TextBlock", "text": text, "wrap": True} for text in _rest(news)]
+    body += [{"type": "TextBlock", "text": text, "wrap": True} for text in _rest(news, shown)]
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -106,7 +120,8 @@ def _rest(news: Sequence[JobNews], shown: int = _MOST_SHOWN) -> list[str]:
 
 
 def _title(news: JobNews) -> str:
-    return f"{news.job}{f' ({news.title})' if news.title else ''} {_WORDS[news.event]}"
+    title = shorten(" ".join(news.title.split()), _LONGEST_TITLE_BYTES)
+    return f"{news.job}{f' ({title})' if title else ''} {_WORDS[news.event]}"
 
 
 def _details(news: JobNews) -> list[str]:

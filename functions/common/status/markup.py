@@ -68,8 +68,7 @@ function words(at){let s=Math.max(0,(Date.now()-at)/1000),of=(n,u)=>Math.floor(s
 return s>=172800?of(86400,"d"):s>=3600?of(3600,"h"):s>=60?of(60,"min"):"just now"}
 function turn(){for(const t of document.querySelectorAll("time[data-ago]"))
 t.querySelector("span").textContent=words(Date.parse(t.dateTime));
-const w=document.querySelector("[data-written]");
-w.hidden=Date.now()-Date.parse(w.dataset.written)<7200000}
+for(const w of document.querySelectorAll("[data-old-after]"))w.hidden=Date.now()<Date.parse(w.dataset.oldAfter)}
 turn();setInterval(turn,30000)
 """
 _SCRIPT_DIGEST = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
@@ -85,16 +84,19 @@ class Links(Protocol):
     def job(self, name: str) -> str: ...
 
 
-def document(title: str, body: str, now: datetime) -> str:
-    """Return a whole page."""
-    old = "This page has not been written for two hours. What it shows may be out of date."
+def document(title: str, body: str, old: tuple[datetime, str] | None) -> str:
+    """Return a whole page.
+
+    Args:
+        old: since when the page is out of date if it has not been written again, and the words that say so.
+    """
+    warning = f'<p class="bad" role="status" data-old-after="{stamp(old[0])}" hidden>{old[1]}</p>\n' if old else ""
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
-        f'<p class="bad" role="status" data-written="{stamp(now)}" hidden>{old}</p>\n'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n{warning}"
         f"{body}\n</main><script>{_SCRIPT}</script></body></html>\n"
     )
 

@@ -1,8 +1,11 @@
 """The status pages: all jobs in one table, and a page with the last runs of each job."""
 
-from collections.abc import Mapping
-from datetime import datetime
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from html import escape
+
+import msgspec
 
 from common.platform.text import shorten
 from common.status.markup import Links, chart, document, moment, number, verdict
@@ -10,14 +13,16 @@ from common.status.record import JobRecord, PastRun, StatusRecord
 from common.status.standing import Standing, local_time, sentence_of, standing_of
 
 _TITLE = "Looker–Pigment bridge"
+_SOON = timedelta(hours=2)
+"After that, a sweep has written a page again: that of all jobs, or that of a job which was due."
 _MOST_BYTES_OF_WORDS = 600
 "Of a reason, and of a next step, on the page of its job; half of that in the table of all jobs."
 
 
-def index_page(record: StatusRecord, now: datetime, links: Links) -> str:
-    """Return the page of all jobs."""
+def index_page(record: StatusRecord, now: datetime, links: Links, unread: Sequence[str] = ()) -> str:
+    """Return the page of all jobs; of those that could not be read, it has only the names."""
     standings = {name: standing_of(job, now) for name, job in record.jobs.items()}
-    sentence = sentence_of(standings.items(), _clock(record.jobs, now))
+    sentence = sentence_of(standings.items(), _clock(record.jobs, now), unread)
     columns = ("Job", "Verdict", "Last landing", "Rows", "Next due", "Last runs")
     head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in columns)
     rows = "\n".join(_row(name, job, standings[name], now, links) for name, job in record.jobs.items())
@@ -28,7 +33,8 @@ def index_page(record: StatusRecord, now: datetime, links: Links) -> str:
         "<footer>Equal: the rows were read back from Pigment and are those that were sent. Landed: Pigment says that "
         f"it imported them. Written {escape(local_time(now, 'UTC'))}.</footer>"
     )
-    return document(f"{sentence} – {_TITLE}", body, now)
+    old = "This page has not been written for two hours. What it shows may be out of date."
+    return document(f"{sentence} – {_TITLE}", body, (now + _SOON, old))
 
 
 def _licence(record: StatusRecord) -> str:
@@ -51,7 +57,14 @@ def job_page(name: str, job: JobRecord, now: datetime, links: Links) -> str:
         f'<p class="lead">{verdict(standing.name)} {_why(standing)}</p>\n{landing}{due}\n'
         f"{_table(f'The last {len(job.runs)} runs, the newest first.', head, rows)}"
     )
-    return document(f"{name} – {_TITLE}", body, now)
+    old = "This page was not written when the job was due. What it shows may be out of date."
+    return document(f"{name} – {_TITLE}", body, (standing.due_at + _SOON, old) if standing.due_at else None)
+
+
+def shown_on_page(job: JobRecord, now: datetime) -> str:
+    """Return a digest of what the page of a job shows at a moment, without how long ago that was."""
+    shown = (job.kind, job.title, job.fills, job.time_zone, job.runs, job.landing, standing_of(job, now))
+    return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()
 
 
 def _table(caption: str, head: str, rows: str) -> str:
@@ -72,7 +85,7 @@ def _row(name: str, job: JobRecord, standing: Standing, now: datetime, links: Li
         f'<td role="cell" data-of="Last landing">{_landing(job, now)}</td>'
         f'<td role="cell" data-of="Rows"{_numeric("Rows")}>{rows}</td>'
         f'<td role="cell" data-of="Next due">{due}</td>'
-        f'<td role="cell" data-of="Last runs">{chart(job.runs)}</td></tr>'
+        f'<td role="cell" data-of="Last runs">{chart(job.decided_runs)}</td></tr>'
     )
 
 

@@ -23,6 +23,10 @@ _LANDED: frozenset[Outcome] = frozenset({"landed", "landed_with_skips", "publish
 ENDED_WELL: frozenset[Outcome] = _LANDED | {"nothing_new"}
 "Without previews, which send nothing, and without runs that are still importing."
 
+_FINAL = 2
+_GOOGLE_STORAGE = "gs://"
+"What the cursor of an export names; that of an earlier job of the same name may have been a pull's."
+
 ShownJob = bridge_yaml.Pull | bridge_yaml.Relay | bridge_yaml.Export
 
 
@@ -51,7 +55,14 @@ class PastRun(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def may_change(self) -> bool:
         """Whether its receipt can still be replaced: an import may end, a block be read, and a person decide."""
-        return self.outcome in ("importing", "unknown", "held") or self.verified == "not_yet"
+        return self.progress < _FINAL
+
+    @property
+    def progress(self) -> int:
+        """How final its receipt is: of two forms of a receipt, the later one never has less."""
+        if self.outcome in ("importing", "unknown", "held"):
+            return 0
+        return 1 if self.verified == "not_yet" else _FINAL
 
     @property
     def ended_at(self) -> str:
@@ -64,6 +75,10 @@ class Landing(msgspec.Struct, frozen=True):
     run: str
     at: str
     rows: int
+
+
+def _second_of(landing: Landing) -> str:
+    return landing.run.partition("-")[0]
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -90,6 +105,11 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     fills: str = ""
     waiting: Waiting | None = None
 
+    @property
+    def decided_runs(self) -> list[PastRun]:
+        """The runs from which follows how the job stands: of one that a person approved, another landed the file."""
+        return [each for each in self.runs if each.outcome != "approved"]
+
     def open_runs(self) -> list[str]:
         """Return the runs whose receipts a sweep reads again. Of several windows, the last is read back for all."""
         last = next((each.run for each in self.runs if each.landed is not None), "")
@@ -100,11 +120,12 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         known = {each.run: each for each in self.runs}
         for each in runs:
             before = known.get(each.run)
-            if before is None or before.may_change:
+            if before is None or (before.may_change and each.progress >= before.progress):
                 known[each.run] = each
-        newest = sorted(known.values(), key=lambda each: each.run, reverse=True)[:MOST_RUNS]
+        # The ids of runs sort by second only.
+        newest = sorted(known.values(), key=lambda each: (each.started_at, each.run), reverse=True)[:MOST_RUNS]
         landings = [Landing(each.run, each.ended_at, each.landed) for each in newest if each.landed is not None]
-        landing = max((*landings, *filter(None, [self.landing])), key=lambda each: each.run, default=None)
+        landing = max((*landings, *filter(None, [self.landing])), key=_second_of, default=None)
         return msgspec.structs.replace(self, runs=newest, landing=landing)
 
     def with_cursor(self, cursor: LastLanding | None) -> "JobRecord":
@@ -112,6 +133,7 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         if (
             cursor is None
             or not (cursor.landed_at and cursor.rows)
+            or cursor.staged.startswith(_GOOGLE_STORAGE) != (self.kind == "export")
             or (self.landing and self.landing.run >= cursor.run)
         ):
             return self
@@ -134,15 +156,22 @@ class StatusRecord(msgspec.Struct, frozen=True):
 
     def with_jobs(self, jobs: Mapping[str, JobRecord]) -> "StatusRecord":
         """Return the record with what is known of jobs, and with the runs that it has meanwhile."""
-        joined = {name: jobs[name].with_runs(job.runs) if name in jobs else job for name, job in self.jobs.items()}
+        joined = {name: _joined(job, jobs[name]) if name in jobs else job for name, job in self.jobs.items()}
         return msgspec.structs.replace(self, jobs=joined)
 
     def with_receipts(self, receipts: Iterable[Receipt]) -> "StatusRecord":
         jobs = dict(self.jobs)
         for receipt in receipts:
-            if receipt.job in jobs and receipt.outcome not in ("previewed", "approved"):
+            job = jobs.get(receipt.job)
+            # An earlier job of the same name may have been of another kind.
+            if job is not None and receipt.kind == job.kind and receipt.outcome != "previewed":
                 jobs[receipt.job] = jobs[receipt.job].with_runs([past_run(receipt)])
         return msgspec.structs.replace(self, jobs=jobs)
+
+
+def _joined(stored: JobRecord, found: JobRecord) -> JobRecord:
+    """Return what a sweep found of a job, over the runs that the record has meanwhile."""
+    return msgspec.structs.replace(found, runs=stored.runs).with_runs(found.runs)
 
 
 def shown_jobs(bridge: bridge_yaml.Bridge) -> Iterator[ShownJob]:

@@ -1,6 +1,6 @@
 """How a job stands: whether its numbers are up to date and, if not, why and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -70,7 +70,7 @@ def _landed_without_receipt(job: JobRecord, first: str) -> bool:
 
 
 def _standing(job: JobRecord, now: datetime) -> Standing:
-    newest = job.runs[0] if job.runs else None
+    newest = next(iter(job.decided_runs), None)
     due = overdue_since(job, now)
     if newest is not None and not newest.has_ended_well and newest.outcome not in _LEAVES_OPEN:
         return _after_failure(newest)
@@ -116,26 +116,29 @@ def _next_due(job: JobRecord, now: datetime) -> datetime | None:
     return next_due(job.schedule, job.time_zone, now) if job.schedule else None
 
 
-def sentence_of(standings: Iterable[tuple[str, Standing]], now: str) -> str:
+def sentence_of(standings: Iterable[tuple[str, Standing]], now: str, unread: Sequence[str] = ()) -> str:
     """Return one sentence that says whether all jobs are up to date and, if not, which are not.
 
     Args:
         standings: of each job by name.
         now: the time in words.
+        unread: more jobs, whose records could not be read.
     """
     all_jobs = list(standings)
-    behind = [(name, each) for name, each in all_jobs if not each.is_up_to_date]
-    if not all_jobs:
+    behind = [(name, _VERBS[each.name]) for name, each in all_jobs if not each.is_up_to_date]
+    behind += [(name, "could not be read") for name in unread]
+    count = len(all_jobs) + len(unread)
+    if not count:
         return "bridge.yaml has no jobs."
     if not behind:
-        subject = "The only job is" if len(all_jobs) == 1 else f"All {len(all_jobs)} jobs are"
+        subject = "The only job is" if count == 1 else f"All {count} jobs are"
         return f"{subject} up to date as of {now}."
-    named = ", ".join(f"{name} {_VERBS[each.name]}" for name, each in behind[:_MOST_NAMED])
+    named = ", ".join(f"{name} {verb}" for name, verb in behind[:_MOST_NAMED])
     more = len(behind) - _MOST_NAMED
     rest = f", and {more} more" if more > 0 else ""
-    current = len(all_jobs) - len(behind)
+    current = count - len(behind)
     verb = "is" if current == 1 else "are"
-    return f"{current} of {len(all_jobs)} jobs {verb} up to date as of {now}: {named}{rest}."
+    return f"{current} of {count} jobs {verb} up to date as of {now}: {named}{rest}."
 
 
 _MOST_NAMED = 5

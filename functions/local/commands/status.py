@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from common.flows.status import BucketLinks, catch_up, licence_use, show
+from common.flows.status import BucketLinks, catch_up, licence_use, show, unread
 from common.platform.clock import Deadline
 from common.runs import instance
 from common.storage import paths
@@ -30,10 +30,13 @@ def status(
         now = here.clock.now()
         known = catch_up(here, jobs, Deadline.after(here.clock, _AT_MOST_S))
         standing = status_table.standing_jobs({name: known[name] for name in sorted(known)}, now)
+        left_out = unread(jobs, known)
+        if left_out:
+            terminal.say(f"These jobs could not be read, and are not shown: {', '.join(left_out)}.", errors=True)
         if as_json:
             terminal.print_json([each.to_builtins() for each in standing])
         else:
-            terminal.say_in_words(status_table.sentence(standing, now))
+            terminal.say_in_words(status_table.sentence(standing, now, left_out))
             terminal.console().print(status_table.table(standing, now))
             for reason in status_table.reasons(standing):
                 terminal.say_in_words(f"\n{reason}")
