@@ -20,9 +20,12 @@ _KEY_HELP = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class JobAnswers(ConfiguredBridge):
-    """The flags that answer the questions for each kind of job. What is not given is asked for at a terminal."""
+    """The flags that answer the questions for each kind of job. What is not given is asked for at a terminal.
+
+    Some are keys, so `repr` shows none.
+    """
 
     yes: Annotated[
         bool, typer.Option("--yes", help="Ask nothing: take what is proposed, and fail if an answer is missing.")
@@ -36,7 +39,7 @@ class JobAnswers(ConfiguredBridge):
     ] = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ImportAnswers(JobAnswers):
     """The flags of a job that imports into Pigment."""
 
@@ -50,7 +53,7 @@ class ImportAnswers(JobAnswers):
     ] = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class PullAnswers(ImportAnswers):
     """The flags of a pull."""
 
@@ -71,7 +74,7 @@ class PullAnswers(ImportAnswers):
     ] = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class RelayAnswers(ImportAnswers):
     """The flags of a relay."""
 
@@ -83,7 +86,7 @@ class RelayAnswers(ImportAnswers):
     ] = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ExportAnswers(JobAnswers):
     """The flags of an export."""
 

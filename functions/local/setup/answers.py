@@ -3,9 +3,12 @@
 import dataclasses
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Answers:
-    """What is empty or None is asked for. What a vendor refuses is emptied, and asked for again."""
+    """What is empty or None is asked for. What a vendor refuses is emptied, and asked for again.
+
+    Some are keys, so `repr` shows none.
+    """
 
     looker_url: str = ""
     looker_client_id: str = ""
