@@ -301,6 +301,11 @@ FAULTS = [
     ),
     (
         "exports/revenue",
+        f"{{source: {{view: {ID}}}, columns: {{DT: date}}, bigquery: true, path: 'a/dt={{date}}/a'}}",
+        "exports.revenue.columns.DT: is also the column that BigQuery makes of path; write another name before ={date}",
+    ),
+    (
+        "exports/revenue",
         f"{{source: {{view: {ID}}}, fallback: {{table: {ID}, delimiter: ;}}, bigquery: true, path: a}}",
         "exports.revenue.fallback.delimiter: is not that of source, but one table reads both; write the same in both",
     ),

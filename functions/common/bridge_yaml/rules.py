@@ -38,6 +38,8 @@ from common.platform import lookalikes
 LONGEST_KEY = 63
 _PLAIN_KEY = re.compile(rf"[\w.-]{{1,{LONGEST_KEY}}}")
 _LONGEST_LIST = 3
+_PARTITION = "dt={date}/"
+"What `infra/bigquery.tf` makes a column of."
 _ONLY_WITH_HOST = "is only allowed with host"
 _UNITS_OF_AN_AGE = ("second", "minute", "hour", "day", "week")
 
@@ -278,6 +280,15 @@ def _check_pinned_types(export: Export) -> Findings:
             yield RuleFinding(path, problem, "decimal_separator: Dot, or format: parquet, or text")
 
 
+def _check_partition_of_a_table(export: Export) -> Findings:
+    """Refuse a column that has the name of the one which BigQuery makes of dt={date} in the path."""
+    if export.bigquery and _PARTITION in export.path:
+        for column in export.columns:
+            if column.casefold() == "dt":
+                advice = "another name before ={date} in path, or another header in Pigment"
+                yield RuleFinding(path_of("columns", column), "is also the column that BigQuery makes of path", advice)
+
+
 def _check_separators_of_a_table(export: Export) -> Findings:
     """Refuse two separators in the objects of one table."""
     if not export.bigquery or export.format != "csv" or export.fallback is None:
@@ -345,6 +356,7 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
         SectionRule(("format", "compress"), _check_compression),
         SectionRule(("source", "fallback", "columns", "date_format", "format", "bigquery"), _check_pinned_types),
         SectionRule(("source", "fallback", "format", "bigquery"), _check_separators_of_a_table),
+        SectionRule(("path", "columns", "bigquery"), _check_partition_of_a_table),
     ),
     Condition: (SectionRule(("type", "value"), _check_condition),),
     TableField: (SectionRule(("type", "source_id"), _check_table_field),),
