@@ -47,7 +47,7 @@ _MOST_PAGES = 60
 Merge = Callable[[StatusRecord], StatusRecord]
 
 
-class _Page(NamedTuple):
+class _StatusPage(NamedTuple):
     shows: str
     "Empty for a page that is always written."
     render: Callable[[], str]
@@ -199,17 +199,17 @@ def _links(bucket: Bucket) -> BucketLinks | RelativeLinks:
 
 def _pages(
     record: StatusRecord, now: datetime, names: set[str], links: BucketLinks | RelativeLinks
-) -> dict[str, _Page]:
-    def page_of(name: str) -> _Page:
+) -> dict[str, _StatusPage]:
+    def page_of(name: str) -> _StatusPage:
         job = record.jobs[name]
-        return _Page(shown_on_page(job, now), lambda: job_page(name, job, now, links))
+        return _StatusPage(shown_on_page(job, now), lambda: job_page(name, job, now, links))
 
     pages = {paths.status_page(name): page_of(name) for name in sorted(names)}
-    pages[paths.STATUS_PAGE] = _Page("", lambda: index_page(record, now, links))
+    pages[paths.STATUS_PAGE] = _StatusPage("", lambda: index_page(record, now, links))
     return pages
 
 
-def _publish(bucket: Bucket, generation: int, pages: dict[str, _Page]) -> None:
+def _publish(bucket: Bucket, generation: int, pages: dict[str, _StatusPage]) -> None:
     for _ in range(_MOST_ATTEMPTS):
         there = {each.name: each for each in bucket.entries(paths.STATUS)}
         metadata = {path: each.metadata for path, each in there.items()}
@@ -224,7 +224,7 @@ def _publish(bucket: Bucket, generation: int, pages: dict[str, _Page]) -> None:
         return
 
 
-def _differs(metadata: Mapping[str, str], page: _Page, generation: int) -> bool:
+def _differs(metadata: Mapping[str, str], page: _StatusPage, generation: int) -> bool:
     """Whether a page is to be written over one with this metadata: not over a newer one, nor over one that shows the
     same.
     """
