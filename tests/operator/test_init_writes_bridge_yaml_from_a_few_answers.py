@@ -181,7 +181,7 @@ def test_wrong_answers_are_asked_for_again(vendors: World) -> None:
 
     assert status == 0, shown
     assert "The address contains a space" in shown
-    assert "Looker cannot be reached: ConnectionRefusedError." in shown
+    assert "Looker cannot be reached: " in shown
     assert "Looker answered 404 to the login" in shown
     assert "No Look has 'nothing' in its name." in shown
     assert shown.count("Pigment answered 401 to the key") == 2

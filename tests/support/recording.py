@@ -73,7 +73,7 @@ def comparable(recording: str) -> list[str]:
         (r"127\.0\.0\.1:\d+", "ADDRESS"),
         (r"\d{4}-\d\d-\d\dT[\d:]{8}", "TIME"),
         (r" +# [\d.]+ s$", ""),
-        (r"^ seconds .*$", ""),
+        (r"^ ?seconds .*$", ""),
     ):
         recording = re.sub(pattern, word, recording, flags=re.MULTILINE)
     return [" ".join(line.split()) for line in recording.splitlines() if line.strip()]
