@@ -83,7 +83,7 @@ def test_the_commands_of_a_bridge_work_beside_it_until_ctrl_c(folder: Path) -> N
     assert (preview.status, "one, and a half" in preview.output) == (0, True)
     receipt = json.loads(pulled.output)
     assert (pulled.status, receipt["outcome"], receipt["rows"]["inserted"]) == (0, "landed", 2)
-    assert [line.split()[3] for line in runs.output.splitlines()[1:]] == ["landed", "previewed"]
+    assert [line.split()[2] for line in runs.output.splitlines()[1:]] == ["landed", "previewed"]
 
 
 def test_columns_have_the_types_of_their_values(folder: Path) -> None:
