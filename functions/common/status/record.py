@@ -107,8 +107,10 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def decided_runs(self) -> list[PastRun]:
-        """The runs from which follows how the job stands: of one that a person approved, another landed the file."""
-        return [each for each in self.runs if each.outcome != "approved"]
+        """The runs from which follows how the job stands. Of one that a person approved, another landed the file; one
+        that was kept out by another changed nothing, and that one says how it went.
+        """
+        return [each for each in self.runs if each.outcome not in ("approved", "occupied")] or self.runs
 
     def open_runs(self) -> list[str]:
         """Return the runs whose receipts a sweep reads again. Of several windows, the last is read back for all."""
