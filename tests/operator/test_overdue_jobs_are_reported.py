@@ -249,6 +249,18 @@ def test_a_schedule_that_was_removed_and_added_again_starts_again(watched: World
     assert overdue(watched, lines) == []
 
 
+def test_a_job_stays_overdue_although_the_record_of_its_schedule_is_lost(watched: World, lines: TakeLogLines) -> None:
+    assert watched.run_pull("flights").body["outcome"] == "landed"
+    watched.run_deliver()
+    watched.clock.advance(DAY_S + 2 * HOUR_S)
+    assert overdue(watched, lines) == ["flights"]
+
+    watched.bucket.delete(paths.STATUS_RECORD)
+    assert overdue(watched, lines) == ["flights"]
+    watched.add_pull("flights", schedule="15 5 * * *")
+    assert overdue(watched, lines) == []
+
+
 def test_jobs_without_a_schedule_are_never_overdue(world: World, lines: TakeLogLines) -> None:
     world.add_relay("sales")
     world.run_deliver()

@@ -435,6 +435,22 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
         ([past_run("held", code="awaiting_approval")], {}, "held"),
         ([past_run("failed", code="not_equal", cause="3 rows differ.")], {}, "not_equal"),
         ([past_run(), past_run("failed", code="pigment_busy", hours_ago=2)], {}, "landed"),
+        (
+            [past_run("nothing_new"), past_run("failed", code="pigment_busy", hours_ago=2), past_run(hours_ago=3)],
+            {},
+            "landed",
+        ),
+        (
+            [
+                past_run("nothing_new"),
+                past_run("failed", code="not_equal", cause="3 rows differ.", hours_ago=2),
+                past_run(hours_ago=3),
+            ],
+            {},
+            "not_equal",
+        ),
+        ([past_run("nothing_new"), past_run("failed", code="too_many_skipped", hours_ago=2)], {}, "failed"),
+        ([past_run(), past_run("failed", code="not_equal", hours_ago=2)], {}, "landed"),
     ],
 )
 def test_a_job_stands_as_its_last_runs_say(runs: list[PastRun], fields: dict[str, Any], expected: StandingName) -> None:

@@ -99,13 +99,14 @@ def catch_up(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Deadline)
     that these are not always the same. Raises StorageBusy or StorageRefused if the record cannot be read.
     """
     known = _read(instance.bucket)[0].of(bridge).jobs
+    is_first = not any(job.seen_at for job in known.values())
     jobs: dict[str, JobRecord] = {}
     for place, name in enumerate(instance.chance.sample(list(known), len(known))):
         if not deadline.allows(0):
             log.warning("overdue check incomplete", left=len(known) - place)
             break
         try:
-            jobs[name] = _catch_up_job(instance, name, known[name])
+            jobs[name] = _catch_up_job(instance, name, known[name], is_first=is_first)
         except BridgeError as error:
             log.error("overdue check failed", code=error.code, cause=error.cause, job=name)
     return jobs
@@ -135,12 +136,20 @@ def licence_use(instance: Instance, bridge: bridge_yaml.Bridge) -> LicenceUse | 
     return use_of_month(bridge, functools.reduce(LookerCalls.plus, used, LookerCalls()), now)
 
 
-def _catch_up_job(instance: Instance, name: str, known: JobRecord) -> JobRecord:
+def _catch_up_job(instance: Instance, name: str, job: JobRecord, *, is_first: bool) -> JobRecord:
+    """Return what is known of a job now.
+
+    Args:
+        is_first: whether no sweep has left a record, of any job.
+    """
     bucket, now = instance.bucket, instance.clock.now()
-    job = known if known.since or not known.schedule else msgspec.structs.replace(known, since=stamp(now))
     record = StatusRecord(jobs={name: job}).with_receipts(_new_receipts(bucket, name, job)).jobs[name]
     if not job.seen_at or overdue_since(record, now):
         record = record.with_cursor(cursors.read(bucket, name))
+    if record.schedule and not record.since:
+        # A new schedule applies from now on. If the whole record was lost, it is not new: a late job stays late.
+        since = record.last_good_at if is_first else ""
+        record = msgspec.structs.replace(record, since=since or stamp(now))
     waiting = _waiting(bucket, name) if record.kind == "relay" else None
     return msgspec.structs.replace(record, seen_at=stamp(now), waiting=waiting)
 

@@ -107,8 +107,17 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def decided_runs(self) -> list[PastRun]:
-        """The runs from which follows how the job stands: of one that a person approved, another landed the file."""
-        return [each for each in self.runs if each.outcome != "approved"]
+        """The runs from which follows how the job stands. Of one that a person approved, another landed the file; one
+        that was kept out by another changed nothing, and that one says how it went.
+        """
+        runs = [each for each in self.runs if each.outcome != "approved"]
+        return [each for each in runs if each.outcome != "occupied"] or runs
+
+    @property
+    def last_good_at(self) -> str:
+        """When the last run began that ended well; when rows last landed, if no such run is known; empty if neither."""
+        known = next((each.started_at for each in self.runs if each.has_ended_well), "")
+        return known or (self.landing.at if self.landing else "")
 
     def open_runs(self) -> list[str]:
         """Return the runs whose receipts a sweep reads again. Of several windows, the last is read back for all."""

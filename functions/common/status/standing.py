@@ -72,8 +72,9 @@ def _landed_without_receipt(job: JobRecord, first: str) -> bool:
 def _standing(job: JobRecord, now: datetime) -> Standing:
     newest = next(iter(job.decided_runs), None)
     due = overdue_since(job, now)
-    if newest is not None and not newest.has_ended_well and newest.outcome not in _LEAVES_OPEN:
-        return _after_failure(newest)
+    failed = _failed(job)
+    if failed is not None:
+        return _after_failure(failed)
     if due is not None:
         was_due = f"It was due at {local_time(due, job.time_zone)} and has not landed since."
         return Standing("late", was_due, _LATE_STEP, newest)
@@ -90,6 +91,20 @@ def _standing(job: JobRecord, now: datetime) -> Standing:
 
 _LEAVES_OPEN: frozenset[Outcome] = frozenset({"importing", "occupied"})
 "Another run says how it goes on."
+_IN_PART = {"not_equal", "too_many_skipped", "too_many_deleted"}
+
+
+def _failed(job: JobRecord) -> PastRun | None:
+    """Return the run that keeps the job from being up to date: the newest, or the last one that sent rows, if Pigment
+    then had others than were sent. A run without new rows does not change that.
+    """
+    newest = next(iter(job.decided_runs), None)
+    if newest is not None and newest.outcome == "nothing_new" and not newest.code:
+        sent = next((run for run in job.decided_runs if run.outcome != "nothing_new"), None)
+        return sent if sent is not None and sent.code in _IN_PART else None
+    return newest if newest and not newest.has_ended_well and newest.outcome not in _LEAVES_OPEN else None
+
+
 _LATE_STEP = "If no run of the job is listed since then, see whether its schedule is paused in Cloud Scheduler."
 
 
