@@ -63,7 +63,11 @@ def job_page(name: str, job: JobRecord, now: datetime, links: Links) -> str:
 
 def shown_on_page(job: JobRecord, now: datetime) -> str:
     """Return a digest of what the page of a job shows at a moment, without how long ago that was."""
-    shown = (job.kind, job.title, job.fills, job.time_zone, job.runs, job.landing, standing_of(job, now))
+    standing = standing_of(job, now)
+    if standing.is_up_to_date:
+        # When it is due, either a run shows on the page, or soon that the job is late.
+        standing = msgspec.structs.replace(standing, due_at=None)
+    shown = (job.kind, job.title, job.fills, job.time_zone, job.runs, job.landing, standing)
     return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()
 
 
