@@ -1,5 +1,6 @@
 """`bridge status` and the page of `bridge serve` say the same as the status page in the bucket."""
 
+import contextlib
 import json
 import webbrowser
 from pathlib import Path
@@ -8,9 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from local.sandbox.wire import Response
+from common.storage.bucket import Bucket
+from local.sandbox.storage import SandboxStorage
+from local.sandbox.wire import Response, Server
 from tests.support.command_line import run
 from tests.support.served import write_files
+from tests.support.storage_client import client_of
 from tests.support.world import PUSH, World
 
 
@@ -43,9 +47,14 @@ def test_the_terminal_shows_a_sentence_a_table_and_the_reasons(prepared: World) 
 def test_a_job_that_cannot_be_read_is_not_taken_for_up_to_date(prepared: World) -> None:
     prepared.heal()
     assert run(prepared, "pull", "broken").status == 0
-    receipts = next(prepared.folder.rglob("receipts/broken"))
-    for path in filter(Path.is_file, receipts.rglob("*")):
-        path.write_text("[]")
+    with (
+        contextlib.closing(SandboxStorage(prepared.folder / "home")) as site,
+        Server(site) as server,
+        contextlib.closing(client_of(server.url)) as client,
+    ):
+        bucket = Bucket("bucket", client)
+        for name in list(bucket.names("receipts/broken/")):
+            bucket.write_json(name, [], over=None)
 
     result = run(prepared, "status")
 
