@@ -16,6 +16,7 @@ import yaml
 from anyio.from_thread import start_blocking_portal
 from mcp import Client, StdioServerParameters
 
+from common.storage import paths
 from local.sandbox.wire import Response
 from tests.support import documents
 from tests.support.command_line import BRIDGE, run, run_deployed
@@ -207,6 +208,14 @@ def test_a_late_job_is_told_although_no_run_failed(world: World, assistant: Assi
     assert (job["job"], job["verdict"], job["up_to_date"]) == ("flights", "late", False)
     assert job["last_landing"]["rows"] == len(ROWS)
     assert (step["about"], step["why"]) == ("flights is late", job["reason"])
+
+
+def test_a_job_that_cannot_be_read_is_not_left_out_of_the_status(world: World, assistant: Assistant) -> None:
+    run = world.run_pull("flights").receipt["run"]
+    world.bucket.delete(paths.STATUS_RECORD)
+    world.bucket.write_json(paths.receipt("flights", run), ["not", "a", "receipt"], over=None)
+
+    assert assistant.ask("status") == {"jobs": [], "could_not_be_read": ["flights"]}
 
 
 def test_a_preview_reads_and_checks_all_rows_and_shows_none(watched: World, assistant: Assistant) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from common import bridge_yaml
-from common.flows.status import catch_up
+from common.flows.status import catch_up, unread
 from common.platform.clock import Deadline
 from common.platform.errors import NoSuchJob
 from common.runs import receipts
@@ -104,19 +104,23 @@ def not_landed(instance: Instance, relay: str) -> list[ToldDelivery]:
     return [ToldDelivery.of(each, instance.clock.now()) for each in found[:_MOST_DELIVERIES]]
 
 
-def standing(instance: Instance, bridge: bridge_yaml.Bridge) -> list[StandingJob]:
-    """Return how each job stands: whether its numbers are up to date, and if not, why."""
+def standing(instance: Instance, bridge: bridge_yaml.Bridge) -> tuple[list[StandingJob], list[str]]:
+    """Return how each job stands: whether its numbers are up to date, and if not, why; and the jobs that could not be
+    read.
+    """
     known = catch_up(instance, bridge, Deadline.after(instance.clock, _AT_MOST_S))
-    return standing_jobs({name: known[name] for name in sorted(known)}, instance.clock.now())
+    return standing_jobs({name: known[name] for name in sorted(known)}, instance.clock.now()), unread(bridge, known)
 
 
 def advice(instance: Instance, bridge: bridge_yaml.Bridge) -> list[Advice]:
     """Return what a person should do next: about runs that have not ended, failed and late jobs, and deliveries."""
+    jobs, not_read = standing(instance, bridge)
     late = [
         Advice(f"{each.name} is late", each.standing.reason, each.standing.next_step)
-        for each in standing(instance, bridge)
+        for each in jobs
         if each.standing.name == "late"
     ]
+    late += [Advice(f"{name} could not be read", "", "`bridge runs` says why.") for name in not_read]
     return [*_about_runs(instance.bucket, bridge), *late, *_about_deliveries(instance)]
 
 

@@ -60,7 +60,8 @@ class BridgeTools:
         """Tell for each job whether its numbers are up to date, when they landed, and if not, why and what to do."""
         jobs = self._jobs()
         with looking_at(self._bridge) as here:
-            return {"jobs": [each.to_builtins() for each in answers.standing(here, jobs)]}
+            standing, not_read = answers.standing(here, jobs)
+            return {"jobs": [each.to_builtins() for each in standing], "could_not_be_read": not_read}
 
     def runs(self, job: JobName = "", last: RunCount = 20) -> ToolAnswer:
         """List runs, those that have not ended first, then newest first: outcome, numbers of rows, and why."""
