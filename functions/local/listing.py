@@ -119,10 +119,12 @@ def form_lines(title: str, fields: Sequence[FormField], width: int | None) -> li
 
 
 def brief(text: str, width: int | None) -> str:
-    """Return a text, cut to a width if that is known."""
+    """Return a text, cut between two words to a width if that is known: half an id is of no use."""
     if width is None or cell_len(text) <= width:
         return text
-    return text[: max(0, width - len(_MORE))].rstrip() + _MORE
+    end = max(0, width - len(_MORE))
+    kept = text[:end] if text[end].isspace() else text[:end].rpartition(" ")[0] or text[:end]
+    return kept.rstrip() + _MORE
 
 
 def _fits(items: Iterable[ListedItem], left: int) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from local.sandbox.pigment import RowEdit
 from tests.support.command_line import run_deployed, run_deployed_at_terminal
 from tests.support.jobs import COLUMNS
 from tests.support.served import write_files
-from tests.support.world import CONFIGURATION, EXPORT_KEY, FIELDS, HEADER, PULL_RUN, PUSH, VIEW, World, delivery
+from tests.support.world import CONFIGURATION, EXPORT_KEY, FIELDS, HEADER, PULL_RUN, PUSH, ROWS, VIEW, World, delivery
 
 STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-7]|9[0-7])(?:;[0-9]+)*m")
@@ -38,6 +38,9 @@ def shown(world: World, monkeypatch: pytest.MonkeyPatch) -> Shown:
     verify = {"source": {"list": block}, "key": HEADER[:3]}
     world.add_pull("read-back", verify=verify, target={"configuration": configuration, "repeatable": True})
     world.add_pull("a-pull-with-quite-a-long-name-that-is-allowed")
+    by_year = {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": "1 year"}}
+    world.add_pull("by-year", load=by_year, target=own_list(world, "By year"))
+    held = [hold(world, name) for name in ("watchful", "watchful-too")]
     world.add_export("revenue")
     world.add_relay("budget-of-the-departments", guards={"min_rows": 2})
     verified = world.run_pull("read-back").receipt["run"]
@@ -72,9 +75,28 @@ def shown(world: World, monkeypatch: pytest.MonkeyPatch) -> Shown:
         *(["applications"], ["blocks"], ["views"], ["configurations"]),
         *(["pull", "read-back", "--preview"], ["pull", "read-back"], ["export", "revenue"], ["verify", "read-back"]),
         *(["reconcile", "--all"], ["resend", verified], ["settle", run], ["pull", "nope"]),
-        *(["deliver"], ["deliveries", "replay", "--all"]),
+        *(["deliver"], ["deliveries", "replay", "--all"], ["approve", held[0]], ["reject", held[1]]),
+        *(["check", "--deep", "12"], ["looker", "GET", "/user"], ["backfill", "by-year"]),
     ]
     return Shown(commands, run, verified)
+
+
+def own_list(world: World, name: str) -> dict[str, Any]:
+    """Return the target of a pull into a list of its own."""
+    block = world.pigment.block(world.pigment.application("Planning"), name)
+    return {"configuration": world.pigment.configuration(block, COLUMNS, unique=HEADER[:3]), "repeatable": True}
+
+
+def hold(world: World, name: str) -> str:
+    """Add a pull whose second run is held, and return that run."""
+    world.add_pull(name, guards={"approve": {"max_deleted": 0}}, target=own_list(world, name))
+    world.run_pull(name)
+    world.put_flights(ROWS[1:])
+    world.clock.advance(1)
+    receipt = world.run_pull(name).receipt
+    assert receipt["outcome"] == "held"
+    world.put_flights(ROWS)
+    return str(receipt["run"])
 
 
 def known_ids(world: World) -> set[str]:
