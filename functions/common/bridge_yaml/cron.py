@@ -8,7 +8,7 @@ import bisect
 import datetime as dt
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -89,17 +89,7 @@ def last_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | No
     Returns:
         The time in UTC, or None if the schedule was not due within the last eight years.
     """
-    schedule, zone = _parse(text), ZoneInfo(time_zone)
-    today = moment.astimezone(zone).date()
-    for days in range(_LONGEST_WAIT_DAYS):
-        day = today - dt.timedelta(days)
-        if not schedule.is_on(day):
-            continue
-        for time in schedule.times_backwards():
-            due = _instant(dt.datetime.combine(day, time), zone)
-            if due is not None and due <= moment:
-                return due
-    return None
+    return next((due for due in _due_times(text, time_zone, moment, -1) if due <= moment), None)
 
 
 def next_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | None:
@@ -107,17 +97,17 @@ def next_due(text: str, time_zone: str, moment: dt.datetime) -> dt.datetime | No
 
     It follows the same rules as `last_due`.
     """
+    return next((due for due in _due_times(text, time_zone, moment, 1) if due > moment), None)
+
+
+def _due_times(text: str, time_zone: str, moment: dt.datetime, step: Literal[-1, 1]) -> Iterator[dt.datetime]:
+    """Yield the due times from the day of a moment on: backwards or forwards, for eight years."""
     schedule, zone = _parse(text), ZoneInfo(time_zone)
-    today = moment.astimezone(zone).date()
+    today, times = moment.astimezone(zone).date(), list(schedule.times_backwards())[::-step]
     for days in range(_LONGEST_WAIT_DAYS):
-        day = today + dt.timedelta(days)
-        if not schedule.is_on(day):
-            continue
-        for time in reversed(list(schedule.times_backwards())):
-            due = _instant(dt.datetime.combine(day, time), zone)
-            if due is not None and due > moment:
-                return due
-    return None
+        day = today + dt.timedelta(step * days)
+        if schedule.is_on(day):
+            yield from filter(None, (_instant(dt.datetime.combine(day, time), zone) for time in times))
 
 
 def count_due(text: str, time_zone: str, begin: dt.datetime, end: dt.datetime) -> int:
