@@ -76,9 +76,9 @@ def notify(instance: Instance, bridge: bridge_yaml.Bridge, jobs: Mapping[str, Jo
 
 
 def _notify(instance: Instance, bridge: bridge_yaml.Bridge, jobs: Mapping[str, JobRecord], deadline: Deadline) -> None:
-    states = _States(instance.bucket)
+    states, wanted = _States(instance.bucket), dict(_settings(bridge))
     news: dict[_Channel, list[JobNews]] = defaultdict(list)
-    for name, settings in _settings(bridge):
+    for name, settings in wanted.items():
         if name not in jobs:
             continue
         standing = standing_of(jobs[name], instance.clock.now())
@@ -88,7 +88,7 @@ def _notify(instance: Instance, bridge: bridge_yaml.Bridge, jobs: Mapping[str, J
             states.note({name: state_after(before, standing.name, settings.events)})
         else:
             news[_Channel(settings.webhook, settings.format)].append(_news(name, jobs[name], standing, event))
-    states.keep(set(dict(_settings(bridge))))
+    states.keep(set(wanted))
     # In random order, so that a service that takes all the time does not always keep the same others waiting.
     for channel in instance.chance.sample(list(news), len(news)):
         if not deadline.allows(_TIMEOUT_S):
