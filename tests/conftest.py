@@ -1,5 +1,6 @@
 """Fixtures: the functions and the sandbox's servers once per worker, and a world of its own for each test."""
 
+import logging
 import os
 import re
 import threading
@@ -60,11 +61,14 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(autouse=True)
-def current_instance() -> Iterator[None]:
-    """Restore `instance.current`, which a test may replace."""
-    before = instance.current
+def process_state() -> Iterator[None]:
+    """Restore what a test may change for its whole process: the instance, the log's level, which lines are logged."""
+    root = logging.getLogger()
+    before, level = instance.current, root.level
     yield
     instance.current = before
+    root.setLevel(level)
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)
