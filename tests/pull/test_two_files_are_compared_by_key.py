@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.platform.errors import ColumnsChanged, StorageRefused
+from common.platform.errors import ColumnsChanged, StorageBusy, StorageRefused
 from common.storage.bucket import Bucket
 from common.tables import compare
 from common.tables.check import Checked
@@ -384,6 +384,20 @@ def test_a_file_with_another_number_of_rows_is_not_copied_from(bucket: Bucket) -
         compare.write_delta(bucket, newest(bucket), longer, "staged/never", ",", ignore)
 
     assert not bucket.exists("staged/never")
+
+
+@pytest.mark.parametrize("reason", [StorageBusy("Cloud Storage answered 503."), KeyboardInterrupt()])
+def test_what_ends_the_reading_of_a_file_ends_the_comparison(bucket: Bucket, reason: BaseException) -> None:
+    found(bucket, None, [FLIGHTS, *([str(number), "UA", "1"] for number in range(200_000))])
+
+    def stop(_: str, rows: int) -> None:
+        if rows:
+            raise reason
+
+    with pytest.raises(type(reason)) as ended:
+        compare.compare(bucket, None, newest(bucket), ["Id"], ",", 200_000, stop)
+
+    assert ended.value is reason
 
 
 def test_a_missing_base_is_refused(bucket: Bucket) -> None:

@@ -2,14 +2,14 @@
 
 `compare` matches a file with the one before it; `tables.equality` matches what was sent with what a block has.
 
-Of each row, memory holds its place, a digest of its key and one of all its cells: 37 bytes. The keys are compared in
+Of each row, memory holds its place, a digest of its key and one of all its cells: 21 bytes. The keys are compared in
 shares, each with a reading of the files of its own, so that memory does not grow with the files.
 
-A digest is the 128-bit MD5 of the cells with a NUL between them, which no checked file contains. Different cells are
-different texts, and a cell is the same with quotes and without. One changed row in 10³⁸ has the digest it had before,
-and would not be sent. Two keys with one digest are refused as a repeated key, and a new key with the digest of one that
-is gone is a changed row, which is sent. Rows with the same MD5 can be constructed, but anyone who can write rows in
-Looker can also leave a row unchanged.
+A digest is DuckDB's hash of 64 bits of the cells: a cell is the same with quotes and without. One changed row in 10¹⁹
+has the digest it had before, and would not be sent. Two keys with one digest, as one in 400,000 files of ten million
+rows has them, are refused as a repeated key; and a new key with the digest of one that is gone is a changed row, which
+is sent. Rows with the same digest can be constructed, but anyone who can write rows in Looker can also leave a row
+unchanged.
 """
 
 import threading
@@ -18,13 +18,14 @@ from typing import Self
 
 import duckdb
 import msgspec
-import pyarrow as pa
 
-from common.tables.arrow import read_records
+from common.tables.compare.file import CheckedCsv
+from common.tables.compare.scan import scan
+from common.tables.staging import ProgressCallback
 
 _MATCHED_AT_ONCE = 250_000
 _FETCHED_AT_ONCE = 10_000
-_MOST = 2**128
+_MOST = 2**64
 
 _MATCH = """
     CREATE OR REPLACE TEMP TABLE matched AS
@@ -35,7 +36,7 @@ _MATCH = """
         count(*) FILTER (NOT is_new) AS times_before,
         CHANGE AS change
     FROM digests
-    WHERE key BETWEEN $first::UHUGEINT AND $last::UHUGEINT
+    WHERE key BETWEEN $first::UBIGINT AND $last::UBIGINT
     GROUP BY key
 """
 _PLACES = "SELECT coalesce(place, -1), coalesce(place_before, -1) FROM matched"
@@ -45,17 +46,15 @@ _KEPT = """
     FROM (
         SELECT count(*) FILTER (is_new) AS times, count(*) FILTER (NOT is_new) AS times_before
         FROM digests
-        WHERE key BETWEEN $first::UHUGEINT AND $last::UHUGEINT
+        WHERE key BETWEEN $first::UBIGINT AND $last::UBIGINT
         GROUP BY key
     )
 """
 
 
 class FileLayout(msgspec.Struct, frozen=True):
-    """The columns of a file, and how a row becomes two digests: SQL over columns that are named by their places."""
+    """How a row of a file becomes two digests: SQL over columns that are named by their places."""
 
-    width: int
-    delimiter: str
     key: str
     "NULL: the row has no key."
     row: str
@@ -68,8 +67,8 @@ def cell(place: int) -> str:
 
 
 def digest_of(cells: Sequence[str]) -> str:
-    """Return the SQL of the digest of several cells, which are SQL for text."""
-    return f"md5_number(concat_ws(chr(0), {', '.join(cells)}))"
+    """Return the SQL of the digest of several cells, which are SQL too."""
+    return f"hash({', '.join(cells)})"
 
 
 def digest_of_key(cells: Sequence[str]) -> str:
@@ -81,13 +80,13 @@ def digest_of_key(cells: Sequence[str]) -> str:
 class Digests:
     """The digests of one share of the keys; the first share, 0, also has the empty keys."""
 
-    def __init__(self, share: int, of_shares: int, threads: int = 2, row_type: str = "UHUGEINT") -> None:
+    def __init__(self, share: int, of_shares: int) -> None:
         self._bounds = _bounds(share, of_shares, 0, _MOST)
         self._is_all = of_shares == 1
         # The size is bounded, so it needs no disk; a function's disk is its memory.
-        self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": threads})
+        self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": 1})
         self._connections = threading.local()
-        self._database.execute(f"CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UHUGEINT, row {row_type})")
+        self._database.execute("CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UBIGINT, row UBIGINT)")
 
     def __enter__(self) -> Self:
         return self
@@ -95,19 +94,19 @@ class Digests:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def add(self, records: bytes, layout: FileLayout, place: int, *, is_new: bool) -> int:
-        """Add complete records, and return their number. Raises ArrowInvalid if they are not CSV with this layout.
+    def add(
+        self, file: CheckedCsv, layout: FileLayout, progress: ProgressCallback, *, is_new: bool, begin: int = 0
+    ) -> int:
+        """Add the digests of a file's rows, and return their number. Raises StorageRefused if it is not CSV any more.
 
         Each thread has a connection of its own, so that two files can be read at the same time.
+
+        Args:
+            begin: the place of its first row.
         """
-        database = self._connection()
-        cells = read_records(records, [pa.string()] * layout.width, layout.delimiter)
-        places = pa.arange(place, place + len(cells)).cast(pa.uint32())
-        database.register("records", cells.append_column("place", places))
         bounds = {} if self._is_all else {"first": str(self._bounds[0]), "last": str(self._bounds[1] - 1)}
-        database.execute(self._insertion(layout), {"is_new": is_new, **bounds})
-        database.unregister("records")
-        return len(cells)
+        values = {"is_new": is_new, **bounds}
+        return scan(self._connection(), file, self._insertion(layout), progress, values, begin=begin).rows
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if not hasattr(self._connections, "database"):
@@ -149,7 +148,7 @@ class Digests:
             INSERT INTO digests
             SELECT $is_new, place, key, row
             FROM (SELECT place, {layout.key} AS key, {layout.row} AS row FROM records)
-            {"" if self._is_all else "WHERE coalesce(key, 0) BETWEEN $first::UHUGEINT AND $last::UHUGEINT"}
+            {"" if self._is_all else "WHERE coalesce(key, 0) BETWEEN $first::UBIGINT AND $last::UBIGINT"}
         """  # noqa: S608  # of our own SQL and numbers
 
     def _ask(self, question: str) -> list[tuple[int, ...]]:

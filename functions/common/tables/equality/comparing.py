@@ -68,7 +68,7 @@ def compare_with_block(
     if not pairing.may_have_extra and (same := have_same_rows(mine, theirs, progress)) is not None:
         # The usual case. Whatever the key, nothing is missing or more than once.
         equal = BlockEquality(same, same)
-        return msgspec.structs.replace(equal, sums=_sums(mine, theirs)) if sums else equal
+        return msgspec.structs.replace(equal, sums=_sums(mine, theirs, progress)) if sums else equal
     found = match(mine, theirs, rows, progress, _MOST_SHOWN, replaces=pairing.replaces)
     if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
         # Every number with a comma looked different. Only those rows show what the commas mean.
@@ -77,7 +77,7 @@ def compare_with_block(
     if repeated := found.keys["repeated"]:
         raise NotComparable(f"verify.key does not identify rows: {repeated:,} of its keys were sent more than once.")
     result = _result(mine, theirs, found, shows_values=shows_values)
-    return msgspec.structs.replace(result, sums=_sums(mine, theirs)) if sums else result
+    return msgspec.structs.replace(result, sums=_sums(mine, theirs, progress)) if sums else result
 
 
 def _compared(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
@@ -144,8 +144,8 @@ def _result(mine: Side, theirs: Side, found: Matched, *, shows_values: bool) -> 
     return BlockEquality(sent, found.rows_in_block, missing, extra, doubled, changed, by_column, rows)
 
 
-def _sums(mine: Side, theirs: Side) -> list[ColumnSum]:
-    sent, block = mine.sums(), theirs.sums()
+def _sums(mine: Side, theirs: Side, progress: ProgressCallback) -> list[ColumnSum]:
+    sent, block = mine.sums(progress), theirs.sums(progress)
     return [
         ColumnSum(name, sent[name], block[there])
         for name, there in zip(mine.columns, theirs.columns, strict=True)

@@ -78,9 +78,13 @@ class Reading(msgspec.Struct, frozen=True):
 
         It is twice as fast as a digest of the text, and enough to tell two rows with one key apart.
         """
-        if self.form == "number":
-            return f"coalesce(hash({self._rounded(cell)}), hash({cell}))"
-        return f"hash({self.canonical(cell)})"
+        match self.form:
+            case "number":
+                return f"coalesce(hash({self._rounded(cell)}), hash({cell}))"
+            case "time":
+                return f"coalesce(hash(TRY_CAST({cell} AS TIMESTAMP)), hash({cell}))"
+            case _:
+                return f"hash({self.canonical(cell)})"
 
     def number(self, cell: str) -> str:
         """Return SQL for the value of a cell; NULL if it is no number. The sum makes 0 of -0."""

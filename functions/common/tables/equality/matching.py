@@ -61,9 +61,8 @@ def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, sample
     matched = Matched()
     shares = rows // ROWS_AT_ONCE + 1
     for share in range(shares):
-        # Each side on a thread of its own, of which Arrow and DuckDB use one.
         with (
-            Digests(share, shares, threads=1, row_type="UBIGINT") as digests,
+            Digests(share, shares) as digests,
             ThreadPoolExecutor(1, "reading back") as pool,
         ):
             in_block = pool.submit(block.digest, digests, progress, is_new=False)

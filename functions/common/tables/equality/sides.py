@@ -4,16 +4,14 @@ import math
 import operator
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import duckdb
-import pyarrow as pa
 
-from common.tables.arrow import read_records
 from common.tables.compare.digests import Digests, FileLayout, cell, digest_of
 from common.tables.compare.file import CheckedCsv
-from common.tables.compare.matching import add
+from common.tables.compare.scan import scan
 from common.tables.equality.forms import Reading
 from common.tables.staging import ProgressCallback
 
@@ -55,7 +53,7 @@ class Side:
         self._begins = []
         for file in self._files:
             self._begins.append(rows)
-            rows += add(digests, file, self._layout(file), progress, is_new=is_new, begin=rows)
+            rows += digests.add(file, self._layout(file), progress, is_new=is_new, begin=rows)
         return rows
 
     def totals(self, progress: ProgressCallback) -> RowTotals:
@@ -63,17 +61,11 @@ class Side:
         totals = RowTotals(0, 0, 0)
         with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
             for file in self._files:
-                for piece in self._totals_of(database, file):
-                    totals = RowTotals(*map(operator.add, totals, piece))
-                    progress("compared", totals.rows)
+                rows = f"SELECT {self._row_hash(file)} AS row FROM records"  # noqa: S608  # of our own SQL
+                query = f"SELECT coalesce(sum(row), 0), coalesce(sum(hash(row)), 0) FROM ({rows})"  # noqa: S608  # of our own SQL
+                found = scan(database, file, query, progress, begin=totals.rows)
+                totals = RowTotals(*map(operator.add, totals, (found.rows, *map(int, found.answer[0]))))
         return totals
-
-    def _totals_of(self, database: duckdb.DuckDBPyConnection, file: CheckedCsv) -> Iterator[RowTotals]:
-        rows = f"SELECT {self._row_hash(file)} AS row FROM records"  # noqa: S608  # of our own SQL
-        question = f"SELECT count(*), coalesce(sum(row), 0), coalesce(sum(hash(row)), 0) FROM ({rows})"  # noqa: S608  # of our own SQL
-        for records in file.pieces():
-            database.register("records", read_records(records, [pa.string()] * len(file.header), file.delimiter))
-            yield from (RowTotals(*map(int, row)) for row in database.execute(question).fetchall())
 
     def cells_at(self, places: Iterable[int]) -> dict[int, list[str]]:
         """Read the compared cells of some rows, in the order of the columns."""
@@ -89,25 +81,22 @@ class Side:
                 found[self._begins[number] + place] = [cells[column] for column in order]
         return found
 
-    def sums(self) -> dict[str, float]:
+    def sums(self, progress: ProgressCallback) -> dict[str, float]:
         """Return the sum of each column of numbers. A row counts as often as it is there."""
         numbers = [number for number, reading in enumerate(self.readings) if reading.form == "number"]
         if not numbers:
             return {}
         with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
-            pieces = [sums for file in self._files for sums in self._sums_of(database, file, numbers)]
-        totals = [math.fsum(of_column) for of_column in zip(*pieces, strict=True)] or [0.0] * len(numbers)
+            of_files = [self._sums_of(database, file, numbers, progress) for file in self._files]
+        totals = [math.fsum(of_column) for of_column in zip(*of_files, strict=True)] or [0.0] * len(numbers)
         return {self.columns[number]: total for number, total in zip(numbers, totals, strict=True)}
 
     def _sums_of(
-        self, database: duckdb.DuckDBPyConnection, file: CheckedCsv, numbers: Sequence[int]
-    ) -> Iterator[list[float]]:
-        """Yield the sums of some columns of a file, one piece of it after the other."""
+        self, database: duckdb.DuckDBPyConnection, file: CheckedCsv, numbers: Sequence[int], progress: ProgressCallback
+    ) -> tuple[float, ...]:
         cells = {number: cell(file.header.index(self.columns[number])) for number in numbers}
         sums = ", ".join(f"coalesce(fsum({self.readings[number].number(name)}), 0)" for number, name in cells.items())
-        for records in file.pieces():
-            database.register("records", read_records(records, [pa.string()] * len(file.header), file.delimiter))
-            yield from map(list, database.execute(f"SELECT {sums} FROM records").fetchall())  # noqa: S608  # of our own SQL
+        return scan(database, file, f"SELECT {sums} FROM records", progress).answer[0]  # noqa: S608  # of our own SQL
 
     def key_of(self, cells: Sequence[str]) -> list[str]:
         return [cells[number] for number in self._key]
@@ -115,10 +104,10 @@ class Side:
     def _layout(self, file: CheckedCsv) -> FileLayout:
         cells = [cell(file.header.index(name)) for name in self.columns]
         key = [self.readings[number].canonical(cells[number]) for number in self._key]
-        return FileLayout(len(file.header), file.delimiter, digest_of(key), self._row_hash(file))
+        return FileLayout(digest_of(key), self._row_hash(file))
 
     def _row_hash(self, file: CheckedCsv) -> str:
         """Return SQL for a number of 64 bits that rows with the same meaning share."""
         cells = [cell(file.header.index(name)) for name in self.columns]
         hashes = [reading.hashed(name) for reading, name in zip(self.readings, cells, strict=True)]
-        return f"hash({', '.join(hashes)})"
+        return digest_of(hashes)
