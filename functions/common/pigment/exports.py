@@ -26,6 +26,8 @@ from common.platform.secrets import Secret, Secrets
 T = TypeVar("T")
 
 _LATE = "Pigment was still sending rows when the time budget ended; nothing was published."
+_BLOCK_BYTES = 256 * 1024
+"A block and the copies that its check makes fit into the cache of a core, and come from memory that is freed at once."
 _DELIMITERS = {",": "Comma", ";": "Semicolon"}
 
 
@@ -58,7 +60,7 @@ class ExportAnswer:
         return self.is_http2 or "Content-Length" in self._response.headers
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield blocks of about a megabyte. Raises StreamCut if the answer ends too early or stops, OutOfTime if late,
+        """Yield blocks of about 256 KiB. Raises StreamCut if the answer ends too early or stops, OutOfTime if late,
         AnswerNotUnderstood if they are compressed.
         """
         http.expect_uncompressed(self._response.headers, "Pigment")
@@ -66,7 +68,7 @@ class ExportAnswer:
             next_step = "Connect the function to Pigment without the proxy that removes the answer's framing."
             cause = "Pigment's answer has no length and no chunks, so a truncated answer could not be detected."
             raise StreamCut(cause, next_step=next_step)
-        yield from http.blocks_of(self._pieces(), self._deadline, _LATE)
+        yield from http.blocks_of(self._pieces(), self._deadline, _LATE, _BLOCK_BYTES)
 
     def _pieces(self) -> Iterator[bytes]:
         try:

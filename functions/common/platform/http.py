@@ -95,8 +95,8 @@ def expect_uncompressed(headers: Mapping[str, str], vendor: str) -> None:
         raise AnswerNotUnderstood(cause, next_step=next_step)
 
 
-def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join pieces into blocks of at least `BLOCK_BYTES`, because checking and storing take time for each piece.
+def in_blocks(pieces: Iterable[bytes], least_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Join pieces into blocks of at least so many bytes, because checking and storing take time for each piece.
 
     The last block can be shorter, and empty.
     """
@@ -105,13 +105,15 @@ def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         block.append(piece)
         block_bytes += len(piece)
-        if block_bytes >= BLOCK_BYTES:
+        if block_bytes >= least_bytes:
             yield b"".join(block)
             block, block_bytes = [], 0
     yield b"".join(block)
 
 
-def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterator[bytes]:
+def blocks_of(
+    pieces: Iterable[bytes], deadline: Deadline, late: str, least_bytes: int = BLOCK_BYTES
+) -> Iterator[bytes]:
     """Join the pieces of an answer into blocks, until the deadline.
 
     Args:
@@ -120,7 +122,7 @@ def blocks_of(pieces: Iterable[bytes], deadline: Deadline, late: str) -> Iterato
     Raises:
         OutOfTime: the deadline has passed.
     """
-    return filter(None, in_blocks(_until(deadline, pieces, late)))
+    return filter(None, in_blocks(_until(deadline, pieces, late), least_bytes))
 
 
 def _until(deadline: Deadline, pieces: Iterable[bytes], late: str) -> Iterator[bytes]:

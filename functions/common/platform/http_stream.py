@@ -8,7 +8,6 @@ import functools
 import os
 import ssl
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ class Answer:
         self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         self._handle = handle
         self._patience_s = patience_s
-        self._pieces: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
         self._has_head = self._is_whole = False
         self._failure: NotAnswered | None = None
         "It may come together with the last bytes, which are read first."
@@ -66,8 +65,9 @@ class Answer:
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it arrives. Raises NotAnswered if the server sends nothing for long, or not all of it."""
         while True:
-            while self._pieces:
-                yield self._pieces.popleft()
+            if self._pieces:
+                # libcurl gives a frame of at most 16 KiB at a time; every later step takes time for each piece.
+                yield self._take_pieces()
             if self._is_whole:
                 return
             self._advance()
@@ -76,6 +76,10 @@ class Answer:
         self._multi.remove_handle(self._handle)
         self._handle.close()
         self._multi.close()
+
+    def _take_pieces(self) -> bytes:
+        pieces, self._pieces[:] = b"".join(self._pieces), []
+        return pieces
 
     def _take_header(self, line: bytes) -> None:
         text = line.decode("latin-1").strip()

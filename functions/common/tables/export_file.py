@@ -9,7 +9,7 @@ import codecs
 import contextlib
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -37,7 +37,9 @@ _AS_GZIP = 16 + zlib.MAX_WBITS
 "Without a time in its header: the same rows give the same bytes."
 _GZIP_LEVEL = 6
 
-_MOST_PENDING_BLOCKS = 4
+_BATCH_BYTES = 1024 * 1024
+"What the thread that writes is given at a time: waking it up for each block would take longer."
+_MOST_PENDING_BATCHES = 4
 
 
 class ExportFile(CheckedFile, frozen=True):
@@ -149,7 +151,7 @@ def _write_parquet(
     incoming.warn(types.warnings())
     with bucket.writing(path, content_type=_PARQUET) as file:
         digested = ChecksumWriter(file)
-        rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
+        rows = parquet.write(_read_ahead(bucket.reading(csv_path).blocks()), digested, types)
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
     _expect_written(bucket, path, digested)
@@ -161,18 +163,37 @@ def _in_background(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes
     """Write in a thread: rows are read while earlier ones are written to Cloud Storage."""
     with ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
         pending: deque[Future[object]] = deque()
+        batch: list[bytes] = []
+
+        def write_each(blocks: Iterable[bytes]) -> None:
+            for block in blocks:
+                write(block)
 
         def enqueue(block: bytes) -> None:
-            if len(pending) == _MOST_PENDING_BLOCKS:
+            batch.append(block)
+            if sum(map(len, batch)) < _BATCH_BYTES:
+                return
+            if len(pending) == _MOST_PENDING_BATCHES:
                 pending.popleft().result()
-            pending.append(pool.submit(write, block))
+            pending.append(pool.submit(write_each, tuple(batch)))
+            batch.clear()
 
         try:
             yield enqueue
             for each in pending:
                 each.result()
+            write_each(batch)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Read in a thread: the next block arrives while this one is converted."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool:
+        following = pool.submit(next, blocks, b"")
+        while block := following.result():
+            following = pool.submit(next, blocks, b"")
+            yield block
 
 
 def _expect_written(bucket: Bucket, path: str, written: ChecksumWriter) -> None:
