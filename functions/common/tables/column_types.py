@@ -64,6 +64,8 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
     date_format: str = ""
     iso: tuple[str, str] | None = None
     "A replacement that makes it readable for Arrow: pattern and substitute."
+    longest_readable_bytes: int = 0
+    "What is not longer is readable without the replacement."
     decimal_separator: str = ""
 
     @property
@@ -77,7 +79,7 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
 
     def values(self, cells: Any) -> Any:
         """Convert cells of this form to values. Raises ArrowInvalid for a day that does not exist."""
-        if self.iso is not None:
+        if self.iso is not None and _longest_bytes(cells) > self.longest_readable_bytes:
             cells = pc.replace_substring_regex(cells, *self.iso)
         return cells.cast(self.type)
 
@@ -85,13 +87,17 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
 _TEXT = _Form("text", r"(?s:.*)", pa.string())
 
 _TO_US = (r"(\.\d{6})0+", r"\1")
+_LONGEST_LOCAL_US = len("2024-11-21T10:25:00.000001")
 _AS_ISO_DATE = (r"^(..)/(..)/(....).*", r"\3-\1-\2")
 _AS_ISO_TIME = (r"^(..)/(..)/(....) (.{8}) ", r"\3-\1-\2T\4")
 
 
+def _longest_bytes(cells: Any) -> int:
+    return pc.max(pc.binary_length(cells)).as_py() or 0
+
+
 def _numbers_changed(_form: _Form, cells: Any) -> list[str]:
-    longest = pc.max(pc.binary_length(cells)).as_py() if len(cells) else 0
-    if longest <= _EXACT_DIGITS:
+    if _longest_bytes(cells) <= _EXACT_DIGITS:
         return []
     cells = pc.unique(cells.filter(pc.greater(pc.binary_length(cells), _EXACT_DIGITS)))
     numbers = pc.replace_substring(cells, ",", ".").cast(pa.float64())
@@ -154,11 +160,12 @@ def _time_forms(date_format: str) -> list[_Form]:
             ),
         ]
     day = r"\d{4}-\d\d-\d\d"
+    to_us = (_TO_US, _LONGEST_LOCAL_US)
     local = rf"{day}[T ]\d\d:\d\d(?::\d\d(?:\.\d{{1,6}}0*)?)?"
     return [
         _Form("date", day, pa.date32(), _days_changed, date_format),
-        _Form("timestamp", rf"{local}(?:Z|[+-]\d\d:?\d\d)", _UTC_TIME, _days_changed, date_format, _TO_US),
-        _Form("datetime", local, _LOCAL_TIME, _days_changed, date_format, _TO_US),
+        _Form("timestamp", rf"{local}(?:Z|[+-]\d\d:?\d\d)", _UTC_TIME, _days_changed, date_format, *to_us),
+        _Form("datetime", local, _LOCAL_TIME, _days_changed, date_format, *to_us),
     ]
 
 

@@ -43,13 +43,17 @@ def with_last_line_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _chunks(blocks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
-    pending = bytearray()
+    parts: list[memoryview] = []
+    missing_bytes = size_bytes
     for block in blocks:
-        pending += block
-        while len(pending) >= size_bytes:
-            yield bytes(pending[:size_bytes])
-            del pending[:size_bytes]
-    yield bytes(pending)
+        rest = memoryview(block)
+        while len(rest) >= missing_bytes:
+            yield b"".join([*parts, rest[:missing_bytes]])
+            rest = rest[missing_bytes:]
+            parts, missing_bytes = [], size_bytes
+        parts.append(rest)
+        missing_bytes -= len(rest)
+    yield b"".join(parts)
 
 
 def end_of_complete_records(pending: bytes, known: int = 0) -> int:
