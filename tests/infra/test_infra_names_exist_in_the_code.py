@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
-from common.platform import errors
+from common.platform import errors, log
 from common.runs import instance
 from common.runs.instance import Instance
 from common.runs.receipts import Outcome
@@ -139,7 +138,7 @@ def logged() -> Iterator[io.StringIO]:
     """Yield the log lines that Cloud Logging receives from the functions."""
     root = logging.getLogger()
     formatters = (handler.formatter for handler in root.handlers)
-    own = next(each for each in formatters if isinstance(each, structlog.stdlib.ProcessorFormatter))
+    own = next(each for each in formatters if isinstance(each, log.CloudLoggingFormatter))
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(own)

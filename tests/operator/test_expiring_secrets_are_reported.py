@@ -27,16 +27,16 @@ def expires_in(world: World, days: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "level"), [(30, "warning"), (2, "warning"), (1, "warning"), (0, "error"), (-400, "error")]
+    ("days", "severity"), [(30, "WARNING"), (2, "WARNING"), (1, "WARNING"), (0, "ERROR"), (-400, "ERROR")]
 )
 def test_a_secret_that_expires_within_a_month_is_logged(
-    world: World, caplog: pytest.LogCaptureFixture, days: int, level: str
+    world: World, caplog: pytest.LogCaptureFixture, days: int, severity: str
 ) -> None:
     expires_in(world, days)
 
     (line,) = logged(world, caplog)
 
-    assert (line["level"], line["secret"], line["days_left"]) == (level, "pigment-import-key", days)
+    assert (line["severity"], line["secret"], line["days_left"]) == (severity, "pigment-import-key", days)
     assert line["expires"] == (TODAY + timedelta(days)).isoformat()
 
 

@@ -62,7 +62,7 @@ def test_a_job_that_has_not_landed_an_hour_after_its_schedule_is_overdue(watched
     watched.run_deliver()
 
     (line,) = lines("landing overdue")
-    assert (line["level"], line["job"], line["kind"]) == ("error", "flights", "pull")
+    assert (line["severity"], line["job"], line["kind"]) == ("ERROR", "flights", "pull")
     assert (line["due_at"], line["last_good_at"]) == ("2026-03-02T06:15:00.000Z", None)
 
 
@@ -307,7 +307,7 @@ def test_a_failed_check_is_logged_and_deliveries_still_land(watched: World, line
 
     assert (answer.status, answer.body["delivered"]) == (200, 1)
     (line,) = lines("overdue check failed")
-    assert (line["level"], line["code"]) == ("error", "storage_refused")
+    assert (line["severity"], line["code"]) == ("ERROR", "storage_refused")
 
 
 def test_a_job_with_unreadable_records_does_not_hide_others(watched: World, lines: TakeLogLines) -> None:

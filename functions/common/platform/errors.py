@@ -127,7 +127,7 @@ def as_bridge_error(error: BaseException) -> BridgeError:
     """Return any exception as a `BridgeError`. The trace of an unexpected one goes to the log, not into the answer."""
     if isinstance(error, BridgeError):
         return error
-    log.exception("internal error", exc_info=error)
+    log.exception("internal error", error)
     return Internal(f"The bridge itself failed: {in_words(type(error).__name__)}.")
 
 
