@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from common.looker import webhook
 from common.looker.webhook import Delivery
+from common.looker.webhook.text import PIECE_BYTES
 from common.platform.errors import BridgeError, DeliveryNotUsable, MalformedRequest, QueryFailed, RowsMalformed
-from common.platform.http import BLOCK_BYTES
 
 PROOF = settings(deadline=None, max_examples=200)
 
@@ -293,7 +293,7 @@ def test_any_csv_is_unchanged_but_for_its_last_line_end(table: list[list[str]], 
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_no_character_is_lost_between_blocks(ascii_only: bool) -> None:
     for place in range(14):
-        content = "a\n" + "x" * (BLOCK_BYTES - place) + "😀\\é\\\\u00e9\\ud83d😀\n"
+        content = "a\n" + "x" * (PIECE_BYTES - place) + "😀\\é\\\\u00e9\\ud83d😀\n"
         payload = {"attachment": {"extension": "csv", "data": content}}
         in_base64 = base64.encodebytes(content.encode()).decode()
 

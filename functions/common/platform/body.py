@@ -30,6 +30,7 @@ from common.platform.errors import BodyTooSlow, MalformedRequest
 _KEY = "bridge.body"
 _BLOCK_BYTES = 64 * 1024
 _TICK_S = 0.1
+_MOST_IDLE_TICKS = 50
 _DISCARD_S = 0.25
 "How long the rest of a refused body is discarded, so that the caller reads the answer instead of a reset."
 
@@ -192,39 +193,47 @@ class _Reading:
 
 
 class _Watch:
-    """Stops readings that are too slow, from a thread that runs while there are any.
+    """Stops readings that are too slow, from a thread that runs while there are any, and a little longer: starting one
+    for each body would take as long as reading it.
 
     The thread that reads cannot do so itself: gunicorn returns from a read only when a whole block has arrived.
     """
 
     def __init__(self) -> None:
         self._readings: set[_Reading] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._is_running = False
+        self._idle_ticks = 0
 
     @contextlib.contextmanager
     def over(self, reading: _Reading) -> Iterator[None]:
-        with self._changed:
+        with self._lock:
             self._readings.add(reading)
             if not self._is_running:
-                self._is_running = True
+                self._is_running, self._idle_ticks = True, 0
                 threading.Thread(target=self._run, name="request bodies", daemon=True).start()
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._readings.remove(reading)
-                self._changed.notify()
 
     def _run(self) -> None:
-        with self._changed:
-            try:
-                while self._readings:
-                    for reading in self._readings:
-                        self._judge(reading)
-                    self._changed.wait(_TICK_S)
-            finally:
-                self._is_running = False
+        try:
+            while self._judge_all():
+                time.sleep(_TICK_S)
+        except BaseException:
+            self._is_running = False
+            raise
+
+    def _judge_all(self) -> bool:
+        """Return whether to go on."""
+        with self._lock:
+            for reading in self._readings:
+                self._judge(reading)
+            self._idle_ticks = 0 if self._readings else self._idle_ticks + 1
+            self._is_running = self._idle_ticks < _MOST_IDLE_TICKS
+            return self._is_running
 
     def _judge(self, reading: _Reading) -> None:
         if reading.stopped is not None:

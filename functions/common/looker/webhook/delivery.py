@@ -166,7 +166,7 @@ def _from_bytes(content_format: DeliveryFormat, value: msgspec.Raw) -> Iterator[
 def _as_csv(texts: Iterator[str]) -> Iterator[bytes]:
     """Yield CSV with a final line feed, which old versions of Looker leave out; nothing if there is no text."""
     first, second = next(texts, ""), next(texts, "")
-    if not second and not first.strip():
+    if not second and (not first or first.isspace()):
         return
     yield from with_last_line_end(piece.encode() for piece in itertools.chain([first, second], texts))
 

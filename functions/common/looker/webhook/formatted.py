@@ -14,8 +14,10 @@ from common.tables.records import end_of_complete_records
 _LOOKED_AT_BYTES = 256 * 1024
 "It takes 25 ms at most. A schedule formats whole columns, and in thousands of rows some number needs a separator."
 
-_SIGNS = (b'"', b"%", b"$", b"(", b"'")
-"Without any of them, and in ASCII, no cell is a formatted number: a comma in a cell is between quotes."
+_SIGNS = (b"%", b"$", b"(", b"'")
+_QUOTED_WITHOUT_LETTERS = re.compile(rb'"(?<=[,\n]")[^"A-Za-z]*+"(?=[,\r\n])')
+_GROUPS_BETWEEN_DOTS = re.compile(rb"\.\d{3}\.\d")
+"In ASCII, without any of them, no cell is a formatted number: a comma in a cell is between quotes."
 
 _PLAIN = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|∅")
 _CURRENCY = r"[$€£¥₹]"
@@ -46,12 +48,20 @@ def watched(blocks: Iterable[bytes], warnings: list[str]) -> Iterator[bytes]:
 
 
 def _formatted_columns(beginning: bytes) -> list[str]:
-    if beginning.isascii() and not any(sign in beginning for sign in _SIGNS):
+    if not _may_have_formatted_numbers(beginning):
         return []
     text = beginning[: end_of_complete_records(beginning)].decode(errors="replace")
     header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
     columns = zip(header, zip(*rows, strict=False), strict=False)
     return [name for name, cells in columns if _has_formatted_numbers(cells)]
+
+
+def _may_have_formatted_numbers(beginning: bytes) -> bool:
+    """Whether a cell after the header can be a formatted number. It takes a twentieth of the time of reading them."""
+    if not beginning.isascii() or any(sign in beginning for sign in _SIGNS):
+        return True
+    patterns = (_QUOTED_WITHOUT_LETTERS, _GROUPS_BETWEEN_DOTS)
+    return any(pattern.search(beginning) for pattern in patterns)
 
 
 def _has_formatted_numbers(cells: Sequence[str]) -> bool:
