@@ -64,18 +64,18 @@ def process_of(source: Path, environment: Mapping[str, str], port: int | None = 
         env={**os.environ, "BRIDGE_LOG_LEVEL": "ERROR", "THREADS": _THREADS, **environment},
     ) as process:
         try:
-            _wait_until_it_listens(process, port)
+            wait_until_it_listens(process, port)
             yield ServedFunction(port, process.pid)
         finally:
             process.terminate()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, every_s: float = 0.05) -> None:
     give_up_s = time.monotonic() + _SLOWEST_START_S
     while process.poll() is None and time.monotonic() < give_up_s:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-        time.sleep(0.05)
+        time.sleep(every_s)
     raise ContenderFailed("A function did not start; its output is above.")
 
 
