@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -26,6 +27,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from common.platform import emulator
 from common.platform.causes import cause_of
 from common.platform.errors import DiskFull, StorageBusy, StorageRefused
+from common.storage.background import read_ahead
 from common.storage.metadata import fitting
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -463,9 +465,12 @@ class ObjectStream:
             return bytes(self._stream.read(size))
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the rest of it, one chunk at a time."""
-        while block := self.read(CHUNK_BYTES):
+        """Yield the rest of it, one chunk at a time, and read the next one meanwhile."""
+        # Some callers need only the beginning, and most files have no more than that.
+        if block := self.read(CHUNK_BYTES):
             yield block
+        if len(block) == CHUNK_BYTES:
+            yield from read_ahead(iter(partial(self.read, CHUNK_BYTES), b""))
 
     def close(self) -> None:
         self._stream.close()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from common.platform.errors import StorageRefused
-from common.storage.bucket import CHUNK_BYTES, Bucket, ObjectStream
+from common.storage.background import written_behind
+from common.storage.bucket import Bucket, ObjectStream
 from common.tables.check import Checked, Checker, Contract
 from common.tables.digest import DigestingWriter
 
@@ -87,9 +88,10 @@ def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract
     checker = Checker(contract)
     with bucket.writing(path) as file:
         staging = StagingWriter(file)
-        for block in blocks:
-            staging.write(checker.feed(block))
-            progress("rows read", checker.rows)
+        with written_behind(staging.write) as write:
+            for block in blocks:
+                write(checker.feed(block))
+                progress("rows read", checker.rows)
         checked = checker.finish()
     return staging.staged(path, checked, contract.delimiter)
 
@@ -101,10 +103,10 @@ def nothing(path: str) -> Staged:
 
 def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: ProgressCallback) -> Iterator[bytes]:
     """Yield the blocks of a staged file. Raises StorageRefused before the last one if the file has changed."""
-    digest, sent_bytes, file = hashlib.sha256(), 0, bucket.reading(staged_path)
-    block = file.read(CHUNK_BYTES)
+    digest, sent_bytes, blocks = hashlib.sha256(), 0, bucket.reading(staged_path).blocks()
+    block = next(blocks, b"")
     while block:
-        following = file.read(CHUNK_BYTES)
+        following = next(blocks, b"")
         digest.update(block)
         if not following and digest.hexdigest() != sha256:
             raise StorageRefused(f"The staged file {staged_path} has changed since it was written.")
