@@ -2,10 +2,12 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-_MOST_PENDING_BLOCKS = 4
+_BATCH_BYTES = 1024 * 1024
+"What the thread that writes is given at a time: waking it up for each block would take longer."
+_MOST_PENDING_BATCHES = 4
 
 
 def read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -22,15 +24,25 @@ def written_behind(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes
     """Give a function that writes a block in its turn. What writing raises is raised by a later call, or at the end."""
     with ThreadPoolExecutor(1, "writing") as pool:
         pending: deque[Future[object]] = deque()
+        batch: list[bytes] = []
+
+        def write_each(blocks: Iterable[bytes]) -> None:
+            for block in blocks:
+                write(block)
 
         def enqueue(block: bytes) -> None:
-            if len(pending) == _MOST_PENDING_BLOCKS:
+            batch.append(block)
+            if sum(map(len, batch)) < _BATCH_BYTES:
+                return
+            if len(pending) == _MOST_PENDING_BATCHES:
                 pending.popleft().result()
-            pending.append(pool.submit(write, block))
+            pending.append(pool.submit(write_each, tuple(batch)))
+            batch.clear()
 
         try:
             yield enqueue
             for each in pending:
                 each.result()
+            write_each(batch)
         finally:
             pool.shutdown(cancel_futures=True)

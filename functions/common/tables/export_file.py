@@ -6,11 +6,8 @@ An incomplete file never has a public name. After an error there is no object. F
 
 import base64
 import codecs
-import contextlib
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +17,7 @@ import msgspec
 from common import bridge_yaml
 from common.platform.errors import Internal, StorageBusy
 from common.storage import paths
+from common.storage.background import written_behind
 from common.storage.bucket import Bucket
 from common.tables import column_names, pinned_columns
 from common.tables.check import Checked, Checker, Contract, Origin
@@ -36,10 +34,6 @@ _A_DAY = timedelta(days=1)
 _AS_GZIP = 16 + zlib.MAX_WBITS
 "Without a time in its header: the same rows give the same bytes."
 _GZIP_LEVEL = 6
-
-_BATCH_BYTES = 1024 * 1024
-"What the thread that writes is given at a time: waking it up for each block would take longer."
-_MOST_PENDING_BATCHES = 4
 
 
 class ExportFile(CheckedFile, frozen=True):
@@ -127,11 +121,9 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
     with bucket.writing(path, content_type=content_type) as file:
         digested = ChecksumWriter(file)
-        with _in_background(
-            lambda block: digested.write(compressor.compress(block) if compressor else block)
-        ) as enqueue:
+        with written_behind(lambda block: digested.write(compressor.compress(block) if compressor else block)) as write:
             for block in blocks:
-                enqueue(block)
+                write(block)
         if compressor:
             digested.write(compressor.flush())
     _expect_written(bucket, path, digested)
@@ -151,49 +143,11 @@ def _write_parquet(
     incoming.warn(types.warnings())
     with bucket.writing(path, content_type=_PARQUET) as file:
         digested = ChecksumWriter(file)
-        rows = parquet.write(_read_ahead(bucket.reading(csv_path).blocks()), digested, types)
+        rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
     _expect_written(bucket, path, digested)
     return digested, types.kept()
-
-
-@contextlib.contextmanager
-def _in_background(write: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
-    """Write in a thread: rows are read while earlier ones are written to Cloud Storage."""
-    with ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
-        pending: deque[Future[object]] = deque()
-        batch: list[bytes] = []
-
-        def write_each(blocks: Iterable[bytes]) -> None:
-            for block in blocks:
-                write(block)
-
-        def enqueue(block: bytes) -> None:
-            batch.append(block)
-            if sum(map(len, batch)) < _BATCH_BYTES:
-                return
-            if len(pending) == _MOST_PENDING_BATCHES:
-                pending.popleft().result()
-            pending.append(pool.submit(write_each, tuple(batch)))
-            batch.clear()
-
-        try:
-            yield enqueue
-            for each in pending:
-                each.result()
-            write_each(batch)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Read in a thread: the next block arrives while this one is converted."""
-    with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool:
-        following = pool.submit(next, blocks, b"")
-        while block := following.result():
-            following = pool.submit(next, blocks, b"")
-            yield block
 
 
 def _expect_written(bucket: Bucket, path: str, written: ChecksumWriter) -> None:
