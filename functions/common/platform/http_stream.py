@@ -8,6 +8,7 @@ import functools
 import os
 import ssl
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Answer:
         self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         self._handle = handle
         self._patience_s = patience_s
-        self._pieces: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
         self._has_head = self._is_whole = False
         self._failure: NotAnswered | None = None
         "It may come together with the last bytes, which are read first."
@@ -65,8 +66,7 @@ class Answer:
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it arrives. Raises NotAnswered if the server sends nothing for long, or not all of it."""
         while True:
-            if self._pieces:
-                # libcurl gives a frame of at most 16 KiB at a time; every later step takes time for each piece.
+            while self._pieces:
                 yield self._take_pieces()
             if self._is_whole:
                 return
@@ -78,8 +78,14 @@ class Answer:
         self._multi.close()
 
     def _take_pieces(self) -> bytes:
-        pieces, self._pieces[:] = b"".join(self._pieces), []
-        return pieces
+        """Join what has arrived, up to the size of a buffer: over HTTP/2 libcurl gives at most a frame of 16 KiB at a
+        time, and every later step takes time for each piece.
+        """
+        taken, taken_bytes = [], 0
+        while self._pieces and taken_bytes < _BUFFER_BYTES:
+            taken.append(self._pieces.popleft())
+            taken_bytes += len(taken[-1])
+        return b"".join(taken)
 
     def _take_header(self, line: bytes) -> None:
         text = line.decode("latin-1").strip()
