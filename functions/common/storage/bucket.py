@@ -70,6 +70,13 @@ class ListedObject(msgspec.Struct, frozen=True):
     generation: int
 
 
+class Described(msgspec.Struct, frozen=True):
+    """What is said of an object besides its content."""
+
+    metadata: dict[str, str]
+    content_type: str
+
+
 class StoredObject(msgspec.Struct, frozen=True):
     """The current object of a name."""
 
@@ -247,9 +254,16 @@ class Bucket:
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **self._options):
                 yield _listed(blob)
 
-    def page(self, prefix: str, size: int, *, since: str | None = None) -> tuple[list[ListedObject], bool]:
-        """Return the first objects with a prefix, at most 1,000, and whether there are no more of them."""
-        options = {"start_offset": since, "max_results": size, **self._options}
+    def page(
+        self, prefix: str, size: int, *, since: str | None = None, before: str | None = None
+    ) -> tuple[list[ListedObject], bool]:
+        """Return the first objects with a prefix, at most 1,000, and whether there are no more of them.
+
+        Args:
+            since: the first name; those that sort before it are left out.
+            before: the names from this one on are left out.
+        """
+        options = {"start_offset": since, "end_offset": before, "max_results": size, **self._options}
         with _google(f"list {prefix}"):
             blobs = self._client.list_blobs(self._bucket, prefix=prefix, **options)
             return [_listed(blob) for blob in blobs], blobs.next_page_token is None
@@ -312,14 +326,20 @@ class Bucket:
                 return False
         return True
 
-    def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
-        """Copy an object to a new name with more metadata, unless there is a copy. Return False if it is missing."""
+    def copy_with(self, path: str, to_path: str, metadata: dict[str, str], described: Described | None = None) -> bool:
+        """Copy an object to a new name with more metadata, unless there is a copy. Return False if it is missing.
+
+        Args:
+            described: the object's own metadata, if they are known.
+        """
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:
-                source.reload(**self._options)
-                target.metadata = fitting({**(source.metadata or {}), **metadata})
-                target.content_type = source.content_type
+                if described is None:
+                    source.reload(**self._options)
+                    described = Described(source.metadata or {}, source.content_type)
+                target.metadata = fitting({**described.metadata, **metadata})
+                target.content_type = described.content_type or None
                 _rewrite(source, target, self._options, over=0)
             except google_errors.PreconditionFailed:
                 return True
