@@ -212,7 +212,8 @@ def _deliver_all(
             counts = counts.plus(landed)
             if landed.error:
                 return counts.plus(DeliveryCounts(waiting=inbox.count(bucket, [each.name for each in relays])))
-    leases.forget(bucket, configuration)
+    if counts == DeliveryCounts():
+        leases.forget(bucket, configuration)
     return counts
 
 

@@ -27,7 +27,7 @@ class ImportPace:
     def next_wait_s(self, elapsed_s: float) -> float:
         """Return how long to wait after a question.
 
-        The end is noticed late by at most a quarter of the import's time; a long import costs about thirty requests.
+        The end is noticed late by at most a quarter of the import's time; a long import costs about forty requests.
         """
         shortest_s = _SHORTEST_WAIT_S
         if self._took_s is not None:
