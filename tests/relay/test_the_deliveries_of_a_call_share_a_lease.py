@@ -8,7 +8,7 @@ import pytest
 from common.runs import leases
 from common.runs.leases import Journal
 from common.storage import inbox, paths
-from local.sandbox.wire import Exchange
+from local.sandbox.wire import Exchange, Response
 from tests.support.world import CONFIGURATION, HEADER, PUSH, World, delivery
 
 FOR_EACH = 9
@@ -122,6 +122,17 @@ def test_a_copy_that_comes_during_the_call_is_found(sales: World) -> None:
     assert sales.objects("inbox/") == []
 
 
+def test_a_delivery_that_a_person_deletes_is_left_out(sales: World) -> None:
+    fill(sales, range(4))
+    path = paths.delivery("inbox", "sales", name(2))
+    sales.pigment_server.fault(PUSH, after=1, act=lambda: sales.bucket.delete(path))
+
+    body = wake(sales)
+
+    assert (body["delivered"], body["dead"], body["error"]) == (3, 0, None)
+    assert landed(sales) == ["0", "1", "3"]
+
+
 def test_a_dead_delivery_does_not_end_the_others(sales: World) -> None:
     fill(sales, range(2))
     bad = paths.delivery("inbox", "sales", name(2))
@@ -159,11 +170,15 @@ def test_another_call_that_takes_the_lease_between_two_deliveries_lands_the_rest
 
     def take_over() -> None:
         sales.clock.advance(leases.LIFETIME_S + 1)
-        assert wake(sales)["delivered"] == 2
+        wake(sales)
+        # A receiver that got no answer writes a delivery again.
+        fill(sales, range(3, 4))
 
     sales.storage_server.fault(r"DELETE .*inbox/sales", after=1, then=take_over)
 
-    assert wake(sales)["delivered"] == 2
+    body = wake(sales)
+
+    assert (body["delivered"], body["waiting"], body["dead"], body["error"]) == (2, 0, 0, None)
     assert landed(sales) == ["0", "1", "2", "3"]
     assert sales.objects("inbox/") == sales.objects("leases/") == []
 
@@ -180,3 +195,19 @@ def test_the_next_journal_may_be_written_although_its_answer_is_lost(sales: Worl
     assert wake(sales)["delivered"] == 3
     assert landed(sales) == ["0", "1", "2"]
     assert sales.objects("leases/") == []
+
+
+def test_a_journal_that_was_written_and_refused_is_freed(sales: World) -> None:
+    fill(sales, range(3))
+    refused = Response(403, b"{}", {"Content-Type": "application/json"})
+
+    def refuse() -> None:
+        sales.storage_server.fault(r"POST /upload", answer_instead=refused)
+
+    sales.storage_server.fault(r"DELETE .*inbox/sales", after=1, then=refuse)
+    body = wake(sales)
+
+    assert body["error"]["code"] == "storage_refused"
+    assert sales.objects("leases/") == []
+    assert wake(sales)["delivered"] == 1
+    assert landed(sales) == ["0", "1", "2"]

@@ -347,7 +347,13 @@ def _land(
         guards.expect_kept_rows(previous, relay.target.configuration, relay.max_deleted)
         if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
             return None
-        staged = _stage(run, relay, delivery, previous)
+        try:
+            staged = _stage(run, relay, delivery, previous)
+        except StorageRefused:
+            if instance.bucket.exists(delivery.path):
+                raise
+            # A person has deleted it since it was listed.
+            return None
         landed = cursors.of(staged, run.id, previous, tick=delivery.name)
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
