@@ -158,9 +158,9 @@ def test_a_pull_that_a_signal_starts_takes_the_lease_in_its_turn(world: World) -
         assert world.post_delivery(relay, body).status == 200
         world.clock.advance(1)
 
-    body = world.run_deliver().body
+    answer = world.run_deliver().body
 
-    assert (body["delivered"], body["waiting"]) == (3, 0), body
+    assert (answer["delivered"], answer["waiting"]) == (3, 0)
     assert [each.configuration for each in world.imports] == [CONFIGURATION] * 3
     assert world.objects("leases/") == []
 
