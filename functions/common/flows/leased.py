@@ -27,7 +27,7 @@ from common.runs.landing import unknown
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.runs.settling import Seen, finish, settle
+from common.runs.settling import AlreadyRead, finish, settle
 from common.runs.stopped import Stopped
 from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
@@ -193,8 +193,8 @@ def _conclude(run: Run, tenure: Tenure, lease: Lease, end: End, delivery: Waitin
             case StillImporting() | Unconfirmed():
                 lease.leave_open(journal)
             case _:
-                seen = Seen(tenure.cursors, delivery)
-                finish(run.instance.bucket, run.instance.clock, journal, end, receipt, seen)
+                read = AlreadyRead(tenure.cursors, delivery)
+                finish(run.instance.bucket, run.instance.clock, journal, end, receipt, read)
                 tenure.end_run()
 
     _release(lease, release, journal if receipt.error else None)

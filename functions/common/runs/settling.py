@@ -52,7 +52,7 @@ from common.storage.bucket import Bucket, Dated
 from common.storage.inbox import WaitingDelivery
 
 
-class Seen(NamedTuple):
+class AlreadyRead(NamedTuple):
     """What a run has read under its lease, and need not read again to finish."""
 
     cursors: KnownCursors
@@ -114,7 +114,7 @@ def settle_by_hand(
 
 
 def finish(
-    bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Receipt, seen: Seen | None = None
+    bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Receipt, read: AlreadyRead | None = None
 ) -> None:
     """Move the cursor, close the delivery and delete the run's files in `tmp/`, as its final end requires.
 
@@ -122,11 +122,11 @@ def finish(
     """
     landed = landing_after(end, journal, stamp(clock.now()))
     if landed is not None:
-        known = seen.cursors if seen else KnownCursors(bucket)
+        known = read.cursors if read else KnownCursors(bucket)
         known.move(receipt.job, landed)
     place = place_after(end)
     if place is not None and journal.delivery is not None:
-        delivery = seen.delivery if seen else None
+        delivery = read.delivery if read else None
         inbox.close(bucket, receipt.job, journal.delivery, place, metadata_of(receipt), delivery)
     if journal.receipt.kind == "export":
         publication.discard(bucket, receipt.run)
