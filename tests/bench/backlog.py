@@ -39,6 +39,8 @@ class Landings(msgspec.Struct, frozen=True):
     waiting: int
     landed: int
     wall_s: float
+    cpu_s: float
+    "Of this process, in which the sandboxes run too."
     calls: int
     listings: int
     calls_for_none: int
@@ -46,12 +48,13 @@ class Landings(msgspec.Struct, frozen=True):
 
 
 def measure(waiting: int) -> None:
-    columns = "landed in a minute", "calls for each", "of these, listings", "calls that land none"
+    columns = "landed in a minute", "CPU time for each", "calls for each", "of these, listings", "calls that land none"
     table = show.table("backlog", "waiting", *columns)
     for each in (_landings(_FEW), _landings(waiting)):
         per_minute = f"{each.landed / each.wall_s * 60:,.0f}"
         per_landing = f"{each.calls / each.landed:.1f}", f"{each.listings / each.landed:.2f}"
-        table.add_row(f"{each.waiting:,}", per_minute, *per_landing, str(each.calls_for_none))
+        cpu_time = f"{each.cpu_s / each.landed * 1000:.0f} ms"
+        table.add_row(f"{each.waiting:,}", per_minute, cpu_time, *per_landing, str(each.calls_for_none))
     show.console.print(table)
 
 
@@ -64,14 +67,15 @@ def _landings(waiting: int) -> Landings:
         with _serving(Path(folder), pigment) as (storage, pigment_server):
             storage.keep_bytes = 1
             instance = Instance()
-            began_s = time.perf_counter()
+            began_s, cpu_began_s = time.perf_counter(), time.process_time()
             counts = deliver(instance, instance.config(), _RELAY)
-            wall_s = time.perf_counter() - began_s
+            wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s
             listings = sum(each.method == "GET" and each.path.endswith("/o") for each in storage.exchanges)
             calls = len(storage.exchanges)
             pigment_server.fault(r"POST /api/v1/import/push/csv", times=-1, refuse=Response(429))
             log_counts(instance, deliver(instance, instance.config(), _RELAY), is_sweep=False)
-        return Landings(waiting, counts.delivered, wall_s, calls, listings, len(storage.exchanges) - calls)
+        calls_for_none = len(storage.exchanges) - calls
+        return Landings(waiting, counts.delivered, wall_s, cpu_s, calls, listings, calls_for_none)
 
 
 @contextlib.contextmanager

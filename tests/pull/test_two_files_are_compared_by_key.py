@@ -355,7 +355,9 @@ def test_the_written_file_has_its_digest(bucket: Bucket) -> None:
     assert bucket.read("staged/digest.csv") == content
     checked = Checked(FLIGHTS, 2, [])
     sample = Sample(FLIGHTS, [["1", "UA", "2"], ["3", "AA", ""]])
-    assert staged == Staged("staged/digest.csv", hashlib.sha256(content).hexdigest(), len(content), checked, sample)
+    assert staged == Staged(
+        "staged/digest.csv", hashlib.sha256(content).hexdigest(), len(content), checked, sample, content
+    )
 
 
 @pytest.mark.parametrize(

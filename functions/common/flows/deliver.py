@@ -9,12 +9,12 @@ The inbox decides what is to be landed. The message that starts this flow is onl
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from common import bridge_yaml
-from common.flows.leased import open_pigment, run_leased
+from common.flows.leased import Tenure, open_pigment, run_in
 from common.flows.pull import is_answered, pull
 from common.looker import webhook
 from common.looker.client import CAPS
@@ -90,6 +90,48 @@ class DeliveredRows(msgspec.Struct, frozen=True):
     "Whether there is not even a header."
 
 
+class _Closed:
+    """Which of some listed deliveries have been closed before, although they are in the inbox.
+
+    There is such a copy after a kill, or if a receiver got no answer and wrote the delivery again. Only the run with
+    the lease can tell, because no other one closes a delivery then. Those that this call lists while it has the lease
+    are therefore looked up together, and are still there when their turn comes.
+    """
+
+    def __init__(self, bucket: Bucket, lease: Lease | None, listed: Sequence[WaitingDelivery]) -> None:
+        self._bucket = bucket
+        self.lease = lease
+        "The one that this call had when it made the listing, if it had one."
+        self._listed = {each.path: each for each in listed}
+        self._names: dict[str, set[str] | None] = {}
+
+    def has(self, lease: Lease, delivery: WaitingDelivery) -> bool:
+        """Whether a delivery has left the inbox, or has been closed; what is left of a closed one is deleted.
+
+        Args:
+            lease: of the run whose turn it is.
+        """
+        if lease is not self.lease or delivery.path not in self._listed:
+            return not self._bucket.exists(delivery.path) or _delete_closed_copy(self._bucket, delivery)
+        if delivery.relay not in self._names:
+            of_relay = [each for each in self._listed.values() if each.relay == delivery.relay]
+            self._names[delivery.relay] = inbox.closed_among(self._bucket, of_relay)
+        names = self._names[delivery.relay]
+        if names is None:
+            return _delete_closed_copy(self._bucket, delivery)
+        if delivery.name in names:
+            self._bucket.delete(delivery.path)
+        return delivery.name in names
+
+
+class _Turn(NamedTuple):
+    """A relay and the delivery of which it is the turn."""
+
+    relay: bridge_yaml.AnyRelay
+    delivery: WaitingDelivery
+    closed: _Closed
+
+
 def deliver(
     instance: Instance,
     bridge: bridge_yaml.Bridge,
@@ -158,37 +200,40 @@ def _deliver_all(
     bucket, configuration = instance.bucket, _configuration(bridge, relays[0])
     least_s = deadline.remaining_s() * _LEAST_SHARE_FOR_A_LANDING
     counts = DeliveryCounts()
-    for number, (relay, delivery) in enumerate(_turns(bucket, relays)):
-        if number == 0 and (error := backoff.current(bucket, configuration)):
-            landed = DeliveryCounts(error=error)
-        elif not deadline.allows(least_s):
-            late = OutOfTime("The time budget ended while deliveries were waiting.")
-            landed = DeliveryCounts(error=ErrorReport.of(late))
-        else:
-            landed = _deliver_one(instance, bridge, relay, delivery, deadline, on_end)
-        counts = counts.plus(landed)
-        if landed.error:
-            return counts.plus(DeliveryCounts(waiting=inbox.count(bucket, [each.name for each in relays])))
-    leases.forget(bucket, configuration)
+    with Tenure(bucket, configuration, instance.clock) as tenure:
+        for number, turn in enumerate(_turns(tenure, bucket, relays)):
+            if number == 0 and (error := backoff.current(bucket, configuration)):
+                landed = DeliveryCounts(error=error)
+            elif not deadline.allows(least_s):
+                late = OutOfTime("The time budget ended while deliveries were waiting.")
+                landed = DeliveryCounts(error=ErrorReport.of(late))
+            else:
+                landed = _deliver_one(instance, bridge, turn, tenure, deadline, on_end)
+            counts = counts.plus(landed)
+            if landed.error:
+                return counts.plus(DeliveryCounts(waiting=inbox.count(bucket, [each.name for each in relays])))
+    if counts == DeliveryCounts():
+        leases.forget(bucket, configuration)
     return counts
 
 
-def _turns(
-    bucket: Bucket, relays: Sequence[bridge_yaml.AnyRelay]
-) -> Iterator[tuple[bridge_yaml.AnyRelay, WaitingDelivery]]:
-    """Yield the relay whose turn it is and the delivery to land, as long as deliveries wait.
+def _turns(tenure: Tenure, bucket: Bucket, relays: Sequence[bridge_yaml.AnyRelay]) -> Iterator[_Turn]:
+    """Yield whose turn it is, as long as deliveries wait: the relay with the oldest delivery is the next.
 
-    The relay with the oldest delivery is the next. A listing serves as many landings as it has names.
+    A listing serves as many landings as it has names, if the call had the lease when it was made.
     """
     by_name = {relay.name: relay for relay in relays}
     while listed := inbox.next_of(bucket, by_name):
+        closed = _Closed(bucket, tenure.lease, listed)
         for oldest in listed:
             relay = by_name[oldest.relay]
             if isinstance(relay, bridge_yaml.Relay) and relay.keep == "every":
-                yield relay, oldest
+                yield _Turn(relay, oldest, closed)
+                if closed.lease is None:
+                    break
                 continue
             # This turn is for all deliveries of the relay: what is left of them is listed again.
-            yield relay, _newest(bucket, relay) or oldest
+            yield _Turn(relay, _newest(bucket, relay) or oldest, closed)
             break
 
 
@@ -206,22 +251,28 @@ def _incomplete(receipt: Receipt) -> BridgeError:
 def _deliver_one(
     instance: Instance,
     bridge: bridge_yaml.Bridge,
-    relay: bridge_yaml.AnyRelay,
-    delivery: WaitingDelivery,
+    turn: _Turn,
+    tenure: Tenure,
     deadline: Deadline,
     on_end: Callable[[Receipt], object],
 ) -> DeliveryCounts:
     """Land one delivery, unless it was closed before; the error says why it still waits."""
+    relay, delivery = turn.relay, turn.delivery
     try:
         if isinstance(relay, bridge_yaml.Relay):
-            receipt = _land(instance, bridge, relay, delivery, deadline)
+            receipt = _land(instance, bridge, relay, turn, tenure, deadline)
         else:
+            # The pull takes the lease itself.
+            tenure.end()
             receipt = _start_pull(instance, bridge, relay, delivery, deadline)
     except BridgeError as error:
         return DeliveryCounts(error=ErrorReport.of(error))
     if receipt is None:
         return DeliveryCounts()
     on_end(receipt)
+    if tenure.is_between_runs and receipt.has_ended_well:
+        # What follows from its end has been done, the last of which is that its delivery was closed.
+        return DeliveryCounts(delivered=1)
     if not instance.bucket.exists(delivery.path):
         is_dead = receipt.error is not None and receipt.outcome != "held"
         return DeliveryCounts(dead=1) if is_dead else DeliveryCounts(delivered=1)
@@ -273,26 +324,36 @@ def _land(
     instance: Instance,
     bridge: bridge_yaml.Bridge,
     relay: bridge_yaml.Relay,
-    delivery: WaitingDelivery,
+    turn: _Turn,
+    tenure: Tenure,
     deadline: Deadline,
 ) -> Receipt | None:
     """Return None if the delivery had already been closed, or is now replaced; the receipt of an earlier run if it is
     held. Raises ConfigurationOccupied.
     """
+    delivery = turn.delivery
     run = Run(instance, relay.name, relay.kind, deadline=deadline, due_at=claims.arrival_of(delivery.name))
     run.note_target(relay)
+    # Each file is pushed over a connection of its own. One that was used before can be closed by Pigment at that
+    # moment, and would leave open whether the file was accepted.
     pigment = open_pigment(run, bridge)
 
     def work(lease: Lease, _: Receipt | None) -> End | Receipt | None:
-        if _is_closed(instance.bucket, delivery):
+        if turn.closed.has(lease, delivery):
             return None
         if held := approval.undecided(run, relay, delivery.name):
             return held
-        previous = cursors.read(instance.bucket, relay.name)
+        previous = tenure.cursors.read(relay.name)
         guards.expect_kept_rows(previous, relay.target.configuration, relay.max_deleted)
         if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
             return None
-        staged = _stage(run, relay, delivery, previous)
+        try:
+            staged = _stage(run, relay, delivery, previous)
+        except StorageRefused:
+            if instance.bucket.exists(delivery.path):
+                raise
+            # A person has deleted it since it was listed.
+            return None
         landed = cursors.of(staged, run.id, previous, tick=delivery.name)
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
@@ -306,7 +367,7 @@ def _land(
 
     journal = journal_of(run, relay, delivery.name)
     with pigment:
-        return run_leased(run, bridge, relay.target.configuration, journal, pigment, work)
+        return run_in(tenure, run, bridge, journal, pigment, work, delivery)
 
 
 @contextlib.contextmanager
@@ -321,19 +382,8 @@ def _discarding_unsent(run: Run, lease: Lease, staged: Staged) -> Iterator[None]
         raise
 
 
-def _is_closed(bucket: Bucket, delivery: WaitingDelivery) -> bool:
-    """Whether the delivery has been closed before; a copy that is still in the inbox is deleted.
-
-    Only the run with the lease can tell, because no other run is landing the delivery.
-    """
-    return not bucket.exists(delivery.path) or _delete_closed_copy(bucket, delivery)
-
-
 def _delete_closed_copy(bucket: Bucket, delivery: WaitingDelivery) -> bool:
-    """Delete a delivery from the inbox if it has been closed before, and return whether it has.
-
-    There is such a copy after a kill, or if a receiver got no answer and wrote the delivery again.
-    """
+    """Delete a delivery from the inbox if it has been closed before, and return whether it has."""
     if not inbox.is_closed(bucket, delivery.relay, delivery.name):
         return False
     bucket.delete(delivery.path)

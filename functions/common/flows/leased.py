@@ -3,30 +3,90 @@
     take the lease → settle what an earlier run left → work → write the receipt → finish → release the lease
 
 A flow gives the work, which returns how the run ended. An error ends the run as well, and never leaves the lease taken.
+
+Runs of one call that follow each other on the same configuration keep the lease (`Tenure`): the next one writes its
+journal over that of the one before, which has ended.
 """
 
 import contextlib
 from collections.abc import Callable
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import msgspec
 
 from common import bridge_yaml
 from common.pigment.client import PigmentClient
-from common.platform.errors import BridgeError, LandingUnconfirmed, LandingUnknown, as_bridge_error
+from common.platform.clock import Clock
+from common.platform.errors import BridgeError, LandingUnconfirmed, LandingUnknown, LeaseLost, as_bridge_error
 from common.platform.log import log
 from common.runs import leases, stopped
+from common.runs.cursors import KnownCursors
 from common.runs.ends import End, Failed, StillImporting, Unconfirmed
 from common.runs.landing import unknown
 from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.runs.settling import finish, settle
+from common.runs.settling import AlreadyRead, finish, settle
 from common.runs.stopped import Stopped
+from common.storage.bucket import Bucket
+from common.storage.inbox import WaitingDelivery
 
 _FOR_ENDING_S = 5.0
 
 Earlier = TypeVar("Earlier", bound=Receipt | None)
+
+
+class Tenure:
+    """The lease on a configuration, from the first to the last of the runs of one call that follow each other.
+
+    Between two of them the journal is that of the earlier one, whose receipt is stored and whose delivery is closed.
+    After a kill there, the next run finds that journal: what follows from that end is done already.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, clock: Clock) -> None:
+        self._bucket, self._key, self._clock = bucket, key, clock
+        self._threads = contextlib.ExitStack()
+        self.lease: Lease | None = None
+        self.cursors = KnownCursors(bucket)
+        "What was read since this call took the lease."
+        self.is_between_runs = False
+        "Whether the last run has ended completely, and the lease can pass on to another one."
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def lease_for(self, journal: Journal) -> Lease:
+        """Return the lease with this journal, or with that of an earlier call's run, which has to be settled first.
+
+        Raises ConfigurationOccupied if another run has it, StorageBusy or StorageRefused if it cannot be taken.
+        """
+        if self.lease is not None and self.is_between_runs:
+            with contextlib.suppress(LeaseLost):
+                self.lease.pass_on(journal)
+                self.is_between_runs = False
+                return self.lease
+        self._threads.close()
+        self.is_between_runs = False
+        self.lease = self._threads.enter_context(leases.take(self._bucket, self._key, self._clock, journal))
+        self.cursors = KnownCursors(self._bucket)
+        return self.lease
+
+    def end_run(self) -> None:
+        """Note that the run with the lease has ended completely."""
+        self.is_between_runs = True
+
+    def end(self) -> None:
+        """Free the lease, unless the last run left it open."""
+        if self.lease is not None and self.is_between_runs:
+            _release(self.lease, self.lease.free)
+        self._threads.close()
+        self.lease, self.is_between_runs = None, False
 
 
 def open_pigment(run: Run, bridge: bridge_yaml.Bridge) -> PigmentClient:
@@ -43,34 +103,54 @@ def run_leased(
     pigment: PigmentClient | None,
     work: Callable[[Lease, Receipt | None], End | Earlier],
 ) -> Receipt | Earlier:
-    """Work with the lease on a configuration, and return the receipt of how it ended.
+    """Work with the lease on a configuration, free it, and return the receipt of how the run ended.
 
     Args:
         key: the import configuration, or the export, that one run at a time may use.
+
+    The other arguments, and what it raises, are those of `run_in`.
+    """
+    with Tenure(run.instance.bucket, key, run.instance.clock) as tenure:
+        return run_in(tenure, run, bridge, journal, pigment, work)
+
+
+def run_in(
+    tenure: Tenure,
+    run: Run,
+    bridge: bridge_yaml.Bridge,
+    journal: Journal,
+    pigment: PigmentClient | None,
+    work: Callable[[Lease, Receipt | None], End | Earlier],
+    delivery: WaitingDelivery | None = None,
+) -> Receipt | Earlier:
+    """Work with the lease of a tenure, and return the receipt of how the run ended.
+
+    Args:
         journal: the journal at the beginning of this run.
         pigment: to ask how an earlier run's import ended.
         work: receives the lease, and the receipt of an earlier run that this one had to settle. It returns how the run
             ended. If an earlier run has already done the work, it returns that run's receipt, or None; this run then
             has no receipt.
+        delivery: the webhook delivery that is being landed.
 
     Raises ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused if it cannot be taken,
     Stopped if a person stopped the run.
     """
-    with leases.take(run.instance.bucket, key, run.instance.clock, journal) as lease:
-        try:
-            settled = None
-            if lease.journal.receipt.run != run.id:
-                settled = settle(run, bridge, lease, pigment)
-                lease.note(journal)
-            ended = work(lease, settled)
-            if isinstance(ended, Receipt) or ended is None:
-                _release(lease, lease.free)
-                return ended
-            return _conclude(run, lease, ended)
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # every run ends by a receipt
-            if stopped.is_ctrl_c(error):
-                raise Stopped(_conclude_by_error(run, lease, _stopped(run, lease))) from None
-            return _conclude_by_error(run, lease, as_bridge_error(error))
+    lease = tenure.lease_for(journal)
+    try:
+        settled = None
+        if lease.journal.receipt.run != run.id:
+            settled = settle(run, bridge, lease, pigment)
+            lease.note(journal)
+        ended = work(lease, settled)
+        if isinstance(ended, Receipt) or ended is None:
+            tenure.end_run()
+            return ended
+        return _conclude(run, tenure, lease, ended, delivery)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # every run ends by a receipt
+        if stopped.is_ctrl_c(error):
+            raise Stopped(_conclude_by_error(run, tenure, lease, _stopped(run, lease))) from None
+        return _conclude_by_error(run, tenure, lease, as_bridge_error(error))
 
 
 def _stopped(run: Run, lease: Lease) -> BridgeError:
@@ -78,13 +158,13 @@ def _stopped(run: Run, lease: Lease) -> BridgeError:
     return stopped.error_at(lease.journal.step if lease.journal.receipt.run == run.id else "reading")
 
 
-def _conclude_by_error(run: Run, lease: Lease, error: BridgeError) -> Receipt:
+def _conclude_by_error(run: Run, tenure: Tenure, lease: Lease, error: BridgeError) -> Receipt:
     journal = lease.journal
     if journal.receipt.run != run.id:
         receipt = run.end(Failed(error))
         _release(lease, lambda: lease.leave_open(journal))
         return receipt
-    return _conclude(run, lease, _end_by_error(journal, error))
+    return _conclude(run, tenure, lease, _end_by_error(journal, error))
 
 
 def _end_by_error(journal: Journal, error: BridgeError) -> End:
@@ -101,8 +181,8 @@ def _end_by_error(journal: Journal, error: BridgeError) -> End:
             return Unconfirmed(error)
 
 
-def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
-    """Write the receipt, do what follows from the end, and release the lease. After a kill, the next run continues."""
+def _conclude(run: Run, tenure: Tenure, lease: Lease, end: End, delivery: WaitingDelivery | None = None) -> Receipt:
+    """Write the receipt and do what follows from the end. After a kill, the next run continues."""
     receipt = run.end(end)
     journal = msgspec.structs.replace(lease.journal, receipt=receipt)
 
@@ -113,8 +193,9 @@ def _conclude(run: Run, lease: Lease, end: End) -> Receipt:
             case StillImporting() | Unconfirmed():
                 lease.leave_open(journal)
             case _:
-                finish(run.instance.bucket, run.instance.clock, journal, end, receipt)
-                lease.free()
+                read = AlreadyRead(tenure.cursors, delivery)
+                finish(run.instance.bucket, run.instance.clock, journal, end, receipt, read)
+                tenure.end_run()
 
     _release(lease, release, journal if receipt.error else None)
     return receipt

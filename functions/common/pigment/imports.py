@@ -12,6 +12,7 @@ import requests
 
 from common.pigment.client import PigmentClient, Unreachable
 from common.pigment.import_state import ImportState
+from common.pigment.pace import ImportPace
 from common.pigment.refusals import Purpose
 from common.platform import http
 from common.platform.causes import in_words
@@ -28,8 +29,6 @@ from common.platform.retry import retry, retry_after_s
 
 _PATHS: dict[Purpose, str] = {"push": "/import/push/csv", "trigger": "/import/trigger"}
 
-_SHORTEST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 30.0
 _UNKNOWN_IMPORT_GRACE_S = 60.0
 "How long a 404 for an import that was just accepted means: not yet."
 
@@ -128,23 +127,28 @@ def trigger(pigment: PigmentClient, configuration: str, handover: Handover, *, r
     return _retry(pigment, repeatable, handover, trigger_once)
 
 
-def follow(pigment: PigmentClient, import_id: str) -> ImportState | None:
+def follow(pigment: PigmentClient, import_id: str, pace: ImportPace | None = None) -> ImportState | None:
     """Wait until an import has ended and return its state; None if it is still in progress when the time is up.
+
+    Args:
+        pace: of the imports by the same configuration, if this one has just been started.
 
     Raises LandingUnconfirmed if Pigment no longer knows the import, PigmentKeyRefused, PigmentRefused,
     AnswerNotUnderstood or PigmentBusy if the state is not available now.
     """
-    clock = pigment.deadline.clock
-    began_s = clock.monotonic_s()
+    clock, pace = pigment.deadline.clock, pace or ImportPace()
+    began_s, wait_s = clock.monotonic_s(), pace.first_wait_s()
+    if wait_s and pigment.deadline.allows(wait_s):
+        clock.sleep(wait_s)
     while True:
         state = _state(pigment, import_id)
         elapsed_s = clock.monotonic_s() - began_s
         if state is None and elapsed_s > _UNKNOWN_IMPORT_GRACE_S:
             raise LandingUnconfirmed(f"Pigment no longer knows the import {import_id} that it had accepted.")
         if state is not None and state.ended:
+            pace.note(elapsed_s)
             return state
-        # The end is noticed late by at most a quarter of the import's time; a long import costs about forty requests.
-        wait_s = min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, elapsed_s / 4))
+        wait_s = pace.next_wait_s(elapsed_s)
         if not pigment.deadline.allows(wait_s):
             return None
         clock.sleep(wait_s)

@@ -1,11 +1,13 @@
 """The cursor of a job: its last landing. It moves only after a landing, under a generation precondition."""
 
+import contextlib
+
 import msgspec
 
 from common.bridge_yaml import Grain
 from common.platform.errors import LeaseLost
 from common.storage import claims, paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket, Stale, Stored
 from common.tables.staging import CheckedFile
 
 
@@ -103,6 +105,35 @@ def move(bucket: Bucket, job: str, landed: LastLanding) -> None:
         bucket.write_json(paths.cursor(job), landed, over=before.generation if before else 0)
     except Stale:
         raise LeaseLost(f"Another run moved the cursor of {job} at the same moment.") from None
+
+
+class KnownCursors:
+    """Cursors that are read once, and then known as long as this call has one lease: nobody else moves them then.
+
+    A call whose lease was taken by another run finds that out when it writes its next step, before it sends anything.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._stored: dict[str, Stored[LastLanding] | None] = {}
+
+    def read(self, job: str) -> LastLanding | None:
+        if job not in self._stored:
+            self._stored[job] = self._bucket.read_json(paths.cursor(job), LastLanding)
+        stored = self._stored[job]
+        return stored.value if stored else None
+
+    def move(self, job: str, landed: LastLanding) -> None:
+        """Store a landing as `move` does, without reading the cursor again if nobody else has moved it."""
+        known = job in self._stored
+        before = self._stored.pop(job, None)
+        if known and (before is None or _follows(landed, before.value)):
+            with contextlib.suppress(Stale):
+                over = before.generation if before else 0
+                generation = self._bucket.write_json(paths.cursor(job), landed, over=over)
+                self._stored[job] = Stored(landed, generation)
+                return
+        move(self._bucket, job, landed)
 
 
 def _follows(landed: LastLanding, before: LastLanding) -> bool:

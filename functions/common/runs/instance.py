@@ -6,10 +6,12 @@ instance with its own clock, random numbers, bucket or secrets.
 
 import os
 import random
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
 
 from common import bridge_yaml
+from common.pigment.pace import ImportPace
 from common.platform import secrets
 from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SettingMissing, StorageRefused
@@ -28,6 +30,8 @@ class Instance:
     def __init__(self, clock: Clock | None = None, chance: random.Random | None = None) -> None:
         self.clock = clock or SystemClock()
         self.chance = chance or random.SystemRandom()
+        self.import_paces: defaultdict[str, ImportPace] = defaultdict(ImportPace)
+        "By the id of an import configuration."
         self._config: tuple[float, bridge_yaml.Bridge | None] = (0.0, None)
         self.progress: Callable[[str, int], None] = lambda _what, _count: None
         "Called with the number of rows or bytes so far, to show progress."

@@ -57,8 +57,10 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
     Raises LandingUnconfirmed if Pigment no longer knows the import, BridgeError if its state is not available now.
     """
     run.instance.waits_for("Pigment is importing the rows")
+    # The import of an earlier run began long ago.
+    pace = run.instance.import_paces[journal.receipt.configuration or ""] if journal.receipt.run == run.id else None
     with run.timed("pigment"):
-        state = imports.follow(pigment, journal.receipt.import_id or "")
+        state = imports.follow(pigment, journal.receipt.import_id or "", pace)
     return StillImporting() if state is None else judge(state, journal)
 
 
@@ -101,7 +103,7 @@ def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged, hand
     run.instance.expected("bytes sent", staged.bytes)
 
     def open_body() -> UploadBody:
-        return UploadBody(read_back(bucket, staged.path, staged.sha256, progress), staged.bytes, pigment.deadline)
+        return UploadBody(read_back(bucket, staged, progress), staged.bytes, pigment.deadline)
 
     with run.timed("pigment"):
         if target.via == "push":

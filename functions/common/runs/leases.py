@@ -66,6 +66,7 @@ class Lease:
         self._clock = clock
         self._journal = journal
         self._generation = generation
+        self._holders = {journal.holder}
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._is_lost = False
@@ -76,7 +77,7 @@ class Lease:
         return self._journal
 
     def __enter__(self) -> Self:
-        # With the run's log context, so that a warning of the thread carries its run and trace.
+        # With the run's log context, so that a warning of the thread carries its trace.
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._renew_until_ended,), name="lease", daemon=True).start()
         return self
@@ -110,6 +111,15 @@ class Lease:
                 # This run continues. The fact is lost only if the process is killed before the next renewal.
                 log.warning("step not recorded", step=journal.step, cause=busy.cause)
 
+    def pass_on(self, journal: Journal) -> None:
+        """Let the next run of this process have the lease, once the one that has it has ended completely. Raises
+        LeaseLost if another run has taken it, StorageBusy or StorageRefused.
+        """
+        with self._lock:
+            # Either may be found after a write whose answer was lost.
+            self._holders = {self._journal.holder, journal.receipt.run}
+            self._write(journal, LIFETIME_S, journal.receipt.run)
+
     def leave_open(self, journal: Journal) -> None:
         """Give up the lease of a run that has not ended: the next run may take it immediately, and settles this one."""
         self._ended.set()
@@ -123,10 +133,11 @@ class Lease:
             while not self._bucket.delete(self._path, generation=self._generation):
                 self._find_own_write()
 
-    def _write(self, journal: Journal, lifetime_s: float) -> None:
+    def _write(self, journal: Journal, lifetime_s: float, holder: str = "") -> None:
         if self._is_lost:
             raise LeaseLost(f"The lease of run {self._journal.holder} had expired.")
-        journal = msgspec.structs.replace(journal, holder=self._journal.holder, lifetime_s=lifetime_s)
+        holder = holder or self._journal.holder
+        journal = msgspec.structs.replace(journal, holder=holder, lifetime_s=lifetime_s)
         while True:
             try:
                 self._generation = self._bucket.write_json(self._path, journal, over=self._generation)
@@ -139,7 +150,7 @@ class Lease:
     def _find_own_write(self) -> None:
         """Continue from an earlier write of this run whose answer was lost. Raises LeaseLost if it is another run's."""
         there = self._bucket.read_json(self._path, Journal)
-        if there is None or there.value.holder != self._journal.holder:
+        if there is None or there.value.holder not in self._holders:
             self._is_lost = True
             raise LeaseLost(f"Another run took the lease of run {self._journal.holder}.")
         self._generation = there.generation
@@ -155,7 +166,8 @@ class Lease:
                 except LeaseLost:
                     return
                 except BridgeError as error:
-                    log.warning("lease not renewed", code=error.code, cause=error.cause)
+                    run, job = self._journal.holder, self._journal.receipt.job
+                    log.warning("lease not renewed", run=run, job=job, code=error.code, cause=error.cause)
 
 
 def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> Lease:

@@ -11,7 +11,7 @@ The journal that the run left decides what happened:
 Everything here can be repeated: a receipt that is final stays as it is, and a cursor moves once for each run.
 """
 
-from typing import Literal, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 import msgspec
 
@@ -27,8 +27,8 @@ from common.platform.errors import (
     RunInterrupted,
     TooManyDeleted,
 )
-from common.runs import cursors, landing, leases, publication, receipts, verification
-from common.runs.cursors import LastLanding
+from common.runs import landing, leases, publication, receipts, verification
+from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import (
     End,
     Failed,
@@ -49,6 +49,14 @@ from common.runs.run import Run, save
 from common.runs.verification import FoundRows
 from common.storage import inbox
 from common.storage.bucket import Bucket, Dated
+from common.storage.inbox import WaitingDelivery
+
+
+class AlreadyRead(NamedTuple):
+    """What a run has read under its lease, and need not read again to finish."""
+
+    cursors: KnownCursors
+    delivery: WaitingDelivery | None
 
 
 def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentClient | None) -> Receipt:
@@ -105,17 +113,21 @@ def settle_by_hand(
     return receipt
 
 
-def finish(bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Receipt) -> None:
+def finish(
+    bucket: Bucket, clock: Clock, journal: Journal, end: End, receipt: Receipt, read: AlreadyRead | None = None
+) -> None:
     """Move the cursor, close the delivery and delete the run's files in `tmp/`, as its final end requires.
 
     Repeated, it does what is left to do.
     """
     landed = landing_after(end, journal, stamp(clock.now()))
     if landed is not None:
-        cursors.move(bucket, receipt.job, landed)
+        known = read.cursors if read else KnownCursors(bucket)
+        known.move(receipt.job, landed)
     place = place_after(end)
     if place is not None and journal.delivery is not None:
-        inbox.close(bucket, receipt.job, journal.delivery, place, metadata_of(receipt))
+        delivery = read.delivery if read else None
+        inbox.close(bucket, receipt.job, journal.delivery, place, metadata_of(receipt), delivery)
     if journal.receipt.kind == "export":
         publication.discard(bucket, receipt.run)
 

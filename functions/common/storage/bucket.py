@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -70,6 +69,13 @@ class ListedObject(msgspec.Struct, frozen=True):
     content_type: str
     created_at: datetime
     generation: int
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What is said of an object besides its content."""
+
+    metadata: dict[str, str]
+    content_type: str
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -249,9 +255,16 @@ class Bucket:
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **self._options):
                 yield _listed(blob)
 
-    def page(self, prefix: str, size: int, *, since: str | None = None) -> tuple[list[ListedObject], bool]:
-        """Return the first objects with a prefix, at most 1,000, and whether there are no more of them."""
-        options = {"start_offset": since, "max_results": size, **self._options}
+    def page(
+        self, prefix: str, size: int, *, since: str | None = None, before: str | None = None
+    ) -> tuple[list[ListedObject], bool]:
+        """Return the first objects with a prefix, at most 1,000, and whether there are no more of them.
+
+        Args:
+            since: the first name; those that sort before it are left out.
+            before: the names from this one on are left out.
+        """
+        options = {"start_offset": since, "end_offset": before, "max_results": size, **self._options}
         with _google(f"list {prefix}"):
             blobs = self._client.list_blobs(self._bucket, prefix=prefix, **options)
             return [_listed(blob) for blob in blobs], blobs.next_page_token is None
@@ -314,14 +327,20 @@ class Bucket:
                 return False
         return True
 
-    def copy_with(self, path: str, to_path: str, metadata: dict[str, str]) -> bool:
-        """Copy an object to a new name with more metadata, unless there is a copy. Return False if it is missing."""
+    def copy_with(self, path: str, to_path: str, metadata: dict[str, str], described: Described | None = None) -> bool:
+        """Copy an object to a new name with more metadata, unless there is a copy. Return False if it is missing.
+
+        Args:
+            described: the object's own metadata, if they are known.
+        """
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
         with _google(f"copy {path} to {to_path}"):
             try:
-                source.reload(**self._options)
-                target.metadata = fitting({**(source.metadata or {}), **metadata})
-                target.content_type = source.content_type
+                if described is None:
+                    source.reload(**self._options)
+                    described = Described(source.metadata or {}, source.content_type)
+                target.metadata = fitting({**described.metadata, **metadata})
+                target.content_type = described.content_type or None
                 _rewrite(source, target, self._options, over=0)
             except google_errors.PreconditionFailed:
                 return True
@@ -466,11 +485,19 @@ class ObjectStream:
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the rest of it, one chunk at a time, and read the next one meanwhile."""
-        # Some callers need only the beginning, and most files have no more than that.
-        if block := self.read(CHUNK_BYTES):
-            yield block
-        if len(block) == CHUNK_BYTES:
-            yield from read_ahead(iter(partial(self.read, CHUNK_BYTES), b""))
+        first = self.read(CHUNK_BYTES)
+        if first:
+            # Some callers need only the beginning.
+            yield first
+        if len(first) == CHUNK_BYTES:
+            yield from read_ahead(self._chunks())
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield chunks up to the one that is not full; asking for another one would be a request in vain."""
+        length = CHUNK_BYTES
+        while length == CHUNK_BYTES and (chunk := self.read(CHUNK_BYTES)):
+            length = len(chunk)
+            yield chunk
 
     def close(self) -> None:
         self._stream.close()

@@ -24,7 +24,7 @@ from typing import Protocol
 import msgspec
 
 from common.storage import claims, paths
-from common.storage.bucket import Bucket, ListedObject, Stale
+from common.storage.bucket import Bucket, Described, ListedObject, Stale
 from common.storage.claims import PLAN, REPLAY_OF, Arrival, Claim
 
 ROW_LIMIT = "row-limit"
@@ -196,12 +196,43 @@ def _delivery(relay: str, entry: ListedObject) -> WaitingDelivery:
     return WaitingDelivery(relay, name, entry.size_bytes, entry.metadata, entry.content_type)
 
 
-def close(bucket: Bucket, relay: str, name: str, place: str, metadata: dict[str, str]) -> None:
-    """Move a delivery out of the inbox, with additional metadata. Repeated, it does what is left to do."""
+def close(
+    bucket: Bucket,
+    relay: str,
+    name: str,
+    place: str,
+    metadata: dict[str, str],
+    listed: WaitingDelivery | None = None,
+) -> None:
+    """Move a delivery out of the inbox, with additional metadata. Repeated, it does what is left to do.
+
+    Args:
+        listed: the delivery as it was listed; nobody changes one that waits.
+    """
     path = paths.delivery("inbox", relay, name)
+    described = Described(listed.metadata, listed.content_type) if listed else None
     # After a kill between copy and deletion, the delivery is in both places; the next run closes it again.
-    if bucket.copy_with(path, paths.delivery(place, relay, name), metadata):
+    if bucket.copy_with(path, paths.delivery(place, relay, name), metadata, described):
         bucket.delete(path)
+
+
+def closed_among(bucket: Bucket, listed: list[WaitingDelivery]) -> set[str] | None:
+    """Return the names of those deliveries of one relay that have been closed, although they are still in the inbox.
+
+    The delivered and the dead of the same time are listed. Returns None if that are too many for one call each.
+    """
+    if not listed:
+        return set()
+    names, found = {each.name for each in listed}, set[str]()
+    for place in ("delivered", "dead"):
+        folder = paths.deliveries(place, listed[0].relay)
+        # No name goes on with this sign after the last one.
+        first, end = folder + min(names), f"{folder}{max(names)}~"
+        entries, is_last = bucket.page(folder, MOST_COUNTED, since=first, before=end)
+        if not is_last:
+            return None
+        found |= {each.name.removeprefix(folder) for each in entries}
+    return found & names
 
 
 def is_closed(bucket: Bucket, relay: str, name: str) -> bool:

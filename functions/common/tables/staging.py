@@ -1,5 +1,9 @@
-"""Staged files: complete, checked CSV files in the bucket, with exactly the bytes that are sent to Pigment."""
+"""Staged files: complete, checked CSV files in the bucket, with exactly the bytes that are sent to Pigment.
 
+A short file is written in one request, and sent from memory: Cloud Storage compared its checksum when it was written.
+"""
+
+import contextlib
 import csv
 import hashlib
 import io
@@ -12,10 +16,11 @@ from common.platform.errors import StorageRefused
 from common.storage.background import written_behind
 from common.storage.bucket import Bucket, ObjectStream
 from common.tables.check import Checked, Checker, Contract
-from common.tables.digest import DigestingWriter
+from common.tables.digest import DigestingWriter, Sink
 
 _SAMPLE_ROWS = 5
 _SAMPLE_BYTES = 64 * 1024
+"A file of at most so many bytes is short."
 
 ProgressCallback = Callable[[str, int], None]
 "Called with what is counted and the count so far."
@@ -42,6 +47,9 @@ class CheckedFile(msgspec.Struct, frozen=True):
 class Staged(CheckedFile, frozen=True):
     """A CSV on its way into Pigment."""
 
+    content: bytes | None = None
+    "All of a short file that this run has written."
+
 
 class FileBeginning:
     """Keeps the first bytes of a file for its sample."""
@@ -52,6 +60,10 @@ class FileBeginning:
     def add(self, content: bytes) -> None:
         if len(self._content) < _SAMPLE_BYTES:
             self._content += content[: _SAMPLE_BYTES - len(self._content)]
+
+    @property
+    def content(self) -> bytes:
+        return self._content
 
     def sample(self, delimiter: str) -> Sample:
         """Return the header and the first rows."""
@@ -64,9 +76,9 @@ class FileBeginning:
 
 
 class StagingWriter(DigestingWriter):
-    """Writes a staged file, and keeps its beginning for the sample."""
+    """Writes a staged file, and keeps its beginning: for the sample, and because it may be all of it."""
 
-    def __init__(self, file: ObjectStream) -> None:
+    def __init__(self, file: Sink) -> None:
         super().__init__(file)
         self._beginning = FileBeginning()
 
@@ -75,7 +87,30 @@ class StagingWriter(DigestingWriter):
         return super().write(content)
 
     def staged(self, path: str, checked: Checked, delimiter: str) -> Staged:
-        return Staged(path, self.sha256, self.bytes, checked, self._beginning.sample(delimiter))
+        content = self._beginning.content if self.bytes <= _SAMPLE_BYTES else None
+        return Staged(path, self.sha256, self.bytes, checked, self._beginning.sample(delimiter), content)
+
+
+class _NewObject:
+    """Writes a new object: in one request if it is short, else as a stream that is opened once that is known."""
+
+    def __init__(self, bucket: Bucket, path: str, streams: contextlib.ExitStack) -> None:
+        self._bucket, self._path, self._streams = bucket, path, streams
+        self._held = b""
+        self._stream: ObjectStream | None = None
+
+    def write(self, content: bytes) -> int:
+        if self._stream is None and len(self._held) + len(content) <= _SAMPLE_BYTES:
+            self._held += content
+            return len(content)
+        if self._stream is None:
+            self._stream = self._streams.enter_context(self._bucket.writing(self._path))
+            self._stream.write(self._held)
+        return self._stream.write(content)
+
+    def finish(self) -> None:
+        if self._stream is None:
+            self._bucket.create(self._path, self._held, {}, content_type="text/csv")
 
 
 def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract, progress: ProgressCallback) -> Staged:
@@ -86,13 +121,15 @@ def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract
         StorageRefused, StorageBusy: it was not written.
     """
     checker = Checker(contract)
-    with bucket.writing(path) as file:
+    with contextlib.ExitStack() as streams:
+        file = _NewObject(bucket, path, streams)
         staging = StagingWriter(file)
         with written_behind(staging.write) as write:
             for block in blocks:
                 write(checker.feed(block))
                 progress("rows read", checker.rows)
         checked = checker.finish()
+        file.finish()
     return staging.staged(path, checked, contract.delimiter)
 
 
@@ -101,16 +138,19 @@ def nothing(path: str) -> Staged:
     return Staged(path, hashlib.sha256().hexdigest(), 0, Checked([], 0, []), Sample([], []))
 
 
-def read_back(bucket: Bucket, staged_path: str, sha256: str, progress: ProgressCallback) -> Iterator[bytes]:
+def read_back(bucket: Bucket, staged: Staged, progress: ProgressCallback) -> Iterator[bytes]:
     """Yield the blocks of a staged file. Raises StorageRefused before the last one if the file has changed."""
-    digest, sent_bytes, blocks = hashlib.sha256(), 0, bucket.reading(staged_path).blocks()
-    block = next(blocks, b"")
-    while block:
-        following = next(blocks, b"")
+    if staged.content is not None:
+        yield staged.content
+        progress("bytes sent", staged.bytes)
+        return
+    digest, sent_bytes, blocks = hashlib.sha256(), 0, bucket.reading(staged.path).blocks()
+    while sent_bytes < staged.bytes:
+        block = next(blocks, b"")
         digest.update(block)
-        if not following and digest.hexdigest() != sha256:
-            raise StorageRefused(f"The staged file {staged_path} has changed since it was written.")
-        yield block
         sent_bytes += len(block)
+        is_last = not block or sent_bytes >= staged.bytes
+        if is_last and digest.hexdigest() != staged.sha256:
+            raise StorageRefused(f"The staged file {staged.path} has changed since it was written.")
+        yield block
         progress("bytes sent", sent_bytes)
-        block = following

@@ -1,0 +1,65 @@
+"""How often Pigment is asked whether an import has ended: it allows 500 requests in five minutes."""
+
+import pytest
+
+from common.pigment.pace import ImportPace
+from local.sandbox.wire import Response
+from tests.support.world import STATUS, World
+
+
+def questions(pace: ImportPace, takes_s: float) -> tuple[int, float]:
+    """Return how often an import is asked for until it has ended, and when that is noticed."""
+    elapsed_s, asked = pace.first_wait_s(), 1
+    while elapsed_s < takes_s:
+        elapsed_s, asked = elapsed_s + pace.next_wait_s(elapsed_s), asked + 1
+    pace.note(elapsed_s)
+    return asked, elapsed_s
+
+
+@pytest.mark.parametrize("takes_s", [0.02, 0.5, 1.0, 2.0])
+def test_an_import_that_takes_as_long_as_the_last_needs_few_questions(takes_s: float) -> None:
+    pace = ImportPace()
+    first, _ = questions(pace, takes_s)
+    later = [questions(pace, takes_s) for _ in range(20)]
+
+    assert sum(asked for asked, _ in later) / len(later) <= min(first, 2)
+    assert max(noticed_s for _, noticed_s in later) <= max(takes_s * 1.3, 0.1)
+
+
+@pytest.mark.parametrize("takes_s", [0.1, 1, 10, 100, 1000])
+def test_the_end_is_noticed_soon_whatever_the_last_import_took(takes_s: float) -> None:
+    for last_s in (0.01, 1.0, 3600.0):
+        pace = ImportPace()
+        pace.note(last_s)
+        asked, noticed_s = questions(pace, takes_s)
+        assert noticed_s <= max(takes_s * 1.25 + 0.1, 2.0)
+        assert asked <= questions(ImportPace(), takes_s)[0] + 10
+
+
+def test_the_second_pull_asks_less(world: World) -> None:
+    asked = []
+    for _ in range(2):
+        world.pigment_server.exchanges.clear()
+        world.clock.slept.clear()
+        world.pigment.delay_reports(in_progress_polls=6)
+        assert world.run_pull("flights").status == 200
+        asked.append(list(world.clock.slept))
+        world.pigment.delay_reports()
+
+    first, second = asked
+    assert first[0] == 0.1
+    assert second[0] > sum(first) / 2
+
+
+def test_the_import_of_an_earlier_run_is_asked_for_at_once(world: World) -> None:
+    world.pigment.delay_reports(in_progress_polls=6)
+    assert world.run_pull("flights").status == 200
+    world.pigment_server.fault(STATUS, times=-1, refuse=Response(401))
+    assert world.run_pull("flights").receipt["outcome"] == "importing"
+    world.pigment_server.heal()
+    world.pigment.delay_reports()
+    world.clock.slept.clear()
+
+    assert world.run_pull("flights").status == 200
+    assert len(world.imports) == 2
+    assert world.clock.slept == []
