@@ -17,7 +17,7 @@ from common.looker.webhook import Delivery
 from common.platform.errors import BridgeError, DeliveryNotUsable, MalformedRequest, QueryFailed, RowsMalformed
 from common.platform.http import BLOCK_BYTES
 
-PROOF = settings(deadline=None, max_examples=200)
+PROOF = settings(deadline=None, max_examples=100)
 
 SALES = "Division,Revenue\nBrick + Mortar,3828101\nOnline,7184918\n"
 
