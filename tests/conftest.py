@@ -36,6 +36,8 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+_TESTS = Path(__file__).parent
+_LONGEST_FIRST = ("proofs", "operator", "repo", "infra", "pull", "relay")
 _THREADS_END_WITHIN_S = 10
 _OF_GOOGLE = ("(_fetch_background)", "(_verify_existence_background)")
 "A client of Google's that a test itself opens looks up its bucket on threads that cannot be joined."
@@ -47,8 +49,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the proofs first: one takes as long as hundreds of other tests, and would leave the other worker idle."""
-    items.sort(key=lambda item: "proofs" not in item.path.parts)
+    """Run the folders with the longest files first: at the end, one of these would leave the other workers idle."""
+    items.sort(key=lambda item: _place(item.path.relative_to(_TESTS).parts[0]))
+
+
+def _place(folder: str) -> int:
+    return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
 
 
 @pytest.hookimpl(wrapper=True)
