@@ -1,11 +1,13 @@
 """Fixtures: the functions and the sandbox's servers once per worker, and a world of its own for each test."""
 
+import gc
 import logging
 import os
 import re
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import filterfalse
 from pathlib import Path
@@ -20,20 +22,25 @@ from tests.support.sites import SHARED
 from tests.support.world import Servers, World, open_world
 
 # Nothing else that this machine sets may change a test: proxies, credentials, emulators. It is also faster, because
-# requests reads the whole environment twice for each request.
+# requests reads the whole environment twice for each request. Byte code is kept even if this machine does not want it:
+# each worker and each process of a test would compile all modules again.
 _KEPT = re.compile(
-    r"CI|BRIDGE_REFERENCE|HOME|LANG|PATH|TF_CLI_CONFIG_FILE|TMPDIR|(LC|PIP|PYTEST|PYTHON|SSL|UV|XDG)_?.*"
+    r"CI|BRIDGE_REFERENCE|HOME|LANG|PATH|TF_CLI_CONFIG_FILE|TMPDIR"
+    r"|(?!PYTHONDONTWRITEBYTECODE)(LC|PIP|PYTEST|PYTHON|SSL|UV|XDG)_?.*"
 )
 for name in filterfalse(_KEPT.fullmatch, list(os.environ)):
     del os.environ[name]
+sys.dont_write_bytecode = False
 
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+_TESTS = Path(__file__).parent
+_LONGEST_FIRST = ("proofs", "operator", "repo", "infra", "pull", "relay")
 _THREADS_END_WITHIN_S = 10
 _OF_GOOGLE = ("(_fetch_background)", "(_verify_existence_background)")
-"Google's client looks up a bucket's metadata, and whether it exists, on threads that cannot be joined."
+"A client of Google's that a test itself opens looks up its bucket on threads that cannot be joined."
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -42,8 +49,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the proofs first: one takes as long as hundreds of other tests, and would leave the other worker idle."""
-    items.sort(key=lambda item: "proofs" not in item.path.parts)
+    """Run the folders with the longest files first: at the end, one of these would leave the other workers idle."""
+    items.sort(key=lambda item: _place(item.path.relative_to(_TESTS).parts[0]))
+
+
+def _place(folder: str) -> int:
+    return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Generator[None, object, object]:
+    """Spare the garbage collector the modules and thousands of tests, which it would look through again and again."""
+    gc.collect()
+    gc.freeze()
+    result = yield
+    gc.unfreeze()
+    return result
 
 
 @pytest.fixture(scope="session")

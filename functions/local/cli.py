@@ -1,5 +1,6 @@
 """The command line `bridge`."""
 
+import functools
 import importlib.metadata
 import platform
 import sys
@@ -73,6 +74,12 @@ app.add_typer(setup.app, name="add", rich_help_panel="Write and check bridge.yam
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel="See what happened")
 
 
+@functools.cache
+def command_line() -> Any:
+    """Build every command once; `app` itself does it for each call, which takes longer than most commands."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Errors of the bridge are printed as a code, a cause and a next step, without a traceback.
 
@@ -80,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: those of the process if omitted.
     """
     try:
-        app(arguments, prog_name="bridge")
+        command_line()(arguments, prog_name="bridge")
     except BridgeError as error:
         terminal.say_in_words(f"error: {error.code}\n{error.cause}\n→ {next_steps.of(error)}", errors=True)
         sys.exit(1)

@@ -23,7 +23,7 @@ from common.platform.errors import Internal, RowsMalformed
 from common.tables import parquet
 from common.tables.column_types import ColumnTypes
 
-PROOF = settings(deadline=None, max_examples=200)
+PROOF = settings(deadline=None, max_examples=100)
 
 UTC = dt.UTC
 

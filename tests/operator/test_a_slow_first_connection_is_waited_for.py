@@ -86,3 +86,14 @@ def test_the_wait_ends_within_the_time_of_the_call(world: World, fresh: Fresh) -
 def test_a_setting_that_is_no_number_is_named(fresh: Fresh) -> None:
     with pytest.raises(SettingMissing, match="BRIDGE_FIRST_ANSWER_S is 'soon'"):
         fresh(BRIDGE_FIRST_ANSWER_S="soon")
+
+
+def test_many_callers_in_a_hurry_make_no_later_answer_slower(fresh: Fresh) -> None:
+    bucket = fresh()
+    called_at_each_answer = bucket._client._http.hooks["response"]
+    before = len(called_at_each_answer)
+
+    for _ in range(3):
+        bucket.with_patience(1)
+
+    assert len(called_at_each_answer) == before

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from local.cli import app
+from local.cli import command_line
 from tests.support.command_line import run
 from tests.support.world import World
 
@@ -27,12 +26,12 @@ def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_the_help_lists_all_commands() -> None:
-    assert [name for name, _ in commands(get_command(app))] == COMMANDS
+    assert [name for name, _ in commands(command_line())] == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_explained_in_sentences(name: str) -> None:
-    command = dict(commands(get_command(app)))[name]
+    command = dict(commands(command_line()))[name]
     texts = [command.help, *(parameter.help for parameter in command.params if parameter.name != "help")]
 
     assert [text for text in texts if not (text and text[0].isupper() and text.endswith("."))] == []

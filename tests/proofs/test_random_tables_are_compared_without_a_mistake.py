@@ -166,10 +166,10 @@ def expected(tables: int, found: dict[str, int]) -> dict[str, int]:
 
 
 def test_a_few_random_tables(tmp_path: Path) -> None:
-    found = check(12, 1, tmp_path)
+    found = check(6, 1, tmp_path)
 
-    assert found == expected(12, found)
-    assert found["cells changed"] > 6
+    assert found == expected(6, found)
+    assert found["cells changed"] > 2
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.platform.http import is_temporary
 from common.platform.retry import ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S, retry_after_s, wait_before_next_s
 from local.sandbox.wire import Response
 from tests.support.world import PULL_RUN, PUSH, STATUS, World
@@ -17,13 +18,23 @@ TEMPORARY = (408, 425, 429, 500, 501, 502, 503, 507, 520, 521, 522, 523, 599)
 HTML = {"Content-Type": "text/html"}
 
 
+def test_these_statuses_are_temporary() -> None:
+    assert {status for status in range(100, 600) if is_temporary(status)} == {408, 425, 429, *range(500, 600)}
+
+
 @pytest.mark.parametrize("on", [LOGIN, LOOK, PULL_RUN, STATUS])
-def test_every_question_is_asked_again_after_every_temporary_status(world: World, on: str) -> None:
+@pytest.mark.parametrize(
+    "statuses",
+    [pytest.param((425, 429, 503, 599), id="a few"), pytest.param(TEMPORARY, id="many", marks=pytest.mark.slow)],
+)
+def test_every_question_is_asked_again_after_a_temporary_status(
+    world: World, on: str, statuses: tuple[int, ...]
+) -> None:
     server = world.pigment_server if on == STATUS else world.looker_server
-    for status in TEMPORARY:
+    for status in statuses:
         server.fault(on, times=2, refuse=Response(status, b"<html><h1>Try later</h1></html>", HTML))
         assert world.run_pull("flights").body["outcome"] == "landed", status
-    assert len(world.imports) == len(TEMPORARY)
+    assert len(world.imports) == len(statuses)
 
 
 @pytest.mark.parametrize("on", [LOGIN, LOOK, PULL_RUN, STATUS])

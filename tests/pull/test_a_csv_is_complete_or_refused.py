@@ -169,7 +169,7 @@ PIECES = [
 SCRAPS = st.lists(st.sampled_from(PIECES), max_size=24).map(b"".join) | st.binary(max_size=40)
 
 
-@settings(PROOF, max_examples=500)
+@settings(PROOF, max_examples=250)
 @given(content=SCRAPS, sizes=SIZES)
 @example(content=b"a\rb,c\nx\n", sizes=[99])
 @example(content=b"\xef\xbb\xbf\xef\xbb\xbfa\n", sizes=[1])
@@ -190,7 +190,7 @@ def test_any_bytes_are_refused_or_read_as_python_reads_them(content: bytes, size
     assert {len(row) for row in rows} <= {len(header)}
 
 
-@settings(PROOF, max_examples=500)
+@settings(PROOF, max_examples=250)
 @given(content=SCRAPS, sizes=SIZES, columns=st.sampled_from([None, {"a": "b"}, {"": "x"}, {"1": "1", "a": "a"}]))
 def test_any_bytes_meet_the_contract_or_are_refused(
     content: bytes, sizes: list[int], columns: dict[str, str] | None

@@ -25,7 +25,7 @@ from common.tables.staging import Sample, Staged
 from tests.support import storage_client
 from tests.support.pieces import InPieces
 
-PROOF = settings(deadline=None, max_examples=40)
+PROOF = settings(deadline=None, max_examples=25)
 
 TableRows = list[list[str]]
 

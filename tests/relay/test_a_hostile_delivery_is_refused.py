@@ -24,7 +24,7 @@ from common.platform.errors import (
 from common.tables.check import MOST_COLUMNS
 from tests.support.payloads import MIB, attached, attached_zip, bomb, zipped
 
-PROOF = settings(deadline=None, max_examples=300)
+PROOF = settings(deadline=None, max_examples=150)
 
 LARGEST_BODY_BYTES = 32 * MIB
 REFUSALS = (MalformedRequest, DeliveryNotUsable, QueryFailed, RowsMalformed, StreamCut)

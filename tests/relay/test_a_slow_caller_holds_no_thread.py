@@ -1,5 +1,6 @@
 """Callers that send slowly, behind the server that Cloud Run starts: gunicorn with eight threads."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import webhook_receive
 from common.platform.body import _DISCARD_S
 from tests.bench import served
 from tests.support import slow_callers
-from tests.support.world import WEBHOOK_TOKEN, World, delivery
+from tests.support.world import WEBHOOK_TOKEN, Servers, World, delivery, open_world
 
 THREADS = 8
 ACKNOWLEDGED_WITHIN_S = 2.0
@@ -21,19 +22,37 @@ LENGTH = "Content-Length: 1000000"
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-@pytest.fixture
-def receive(world: World) -> Iterator[served.ServedFunction]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, servers: Servers, addresses: dict[str, str]) -> Iterator[World]:
+    """One world for all tests of this file, so that they can share the process that serves it."""
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        open_world(tmp_path_factory.mktemp("world"), servers, addresses, environment) as world,
+    ):
+        world.add_relay("sales")
+        world.add_relay("ready", start="flights")
+        yield world
+
+
+@contextlib.contextmanager
+def serving(world: World) -> Iterator[served.ServedFunction]:
     """`webhook_receive` behind functions-framework, in a process of its own, with the token in memory."""
-    world.add_relay("sales")
-    world.add_relay("ready", start="flights")
     with served.process_of(Path(webhook_receive.__file__), world.environment()) as receive:
         assert post(receive.port, "1").status_code == 200
         yield receive
 
 
+@pytest.fixture(scope="module")
+def port(shared: World) -> Iterator[int]:
+    with serving(shared) as receive:
+        yield receive.port
+
+
 @pytest.fixture
-def port(receive: served.ServedFunction) -> int:
-    return receive.port
+def fresh(shared: World) -> Iterator[served.ServedFunction]:
+    """A process whose peak of memory no other test has raised."""
+    with serving(shared) as receive:
+        yield receive
 
 
 def post(port: int, amount: str) -> requests.Response:
@@ -113,24 +132,24 @@ def test_a_slow_body_is_refused_while_too_many_are_slow(port: int) -> None:
     assert b"Connection: close" in refused
 
 
-def test_300_megabytes_without_a_token_need_no_memory(receive: served.ServedFunction) -> None:
-    before = receive.peak_bytes()
+def test_300_megabytes_without_a_token_need_no_memory(fresh: served.ServedFunction) -> None:
+    before = fresh.peak_bytes()
 
-    answer = slow_callers.flood(receive.port, head("X-Looker-Webhook-Token: wrong", CHUNKED), 300_000_000)
+    answer = slow_callers.flood(fresh.port, head("X-Looker-Webhook-Token: wrong", CHUNKED), 300_000_000)
 
     assert slow_callers.status_of(answer) == 401
-    assert receive.peak_bytes() - before < 8_000_000
-    assert_acknowledged_at_once(receive.port)
+    assert fresh.peak_bytes() - before < 8_000_000
+    assert_acknowledged_at_once(fresh.port)
 
 
-def test_the_rest_of_a_delivery_that_is_too_long_needs_no_memory(receive: served.ServedFunction) -> None:
-    before = receive.peak_bytes()
+def test_the_rest_of_a_delivery_that_is_too_long_needs_no_memory(fresh: served.ServedFunction) -> None:
+    before = fresh.peak_bytes()
 
-    answer = slow_callers.flood(receive.port, head(TOKEN, CHUNKED), 300_000_000)
+    answer = slow_callers.flood(fresh.port, head(TOKEN, CHUNKED), 300_000_000)
 
     assert slow_callers.status_of(answer) == 413
-    assert receive.peak_bytes() - before < 80_000_000
-    assert_acknowledged_at_once(receive.port)
+    assert fresh.peak_bytes() - before < 80_000_000
+    assert_acknowledged_at_once(fresh.port)
 
 
 BODY = delivery(("9", "9"))
@@ -169,12 +188,12 @@ UNUSUAL = {
 }
 
 
-def test_unusual_requests_are_answered_and_store_whole_deliveries_or_nothing(port: int, world: World) -> None:
+def test_unusual_requests_are_answered_and_store_whole_deliveries_or_nothing(port: int, shared: World) -> None:
     seen = {}
     for number, (name, (request_head, body, _, _)) in enumerate(UNUSUAL.items()):
-        before = len(world.objects("inbox/"))
+        before = len(shared.objects("inbox/"))
         answers = slow_callers.exchange(port, f"{request_head}\nX-Looker-Webhook-Id: {number}", body)
         assert b"internal" not in answers
-        seen[name] = (slow_callers.statuses_of(answers), len(world.objects("inbox/")) - before)
+        seen[name] = (slow_callers.statuses_of(answers), len(shared.objects("inbox/")) - before)
 
     assert seen == {name: (statuses, deliveries) for name, (_, _, statuses, deliveries) in UNUSUAL.items()}

@@ -17,7 +17,7 @@ from common.looker.webhook import Delivery
 from common.looker.webhook.text import PIECE_BYTES
 from common.platform.errors import BridgeError, DeliveryNotUsable, MalformedRequest, QueryFailed, RowsMalformed
 
-PROOF = settings(deadline=None, max_examples=200)
+PROOF = settings(deadline=None, max_examples=100)
 
 SALES = "Division,Revenue\nBrick + Mortar,3828101\nOnline,7184918\n"
 

@@ -14,13 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from typer.main import get_command
 
 from common.bridge_yaml import decode
 from common.platform.errors import every_error
 from common.runs.receipts import Outcome, Receipt
 from local import bridge_file
-from local.cli import app
+from local.cli import command_line
 from tests.support import documents
 from tests.support.documents import CHANGELOG, DOCUMENTS, FUNCTIONS, INFRA, README, ROOT, TESTS, section, text
 
@@ -54,7 +53,7 @@ def every_command(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any
 
 
 def bridge_commands() -> dict[tuple[str, ...], Any]:
-    return dict(every_command(get_command(app)))
+    return dict(every_command(command_line()))
 
 
 def named_command(arguments: list[str]) -> tuple[str, ...]:
@@ -120,7 +119,7 @@ def test_ci_runs_the_make_commands_of_the_readme() -> None:
 
 @each_document
 def test_each_bridge_command_exists_with_its_options(document: Path) -> None:
-    known = {**bridge_commands(), (): get_command(app)}
+    known = {**bridge_commands(), (): command_line()}
     for arguments in documents.commands(document, "bridge"):
         command = known[named_command(arguments)]
         options = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}

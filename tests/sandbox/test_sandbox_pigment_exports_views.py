@@ -154,7 +154,7 @@ TEXTS = st.text(st.sampled_from(string.ascii_letters + string.digits + " ;,\"'\n
 ROWS = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), TEXTS, TEXTS), max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, delimiter=st.sampled_from(["Comma", "Semicolon"]))
 def test_any_text_is_exported_unchanged(caller: Caller, rows: list[tuple[int, str, str]], delimiter: str) -> None:
     sent = io.StringIO(newline="")

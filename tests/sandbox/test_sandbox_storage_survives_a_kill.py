@@ -1,11 +1,12 @@
 """A process killed at any point loses no acknowledged write and leaves no partial object."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,9 +30,10 @@ with Server(site) as server:
     threading.Event().wait()
 """
 
-# A hook precedes every change to the disk and every statement of the database; the n-th one kills the process.
+# A hook precedes every change to the disk and every statement of the database; the n-th one kills the process, which is
+# a child for each line of input, so that the modules are imported once.
 ACT_AND_DIE = """
-import io, os, signal, sys
+import io, json, os, signal, sys
 from pathlib import Path
 from local.sandbox.storage import SandboxStorage
 from local.sandbox.wire import StreamBody, Request
@@ -48,19 +50,43 @@ def strike(event, _=None):
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
 
-root, act, left = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-site = SandboxStorage(root)
-sys.addaudithook(strike)
-site._disk.database.set_trace_callback(lambda _: strike("statement"))
-if act == "overwrite":
-    answer = call("POST", "/upload/storage/v1/b/bucket/o", b"new", uploadType="media", name="folder/a")
-elif act == "delete":
-    answer = call("DELETE", "/storage/v1/b/bucket/o/folder%2Fa")
-elif act == "move":
-    answer = call("POST", "/storage/v1/b/bucket/o/folder%2Fa/moveTo/o/other%2Fb")
-print(answer.status, flush=True)
-os._exit(0)
+for line in sys.stdin:
+    root, act, left = json.loads(line)
+    child = os.fork()
+    if child:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    site = SandboxStorage(Path(root))
+    sys.addaudithook(strike)
+    site._disk.database.set_trace_callback(lambda _: strike("statement"))
+    if act == "overwrite":
+        call("POST", "/upload/storage/v1/b/bucket/o", b"new", uploadType="media", name="folder/a")
+    elif act == "delete":
+        call("DELETE", "/storage/v1/b/bucket/o/folder%2Fa")
+    elif act == "move":
+        call("POST", "/storage/v1/b/bucket/o/folder%2Fa/moveTo/o/other%2Fb")
+    os._exit(0)
 """
+
+Killed = Callable[[Path, str, int], int]
+
+
+@pytest.fixture
+def killed() -> Iterator[Killed]:
+    """Change a folder in a process that is killed at a step; return how it ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ACT_AND_DIE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=FUNCTIONS
+    ) as process:
+
+        def kill(root: Path, act: str, step: int) -> int:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(json.dumps([str(root), act, step]) + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield kill
+
 
 OUTCOMES = {
     "overwrite": {"folder/a": b"new"},
@@ -72,13 +98,13 @@ OUTCOMES = {
 @pytest.mark.parametrize(
     "act", [pytest.param(act, marks=[pytest.mark.slow] if act in ("overwrite", "delete") else []) for act in OUTCOMES]
 )
-def test_a_killed_change_is_complete_or_absent(tmp_path: Path, act: str) -> None:
+def test_a_killed_change_is_complete_or_absent(tmp_path: Path, killed: Killed, act: str) -> None:
     before, after, seen = {"folder/a": b"old"}, OUTCOMES[act], []
     for step in range(100):
         root = tmp_path / str(step)
         with running(root) as cloud:
             cloud.bucket.blob("folder/a").upload_from_string(b"old")
-        ended = _run(ACT_AND_DIE, root, act, str(step))
+        code = killed(root, act, step)
         with running(root) as cloud:
             found = {blob.name: blob.download_as_bytes() for blob in cloud.bucket.list_blobs()}
             assert found in (before, after)
@@ -86,9 +112,9 @@ def test_a_killed_change_is_complete_or_absent(tmp_path: Path, act: str) -> None
             assert sorted(files_in(root / ".objects").values()) == sorted(found.values())
             assert files_in(root / ".uploads") == {}
         seen.append(found)
-        if ended.returncode == 0:
+        if code == 0:
             break
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        assert code == -signal.SIGKILL
     assert seen[0] == before
     assert seen[-1] == seen[-2] == after
 

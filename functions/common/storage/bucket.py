@@ -124,7 +124,7 @@ class Bucket:
         self.patience_s, self.retry = patience_s, retry
         self._first = first or FirstAnswer()
         hooks = self._client._http.hooks["response"]  # noqa: SLF001  # no public way leads to an answer's headers
-        hooks += [note for note in (_note_date, self._first.note) if note not in hooks]
+        hooks += [note for note in (_note_date, first and first.note) if note and note not in hooks]
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -465,8 +465,13 @@ def open_client() -> Any:
     with _google("open a client"):
         if emulator.has_storage():
             project = os.environ.get("GOOGLE_CLOUD_PROJECT", "local")
-            return storage.Client(project=project, credentials=emulator.credentials())
-        return storage.Client()
+            client = storage.Client(project=project, credentials=emulator.credentials())
+        else:
+            client = storage.Client()
+    # For traces, which the bridge does not use, it looks up the bucket on a thread of its own, at first and after each
+    # object that is missing. No public option turns off both.
+    client._bucket_metadata_cache = None  # noqa: SLF001
+    return client
 
 
 class ObjectStream:

@@ -336,14 +336,14 @@ class Server:
             self.faults.clear()
 
     def start(self) -> Self:
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(target=self._http.accept, daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         """Accept no new connections and close the open ones."""
         if self._thread:
-            self._http.shutdown()
+            self._http.stop_accepting()
             self._thread.join()
             self._thread = None
         self._http.server_close()
@@ -457,6 +457,18 @@ class _HttpServer(ThreadingHTTPServer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._open: set[socket.socket] = set()
+        self._stops = False
+
+    def accept(self) -> None:
+        """Serve connections until `stop_accepting`. Unlike `serve_forever`, it does not wake up in between."""
+        while not self._stops:
+            self.handle_request()
+
+    def stop_accepting(self) -> None:
+        self._stops = True
+        # One more connection wakes `accept`.
+        with contextlib.suppress(OSError), socket.create_connection(self.server_address[:2]):  # type: ignore[arg-type]
+            pass
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)

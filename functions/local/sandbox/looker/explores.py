@@ -61,11 +61,13 @@ class Warehouse:
 
     def fill(self, table: str, paths: Sequence[pathlib.Path], types: Mapping[str, str], nulls: Sequence[str]) -> None:
         """Load CSV files with the same columns into a table; `.gz` and `.zip` are unpacked."""
-        with self._unpack(paths) as files:
-            source = _csv(files, types, nulls)
-            columns = self._columns(f"SELECT * FROM {source}")
-            kept = ", ".join(f"{_stored_column(name, kind)} AS {quoted(name)}" for name, kind in columns)
-            self.cursor().execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT {kept} FROM {source}")
+        with self._unpack(paths) as files, self.cursor() as cursor:
+            cursor.begin()
+            cursor.execute(f"CREATE OR REPLACE TABLE {quoted(table)} AS SELECT * FROM {_csv(files, types, nulls)}")
+            for name, kind in _described(cursor, f"SELECT * FROM {quoted(table)}"):
+                if stored := _stored_column(name, kind):
+                    cursor.execute(f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(name)} TYPE {stored}")
+            cursor.commit()
 
     def columns(self, table: str) -> list[tuple[str, str]]:
         return self._columns(f"SELECT * FROM {quoted(table)}")
@@ -85,7 +87,8 @@ class Warehouse:
         return _field_type(self._columns(f"SELECT {sql} AS it FROM {quoted(table)}")[0][1])
 
     def _columns(self, select: str) -> list[tuple[str, str]]:
-        return [(str(name), str(kind)) for name, kind, *_ in self.cursor().execute(f"DESCRIBE {select}").fetchall()]
+        with self.cursor() as cursor:
+            return _described(cursor, select)
 
     @contextlib.contextmanager
     def _unpack(self, paths: Sequence[pathlib.Path]) -> Iterator[list[pathlib.Path]]:
@@ -124,7 +127,7 @@ class Explore:
         for column, kind in warehouse.columns(self.table):
             self._add(self._new_name(column), quoted(column), kind, label=(labels or {}).get(column))
         if f"{name}.count" not in self.fields:
-            self.measure("count", "COUNT(*)")
+            self._add("count", "COUNT(*)", "BIGINT", label=None, measure=True)
 
     def dimension(self, name: str, sql: str, *, label: str | None = None, description: str = "") -> Self:
         """Add a field that is computed per row: `explore.dimension("route", "origin || '-' || dest")`."""
@@ -235,11 +238,15 @@ def _field_type(sql_type: str) -> str:
     return sql_type if re.fullmatch(known, sql_type) else "VARCHAR"
 
 
-def _stored_column(name: str, sql_type: str) -> str:
-    """Return SQL for the stored column; timestamps are stored in UTC, without a zone."""
+def _described(cursor: duckdb.DuckDBPyConnection, select: str) -> list[tuple[str, str]]:
+    return [(str(name), str(kind)) for name, kind, *_ in cursor.execute(f"DESCRIBE {select}").fetchall()]
+
+
+def _stored_column(name: str, sql_type: str) -> str | None:
+    """Return SQL for the stored type if it is another; timestamps are stored in UTC, without a zone."""
     if sql_type == "TIMESTAMP WITH TIME ZONE":
-        return f"timezone('UTC', {quoted(name)})"
-    return quoted(name) if _field_type(sql_type) != "VARCHAR" else f"{quoted(name)}::VARCHAR"
+        return f"TIMESTAMP USING timezone('UTC', {quoted(name)})"
+    return "VARCHAR" if _field_type(sql_type) != sql_type else None
 
 
 def _unzip(path: pathlib.Path, folder: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -24,22 +24,33 @@ _SQL_TYPES: dict[PropertyType, str] = {
 
 
 class WorkspaceDatabase:
-    """A database in memory, or in a file that persists."""
+    """A database in a file that persists, or in memory, without a journal.
+
+    Tables are created when the database is next used: most declared blocks of a test are never imported into.
+    """
 
     def __init__(self, file: Path | None) -> None:
-        self._database = duckdb_engine.Database(file)
-        with self._database.cursor() as cursor:
-            cursor.execute("CREATE TABLE IF NOT EXISTS journal (line VARCHAR)")
-        self._writing = threading.Lock()
+        self.persists = file is not None
+        self._file = file
+        self._database: duckdb_engine.Database | None = None
+        self._changed: dict[str, Block] = {}
+        "By their IDs, blocks whose tables may lack columns."
+        self._writing = threading.RLock()
 
     def close(self) -> None:
         with self._writing:
-            self._database.close()
+            if self._database:
+                self._database.close()
+
+    def shape(self, block: Block) -> None:
+        """Give the block's table a column for every property."""
+        with self._writing:
+            self._changed[block.id] = block
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a transaction. They run one at a time: DuckDB refuses two that change the same table."""
-        with self._writing, self._database.cursor() as cursor:
+        with self._writing, self._cursor() as cursor:
             cursor.begin()
             try:
                 yield cursor
@@ -50,7 +61,9 @@ class WorkspaceDatabase:
 
     def journal(self) -> list[str]:
         """Return every line, oldest first."""
-        with self._database.cursor() as cursor:
+        if not self.persists:
+            return []
+        with self._cursor() as cursor:
             return [line for (line,) in cursor.execute("SELECT line FROM journal ORDER BY rowid").fetchall()]
 
     def rows(self, block: Block) -> list[dict[str, Any]]:
@@ -63,7 +76,7 @@ class WorkspaceDatabase:
 
     def lines(self, queries: Iterable[str]) -> Iterator[bytes]:
         """Stream the text column of several queries, read from one snapshot in constant memory."""
-        with self._database.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.begin()
             for query in queries:
                 for batch in cursor.sql(query).to_arrow_reader(_ROWS_AT_A_TIME):
@@ -71,13 +84,31 @@ class WorkspaceDatabase:
 
     def number(self, query: str) -> int:
         """Return the number that a query selects."""
-        with self._database.cursor() as cursor:
+        with self._cursor() as cursor:
             return int(cursor.execute(query).fetchall()[0][0])
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection for one thread, to tables that have all their columns."""
+        if self._database is None or self._changed:
+            with self._writing:
+                self._database = self._database or self._open()
+                with self._database.cursor() as cursor:
+                    for block in self._changed.values():
+                        _add_columns(cursor, block)
+                self._changed = {}
+        return self._database.cursor()
+
+    def _open(self) -> duckdb_engine.Database:
+        database = duckdb_engine.Database(self._file)
+        if self.persists:
+            with database.cursor() as cursor:
+                cursor.execute("CREATE TABLE IF NOT EXISTS journal (line VARCHAR)")
+        return database
 
     def _read(self, block: Block, what: str, how: str = "") -> Sequence[Sequence[Any]]:
         if not block.properties:
             return []
-        with self._database.cursor() as cursor:
+        with self._cursor() as cursor:
             return cursor.execute(f"SELECT {what} FROM {table(block)} {how}").fetchall()
 
 
@@ -86,8 +117,7 @@ def note(cursor: duckdb.DuckDBPyConnection, line: str) -> None:
     cursor.execute("INSERT INTO journal VALUES (?)", [line])
 
 
-def shape(cursor: duckdb.DuckDBPyConnection, block: Block) -> None:
-    """Add a column for every property to the block's table."""
+def _add_columns(cursor: duckdb.DuckDBPyConnection, block: Block) -> None:
     columns = [f"p{position} {_SQL_TYPES[kind]}" for position, kind in enumerate(block.properties.values())]
     if columns:
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {table(block)} ({', '.join(columns)})")

@@ -13,7 +13,6 @@ from uuid import uuid4
 import duckdb
 import msgspec
 
-from local.sandbox.pigment import records
 from local.sandbox.pigment.loading import DeliberateSkip, FileImport, RowEdit, read_header
 from local.sandbox.pigment.model import (
     Block,
@@ -169,7 +168,7 @@ class ImportingWorkspace(Workspace):
             ended = msgspec.structs.replace(
                 accepted, status="Completed", ended_s=self.clock(), rows=load.rows, report=report
             )
-            records.write(cursor, ended)
+            self.records.write(cursor, ended)
         self.records.remember(ended)
 
     def _learn_columns(self, configuration: Configuration, file: Path) -> Configuration:

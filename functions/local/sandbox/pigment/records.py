@@ -47,17 +47,18 @@ class Records:
             return [record for record in self._latest.get(kind, {}).values() if isinstance(record, kind)]
 
     def save(self, record: Record) -> str:
-        with self._database.transaction() as cursor:
-            write(cursor, record)
+        if self._database.persists:
+            with self._database.transaction() as cursor:
+                self.write(cursor, record)
         return self.remember(record)
 
+    def write(self, cursor: duckdb.DuckDBPyConnection, record: Record) -> None:
+        """Write a record to the journal, if it persists, in a transaction. Call `remember` after the commit."""
+        if self._database.persists:
+            database.note(cursor, msgspec.json.encode(record).decode())
+
     def remember(self, record: Record) -> str:
-        """Add a record that the journal already contains."""
+        """Add a record that is written."""
         with self._lock:
             self._latest.setdefault(type(record), {})[record.id] = record
         return record.id
-
-
-def write(cursor: duckdb.DuckDBPyConnection, record: Record) -> None:
-    """Write a record to the journal as part of a transaction. Call `remember` after the commit."""
-    database.note(cursor, msgspec.json.encode(record).decode())

@@ -206,8 +206,7 @@ class Workspace:
         return self.database.count(self._block_of(configuration_or_block))
 
     def _save_block(self, block: Block) -> str:
-        with self.database.transaction() as cursor:
-            database.shape(cursor, block)
+        self.database.shape(block)
         return self.records.save(block)
 
     def _block_of(self, configuration_or_block: str) -> Block:

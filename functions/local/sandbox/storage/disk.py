@@ -255,8 +255,8 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_SCHEMA)
+        database.execute("PRAGMA synchronous = OFF")
+        database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
     except sqlite3.OperationalError as error:
         database.close()
         if "locked" in str(error):
