@@ -286,6 +286,8 @@ class Verify(Struct, frozen=True, kw_only=True):
     "Accept rows in the block that this job did not send."
     day_first: bool = False
     "Whether 03/04/2024 was sent for 3 April. ISO dates, which Looker sends, need no setting."
+    engine: Literal["function", "bigquery"] = "function"
+    "`bigquery` compares in BigQuery, for tens of millions of rows. Not for incremental loads."
     show: bool = False
     "Whether the receipt shows the values of up to ten rows that differ, and not only their keys. They are data."
 

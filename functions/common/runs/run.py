@@ -141,6 +141,10 @@ class Run:
     def note_verified(self, verdict: BlockVerdict, verification: BlockEquality | None = None) -> None:
         self._replace(verified=verdict, verification=verification)
 
+    def note_bytes_billed(self, bytes_billed: int) -> None:
+        """Add what a query of BigQuery is billed."""
+        self._replace(bytes_billed=(self.receipt.bytes_billed or 0) + bytes_billed)
+
     def note_import(self, import_id: str) -> None:
         self._replace(import_id=import_id)
 
