@@ -31,6 +31,7 @@ from common.bridge_yaml.model import (
     Signal,
     TableField,
     Target,
+    Verify,
     ViewSource,
 )
 from common.platform import lookalikes

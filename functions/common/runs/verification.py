@@ -205,9 +205,7 @@ def _compare_in_bigquery(
     instance, deadline = run.instance, run.keep_back(0.1, _FOR_ENDING_S)
     context = QueryContext(instance.bigquery, run.id, run.receipt.job, deadline, run.note_bytes_billed)
     [sent] = files
-    return compare_with_block(
-        instance.bucket, sent, block, pairing, rows_in_block, context, shows_values=shows_values
-    )
+    return compare_with_block(instance.bucket, sent, block, pairing, rows_in_block, context, shows_values=shows_values)
 
 
 def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource) -> tuple[CheckedFile, bool]:

@@ -1,11 +1,13 @@
 """What a cell means, in GoogleSQL: the rules of `tables.equality.forms`, whose `Reading` says how a column is read.
 
-Cells with one meaning have one text (`canonical`). A date, a time or a month has to be written in one of the forms here;
-any other cell is text, which equals only itself. Texts are only compared with each other, so that it does not matter how
-the database writes a number or a time.
+Cells with one meaning have one text (`canonical`). A date, a time or a month has to be written in one of the forms
+here; any other cell is text, which equals only itself. Texts are only compared with each other, so that it does not
+matter how the database writes a number or a time.
 
 The SQL is what BigQuery and DuckDB have in common, but for a few names (`local.sandbox.bigquery.dialect`).
 """
+
+from collections.abc import Sequence
 
 from common.tables.equality.forms import EXACT_DIGITS, TOLERANCE, Reading
 
@@ -46,7 +48,9 @@ def canonical(reading: Reading, cell: str) -> str:
             text = f"CASE WHEN {number} = 0 THEN '0' ELSE FORMAT('%.{EXACT_DIGITS}g', {number}) END"
             return f"COALESCE({text}, {cell})"
         case "date":
-            whens = f"WHEN {cell} LIKE '____-__-__%' THEN LEFT({cell}, 10) WHEN {cell} LIKE '____-__' THEN {cell} || '-01'"
+            whens = (
+                f"WHEN {cell} LIKE '____-__-__%' THEN LEFT({cell}, 10) WHEN {cell} LIKE '____-__' THEN {cell} || '-01'"
+            )
             return f"COALESCE(CASE {whens} {_rewritten(cell, _days(reading), 'DATE')} END, {cell})"
         case "time":
             return f"COALESCE(CASE {_rewritten(cell, _TIMES, 'DATETIME')} END, {cell})"
@@ -98,9 +102,10 @@ def _days(reading: Reading) -> list[tuple[str, str]]:
     return [*_DAYS, (_SLASHES, order), (_DASHES, order)]
 
 
-def _rewritten(cell: str, forms: list[tuple[str, str]] | tuple[tuple[str, str], ...], kind: str) -> str:
-    """Return the branches of a CASE in which a cell of one of these forms becomes a value of a type, as text. A day that
-    does not exist becomes NULL.
+def _rewritten(cell: str, forms: Sequence[tuple[str, str]], kind: str) -> str:
+    """Return the branches of a CASE in which a cell of one of these forms becomes a value of a type, as text.
+
+    A day that does not exist becomes NULL.
     """
     return " ".join(
         f"WHEN {matches(cell, pattern)} "
@@ -119,7 +124,8 @@ def _months(cell: str) -> str:
     digits = r"^\s*(0?[1-9]|1[0-2])/(\d{4})\s*$"
     return (
         # 69 is 1969 and 68 is 2068, as in POSIX.
-        f"WHEN {matches(cell, short)} THEN CASE WHEN {year} < '69' THEN '20' ELSE '19' END || {year} || '-' || {number} "
+        f"WHEN {matches(cell, short)} "
+        f"THEN CASE WHEN {year} < '69' THEN '20' ELSE '19' END || {year} || '-' || {number} "
         f"WHEN {matches(cell, long)} THEN RIGHT(TRIM({cell}), 4) || '-' || {number} "
         f"WHEN {matches(cell, digits)} "
         rf"THEN REGEXP_REPLACE({cell}, r'{digits}', r'\2-') || LPAD(REGEXP_REPLACE({cell}, r'{digits}', r'\1'), 2, '0')"

@@ -43,9 +43,7 @@ def comparison(columns: Sequence[ComparedColumn], key: Sequence[int], samples: i
     """
     places = range(len(columns))
     keys = ", ".join(f"k{at}" for at in range(len(key)))
-    differences = [
-        differ(each.sent_as, f"s{at}", each.block_as, f"b{at}") for at, each in enumerate(columns)
-    ]
+    differences = [differ(each.sent_as, f"s{at}", each.block_as, f"b{at}") for at, each in enumerate(columns)]
     sample = ", ".join(
         [*(f"COALESCE(s{at}, '')" for at in places), *(f"COALESCE(b{at}, '')" for at in places)]
         + [f"CASE WHEN d{at} THEN '1' ELSE '' END" for at in places]
@@ -103,9 +101,7 @@ def numbers_of(columns: Sequence[ComparedColumn]) -> list[int]:
     return [at for at, each in enumerate(columns) if each.sent_as.form == "number"]
 
 
-def _by_key(
-    table: str, columns: Sequence[tuple[int, Reading]], key: Sequence[int], times: str, prefix: str
-) -> str:
+def _by_key(table: str, columns: Sequence[tuple[int, Reading]], key: Sequence[int], times: str, prefix: str) -> str:
     """Return the query for the keys of a table, each with the number of its rows, and the cells of one row.
 
     The cells of a key with several rows can be of several of them; only their number counts.

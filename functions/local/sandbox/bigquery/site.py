@@ -148,12 +148,12 @@ class SandboxBigQuery:
         query = body.configuration.query
         if query.use_legacy_sql:
             raise _QueryRefusal(400, "invalidQuery", "This is not legacy SQL.")
-        files = {
-            name: self._file(table, body.job_reference) for name, table in query.table_definitions.items()
-        }
+        files = {name: self._file(table, body.job_reference) for name, table in query.table_definitions.items()}
         billed = sum(max(_LEAST_BILLED_MIB, -(-file.stat().st_size // _MIB)) * _MIB for file in files.values())
         if query.maximum_bytes_billed is not None and billed > int(query.maximum_bytes_billed):
-            message = f"Query exceeded limit for bytes billed: {query.maximum_bytes_billed}. {billed} or higher required."
+            message = (
+                f"Query exceeded limit for bytes billed: {query.maximum_bytes_billed}. {billed} or higher required."
+            )
             return _RunJob(body, _QueryRefusal(500, "bytesBilledLimitExceeded", message), 0)
         try:
             return _RunJob(body, self._select(query.query, query.table_definitions, files), billed)
@@ -167,13 +167,13 @@ class SandboxBigQuery:
         if file is None:
             raise _QueryRefusal(404, "notFound", f"Not found: Files {uri}")
         if location.lower() != reference.location.lower():
-            message = f"Cannot read and write in different locations: source: {location}, destination: {reference.location}"
+            message = (
+                f"Cannot read and write in different locations: source: {location}, destination: {reference.location}"
+            )
             raise _QueryRefusal(400, "invalid", message)
         return file
 
-    def _select(
-        self, sql: str, tables: Mapping[str, ExternalDataConfiguration], files: Mapping[str, Path]
-    ) -> _Table:
+    def _select(self, sql: str, tables: Mapping[str, ExternalDataConfiguration], files: Mapping[str, Path]) -> _Table:
         if self._database is None:
             self._database = Database()
             with self._database.cursor() as cursor:
