@@ -10,7 +10,7 @@ locals {
   # Errors of the bridge or a vendor, as opposed to errors of the caller. At webhook-receive they cost a delivery, because Looker
   # does not send it again.
   _server_codes = [
-    "answer_not_understood", "block_not_found", "bridge_file_invalid", "disk_full", "file_refused", "file_too_big",
+    "answer_not_understood", "bigquery_busy", "bigquery_refused", "block_not_found", "bridge_file_invalid", "disk_full", "file_refused", "file_too_big",
     "import_configuration_not_found", "import_failed", "internal", "landing_unconfirmed", "landing_unknown", "lease_lost", "look_not_found", "looker_busy",
     "looker_login_refused", "looker_refused", "out_of_time", "pigment_busy", "pigment_key_refused", "pigment_refused",
     "query_failed", "rows_malformed", "run_interrupted", "secret_unreadable", "setting_missing", "storage_busy",

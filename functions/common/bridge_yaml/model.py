@@ -342,6 +342,10 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     "The columns of which all values must exist in Pigment. Default: none is looked up."
 
     @property
+    def compares_in_bigquery(self) -> bool:
+        return self.verify is not None and self.verify.engine == "bigquery"
+
+    @property
     def max_deleted(self) -> int | None:
         """How many rows an import may delete; None for any number.
 
@@ -372,6 +376,10 @@ class Relay(Struct, frozen=True, kw_only=True):
     "Read the rows back after the import."
     known: Known | None = None
     "The columns of which all values must exist in Pigment. Default: none is looked up."
+
+    @property
+    def compares_in_bigquery(self) -> bool:
+        return self.verify is not None and self.verify.engine == "bigquery"
 
     @property
     def max_deleted(self) -> int | None:
