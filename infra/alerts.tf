@@ -5,7 +5,7 @@ locals {
   _channels = concat(var.alerts.channels, [for channel in google_monitoring_notification_channel.emails : channel.id])
 
   # Errors that the next run resolves. If no run succeeds, landing_overdue reports it.
-  _temporary_codes = ["configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
+  _temporary_codes = ["bigquery_busy", "configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
 
   # Errors of the bridge or a vendor, as opposed to errors of the caller. At webhook-receive they cost a delivery, because Looker
   # does not send it again.
