@@ -175,10 +175,11 @@ def _exporters(bridge: Bridge) -> Iterator[str]:
 
 def _queriers(bridge: Bridge) -> Iterator[str]:
     """Yield the functions that compare in BigQuery. A sweep, which webhook_deliver is, does it for pulls too."""
-    in_bigquery = [job for job in bridge.jobs() if isinstance(job, AnyImport) and job.compares_in_bigquery]
-    if any(isinstance(job, Pull) for job in in_bigquery):
+    started = _started_pulls(bridge)
+    jobs = [job for job in bridge.jobs() if isinstance(job, AnyImport) and job.compares_in_bigquery]
+    if any(isinstance(job, Pull) for job in jobs):
         yield PULL
-    if in_bigquery:
+    if any(job.verifies_in_bigquery or job.name in started for job in jobs):
         yield DELIVER
 
 

@@ -11,7 +11,7 @@ def test_it_is_green_if_queries_are_taken(world: World) -> None:
 
     (finding,) = queries.findings(world.instance.config(), world.instance)
 
-    assert (finding.colour, finding.subject) == ("green", "pulls.flights.verify.engine")
+    assert (finding.colour, finding.subject) == ("green", "pulls.flights")
     assert world.bigquery.jobs == {}
 
 

@@ -1,4 +1,4 @@
-"""`engine: bigquery` finds in two files what the function finds: the same numbers, columns and rows.
+"""`engine: bigquery` finds in two files what the function finds: the same numbers, columns and rows, and changes.
 
 DuckDB runs BigQuery's statements, after the translation of `local.sandbox.bigquery.dialect`, over the same files.
 """
@@ -16,7 +16,10 @@ import pytest
 from common.platform.bigquery import BigQuery
 from common.platform.clock import Deadline, SystemClock
 from common.storage.bucket import Bucket
+from common.tables import compare
+from common.tables.bigquery import changes as changes_in_bigquery
 from common.tables.bigquery import comparing as in_bigquery
+from common.tables.bigquery.query_context import QueryContext
 from common.tables.equality import comparing as in_the_function
 from common.tables.equality.result import BlockEquality, NotComparable, Pairing, SentFile
 from common.tables.records import split
@@ -48,7 +51,7 @@ class Engines:
         rows = len(split(block)) - 1
         here, there = SentFile("sent", ","), SentFile("block", delimiter)
         deadline = Deadline.after(SystemClock(), 100)
-        context = in_bigquery.QueryContext(self._bigquery, "run", "a-job", deadline, self._note)
+        context = QueryContext(self._bigquery, "run", "a-job", deadline, self._note)
 
         def function() -> BlockEquality:
             none = lambda *_: None  # noqa: E731
@@ -60,6 +63,13 @@ class Engines:
             return in_bigquery.compare_with_block(self._bucket, here, there, pairing, rows, context, shows_values=True)
 
         return [verdict_of(function), verdict_of(bigquery)]
+
+    def changes(self, before: bytes, after: bytes, key: list[str], rows: int) -> list[object]:
+        self._bucket.replace("before", before)
+        self._bucket.replace("after", after)
+        context = QueryContext(self._bigquery, "run", "a-job", Deadline.after(SystemClock(), 100), self._note)
+        files = self._bucket, "before", "after", key, ",", rows, lambda *_: None
+        return [compare.compare(*files), changes_in_bigquery.compare_files(*files, context)]
 
     def _note(self, bytes_billed: int) -> None:
         self.billed += bytes_billed
@@ -198,6 +208,29 @@ def check_forms(engines: Engines, number_of_files: int, seed: int) -> tuple[int,
     return equal, wrong
 
 
+def check_changes(engines: Engines, number_of_files: int, seed: int) -> list[object]:
+    """Compare random files with the ones before them; return where the engines do not send the same rows."""
+    chance = random.Random(seed)
+    wrong: list[object] = []
+    for _ in range(number_of_files):
+        columns = ["Key", "A", "B"]
+        keys = [chance.choice(["", "a", "b", "é", "1:a"]) if chance.random() < 0.2 else f"k{n}" for n in range(9)]
+        pool = FORMS["text"][0]
+        before = [[key, chance.choice(pool), chance.choice(pool)] for key in keys if chance.random() < 0.8]
+        after = [row if chance.random() < 0.5 else [row[0], chance.choice(pool), row[2]] for row in before]
+        after += [[f"n{n}", chance.choice(pool), ""] for n in range(chance.randint(0, 3))]
+        chance.shuffle(after)
+        key = chance.choice([["Key"], ["Key", "A"]])
+        order = chance.sample(range(3), 3)
+        older = [[row[at] for at in order] for row in [columns, *before]]
+        if chance.random() < 0.1:
+            older = [row[:2] for row in older]
+        function, bigquery = engines.changes(as_csv(older), as_csv([columns, *after]), key, len(after))
+        if function != bigquery:
+            wrong.append((older, after, key, function, bigquery))
+    return wrong
+
+
 def has_more_than_are_shown(verdict: Verdict) -> bool:
     """Whether an engine chooses which rows it names; it names ten."""
     found: Any = verdict.equality
@@ -215,8 +248,13 @@ def test_cells_in_every_form(engines: Engines) -> None:
     assert 5 < equal < 55
 
 
+def test_random_files_send_the_same_changes(engines: Engines) -> None:
+    assert check_changes(engines, 40, 1) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_thousands_of_tables_in_four_parts(engines: Engines, tmp_path: Path, seed: int) -> None:
     assert check_tables(engines, 500, seed, tmp_path) == []
     assert check_forms(engines, 2_000, seed)[1] == []
+    assert check_changes(engines, 500, seed) == []

@@ -11,7 +11,7 @@ https://docs.cloud.google.com/bigquery/docs/reference/rest/v2/jobs
 import contextlib
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -87,8 +87,9 @@ class ExternalCsv(msgspec.Struct, frozen=True):
 
 
 class QueryResult(msgspec.Struct, frozen=True):
-    rows: list[dict[str, Any]]
-    "By column: text, as Google's JSON has every value, None, or a list of these."
+    rows: Iterator[dict[str, Any]]
+    """By column: text, as Google's JSON has every value, None, or a list of these. The pages after the first one are
+    asked for while they are read."""
     bytes_billed: int
 
 
@@ -105,7 +106,7 @@ class BigQuery:
     def query(
         self, sql: str, tables: Mapping[str, ExternalCsv], run: str, labels: Mapping[str, str], deadline: Deadline
     ) -> QueryResult:
-        """Run a query over files and return its few rows.
+        """Run a query over files and return its rows.
 
         The job has an ID of ours: if the answer to a request is lost, the repeated one finds the job that the first one
         started. After a kill the next comparison starts another job, because the first one may have failed.
@@ -128,10 +129,11 @@ class BigQuery:
         }
         place = {"projectId": self._project, "jobId": job, "location": self._location}
         self._insert({"jobReference": place, "configuration": configuration}, deadline)
-        answer = self._result(job, deadline)
-        job_ended = self._ask(deadline, "GET", f"/jobs/{job}", {"location": self._location})
+        first = self._result(job, deadline)
+        ended = self._ask(deadline, "GET", f"/jobs/{job}", {"location": self._location})
         with _understood():
-            return QueryResult(_rows(answer), int(job_ended["statistics"]["query"].get("totalBytesBilled", 0)))
+            billed = int(ended["statistics"]["query"].get("totalBytesBilled", 0))
+        return QueryResult(self._rows(job, first, deadline), billed)
 
     def try_to_run(self, deadline: Deadline) -> None:
         """Ask whether queries may be run here. It runs none and costs nothing. Raises as `query` does."""
@@ -154,6 +156,25 @@ class BigQuery:
                 return answer
             if not deadline.allows(_WAIT_S):
                 raise OutOfTime("BigQuery has not finished the comparison within the time budget.")
+
+    def _rows(self, job: str, page: dict[str, Any], deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Yield all rows. Raises AnswerNotUnderstood if they are not as many as BigQuery says."""
+        with _understood():
+            expected, names = int(page["totalRows"]), [str(field["name"]) for field in page["schema"]["fields"]]
+        while True:
+            with _understood():
+                rows = [
+                    dict(zip(names, (_value(cell["v"]) for cell in row["f"]), strict=True))
+                    for row in page.get("rows", [])
+                ]
+            yield from rows
+            expected -= len(rows)
+            token = page.get("pageToken")
+            if not token:
+                break
+            page = self._ask(deadline, "GET", f"/queries/{job}", {"location": self._location, "pageToken": token})
+        if expected:
+            raise AnswerNotUnderstood("BigQuery's pages do not have as many rows as its result.")
 
     def _ask(
         self,
@@ -239,14 +260,6 @@ def _error_of(reason: str, message: str, status: int) -> BridgeError:
     if is_later and reason in ("", "backendError"):
         return BigqueryBusy(f"BigQuery answered {status}.")
     return BigqueryRefused(cause)
-
-
-def _rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    names = [str(field["name"]) for field in answer["schema"]["fields"]]
-    rows: Sequence[Mapping[str, Any]] = answer.get("rows", [])
-    if int(answer["totalRows"]) != len(rows):
-        raise ValueError("there are more pages")
-    return [dict(zip(names, (_value(cell["v"]) for cell in row["f"]), strict=True)) for row in rows]
 
 
 def _value(value: Any) -> Any:

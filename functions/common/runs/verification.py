@@ -200,12 +200,12 @@ def _compare_in_bigquery(
     sums: bool,  # noqa: ARG001  # only a reconciliation wants them, which does not come here
 ) -> BlockEquality:
     # Arrow, which finds the forms of the block's columns, takes a third of a second to import.
-    from common.tables.bigquery.comparing import QueryContext, compare_with_block  # noqa: PLC0415
+    from common.tables.bigquery.comparing import compare_with_block  # noqa: PLC0415
 
-    instance, deadline = run.instance, run.keep_back(0.1, _FOR_ENDING_S)
-    context = QueryContext(instance.bigquery, run.id, run.receipt.job, deadline, run.note_bytes_billed)
+    context = run.query_context(run.keep_back(0.1, _FOR_ENDING_S))
     [sent] = files
-    return compare_with_block(instance.bucket, sent, block, pairing, rows_in_block, context, shows_values=shows_values)
+    bucket = run.instance.bucket
+    return compare_with_block(bucket, sent, block, pairing, rows_in_block, context, shows_values=shows_values)
 
 
 def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource) -> tuple[CheckedFile, bool]:

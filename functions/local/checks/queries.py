@@ -13,10 +13,10 @@ def findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding
     jobs = [job for job in bridge.jobs() if isinstance(job, bridge_yaml.AnyImport) and job.compares_in_bigquery]
     if not jobs:
         return
-    subject = ", ".join(f"{job.kind}s.{job.name}.verify.engine" for job in jobs)
+    subject = ", ".join(f"{job.kind}s.{job.name}" for job in jobs)
     try:
         instance.bigquery.try_to_run(instance.deadline())
     except BridgeError as error:
         yield from_error(subject, error)
     else:
-        yield green(subject, "BigQuery takes queries where the bucket is.")
+        yield green(subject, "BigQuery takes queries where the bucket is, for engine: bigquery.")

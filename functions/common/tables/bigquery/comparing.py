@@ -5,21 +5,19 @@ files whole, once; and once more only if numbers were sent with commas, or if th
 """
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from common.platform.bigquery import BigQuery, ExternalCsv
-from common.platform.clock import Deadline
 from common.platform.errors import AnswerNotUnderstood
-from common.platform.text import listed
 from common.storage.bucket import Bucket
 from common.tables.bigquery import statements
+from common.tables.bigquery.query_context import HeadersAlone, QueryContext, table_of
 from common.tables.bigquery.statements import BLOCK, SENT, ComparedColumn
 from common.tables.compare.file import CheckedCsv
+from common.tables.equality.comparing import compare_with_block as equality_of
 from common.tables.equality.forms import Commas, Form, Reading, forms_of
 from common.tables.equality.result import (
     BlockEquality,
@@ -34,25 +32,6 @@ from common.tables.equality.result import (
 _MOST_SHOWN = 10
 "Rows in a result: enough to look at in Pigment."
 _SHOWN_IN_ORDER: Sequence[Problem] = ("changed", "missing", "doubled", "extra")
-_LABEL = re.compile(r"[^a-z0-9_-]")
-_LONGEST_LABEL = 63
-
-
-class QueryContext(msgspec.Struct, frozen=True):
-    """Where and for whom to query."""
-
-    bigquery: BigQuery
-    run: str
-    job: str
-    deadline: Deadline
-    note_billed: Callable[[int], None]
-    "Called with the bytes that each query is billed, also if the comparison then fails."
-
-    def ask(self, sql: str, tables: Mapping[str, ExternalCsv]) -> list[dict[str, Any]]:
-        labels = {"bridge_job": _label(self.job), "bridge_run": _label(self.run)}
-        result = self.bigquery.query(sql, tables, self.run, labels, self.deadline)
-        self.note_billed(result.bytes_billed)
-        return result.rows
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -90,7 +69,7 @@ def compare_with_block(
     names = _compared(here, there, pairing)
     forms = forms_of(there, list(names.values()), pairing.decimal_sign)
     key = [list(names).index(name) for name in pairing.key]
-    tables = {SENT: _table(bucket, here), BLOCK: _table(bucket, there)}
+    tables = {SENT: table_of(bucket, here), BLOCK: table_of(bucket, there)}
     columns = _columns(here, there, names, forms, pairing, {})
     changes = _changes(context.ask(statements.comparison(columns, key, _MOST_SHOWN), tables))
     _expect_whole(changes, rows_in_block)
@@ -111,26 +90,15 @@ def compare_with_block(
 
 
 def _compared(sent: CheckedCsv, block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
-    """Return the columns to compare: the name as sent and the name in the block, as `equality.comparing` does."""
-    columns = {name: pairing.columns.get(name, name) for name in sent.header if name not in pairing.ignored}
-    if absent := [name for name in pairing.key if name not in columns]:
-        raise NotComparable(f"verify.key has {listed(absent)}, which was not sent. Sent: {listed(sent.header)}.")
-    if absent := [there for there in columns.values() if block.header.count(there) != 1]:
-        cause = f"The block does not have exactly one column {listed(absent)}. It has: {listed(block.header)}"
-        raise NotComparable(f"{cause}. Name them in verify.columns, or leave them out with verify.ignore.")
-    if twice := [name for name in columns if sent.header.count(name) != 1]:
-        raise NotComparable(f"The file has {listed(twice)} more than once.")
+    """Return the columns to compare: the name as sent and the name in the block. Raises NotComparable."""
+    files: Any = HeadersAlone(sent, block)
+    here, there = SentFile(sent.path, sent.delimiter), SentFile(block.path, block.delimiter)
+    # The function says in the same words what does not allow it.
+    equality_of(files, [here], there, pairing, 0, lambda *_: None)
     if min(len(sent.header), len(block.header)) == 1:
         # An empty cell is then an empty line, of which BigQuery does not say whether it is a row.
         raise NotComparable("A file of one column is not compared in BigQuery. Remove engine: bigquery.")
-    return columns
-
-
-def _table(bucket: Bucket, file: CheckedCsv) -> ExternalCsv:
-    stored = bucket.find(file.path)
-    if stored is None:
-        raise file.refusal()
-    return ExternalCsv(f"gs://{bucket.name}/{file.path}", len(file.header), file.delimiter, stored.size_bytes)
+    return {name: pairing.columns.get(name, name) for name in sent.header if name not in pairing.ignored}
 
 
 def _columns(
@@ -153,7 +121,7 @@ def _columns(
     ]
 
 
-def _changes(rows: Sequence[Mapping[str, Any]]) -> dict[str, Change]:
+def _changes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Change]:
     others = ("change", "keys", "sent", "block", "samples")
     return {
         str(row["change"]): Change(
@@ -218,8 +186,3 @@ def _row(
     return DifferentRow(
         problem, [mine[at] for at in key], [names[at] for at in different], cells if shows_values else []
     )
-
-
-def _label(text: str) -> str:
-    """Return a text as the value of a label: lower-case letters, digits, dashes and underscores, at most 63."""
-    return _LABEL.sub("_", text.lower())[:_LONGEST_LABEL]

@@ -4,7 +4,7 @@ Tables have one column of text for each column of their file: c0, c1 and so on. 
 compared are s0, s1, … of the row that was sent and b0, b1, … of the row in the block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -12,7 +12,9 @@ from common.tables.bigquery.meaning import canonical, differ, matches
 from common.tables.equality.forms import DECIMAL_COMMA, Reading
 
 SENT, BLOCK = "sent", "block"
-"The names of the two tables."
+"The names of the two tables of a verification."
+BEFORE, AFTER = "before", "after"
+"The names of the two tables of a changes load."
 
 
 class ComparedColumn(msgspec.Struct, frozen=True):
@@ -94,6 +96,65 @@ def same_rows(columns: Sequence[ComparedColumn]) -> str:
     ]
     rows = f"SELECT {row} FROM ({' UNION ALL '.join(sides)}) GROUP BY {row} HAVING SUM(n) <> 0"  # noqa: S608
     return f"SELECT COUNT(*) AS different FROM ({rows})"  # noqa: S608
+
+
+def changes(key: Sequence[int], cells: Sequence[int], before: tuple[Sequence[int], Sequence[int]] | None) -> str:
+    """Return the statement that finds the rows of the table `after` that are new or changed, by their keys.
+
+    A result has a kind of change, its number of keys and of their rows, and for a row that is to be sent its key: the
+    kinds `added` and `changed` have a result for each key, all others one. Without a table `before` that has the same
+    columns, all rows are to be sent, and no key is told.
+
+    Args:
+        key: the places of the key's columns in the table `after`.
+        cells: the places of all its columns.
+        before: the same of the table `before`, in the same order; no cells if its columns are others. None without it.
+    """
+    if before is None:
+        older = "SELECT CAST(NULL AS STRING) AS key, 0 AS times_before LIMIT 0"
+    else:
+        old_key, old_cells = before
+        is_whole = " AND ".join(f"{_cell(place)} <> ''" for place in old_key)
+        named = [f"MIN({_cell(place)}) AS b{at}" for at, place in enumerate(old_cells)]
+        chosen = ", ".join([f"{digest_of_key(old_key)} AS key", "COUNT(*) AS times_before", *named])
+        older = f"SELECT {chosen} FROM {BEFORE} WHERE {is_whole} GROUP BY key"  # noqa: S608
+    are_comparable = before is not None and bool(before[1])
+    named = [f"MIN({_cell(place)}) AS s{at}" for at, place in enumerate(cells)] if are_comparable else []
+    newer = ", ".join([f"{digest_of_key(key)} AS key", "COUNT(*) AS times", *named])
+    same = " AND ".join(f"s{at} = b{at}" for at in range(len(cells))) if are_comparable else "FALSE"
+    told = "CASE WHEN change IN ('added', 'changed') THEN key END" if are_comparable else "CAST(NULL AS STRING)"
+    return f"""
+WITH
+older AS ({older}),
+newer AS (SELECT {newer} FROM {AFTER} GROUP BY key),
+judged AS (
+    SELECT key, times,
+        CASE
+            WHEN times IS NULL THEN 'gone'
+            WHEN key IS NULL THEN 'empty'
+            WHEN times > 1 THEN 'repeated'
+            WHEN times_before IS NULL THEN 'added'
+            WHEN times_before = 1 AND {same} THEN 'unchanged'
+            ELSE 'changed'
+        END AS change
+    FROM newer FULL JOIN older USING (key)
+)
+SELECT change, {told} AS sent_key, COUNT(*) AS keys, COALESCE(SUM(times), 0) AS sent
+FROM judged
+GROUP BY change, sent_key
+"""  # noqa: S608  # of our own SQL and numbers
+
+
+def digest_of_key(places: Sequence[int], cell: Callable[[int], str] | None = None) -> str:
+    """Return SQL for a digest of a key's cells, each with its length before it; NULL if one of them is empty.
+
+    Args:
+        cell: returns the SQL of a cell. Default: that of a table of BigQuery.
+    """
+    cells = [(cell or _cell)(place) for place in places]
+    is_whole = " AND ".join(f"{each} <> ''" for each in cells)
+    text = " || ".join(f"CAST(LENGTH({each}) AS STRING) || ':' || {each}" for each in cells)
+    return f"CASE WHEN {is_whole} THEN TO_HEX(MD5({text})) END"
 
 
 def numbers_of(columns: Sequence[ComparedColumn]) -> list[int]:

@@ -6,7 +6,7 @@ What differs:
     FLOAT64                                 a type of this database
     r'…'                                    '…', in which a backslash has no meaning anyway
     REGEXP_CONTAINS, FORMAT, TO_JSON_STRING functions of this database, over those of DuckDB
-    STRPOS                                  the same
+    TO_HEX(MD5(…))                          MD5 of DuckDB returns hexadecimal digits
     ARRAY_AGG(… IGNORE NULLS … LIMIT n)     list(…) of which the first n are taken
 """
 
@@ -15,6 +15,7 @@ import re
 PREPARATION = """
 CREATE TYPE FLOAT64 AS DOUBLE;
 CREATE MACRO regexp_contains(value, pattern) AS regexp_matches(value, pattern);
+CREATE MACRO to_hex(value) AS value;
 CREATE MACRO to_json_string(value) AS CAST(to_json(value) AS VARCHAR);
 """
 "What a database needs before it runs translated statements."

@@ -78,6 +78,7 @@ class SandboxBigQuery:
         self._refusal: _QueryRefusal | None = None
         self.jobs: dict[str, _RunJob] = {}
         "By ID, in the order in which they were inserted."
+        self.rows_of_a_page = 100_000
         self.unfinished_answers = 0
         "How many requests for a result are answered that there is none yet."
 
@@ -88,6 +89,9 @@ class SandboxBigQuery:
     def refuse(self, status: int, reason: str, message: str = "Not here.") -> None:
         """Refuse all jobs from now on, as BigQuery does for a reason of its table of errors."""
         self._refusal = _QueryRefusal(status, reason, message)
+
+    def allow(self) -> None:
+        self._refusal = None
 
     def answer(self, request: Request) -> Response:
         with self._lock:
@@ -134,8 +138,13 @@ class SandboxBigQuery:
             {"name": name, "type": "STRING", "mode": "REPEATED" if kind.endswith("[]") else "NULLABLE"}
             for name, kind in zip(job.outcome.names, job.outcome.types, strict=True)
         ]
-        rows = [{"f": [{"v": _as_json(value)} for value in row]} for row in job.outcome.rows]
-        whole = {"jobComplete": True, "schema": {"fields": fields}, "totalRows": str(len(rows)), "rows": rows}
+        begin = int(request.argument("pageToken") or 0)
+        end = begin + self.rows_of_a_page
+        total = len(job.outcome.rows)
+        rows = [{"f": [{"v": _as_json(value)} for value in row]} for row in job.outcome.rows[begin:end]]
+        whole = {"jobComplete": True, "schema": {"fields": fields}, "totalRows": str(total), "rows": rows}
+        if end < total:
+            whole["pageToken"] = str(end)
         return Response.of_json({**answer, **whole, "totalBytesProcessed": str(job.bytes_billed)})
 
     def _job(self, request: Request, identity: str) -> _RunJob:
