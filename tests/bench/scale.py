@@ -78,7 +78,7 @@ _UNDIVIDED_BYTES = 4 * _GIB
 "The longest CSV with line feeds in cells that BigQuery reads."
 
 
-class Scenario(msgspec.Struct, frozen=True):
+class LargeBridge(msgspec.Struct, frozen=True):
     """How many calls of each kind there are in a month."""
 
     title: str
@@ -125,11 +125,11 @@ def tables(calls: Mapping[str, CountedCall]) -> Iterator[str]:
         yield _limits(scenario)
 
 
-def _hourly_jobs(calls: Mapping[str, CountedCall]) -> Scenario:
+def _hourly_jobs(calls: Mapping[str, CountedCall]) -> LargeBridge:
     pull = calls["pulls"]
     runs = JOBS * 24 * _DAYS
     licence = LIMITS["enterprise"]
-    return Scenario(
+    return LargeBridge(
         f"{JOBS} pulls every hour",
         {"pulls": runs, "sweeps": _SWEEPS_A_DAY * _DAYS},
         {"sweeps": _sweep_s(JOBS)},
@@ -169,11 +169,11 @@ def _hourly_jobs(calls: Mapping[str, CountedCall]) -> Scenario:
     )
 
 
-def _deliveries(calls: Mapping[str, CountedCall]) -> Scenario:
+def _deliveries(calls: Mapping[str, CountedCall]) -> LargeBridge:
     stored, imported = calls["deliveries stored"], calls["deliveries imported"]
     deliveries, per_s = DELIVERIES_A_DAY * _DAYS, DELIVERIES_A_DAY / _DAY_S
     latest = "`keep: latest`: only the newest delivery of a relay is imported"
-    return Scenario(
+    return LargeBridge(
         f"{DELIVERIES_A_DAY:,} deliveries a day",
         {"deliveries stored": deliveries, "deliveries imported": deliveries, "sweeps": _SWEEPS_A_DAY * _DAYS},
         {"sweeps": _sweep_s(RELAYS)},
@@ -204,11 +204,11 @@ def _deliveries(calls: Mapping[str, CountedCall]) -> Scenario:
     )
 
 
-def _large_look(calls: Mapping[str, CountedCall]) -> Scenario:
+def _large_look(calls: Mapping[str, CountedCall]) -> LargeBridge:
     both, shares = 2 * ROWS, 2 * ROWS // ROWS_AT_ONCE + 1
     pull_s = ROWS / _PULLED_ROWS_PER_S
     windows = "`load: incremental`: a window for each call"
-    return Scenario(
+    return LargeBridge(
         f"a Look of {ROWS:,} rows every day",
         {"pulls": _DAYS, "sweeps": _SWEEPS_A_DAY * _DAYS},
         {"pulls": pull_s, "sweeps": _sweep_s(1)},
@@ -218,7 +218,7 @@ def _large_look(calls: Mapping[str, CountedCall]) -> Scenario:
                 f"seconds of a call, `load: changes`: both files are read {shares} times",
                 pull_s + shares * both / _COMPARED_ROWS_PER_S,
                 _CALL_S,
-                windows,
+                "`load.changes.engine: bigquery`, which reads both files once",
             ),
             ReachedLimit(
                 f"seconds of a call, `verify` of a block that differs: {shares} readings as well",
@@ -303,8 +303,8 @@ def _bucket(per_s: float, calls: Sequence[CountedCall]) -> ReachedLimit:
     )
 
 
-def _costs(calls: Mapping[str, CountedCall], scenarios: Sequence[Scenario]) -> str:
-    rows: dict[str, Callable[[Scenario], str]] = {
+def _costs(calls: Mapping[str, CountedCall], scenarios: Sequence[LargeBridge]) -> str:
+    rows: dict[str, Callable[[LargeBridge], str]] = {
         "runs and deliveries": lambda each: f"{sum(n for kind, n in each.calls.items() if kind != 'sweeps'):,.0f}",
         "Cloud Storage, class A": lambda each: f"{_operations(calls, each)['A']:,.0f}",
         "Cloud Storage, class B": lambda each: f"{_operations(calls, each)['B']:,.0f}",
@@ -322,7 +322,7 @@ def _costs(calls: Mapping[str, CountedCall], scenarios: Sequence[Scenario]) -> s
     return _markdown(columns, [[name, *map(cell, scenarios)] for name, cell in rows.items()])
 
 
-def _operations(calls: Mapping[str, CountedCall], scenario: Scenario) -> Counter[str]:
+def _operations(calls: Mapping[str, CountedCall], scenario: LargeBridge) -> Counter[str]:
     found: Counter[str] = Counter()
     for kind, times in scenario.calls.items():
         for name, number in calls[kind].storage.items():
@@ -332,11 +332,11 @@ def _operations(calls: Mapping[str, CountedCall], scenario: Scenario) -> Counter
     return found
 
 
-def _jobs(scenario: Scenario) -> int:
+def _jobs(scenario: LargeBridge) -> int:
     return RELAYS if "deliveries stored" in scenario.calls else scenario.schedules - 1
 
 
-def _of_vendors(calls: Mapping[str, CountedCall], scenario: Scenario) -> Counter[str]:
+def _of_vendors(calls: Mapping[str, CountedCall], scenario: LargeBridge) -> Counter[str]:
     found: Counter[str] = Counter()
     for kind, times in scenario.calls.items():
         found["pigment"] += int(_of_pigment(calls, kind) * times)
@@ -345,7 +345,7 @@ def _of_vendors(calls: Mapping[str, CountedCall], scenario: Scenario) -> Counter
     return found
 
 
-def _busy(scenario: Scenario) -> tuple[float, float]:
+def _busy(scenario: LargeBridge) -> tuple[float, float]:
     """Return the seconds of cores, and of GiB of memory."""
     core_s = gib_s = 0.0
     for kind, times in scenario.calls.items():
@@ -354,25 +354,25 @@ def _busy(scenario: Scenario) -> tuple[float, float]:
     return core_s, gib_s
 
 
-def _operation_dollars(calls: Mapping[str, CountedCall], scenario: Scenario) -> float:
+def _operation_dollars(calls: Mapping[str, CountedCall], scenario: LargeBridge) -> float:
     operations = _operations(calls, scenario)
     return operations["A"] * _CLASS_A + operations["B"] * _CLASS_B
 
 
-def _function_dollars(scenario: Scenario) -> float:
+def _function_dollars(scenario: LargeBridge) -> float:
     core_s, gib_s = _busy(scenario)
     return max(0, core_s - _FREE_CORE_S) * _CORE_S + max(0, gib_s - _FREE_GIB_S) * _GIB_S
 
 
-def _schedule_dollars(scenario: Scenario) -> float:
+def _schedule_dollars(scenario: LargeBridge) -> float:
     return max(0, scenario.schedules - _FREE_SCHEDULES) * _SCHEDULE
 
 
-def _dollars(calls: Mapping[str, CountedCall], scenario: Scenario) -> float:
+def _dollars(calls: Mapping[str, CountedCall], scenario: LargeBridge) -> float:
     return _operation_dollars(calls, scenario) + _function_dollars(scenario) + _schedule_dollars(scenario)
 
 
-def _limits(scenario: Scenario) -> str:
+def _limits(scenario: LargeBridge) -> str:
     """Return the limits of a scenario, that which it reaches first at the top."""
     rows = [
         [each.what, _short(each.demand), _short(each.limit), _short(each.times), each.turn]

@@ -15,17 +15,17 @@ import pyarrow as pa
 from common.platform.errors import AnswerNotUnderstood
 from common.storage.bucket import Bucket
 from common.tables import compare
-from common.tables.arrow import read_records
 from common.tables.bigquery import statements
 from common.tables.bigquery.query_context import HeadersAlone, QueryContext, table_of
 from common.tables.bigquery.statements import AFTER, BEFORE
 from common.tables.compare import BadKeys, ChangeCounts, FileComparison
 from common.tables.compare.digests import cell
 from common.tables.compare.file import CheckedCsv
+from common.tables.compare.scan import PLACE, scan
 from common.tables.staging import ProgressCallback
 
 _MARKED_AT_ONCE = 2_000_000
-"Keys, which need about 150 bytes of memory each."
+"Keys, which need a few hundred bytes of memory each."
 
 
 def compare_files(
@@ -53,7 +53,7 @@ def compare_files(
     found = _Found(context.ask(_statement(old, new, key, are_comparable=are_comparable), tables))
     is_sent = bytearray(rows)
     if are_comparable:
-        for digests in iter(lambda: set(islice(found.keys, _MARKED_AT_ONCE)), set()):
+        for digests in iter(lambda: list(islice(found.keys, _MARKED_AT_ONCE)), []):
             _mark(is_sent, new, key, digests, progress)
     else:
         found.read_all()
@@ -118,23 +118,14 @@ def _statement(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str], *, a
 
 
 def _mark(
-    is_sent: bytearray, file: CheckedCsv, key: Sequence[str], digests: set[str], progress: ProgressCallback
+    is_sent: bytearray, file: CheckedCsv, key: Sequence[str], digests: Sequence[str], progress: ProgressCallback
 ) -> None:
     """Mark the rows of a file that have one of these keys. Raises StorageRefused if it is not CSV any more."""
     digest = statements.digest_of_key([file.header.index(name) for name in key], cell)
-    place = 0
-    with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
+    with duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": 1}) as database:
         # BigQuery's MD5 returns bytes, and DuckDB's their hexadecimal digits.
         database.execute("CREATE MACRO to_hex(value) AS value")
-        for records in file.pieces():
-            try:
-                rows = read_records(records, [pa.string()] * len(file.header), file.delimiter)
-            except pa.ArrowInvalid:
-                # Arrow quotes the record.
-                raise file.refusal() from None
-            database.register("records", rows)
-            for (found,) in database.execute(f"SELECT {digest} FROM records").fetchall():  # noqa: S608  # of our own SQL
-                if found in digests:
-                    is_sent[place] = 1
-                place += 1
-            progress("rows compared", place)
+        database.register("wanted", pa.table({"digest": pa.array(digests, pa.string())}))
+        query = f"SELECT {PLACE} FROM records SEMI JOIN wanted ON wanted.digest = {digest}"  # noqa: S608  # of our own SQL
+        for (place,) in scan(database, file, query, progress).answer:
+            is_sent[place] = 1
