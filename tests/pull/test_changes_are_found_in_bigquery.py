@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from common.tables.bigquery import changes
+from tests.support.served import served, write_files
 from tests.support.world import HEADER, ROWS, World
 
 KEY = ["Flights Day", "Flights Carrier"]
@@ -129,3 +130,21 @@ def test_a_preview_compares_in_the_function_and_shows_rows(prepared: World) -> N
 
     assert receipt["diff"]["new_rows"] == [LATER[-1]]
     assert len(prepared.bigquery.jobs) == queries
+
+
+def test_keys_of_several_columns_are_told_apart(prepared: World) -> None:
+    prepared.put_flights([["a:b", "c", "JFK", "1"], ["a", "b:c", "JFK", "1"]])
+
+    receipt = prepared.run_pull("flights").receipt
+
+    assert receipt["changes"] == {"added": 2, "changed": 0, "gone": 5, "unchanged": 0}
+
+
+def test_a_bridge_on_this_machine_has_a_bigquery_of_its_own(prepared: World) -> None:
+    write_files(prepared)
+
+    with served(prepared) as bridge:
+        receipts = [bridge.pull().json() for _ in range(2)]
+
+    assert [receipt["outcome"] for receipt in receipts] == ["landed", "nothing_new"]
+    assert [receipt["bytes_billed"] for receipt in receipts] == [10 * MIB, 20 * MIB]
