@@ -44,6 +44,7 @@ _LATER = {
     "jobInternalError",
     "jobRateLimitExceeded",
     "rateLimitExceeded",
+    "stopped",
     "tableUnavailable",
     "timeout",
 }

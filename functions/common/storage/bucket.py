@@ -406,7 +406,7 @@ class Bucket:
         return _object(target)
 
     def location(self) -> str:
-        """Return where the bucket is, in capitals: `EUROPE-WEST1`, `EU`."""
+        """Return where the bucket is, in capitals: `EUROPE-WEST1`, `EU`. The right to list its objects includes it."""
         with _google(f"look up the bucket {self.name}"):
             return str(self._client.get_bucket(self.name, **self._options).location)
 
