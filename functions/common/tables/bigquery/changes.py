@@ -60,14 +60,14 @@ def compare_files(
         is_sent = bytearray(b"\x01") * rows
     if found.rows != rows:
         cause = f"BigQuery found {found.rows:,} rows in the file, which has {rows:,}."
-        raise AnswerNotUnderstood(cause, next_step="Remove engine: bigquery, so that the function compares.")
+        raise AnswerNotUnderstood(cause, next_step="Remove engine: bigquery, and report it.")
     if found.empty_rows or found.repeated_rows:
         return BadKeys(found.empty_rows, found.repeated_keys, found.repeated_rows)
     counts = found.counts()
     if are_comparable and is_sent.count(1) != counts.added + counts.changed:
         raise AnswerNotUnderstood(
             f"Of {counts.added + counts.changed:,} keys that BigQuery found, the file has {is_sent.count(1):,}.",
-            next_step="Remove engine: bigquery, so that the function compares.",
+            next_step="Remove engine: bigquery, and report it.",
         )
     return FileComparison(counts, is_sent, warnings)
 

@@ -140,7 +140,7 @@ def _expect_whole(changes: Mapping[str, Change], rows_in_block: int) -> None:
     found = sum(change.block for change in changes.values())
     if found != rows_in_block:
         cause = f"BigQuery found {found:,} rows in the block's file, which has {rows_in_block:,}."
-        raise AnswerNotUnderstood(cause, next_step="Remove engine: bigquery, so that the function compares.")
+        raise AnswerNotUnderstood(cause, next_step="Remove engine: bigquery, and report it.")
 
 
 def _commas_in(

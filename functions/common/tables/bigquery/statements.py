@@ -122,7 +122,8 @@ def changes(key: Sequence[int], cells: Sequence[int], before: tuple[Sequence[int
     named = [f"MIN({_cell(place)}) AS s{at}" for at, place in enumerate(cells)] if are_comparable else []
     newer = ", ".join([f"{digest_of_key(key)} AS key", "COUNT(*) AS times", *named])
     same = " AND ".join(f"s{at} = b{at}" for at in range(len(cells))) if are_comparable else "FALSE"
-    told = "CASE WHEN change IN ('added', 'changed') THEN key END" if are_comparable else "CAST(NULL AS STRING)"
+    # No literal: GoogleSQL does not group by one.
+    is_told = "change IN ('added', 'changed')" if are_comparable else "FALSE"
     return f"""
 WITH
 older AS ({older}),
@@ -139,7 +140,7 @@ judged AS (
         END AS change
     FROM newer FULL JOIN older USING (key)
 )
-SELECT change, {told} AS sent_key, COUNT(*) AS keys, COALESCE(SUM(times), 0) AS sent
+SELECT change, CASE WHEN {is_told} THEN key END AS sent_key, COUNT(*) AS keys, COALESCE(SUM(times), 0) AS sent
 FROM judged
 GROUP BY change, sent_key
 """  # noqa: S608  # of our own SQL and numbers
