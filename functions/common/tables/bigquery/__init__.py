@@ -1,4 +1,5 @@
-"""`engine: bigquery`: compare what was sent to Pigment with what a block has, in one query of BigQuery over both files.
+"""`engine: bigquery`: compare two files of the bucket in one query of BigQuery.
 
-The verdict is that of `tables.equality`, which does the same in the function.
+`comparing` compares what was sent to Pigment with what a block has, as `tables.equality` does in the function, and
+`changes` finds new and changed rows, as `tables.compare` does. Both find the same as these.
 """
