@@ -5,12 +5,12 @@ locals {
   _channels = concat(var.alerts.channels, [for channel in google_monitoring_notification_channel.emails : channel.id])
 
   # Errors that the next run resolves. If no run succeeds, landing_overdue reports it.
-  _temporary_codes = ["configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
+  _temporary_codes = ["bigquery_busy", "configuration_occupied", "landing_unconfirmed", "lease_lost", "looker_busy", "pigment_busy", "run_interrupted", "storage_busy"]
 
   # Errors of the bridge or a vendor, as opposed to errors of the caller. At webhook-receive they cost a delivery, because Looker
   # does not send it again.
   _server_codes = [
-    "answer_not_understood", "block_not_found", "bridge_file_invalid", "disk_full", "file_refused", "file_too_big",
+    "answer_not_understood", "bigquery_busy", "bigquery_refused", "block_not_found", "bridge_file_invalid", "disk_full", "file_refused", "file_too_big",
     "import_configuration_not_found", "import_failed", "internal", "landing_unconfirmed", "landing_unknown", "lease_lost", "look_not_found", "looker_busy",
     "looker_login_refused", "looker_refused", "out_of_time", "pigment_busy", "pigment_key_refused", "pigment_refused",
     "query_failed", "rows_malformed", "run_interrupted", "secret_unreadable", "setting_missing", "storage_busy",

@@ -86,3 +86,15 @@ resource "google_bigquery_table" "exports" {
 locals {
   _exports_at = "gs://${local._bucket}/exports/"
 }
+
+# Comparisons with engine: bigquery. A query names the files itself and reads them with the rights of its function, so the
+# functions need no dataset and no right on one.
+resource "google_project_iam_member" "queries" {
+  for_each = toset(var.bigquery_engine ? local._bridge.queried_by : [])
+
+  project = var.project_id
+  role    = "roles/bigquery.jobUser"
+  member  = local._members[each.key]
+
+  depends_on = [google_project_service.services]
+}

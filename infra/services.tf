@@ -19,7 +19,7 @@ locals {
       "secretmanager.googleapis.com",
       "storage.googleapis.com",
     ],
-    var.bigquery == null && var.receipts == null ? [] : ["bigquery.googleapis.com"],
+    var.bigquery == null && var.receipts == null && !var.bigquery_engine ? [] : ["bigquery.googleapis.com"],
     var.kms_key == null ? [] : ["cloudkms.googleapis.com", "eventarc.googleapis.com"],
     var.network == null ? [] : ["compute.googleapis.com"],
   ))

@@ -28,6 +28,18 @@ variable "bigquery" {
   }
 }
 
+variable "bigquery_engine" {
+  description = "Whether jobs may compare in BigQuery, which bridge.yaml asks for with engine: bigquery. It enables the API and lets the service accounts of the functions that compare run queries in the project. They read no table."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = var.bigquery_engine || length(try(local._bridge.queried_by, [])) == 0
+    error_message = "bridge.yaml has a job with engine: bigquery, which its function may not use: set bigquery_engine = true, or remove engine: bigquery."
+  }
+}
+
 variable "bucket" {
   description = "The bridge's bucket. It stores all state, so its name must not change. Default: the name PROJECT-PREFIX, in the region of the functions."
   type = object({

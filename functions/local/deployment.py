@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from common.bridge_yaml import Bridge, Export, decode
 from common.bridge_yaml.cron import longest_wait
-from common.bridge_yaml.model import Signal, Target
+from common.bridge_yaml.model import AnyImport, Pull, Signal, Target
 from common.bridge_yaml.rules import shared_configurations
 from common.looker import licence
 from common.platform.errors import BridgeFileInvalid
@@ -87,6 +87,8 @@ class CheckedBridge(Struct, frozen=True):
     buckets: Mapping[str, tuple[str, ...]]
     "By function: the buckets other than the bridge's own that it writes."
     exports: Mapping[str, DeployedExport]
+    queried_by: tuple[str, ...]
+    "The functions that run queries in BigQuery, for `engine: bigquery`."
     warnings: tuple[str, ...]
 
 
@@ -118,6 +120,7 @@ def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
         secrets=_secrets(bridge),
         buckets=_buckets(bridge),
         exports={name: _export(export) for name, export in bridge.exports.items()},
+        queried_by=tuple(_queriers(bridge)),
         warnings=bridge.warnings,
     )
 
@@ -167,6 +170,16 @@ def _exporters(bridge: Bridge) -> Iterator[str]:
     relays = [relay.known or relay.verify for relay in bridge.relays.values() if not isinstance(relay, Signal)]
     read_back = [pull.verify for pull in bridge.pulls.values()]
     if any([*relays, *read_back, *(bridge.pulls[name].known for name in started)]):
+        yield DELIVER
+
+
+def _queriers(bridge: Bridge) -> Iterator[str]:
+    """Yield the functions that compare in BigQuery. A sweep, which webhook_deliver is, does it for pulls too."""
+    started = _started_pulls(bridge)
+    jobs = [job for job in bridge.jobs() if isinstance(job, AnyImport) and job.compares_in_bigquery]
+    if any(isinstance(job, Pull) for job in jobs):
+        yield PULL
+    if any(job.verifies_in_bigquery or job.name in started for job in jobs):
         yield DELIVER
 
 

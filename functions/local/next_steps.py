@@ -35,6 +35,7 @@ _HERE: Mapping[type[BridgeError], str] = {
         "`bridge pull` and `bridge serve` copy bridge.yaml into the folder of the bridge. If that does not help, check "
         "that the folder (--state) is yours and complete."
     ),
+    errors.BigqueryRefused: "Remove engine: bigquery, so that this machine compares.",
     errors.LookerBusy: (
         "Run it again later. If it persists, check looker.url, the network of this machine, and Looker's status and IP "
         "allow list."

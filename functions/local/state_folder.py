@@ -26,6 +26,7 @@ from common.storage.bucket import Bucket, open_client
 from local import terminal
 from local.bridge_file import BridgeFile
 from local.sandbox.access import TokenRequired
+from local.sandbox.bigquery import SandboxBigQuery
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
 from local.sandbox.storage.refusal import full_disk, is_full
@@ -44,12 +45,13 @@ _LOCK_CHECK_S = 0.05
 
 
 class StateServices(msgspec.Struct, frozen=True):
-    """The addresses and the token of the servers for a folder's bucket and secrets."""
+    """The addresses and the token of the servers for a folder's bucket and secrets, and for queries over its files."""
 
     storage: str
     secrets: str
     token: str = ""
     "Every request to them needs it."
+    bigquery: str = ""
 
     def environment(self) -> dict[str, str]:
         """The environment variables of a function that uses them."""
@@ -58,6 +60,7 @@ class StateServices(msgspec.Struct, frozen=True):
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "STORAGE_EMULATOR_HOST": self.storage,
             "SECRET_MANAGER_EMULATOR_HOST": self.secrets,
+            "BIGQUERY_EMULATOR_HOST": self.bigquery,
             "BRIDGE_EMULATOR_TOKEN": self.token,
         }
 
@@ -91,11 +94,13 @@ def serve(
         contextlib.closing(SandboxStorage(folder)) as storage,
         Server(TokenRequired(storage, token)) as storage_server,
         Server(TokenRequired(secrets, token)) as secrets_server,
+        contextlib.closing(SandboxBigQuery(storage)) as bigquery,
+        Server(TokenRequired(bigquery, token)) as bigquery_server,
     ):
         storage.create_bucket(BUCKET)
         if on_finalize:
             storage.on_finalize.append(on_finalize)
-        services = StateServices(storage_server.url, secrets_server.url, token)
+        services = StateServices(storage_server.url, secrets_server.url, token, bigquery_server.url)
         os.environ.update(services.environment())
         _expire_leases(Bucket(BUCKET))
         addresses = folder / _ADDRESSES

@@ -1,8 +1,8 @@
-"""`python -m tests.bench [memory|wall|changes|verify|known|export|relay|backlog|door|start|rivals] [--rows N]`."""
+"""`python -m tests.bench [memory|wall|changes|verify|known|export|relay|backlog|door|start|rivals|scale]`."""
 
 import argparse
 
-from . import backlog, changes, door, export, known, memory, relay, show, start, verify, wall
+from . import backlog, changes, door, export, known, memory, relay, scale, show, start, verify, wall
 from .rivals import faults
 
 
@@ -11,7 +11,7 @@ def main() -> None:
     asked.add_argument(
         "measurements",
         nargs="*",
-        metavar="memory|wall|changes|verify|known|export|relay|backlog|door|start|rivals",
+        metavar="memory|wall|changes|verify|known|export|relay|backlog|door|start|rivals|scale",
         help="all of them, if none is named",
     )
     asked.add_argument(
@@ -34,6 +34,7 @@ def main() -> None:
         "door": lambda: door.measure(given.rounds or door.ROUNDS),
         "backlog": lambda: backlog.measure(given.rows or backlog.WAITING),
         "start": lambda: start.measure(given.rounds or start.ROUNDS),
+        "scale": lambda: scale.measure(),  # noqa: PLW0108  # like the others
         "rivals": lambda: faults.measure(given.rows or faults.ROWS, given.rounds or faults.ROUNDS),
     }
     unknown = [name for name in given.measurements if name not in measurements]

@@ -153,6 +153,14 @@ FAULTS = [
         f"{{source: {{look: 1}}, target: {{configuration: {ID}}}, {WINDOWS}, guards: {{approve: {{max_deleted: 0}}}}}}",
         "pulls.flights.guards.approve: compares whole files, but an incremental load sends windows",
     ),
+    (
+        "pulls/flights",
+        (
+            f"{{source: {{look: 1}}, target: {{configuration: {ID}}}, {WINDOWS}, "
+            f"verify: {{source: {{list: {ID}}}, key: [A], engine: bigquery}}}}"
+        ),
+        "pulls.flights.verify.engine: compares one file, but an incremental load has one for each window",
+    ),
     ("pulls/flights/source/filters", "{a.b: false}", "pulls.flights.source.filters.a.b: is true or false"),
     ("pulls/flights/source/filters", "{true: a}", "pulls.flights.source.filters: has a key that is true or false"),
     ("pulls/flights/source/query_timezone", "Paris", "query_timezone: is not the name of a time zone; write an IANA"),

@@ -3,15 +3,15 @@
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local.sandbox.wire import Exchange
+from tests.bench import scale
 from tests.support import documents
-from tests.support.world import Servers, World, delivery, open_world
+from tests.support.operations import CountedCall, count_calls
+from tests.support.world import Servers, open_world
 
 COSTS = documents.section(documents.INFRA, "Costs")
 ROWS = [
@@ -67,7 +67,7 @@ def test_each_price_is_its_calculation_in_cents() -> None:
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[dict[str, Counter[str]]]:
+def counted(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str]) -> Iterator[dict[str, CountedCall]]:
     """The operations of one call of each kind, in a bridge that has been running for a while."""
     folder: Path = tmp_path_factory.mktemp("costs")
     with (
@@ -75,61 +75,15 @@ def counted(tmp_path_factory: pytest.TempPathFactory, addresses: dict[str, str])
         Servers() as servers,
         open_world(folder, servers, addresses, monkeypatch) as world,
     ):
-        world.storage_server.keep_bytes = 1  # otherwise it keeps no exchange
-        world.add_pull("flights", target={"repeatable": True}, schedule="15 6 * * *")
-        world.add_export("revenue", schedule="0 * * * *")
-        world.answer_exports(b"Id;Amount\n1;2\n")
-        world.add_relay("sales")
-
-        def post() -> None:
-            world.post_delivery("sales", delivery(("1", "2")), X_Looker_Webhook_Id=world.clock.now().isoformat())
-
-        def push() -> None:
-            message = {"attributes": {"objectId": "inbox/sales/any", "eventType": "OBJECT_FINALIZE"}, "messageId": "1"}
-            world.call_function("deliver", message=message, subscription="deliver")
-
-        calls: dict[str, Callable[[], object]] = {
-            "pulls": lambda: world.run_pull("flights"),
-            "exports": lambda: world.run_export("revenue"),
-            "deliveries stored": post,
-            "deliveries imported": push,
-            "sweeps": world.run_deliver,
-        }
-        for call in (*calls.values(), world.run_deliver):
-            call()
-        counted = {kind: operations_of(world, call) for kind, call in calls.items()}
-        # The first sweep after a run reads its receipt.
-        yield counted | {"sweeps": operations_of(world, world.run_deliver)}
-
-
-def operations_of(world: World, call: Callable[[], object]) -> Counter[str]:
-    world.clock.advance(3600)
-    # Of the request before, if it is noted late.
-    world.bucket.exists("mark")
-    world.storage_server.exchanges.clear()
-    call()
-    world.bucket.exists("mark")
-    return Counter(filter(None, map(class_of, world.storage_server.exchanges)))
-
-
-def class_of(exchange: Exchange) -> str | None:
-    """Return the class of an operation, by https://cloud.google.com/storage/pricing; None if it costs nothing."""
-    if exchange.path.endswith("/o/mark") or exchange.method == "DELETE":
-        return None
-    if exchange.method == "PUT":
-        return None  # a resumable upload is one operation
-    is_list = exchange.method == "GET" and exchange.path.endswith("/o")
-    return "A" if is_list or exchange.method == "POST" else "B"
+        yield count_calls(world)
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-def test_the_operations_of_a_call_are_those_that_the_sandbox_counts(
-    counted: dict[str, Counter[str]], kind: str
-) -> None:
+def test_the_operations_of_a_call_are_those_that_the_sandbox_counts(counted: dict[str, CountedCall], kind: str) -> None:
     row = next(row for row in ROWS[ROWS.index(["", "class A", "class B"]) :] if row[0] == kind)
     of_a, of_b = (int(number(cell.split(" × ")[1].split(" = ")[0])) for cell in row[1:])
 
-    found = counted[kind]
+    found = counted[kind].storage
     more = RENEWALS.get(kind, 0)
     if kind == "sweeps":
         # A sweep lists the receipts of each job, of which this bridge has three.
@@ -137,3 +91,11 @@ def test_the_operations_of_a_call_are_those_that_the_sandbox_counts(
         # The export is late here, each hour for a later time, which its page says.
         more -= 1
     assert (found["A"] + more, found["B"]) == (of_a, of_b), json.dumps(found)
+
+
+def test_the_tables_of_scale_are_computed_from_the_calls_that_the_sandbox_counts(
+    counted: dict[str, CountedCall],
+) -> None:
+    written = documents.section(documents.TESTS, "Scale")
+
+    assert [table for table in scale.tables(counted) if table not in written] == []

@@ -105,11 +105,16 @@ class Pigment:
         assert loaded.report is not None
         assert loaded.report.summary.skipped_count == 0, (table, loaded.report)
 
-    def compared(self) -> BlockEquality:
+    def files(self) -> tuple[bytes, bytes]:
+        """Return what was sent, and the list as Pigment exports it."""
         block = self._pigment.records.get(Block, self._block)
         request = ListRequest(friendly_headers=True)
         exported = b"".join(self._pigment.export_list(block, request, Style("Iso8601", "Comma")))
-        bucket: Any = InPieces(4096, sent=self._sent.read_bytes(), block=exported)
+        return self._sent.read_bytes(), exported
+
+    def compared(self) -> BlockEquality:
+        sent_bytes, exported = self.files()
+        bucket: Any = InPieces(4096, sent=sent_bytes, block=exported)
         sent, there, rows = SentFile("sent", ","), SentFile("block", ","), 2 * len(self._table.rows)
         return compare_with_block(bucket, [sent], there, Pairing(key=["Key"]), rows, lambda *_: None)
 

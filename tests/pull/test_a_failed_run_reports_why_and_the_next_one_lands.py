@@ -299,7 +299,7 @@ def test_every_error_before_acceptance_is_tested_here() -> None:
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported", "PigmentRefused",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique", "AwaitingApproval", "NotApproved", "NotEqual",
-        "UnknownItems", "TypeMismatch",
+        "UnknownItems", "TypeMismatch", "BigqueryRefused", "BigqueryBusy",
     }  # fmt: skip
     named = {kind.__name__ for kind in every_error()} - elsewhere
     tried = {case.code.title().replace("_", "") for case in CASES.values()}

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("known", 20_000, "goal "),
         ("backlog", 300, "landed in a minute"),
         ("rivals", 100, "goal met"),
+        ("scale", 1, "together, dollars"),
     ],
 )
 def test_a_benchmark_runs_to_its_end(name: str, rows: int, result: str) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Self
 
+from local.sandbox.bigquery import SandboxBigQuery
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxImport, SandboxPigment
 from local.sandbox.secrets import SandboxSecrets
@@ -116,6 +117,8 @@ class Sites:
         self.pigment_server = servers.serve("pigment", self.pigment, keep_bytes=_KEEP_BYTES)
         self.storage_server = servers.serve("storage", self.storage)
         self.secrets_server = servers.serve("secrets", self.secrets)
+        self.bigquery = SandboxBigQuery(self.storage)
+        self.bigquery_server = servers.serve("bigquery", self.bigquery)
 
     @functools.cached_property
     def looker(self) -> SandboxLooker:
@@ -143,11 +146,18 @@ class Sites:
             "GOOGLE_CLOUD_PROJECT": "test",
             "STORAGE_EMULATOR_HOST": self.storage_server.url,
             "SECRET_MANAGER_EMULATOR_HOST": self.secrets_server.url,
+            "BIGQUERY_EMULATOR_HOST": self.bigquery_server.url,
         }
 
     def heal(self) -> None:
         """Remove the faults of all servers."""
-        for server in (self.looker_server, self.pigment_server, self.storage_server, self.secrets_server):
+        for server in (
+            self.looker_server,
+            self.pigment_server,
+            self.storage_server,
+            self.secrets_server,
+            self.bigquery_server,
+        ):
             server.heal()
 
     def pause_imports(self) -> None:
@@ -170,6 +180,7 @@ class Sites:
         if "looker" in vars(self):
             self.looker.close()
         self.pigment.close()
+        self.bigquery.close()
         self.storage.close()
 
     def _seconds(self) -> float:

@@ -41,6 +41,8 @@ Grain = Literal["number", "second", "minute", "hour", "day"]
 "The smallest step between two values of a cursor."
 Scalar = str | int | float | bool
 Delimiter = Literal[",", ";"]
+Engine = Literal["function", "bigquery"]
+"What compares files."
 NotifyFormat = Literal["slack", "teams", "chat", "json"]
 NotifyEvent = Literal["failed", "late", "recovered", "held", "not_equal"]
 ColumnType = Literal["text", "number", "decimal", "date", "timestamp", "datetime", "boolean"]
@@ -207,6 +209,8 @@ class Changes(Struct, frozen=True, kw_only=True):
 
     key: tuple[str, ...]
     "The columns that identify a row, by their headers in Looker."
+    engine: Engine = "function"
+    "`bigquery` compares in BigQuery, for tens of millions of rows."
 
 
 Load = Literal["full"] | Incremental | Changes
@@ -286,6 +290,8 @@ class Verify(Struct, frozen=True, kw_only=True):
     "Accept rows in the block that this job did not send."
     day_first: bool = False
     "Whether 03/04/2024 was sent for 3 April. ISO dates, which Looker sends, need no setting."
+    engine: Engine = "function"
+    "`bigquery` compares in BigQuery, for tens of millions of rows. Not for incremental loads."
     show: bool = False
     "Whether the receipt shows the values of up to ten rows that differ, and not only their keys. They are data."
 
@@ -340,6 +346,14 @@ class Pull(ScheduledJob, frozen=True, kw_only=True):
     "The columns of which all values must exist in Pigment. Default: none is looked up."
 
     @property
+    def compares_in_bigquery(self) -> bool:
+        return self.verifies_in_bigquery or (isinstance(self.load, Changes) and self.load.engine == "bigquery")
+
+    @property
+    def verifies_in_bigquery(self) -> bool:
+        return self.verify is not None and self.verify.engine == "bigquery"
+
+    @property
     def max_deleted(self) -> int | None:
         """How many rows an import may delete; None for any number.
 
@@ -370,6 +384,14 @@ class Relay(Struct, frozen=True, kw_only=True):
     "Read the rows back after the import."
     known: Known | None = None
     "The columns of which all values must exist in Pigment. Default: none is looked up."
+
+    @property
+    def compares_in_bigquery(self) -> bool:
+        return self.verifies_in_bigquery
+
+    @property
+    def verifies_in_bigquery(self) -> bool:
+        return self.verify is not None and self.verify.engine == "bigquery"
 
     @property
     def max_deleted(self) -> int | None:

@@ -31,6 +31,7 @@ from common.bridge_yaml.model import (
     Signal,
     TableField,
     Target,
+    Verify,
     ViewSource,
 )
 from common.platform import lookalikes
@@ -189,6 +190,16 @@ def _check_verify(job: Pull | Relay) -> Findings:
         yield RuleFinding("verify.ignore", f"has {column!r}, which is in verify.key", "other columns")
 
 
+def _check_engine_is_possible(pull: Pull) -> Findings:
+    if isinstance(pull.load, Incremental) and isinstance(pull.verify, Verify) and pull.verify.engine == "bigquery":
+        # Of two rows with one key the later one counts, and a table has no order.
+        yield RuleFinding(
+            "verify.engine",
+            "compares one file, but an incremental load has one for each window",
+            "engine: function, or load: full or changes",
+        )
+
+
 def _check_known_columns_are_sent(job: Pull | Relay) -> Findings:
     if not isinstance(job.known, Known) or not _is_set(job.known.columns, job.target.columns):
         return
@@ -343,6 +354,7 @@ _SECTION_RULES: Mapping[type[Struct], tuple[SectionRule, ...]] = {
         SectionRule(("load", "source"), _check_limit_is_possible),
         SectionRule(("load", "target"), _check_keys_are_sent),
         SectionRule(("load", "target", "verify"), _check_verify),
+        SectionRule(("load", "verify"), _check_engine_is_possible),
         SectionRule(("load", "guards"), _check_approval_is_possible),
         SectionRule(("known", "target"), _check_known_columns_are_sent),
     ),

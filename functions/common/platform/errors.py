@@ -29,6 +29,7 @@
     │   ├── SettingMissing
     │   ├── SecretUnreadable
     │   ├── StorageRefused
+    │   ├── BigqueryRefused
     │   ├── LeaseLost
     │   ├── RunInterrupted
     │   ├── LandingUnknown
@@ -55,6 +56,7 @@
         ├── PigmentBusy
         ├── LandingUnconfirmed
         ├── StorageBusy
+        ├── BigqueryBusy
         ├── DiskFull
         └── OutOfTime
 
@@ -375,6 +377,15 @@ class StorageRefused(OurFault):
     next_step = "Check that the bucket exists and that this function's service account may read and write its objects."
 
 
+class BigqueryRefused(OurFault):
+    """BigQuery did not run a comparison (engine: bigquery)."""
+
+    next_step = (
+        "Read BigQuery's explanation. `bridge check` tries whether queries may be run. Without engine: bigquery, the "
+        "function compares."
+    )
+
+
 class LeaseLost(OurFault):
     """This run did not renew its lease in time and another run took it; this run stopped before sending."""
 
@@ -568,6 +579,12 @@ class StorageBusy(Busy):
     """Cloud Storage is busy or cannot be reached."""
 
     next_step = "No action needed yet; the next run retries."
+
+
+class BigqueryBusy(Busy):
+    """BigQuery is busy or cannot be reached."""
+
+    next_step = "No action needed yet; the next sweep compares again."
 
 
 class DiskFull(Busy):

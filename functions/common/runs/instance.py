@@ -12,7 +12,8 @@ from functools import cached_property
 
 from common import bridge_yaml
 from common.pigment.pace import ImportPace
-from common.platform import secrets
+from common.platform import bigquery, secrets
+from common.platform.bigquery import BigQuery
 from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SettingMissing, StorageRefused
 from common.platform.secrets import Secrets
@@ -49,6 +50,12 @@ class Instance:
     @cached_property
     def secrets(self) -> Secrets:
         return Secrets(_setting("GOOGLE_CLOUD_PROJECT"), secrets.open_client, self.clock)
+
+    @cached_property
+    def bigquery(self) -> BigQuery:
+        """BigQuery where the bucket is: it reads no file in another location. Raises StorageBusy or StorageRefused."""
+        location = bigquery.location_of(self.bucket.location())
+        return BigQuery(_setting("GOOGLE_CLOUD_PROJECT"), location, self.chance)
 
     def config(self, at_most_old_s: float = 0) -> bridge_yaml.Bridge:
         """Return bridge.yaml from the bucket, or a copy in memory that is not too old: a change needs no deployment.

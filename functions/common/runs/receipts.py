@@ -173,6 +173,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     verified: BlockVerdict | None = None
     "None: the job does not read its block back, or nothing has landed."
     verification: BlockEquality | None = None
+    bytes_billed: int | None = None
+    "By BigQuery, for all comparisons with `engine: bigquery` of this run; None if there was none."
     known: list[ItemCheck] = []
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
     diff: Diff | msgspec.UnsetType = msgspec.UNSET

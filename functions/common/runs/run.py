@@ -19,6 +19,7 @@ from common.runs.ends import End, receipt_of
 from common.runs.instance import Instance
 from common.runs.receipts import BlockVerdict, CursorMove, ItemCheck, Receipt, Rows, Seconds, Skip
 from common.storage.bucket import Bucket
+from common.tables.bigquery.query_context import QueryContext
 from common.tables.compare import ChangeCounts, Diff
 from common.tables.equality.result import BlockEquality
 from common.tables.header import header_changes
@@ -140,6 +141,14 @@ class Run:
 
     def note_verified(self, verdict: BlockVerdict, verification: BlockEquality | None = None) -> None:
         self._replace(verified=verdict, verification=verification)
+
+    def query_context(self, deadline: Deadline) -> QueryContext:
+        """Return what a comparison in BigQuery needs. Raises StorageBusy or StorageRefused."""
+        return QueryContext(self.instance.bigquery, self.id, self.receipt.job, deadline, self.note_bytes_billed)
+
+    def note_bytes_billed(self, bytes_billed: int) -> None:
+        """Add what a query of BigQuery is billed."""
+        self._replace(bytes_billed=(self.receipt.bytes_billed or 0) + bytes_billed)
 
     def note_import(self, import_id: str) -> None:
         self._replace(import_id=import_id)

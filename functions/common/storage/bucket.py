@@ -427,6 +427,11 @@ class Bucket:
             raise Stale(target.name) from None
         return _object(target)
 
+    def location(self) -> str:
+        """Return where the bucket is, in capitals: `EUROPE-WEST1`, `EU`. The right to list its objects includes it."""
+        with _google(f"look up the bucket {self.name}"):
+            return str(self._client.get_bucket(self.name, **self._options).location)
+
     def bindings(self) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield the roles that are granted on the bucket, each with its members. Raises StorageRefused without the
         permission to see them.

@@ -15,7 +15,7 @@ from common import bridge_yaml
 from common.platform.errors import BridgeFileInvalid
 from common.runs.instance import Instance
 from local import bridge_file, deployment
-from local.checks import buckets, licence, looker, pigment, secrets
+from local.checks import buckets, licence, looker, pigment, queries, secrets
 from local.checks.deep import Observation, observations
 from local.checks.finding import Finding, green, red, table, yellow
 
@@ -52,6 +52,7 @@ def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
         yield secrets.try_secret(instance, f"notify.webhook {name}", name)
     yield from secrets.expiry_findings(bridge, instance.clock.now().date())
     yield from buckets.findings(bridge, raw, instance)
+    yield from queries.findings(bridge, instance)
 
 
 def findings_of_looker(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:

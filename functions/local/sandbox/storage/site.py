@@ -56,6 +56,16 @@ class SandboxStorage:
         if all(bucket["name"] != name for bucket in self._disk.buckets.all()):
             self._disk.buckets.add(name, {})
 
+    def location(self, bucket: str) -> str:
+        """Return where a bucket is. Raises StorageRefusal 404."""
+        return str(self._disk.buckets.get(bucket)["location"])
+
+    def file(self, bucket: str, name: str) -> Path | None:
+        """Return the file with the content of an object, for a site that reads objects; None if there is none."""
+        with self._disk.lock:
+            version = self._disk.live(bucket, name)
+            return None if version is None else self._disk.blob(version)
+
     def answer(self, request: Request) -> Response:
         answered = self._answer(request)
         answered.headers["Date"] = formatdate(self._clock(), usegmt=True)
