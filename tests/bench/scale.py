@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from common.looker.licence import LIMITS
-from common.pigment import imports
+from common.pigment.pace import ImportPace
 from common.tables.compare.matching import ROWS_AT_ONCE
 from local import function_server
 from tests.support.operations import CountedCall, count_calls
@@ -266,10 +266,12 @@ def _of_pigment(calls: Mapping[str, CountedCall], kind: str) -> int:
 
 
 def _questions(import_s: float) -> int:
-    """Return how often Pigment is asked, with the waits of `imports`: a quarter of the time so far."""
-    elapsed_s, questions = 0.0, 1
+    """Return how often Pigment is asked for an import that takes as long as the last one by its configuration."""
+    pace = ImportPace()
+    pace.note(import_s)
+    elapsed_s, questions = pace.first_wait_s(), 1
     while elapsed_s < import_s:
-        elapsed_s += min(imports._LONGEST_WAIT_S, max(imports._SHORTEST_WAIT_S, elapsed_s / 4))
+        elapsed_s += pace.next_wait_s(elapsed_s)
         questions += 1
     return questions
 

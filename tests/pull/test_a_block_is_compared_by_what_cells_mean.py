@@ -146,6 +146,15 @@ def test_names_may_differ_and_columns_may_be_left_out() -> None:
     assert not compared(sent, block, columns={"Value": "Amount"}, ignored=["Loaded at"]).differs(accepts_extra=False)
 
 
+def test_a_block_that_kept_the_rows_that_a_later_file_replaces_has_them_doubled() -> None:
+    first, second = [["Id", "Name"], ["1", "a"], ["2", "b"]], [["Id", "Name"], ["2", "b"], ["3", "c"]]
+
+    found = compared(first, [*first, *second[1:]], second, replaces=True)
+
+    assert (found.doubled, found.missing, found.extra) == (1, 0, 0)
+    assert found.differs(accepts_extra=False)
+
+
 def test_a_later_file_replaces_rows_of_an_earlier_one_where_the_target_does() -> None:
     first, second = [["Id", "Value"], ["a", "1"], ["b", "2"]], [["Value", "Id"], ["20", "b"], ["3", "c"]]
     block = [["Id", "Value"], ["a", "1"], ["b", "20"], ["c", "3"]]

@@ -65,7 +65,9 @@ def compare_with_block(
     columns = _compared(files, there, pairing)
     forms = forms_of(there, list(columns.values()), pairing.decimal_sign)
     mine, theirs = _sides(files, there, columns, forms, pairing, {})
-    if not pairing.may_have_extra and (same := have_same_rows(mine, theirs, progress)) is not None:
+    # A block that kept what a later file should have replaced has all rows that were sent, and some of them twice.
+    can_be_same = not (pairing.may_have_extra or pairing.replaces)
+    if can_be_same and (same := have_same_rows(mine, theirs, progress)) is not None:
         # The usual case. Whatever the key, nothing is missing or more than once.
         equal = BlockEquality(same, same)
         return msgspec.structs.replace(equal, sums=_sums(mine, theirs, progress)) if sums else equal
