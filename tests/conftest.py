@@ -39,6 +39,8 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 _TESTS = Path(__file__).parent
 _LONGEST_FIRST = ("proofs", "operator", "repo", "infra", "pull", "relay")
 _THREADS_END_WITHIN_S = 10
+_BODIES = "request bodies"
+"One thread for the bodies of all requests of a process, which waits a few seconds for the next one."
 _OF_GOOGLE = ("(_fetch_background)", "(_verify_existence_background)")
 "A client of Google's that a test itself opens looks up its bucket on threads that cannot be joined."
 
@@ -111,7 +113,7 @@ def outlives_by_design(before: set[threading.Thread], thread: threading.Thread) 
         return getattr(getattr(thread, "_target", None), "__self__", None)
 
     server = server_of(thread)
-    is_shared = thread.name.startswith(SHARED) or thread.name.endswith(_OF_GOOGLE)
+    is_shared = thread.name.startswith((SHARED, _BODIES)) or thread.name.endswith(_OF_GOOGLE)
     return is_shared or (server is not None and server in map(server_of, before))
 
 
