@@ -13,7 +13,7 @@ from tests.support.world import World
 def patient(world: World) -> Iterator[World]:
     """A world without quotas, in which Google's client retries after a millisecond, not a second, and fails soon."""
     world.bucket.retry = world.bucket.retry.with_delay(initial=0.001, maximum=0.002)
-    world.bucket.patience_s = 0.1
+    world.bucket.patience_s = 1
     world.pigment.requests.limit = world.pigment.imports_per_configuration.limit = None
     logging.disable(logging.CRITICAL)
     yield world
