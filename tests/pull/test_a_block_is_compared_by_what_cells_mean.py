@@ -81,6 +81,13 @@ def test_cells_with_the_same_meaning_are_equal(cell: str, pigments: str) -> None
         ("Paris", "paris", ""),
         ("é", "e\u0301", ""),
         ("abc", "7", "3"),
+        ("n/a", "", "3"),
+        ("abc", "abd", "3.5"),
+        ("not yet", "", "2024-11-21 10:25:00"),
+        ("soon", "later", "2024-11-21 10:25:00"),
+        ("not yet", "", "2024-11-21"),
+        ("soon", "", "Nov 24"),
+        ("maybe", "", "TRUE"),
     ],
 )
 def test_cells_with_another_meaning_differ(cell: str, pigments: str, in_column_of: str) -> None:

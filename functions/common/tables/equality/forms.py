@@ -80,9 +80,9 @@ class Reading(msgspec.Struct, frozen=True):
         """
         match self.form:
             case "number":
-                return f"coalesce(hash({self._rounded(cell)}), hash({cell}))"
+                return _hash_of_value(self._rounded(cell), cell)
             case "time":
-                return f"coalesce(hash(TRY_CAST({cell} AS TIMESTAMP)), hash({cell}))"
+                return _hash_of_value(f"TRY_CAST({cell} AS TIMESTAMP)", cell)
             case _:
                 return f"hash({self.canonical(cell)})"
 
@@ -148,6 +148,11 @@ def _by_first_cells(block: CheckedCsv, records: bytes, names: Sequence[str], dec
             if cells and all(matches) and len({len(match[match.re.groups]) for match in matches if match}) == 1:
                 found[name] = form
     return found
+
+
+def _hash_of_value(value: str, cell: str) -> str:
+    """Return SQL for the hash of a value, or of the cell's text if it has none: DuckDB's hash of NULL is a number."""
+    return f"coalesce(nullif(hash({value}), hash(NULL)), hash({cell}))"
 
 
 def _parsed(cell: str, formats: Sequence[str], to: str) -> str:
