@@ -5,6 +5,7 @@ import msgspec
 from common.platform.errors import ErrorReport
 from common.runs import leases, receipts
 from common.runs.leases import Journal
+from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
 from tests.support.world import CONFIGURATION, PUSH, World
 
@@ -44,3 +45,20 @@ def test_a_run_whose_receipt_could_not_be_stored_keeps_its_error(world: World) -
     assert world.run_pull("flights").status == 200
 
     assert receipts.find(world.bucket, run_id).error == error
+
+
+def test_a_run_whose_lease_could_not_be_freed_either_keeps_its_error(world: World) -> None:
+    world.add_pull("flights", guards={"min_rows": 1_000_000})
+    refused = Response(403, b"{}")
+    # The lease and the staged file are written, and the receipt is not.
+    world.storage_server.fault("POST /upload/", after=2, refuse=refused)
+    world.storage_server.fault("DELETE .*leases", refuse=refused)
+    failed = world.run_pull("flights").receipt
+    world.heal()
+    assert world.objects("leases/")
+
+    world.run_pull("flights")
+
+    stored = receipts.find(world.bucket, failed["run"])
+    assert stored.error
+    assert stored.error.code == failed["error"]["code"] == "too_few_rows"

@@ -52,6 +52,7 @@ class Tenure:
         "What was read since this call took the lease."
         self.is_between_runs = False
         "Whether the last run has ended completely, and the lease can pass on to another one."
+        self._failed: Journal | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,14 +78,18 @@ class Tenure:
         self.cursors = KnownCursors(self._bucket)
         return self.lease
 
-    def end_run(self) -> None:
-        """Note that the run with the lease has ended completely."""
-        self.is_between_runs = True
+    def end_run(self, failed: Journal | None = None) -> None:
+        """Note that the run with the lease has ended completely.
+
+        Args:
+            failed: its journal with its error, which the next run is to find if the lease cannot be freed.
+        """
+        self.is_between_runs, self._failed = True, failed
 
     def end(self) -> None:
         """Free the lease, unless the last run left it open."""
         if self.lease is not None and self.is_between_runs:
-            _release(self.lease, self.lease.free)
+            _release(self.lease, self.lease.free, self._failed)
         self._threads.close()
         self.lease, self.is_between_runs = None, False
 
@@ -185,6 +190,7 @@ def _conclude(run: Run, tenure: Tenure, lease: Lease, end: End, delivery: Waitin
     """Write the receipt and do what follows from the end. After a kill, the next run continues."""
     receipt = run.end(end)
     journal = msgspec.structs.replace(lease.journal, receipt=receipt)
+    failed = journal if receipt.error else None
 
     def release() -> None:
         match end:
@@ -195,9 +201,9 @@ def _conclude(run: Run, tenure: Tenure, lease: Lease, end: End, delivery: Waitin
             case _:
                 read = AlreadyRead(tenure.cursors, delivery)
                 finish(run.instance.bucket, run.instance.clock, journal, end, receipt, read)
-                tenure.end_run()
+                tenure.end_run(failed)
 
-    _release(lease, release, journal if receipt.error else None)
+    _release(lease, release, failed)
     return receipt
 
 
