@@ -107,6 +107,13 @@ def test_what_a_comma_means_is_decided_for_the_whole_column() -> None:
     assert compared(thousands, [["Id", "Value"], ["a", "1.234"], ["b", "1234567.5"]]).changed == 1
 
 
+@pytest.mark.parametrize("text", [",", "-,"])
+def test_a_comma_without_a_digit_says_nothing_of_the_other_numbers(text: str) -> None:
+    sent = [["Id", "Value"], ["a", text], ["b", "1.5"]]
+
+    assert compared(sent, [["Id", "Value"], ["a", ""], ["b", "1.5"]]).changed == 1
+
+
 def test_a_number_with_a_comma_can_be_a_key() -> None:
     sent = [["Id", "Value"], ["1,5", "x"], ["2,5", "y"]]
 

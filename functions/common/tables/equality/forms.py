@@ -40,7 +40,7 @@ _MONTH_FIRST = ["%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m-%d-%Y"]
 _DAY_FIRST = ["%d/%m/%Y", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y"]
 _BOOLEANS = {"TRUE": ("yes", "true", "y", "1"), "FALSE": ("no", "false", "n", "0")}
 
-DECIMAL_COMMA = r"^[+-]?(\d*,(\d{0,2}|\d{4,})|0\d*,\d{3}|\d{4,},\d{3}|[\d.]*\.\d{3},\d*)$"
+DECIMAL_COMMA = r"^[+-]?(\d+,|\d*,(\d{1,2}|\d{4,})|0\d*,\d{3}|\d{4,},\d{3}|[\d.]*\.\d{3},\d*)$"
 "A number whose comma cannot separate thousands."
 
 
