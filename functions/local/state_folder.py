@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -26,11 +27,10 @@ from common.storage.bucket import Bucket, open_client
 from local import terminal
 from local.bridge_file import BridgeFile
 from local.sandbox.access import TokenRequired
-from local.sandbox.bigquery import SandboxBigQuery
 from local.sandbox.secrets import SandboxSecrets
 from local.sandbox.storage import Notice, SandboxStorage
 from local.sandbox.storage.refusal import full_disk, is_full
-from local.sandbox.wire import Server
+from local.sandbox.wire import Request, Response, Server, Site
 
 BUCKET = "bucket"
 PROJECT = "local"
@@ -94,7 +94,7 @@ def serve(
         contextlib.closing(SandboxStorage(folder)) as storage,
         Server(TokenRequired(storage, token)) as storage_server,
         Server(TokenRequired(secrets, token)) as secrets_server,
-        contextlib.closing(SandboxBigQuery(storage)) as bigquery,
+        contextlib.closing(_BigQueryOnDemand(storage)) as bigquery,
         Server(TokenRequired(bigquery, token)) as bigquery_server,
     ):
         storage.create_bucket(BUCKET)
@@ -112,6 +112,26 @@ def serve(
             if not alone:
                 until_unlocked.enter_context(_without_users(folder))
             addresses.unlink(missing_ok=True)
+
+
+class _BigQueryOnDemand:
+    """Opens BigQuery with the first request, because it imports DuckDB, which few commands need."""
+
+    def __init__(self, storage: SandboxStorage) -> None:
+        self._storage = storage
+        self._until_closed = contextlib.ExitStack()
+
+    @cached_property
+    def _site(self) -> Site:
+        from local.sandbox.bigquery import SandboxBigQuery  # noqa: PLC0415
+
+        return self._until_closed.enter_context(contextlib.closing(SandboxBigQuery(self._storage)))
+
+    def answer(self, request: Request) -> Response:
+        return self._site.answer(request)
+
+    def close(self) -> None:
+        self._until_closed.close()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pytest
 from common.runs.leases import LIFETIME_S
 from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoint, When
 from tests.support.settling import settle
-from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, World
+from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, FunctionAnswer, World
 
 SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
@@ -16,10 +16,9 @@ PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
 
 def converge(world: World) -> list[int]:
     """Run again as Cloud Scheduler does, and settle as a person does; return the statuses."""
-    world.clock.advance(LIFETIME_S + 1)
     statuses = []
     for _ in range(3):
-        answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
+        answer = run_again(world)
         statuses.append(answer.status)
         if answer.status == 200:
             return statuses
@@ -100,13 +99,24 @@ def test_an_append_that_is_read_back_needs_nobody_after_a_kill(world: World, pro
 def converge_alone(world: World) -> bool:
     """Run again as Cloud Scheduler does, now and after an hour, settle nothing by hand; return whether it landed."""
     world.finish_imports()
-    for wait_s in (LIFETIME_S + 1, 3601):
+    for wait_s in (0, 3601):
         world.clock.advance(wait_s)
-        answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
+        answer = run_again(world)
         if answer.status == 200:
             return True
         assert answer.code == "landing_unknown", answer.body
     return False
+
+
+def run_again(world: World) -> FunctionAnswer:
+    """Run once the lease of the killed run has expired."""
+    for _ in range(2):
+        world.clock.advance(LIFETIME_S + 1)
+        answer = world.run_pull("flights", headers=SCHEDULE_EVENT)
+        # A write of the lease that was on its way when the process was killed can arrive after the first wait.
+        if answer.status == 200 or answer.code != "configuration_occupied":
+            break
+    return answer
 
 
 def fresh(world: World, repeatable: bool, *, read_back: bool = False) -> None:
