@@ -5,7 +5,7 @@ The block's cells decide the form, because they show what Pigment made of the ce
     number    by value. Pigment writes numbers plainly, with at most 16 digits (its guide "Export raw data"). A column
               that was sent with commas has them either for decimals or for thousands, whatever its cells show.
     date      by day; Pigment's dates have no time of day
-    time      as written, to the microsecond; an offset is not read, because Pigment writes none
+    time      as written, to the microsecond; an offset is not read
     month     by month: a block with a calendar has `Apr 26`
     boolean   TRUE and FALSE, for Looker's Yes and No
     text      character by character; so is every cell that does not have its column's form
