@@ -49,11 +49,29 @@ ColumnType = Literal["text", "number", "decimal", "date", "timestamp", "datetime
 Unit = Literal["number", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]
 
 
+UNIT_DAYS: Mapping[str, float] = {
+    "second": 1 / 86_400,
+    "minute": 1 / 1_440,
+    "hour": 1 / 24,
+    "day": 1,
+    "week": 7,
+    "month": 30,
+    "quarter": 91,
+    "year": 365,
+}
+"About how many days a unit of time has."
+
+
 class Step(Struct, frozen=True, kw_only=True):
     """A distance between two values of a cursor: `1 month`, `2 hours`, or `500000` for a numeric cursor."""
 
     amount: int
     unit: Unit
+
+    @property
+    def days(self) -> float:
+        """About how many days it is; none if it is a number."""
+        return self.amount * UNIT_DAYS.get(self.unit, 0)
 
 
 class CallLimits(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 from common.bridge_yaml import addresses
 from common.bridge_yaml.cron import cron_problem
 from common.bridge_yaml.model import (
+    UNIT_DAYS,
     BucketName,
     Count,
     Cron,
@@ -286,16 +287,6 @@ def _parse_day(raw: object) -> Day:
         raise InvalidValue("is not a date") from None
 
 
-_UNIT_DAYS = {
-    "second": 1 / 86_400,
-    "minute": 1 / 1_440,
-    "hour": 1 / 24,
-    "day": 1,
-    "week": 7,
-    "month": 30,
-    "quarter": 91,
-    "year": 365,
-}
 _STEP = re.compile(r"([0-9]{1,15})(?: *([a-z]+?)s?)?")
 _LONGEST_STEP_DAYS = 36_500
 
@@ -305,13 +296,14 @@ def _parse_step(raw: object) -> Step:
     if not match:
         raise InvalidValue("is not a duration or a number")
     amount, unit = int(match[1]), match[2] or "number"
-    if unit != "number" and unit not in _UNIT_DAYS:
+    if unit != "number" and unit not in UNIT_DAYS:
         raise InvalidValue("has an unknown unit")
     if amount == 0:
         raise InvalidValue("must be greater than zero")
-    if amount * _UNIT_DAYS.get(unit, 0) > _LONGEST_STEP_DAYS:
+    step = Step(amount=amount, unit=cast("Unit", unit))
+    if step.days > _LONGEST_STEP_DAYS:
         raise InvalidValue("is longer than 100 years")
-    return Step(amount=amount, unit=cast("Unit", unit))
+    return step
 
 
 def parse_position(raw: object) -> Position:

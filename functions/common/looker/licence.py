@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from common import bridge_yaml
 from common.bridge_yaml.cron import count_due
-from common.bridge_yaml.model import CallLimits, Unit
+from common.bridge_yaml.model import CallLimits
 from common.bridge_yaml.rules import RuleFinding
 from common.looker.calls import LookerCalls
 
@@ -31,16 +31,6 @@ COUNTED: tuple[tuple[CountedKind, str], ...] = (("query", "query-based"), ("admi
 
 _MONTHS_AHEAD = 12
 _MOST_JOBS_TOLD = 5
-_DAYS: Mapping[Unit, float] = {
-    "second": 1 / 86_400,
-    "minute": 1 / 1_440,
-    "hour": 1 / 24,
-    "day": 1,
-    "week": 7,
-    "month": 30,
-    "quarter": 90,
-    "year": 365,
-}
 
 
 class JobCalls(Struct, frozen=True):
@@ -192,9 +182,8 @@ def _more_windows(load: bridge_yaml.Load, runs: int, days: int) -> int:
     """
     if not isinstance(load, bridge_yaml.Incremental) or load.window.unit == "number" or not runs:
         return 0
-    window_days = load.window.amount * _DAYS[load.window.unit]
-    back_days = load.overlap.amount * _DAYS[load.overlap.unit] if load.overlap else 0
-    return math.ceil(days / window_days) + runs * math.floor(back_days / window_days)
+    back_days = load.overlap.days if load.overlap else 0
+    return math.ceil(days / load.window.days) + runs * math.floor(back_days / load.window.days)
 
 
 def _next_month(moment: dt.datetime) -> dt.datetime:
