@@ -245,14 +245,14 @@ def test_a_few_random_tables(engines: Engines, tmp_path: Path) -> None:
 
 
 def test_cells_in_every_form(engines: Engines) -> None:
-    equal, wrong = check_forms(engines, 60, 1)
+    equal, wrong = check_forms(engines, 25, 1)
 
     assert wrong == []
-    assert 5 < equal < 55
+    assert 2 < equal < 23
 
 
 def test_random_files_send_the_same_changes(engines: Engines) -> None:
-    assert check_changes(engines, 40, 1) == []
+    assert check_changes(engines, 20, 1) == []
 
 
 @pytest.mark.slow
