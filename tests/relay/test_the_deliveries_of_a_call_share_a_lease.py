@@ -211,3 +211,18 @@ def test_a_journal_that_was_written_and_refused_is_freed(sales: World) -> None:
     assert sales.objects("leases/") == []
     assert wake(sales)["delivered"] == 1
     assert landed(sales) == ["0", "1", "2"]
+
+
+def test_a_landed_delivery_that_storage_does_not_close_says_so_and_lands_once(sales: World) -> None:
+    fill(sales, range(2))
+    closing = sales.storage_server.fault(r"POST /storage/v1/b/bucket/o/inbox.*rewriteTo", refuse=Response(403, b"{}"))
+
+    error = wake(sales)["error"]
+
+    assert closing.hits
+    assert error["code"] == "storage_busy"
+    assert "have landed, but Cloud Storage did not close its delivery" in error["message"]
+    sales.clock.advance(leases.LIFETIME_S + 1)
+    wake(sales)
+    assert landed(sales) == ["0", "1"]
+    assert sales.objects("inbox/") == sales.objects("leases/") == []

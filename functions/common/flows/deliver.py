@@ -241,10 +241,13 @@ def _newest(bucket: Bucket, relay: bridge_yaml.AnyRelay) -> WaitingDelivery | No
     return inbox.newest(bucket, relay.name) if isinstance(relay, bridge_yaml.Relay) else None
 
 
-def _incomplete(receipt: Receipt) -> BridgeError:
+def _incomplete(relay: bridge_yaml.AnyRelay, receipt: Receipt) -> BridgeError:
     """Return why a delivery is still in the inbox after a run without an error."""
     if receipt.outcome == "importing":
         return PigmentBusy(f"Pigment is still importing {receipt.import_id}, run {receipt.run}.")
+    if isinstance(relay, bridge_yaml.Relay):
+        # The lease has the journal of this end: the next call closes the delivery, and does not land it again.
+        return StorageBusy(f"The rows of run {receipt.run} have landed, but Cloud Storage did not close its delivery.")
     return OutOfTime(f"The time budget ended before {receipt.job} landed all its windows; the next call continues.")
 
 
@@ -276,7 +279,7 @@ def _deliver_one(
     if not instance.bucket.exists(delivery.path):
         is_dead = receipt.error is not None and receipt.outcome != "held"
         return DeliveryCounts(dead=1) if is_dead else DeliveryCounts(delivered=1)
-    report = receipt.error or ErrorReport.of(_incomplete(receipt))
+    report = receipt.error or ErrorReport.of(_incomplete(relay, receipt))
     backoff.note(instance.bucket, _configuration(bridge, relay), report)
     return DeliveryCounts(error=report)
 
