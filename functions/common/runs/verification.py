@@ -161,9 +161,12 @@ def _compare(
     block, is_http2 = _fetch(run, bridge, source)
     there = SentFile(block.path, source.delimiter)
     pairing = _pairing(job, verify, len(files))
+    rows, shows_values = block.checked.rows, verify.show
     # A reconciliation, which wants sums, has the memory and the time of a person's machine.
-    compare = _compare_here if sums or verify.engine == "function" else _compare_in_bigquery
-    found = compare(run, files, there, pairing, block.checked.rows, shows_values=verify.show, sums=sums)
+    if sums or verify.engine == "function":
+        found = _compare_here(run, files, there, pairing, rows, shows_values=shows_values, sums=sums)
+    else:
+        found = _compare_in_bigquery(run, files, there, pairing, rows, shows_values=shows_values)
     if found.missing and not is_http2:
         run.warn(_MAY_BE_TRUNCATED)
     return found
@@ -197,7 +200,6 @@ def _compare_in_bigquery(
     rows_in_block: int,
     *,
     shows_values: bool,
-    sums: bool,  # noqa: ARG001  # only a reconciliation wants them, which does not come here
 ) -> BlockEquality:
     # Arrow, which finds the forms of the block's columns, takes a third of a second to import.
     from common.tables.bigquery.comparing import compare_with_block  # noqa: PLC0415

@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from common.platform.errors import AnswerNotUnderstood
 from common.storage.bucket import Bucket
-from common.tables import compare
 from common.tables.bigquery import statements
-from common.tables.bigquery.query_context import HeadersAlone, QueryContext, table_of
+from common.tables.bigquery.query_context import QueryContext, table_of
 from common.tables.bigquery.statements import AFTER, BEFORE
 from common.tables.compare import BadKeys, ChangeCounts, FileComparison
+from common.tables.compare.comparing import base_of
 from common.tables.compare.digests import cell
 from common.tables.compare.file import CheckedCsv
 from common.tables.compare.scan import PLACE, scan
@@ -44,10 +44,7 @@ def compare_files(
     `BigQuery.query`.
     """
     new = CheckedCsv(bucket, after, delimiter)
-    old = CheckedCsv(bucket, before, delimiter) if before else None
-    warnings = _warnings(old, new, key)
-    if old is not None and not all(old.header.count(name) == 1 for name in key):
-        old = None
+    old, warnings = base_of(CheckedCsv(bucket, before, delimiter) if before else None, new, key)
     are_comparable = old is not None and sorted(old.columns) == sorted(new.columns)
     tables = {AFTER: table_of(bucket, new), **({BEFORE: table_of(bucket, old)} if old else {})}
     found = _Found(context.ask(_statement(old, new, key, are_comparable=are_comparable), tables))
@@ -100,13 +97,6 @@ class _Found:
                 self._numbers[change] += keys
             if result["sent_key"] is not None:
                 yield result["sent_key"]
-
-
-def _warnings(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> list[str]:
-    """Return what the function says of the headers, in the same words. Raises ColumnsChanged."""
-    files: Any = HeadersAlone(new, *([old] if old else []))
-    found = compare.compare(files, old.path if old else None, new.path, key, new.delimiter, 0, lambda *_: None)
-    return found.warnings if isinstance(found, FileComparison) else []
 
 
 def _statement(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str], *, are_comparable: bool) -> str:

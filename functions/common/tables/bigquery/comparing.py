@@ -14,10 +14,10 @@ import msgspec
 from common.platform.errors import AnswerNotUnderstood
 from common.storage.bucket import Bucket
 from common.tables.bigquery import statements
-from common.tables.bigquery.query_context import HeadersAlone, QueryContext, table_of
+from common.tables.bigquery.query_context import QueryContext, table_of
 from common.tables.bigquery.statements import BLOCK, SENT, ComparedColumn
 from common.tables.compare.file import CheckedCsv
-from common.tables.equality.comparing import compare_with_block as equality_of
+from common.tables.equality.comparing import MOST_SHOWN, compared_columns
 from common.tables.equality.forms import Commas, Form, Reading, forms_of
 from common.tables.equality.result import (
     BlockEquality,
@@ -29,8 +29,6 @@ from common.tables.equality.result import (
     SentFile,
 )
 
-_MOST_SHOWN = 10
-"Rows in a result: enough to look at in Pigment."
 _SHOWN_IN_ORDER: Sequence[Problem] = ("changed", "missing", "doubled", "extra")
 
 
@@ -71,7 +69,7 @@ def compare_with_block(
     key = [list(names).index(name) for name in pairing.key]
     tables = {SENT: table_of(bucket, here), BLOCK: table_of(bucket, there)}
     columns = _columns(here, there, names, forms, pairing, {})
-    changes = _changes(context.ask(statements.comparison(columns, key, _MOST_SHOWN), tables))
+    changes = _changes(context.ask(statements.comparison(columns, key, MOST_SHOWN), tables))
     _expect_whole(changes, rows_in_block)
     if "repeated" in changes and not pairing.may_have_extra:
         # Whatever the key: with the same rows, nothing is missing or more than once.
@@ -81,7 +79,7 @@ def compare_with_block(
     if commas := _commas_in(changes, columns, list(names)):
         # Every number with a comma looked different. Only those rows show what the commas mean.
         columns = _columns(here, there, names, forms, pairing, commas)
-        changes = _changes(context.ask(statements.comparison(columns, key, _MOST_SHOWN), tables))
+        changes = _changes(context.ask(statements.comparison(columns, key, MOST_SHOWN), tables))
     if repeated := changes.get("repeated"):
         raise NotComparable(
             f"verify.key does not identify rows: {repeated.keys:,} of its keys were sent more than once."
@@ -91,14 +89,11 @@ def compare_with_block(
 
 def _compared(sent: CheckedCsv, block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
     """Return the columns to compare: the name as sent and the name in the block. Raises NotComparable."""
-    files: Any = HeadersAlone(sent, block)
-    here, there = SentFile(sent.path, sent.delimiter), SentFile(block.path, block.delimiter)
-    # The function says in the same words what does not allow it.
-    equality_of(files, [here], there, pairing, 0, lambda *_: None)
+    columns = compared_columns([sent], block, pairing)
     if min(len(sent.header), len(block.header)) == 1:
         # An empty cell is then an empty line, of which BigQuery does not say whether it is a row.
         raise NotComparable("A file of one column is not compared in BigQuery. Remove engine: bigquery.")
-    return {name: pairing.columns.get(name, name) for name in sent.header if name not in pairing.ignored}
+    return columns
 
 
 def _columns(
@@ -172,7 +167,7 @@ def _equality(
     sent = sum(keys[each] for each in ("missing", "doubled", "changed", "equal"))
     block = sum(change.block for change in changes.values())
     counts = keys["missing"], keys["extra"], keys["doubled"], keys["changed"]
-    return BlockEquality(sent, block, *counts, by_column, rows[:_MOST_SHOWN])
+    return BlockEquality(sent, block, *counts, by_column, rows[:MOST_SHOWN])
 
 
 def _row(

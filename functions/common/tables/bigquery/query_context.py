@@ -30,24 +30,6 @@ class QueryContext(msgspec.Struct, frozen=True):
         return result.rows
 
 
-class HeadersAlone:
-    """It stands for a bucket whose files have no rows: the function's comparison then judges their headers."""
-
-    def __init__(self, *files: CheckedCsv) -> None:
-        self._files = {file.path: file for file in files}
-
-    def reading(self, path: str) -> "_Header":
-        return _Header(self._files[path].header_record)
-
-
-class _Header:
-    def __init__(self, record: bytes) -> None:
-        self._record = record
-
-    def blocks(self) -> Iterator[bytes]:
-        yield self._record
-
-
 def table_of(bucket: Bucket, file: CheckedCsv) -> ExternalCsv:
     """Return a file of the bucket as a table. Raises StorageRefused if it is missing."""
     stored = bucket.find(file.path)

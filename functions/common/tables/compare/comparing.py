@@ -73,17 +73,21 @@ def compare(
     from common.tables.compare import matching  # noqa: PLC0415  # DuckDB and Arrow take a third of a second to import
 
     new = CheckedCsv(bucket, after, delimiter)
-    _expect_columns(key, new.header)
-    old = CheckedCsv(bucket, before, delimiter) if before else None
-    warnings = _warnings(old, new, key)
-    if old is not None and not _has(old.header, key):
-        old = None
+    old, warnings = base_of(CheckedCsv(bucket, before, delimiter) if before else None, new, key)
     found = matching.match(old, new, key, rows, RowSamples(samples), progress)
     diff = diff_of(old, new, key, found.samples) if samples else msgspec.UNSET
     if found.empty_rows or found.repeated_rows:
         return BadKeys(found.empty_rows, found.keys["repeated"], found.repeated_rows, diff)
     counts = ChangeCounts(*(found.keys[change] for change in ("added", "changed", "gone", "unchanged")))
     return FileComparison(counts, found.is_sent, warnings, diff)
+
+
+def base_of(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> tuple[CheckedCsv | None, list[str]]:
+    """Return the file to compare with, which is none if it does not have the key, and the warnings. Raises
+    ColumnsChanged if the new file does not have it.
+    """
+    _expect_columns(key, new.header)
+    return old if old is not None and _has(old.header, key) else None, _warnings(old, new, key)
 
 
 def _expect_columns(key: Sequence[str], header: Sequence[str]) -> None:

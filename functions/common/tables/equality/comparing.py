@@ -34,7 +34,7 @@ from common.tables.equality.result import (
 from common.tables.equality.sides import Side
 from common.tables.staging import ProgressCallback
 
-_MOST_SHOWN = 10
+MOST_SHOWN = 10
 "Rows in a result: enough to look at in Pigment."
 _READ_AT_ONCE = 20_000
 _OTHER_PROBLEMS: Sequence[Problem] = ("missing", "doubled", "extra")
@@ -62,7 +62,7 @@ def compare_with_block(
     """
     files = [CheckedCsv(bucket, file.path, file.delimiter) for file in sent]
     there = CheckedCsv(bucket, block.path, block.delimiter)
-    columns = _compared(files, there, pairing)
+    columns = compared_columns(files, there, pairing)
     forms = forms_of(there, list(columns.values()), pairing.decimal_sign)
     mine, theirs = _sides(files, there, columns, forms, pairing, {})
     # A block that kept what a later file should have replaced has all rows that were sent, and some of them twice.
@@ -71,19 +71,21 @@ def compare_with_block(
         # The usual case. Whatever the key, nothing is missing or more than once.
         equal = BlockEquality(same, same)
         return msgspec.structs.replace(equal, sums=_sums(mine, theirs, progress)) if sums else equal
-    found = match(mine, theirs, rows, progress, _MOST_SHOWN, replaces=pairing.replaces)
+    found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=pairing.replaces)
     if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
         # Every number with a comma looked different. Only those rows show what the commas mean.
         mine, theirs = _sides(files, there, columns, forms, pairing, commas)
-        found = match(mine, theirs, rows, progress, _MOST_SHOWN, replaces=pairing.replaces)
+        found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=pairing.replaces)
     if repeated := found.keys["repeated"]:
         raise NotComparable(f"verify.key does not identify rows: {repeated:,} of its keys were sent more than once.")
     result = _result(mine, theirs, found, shows_values=shows_values)
     return msgspec.structs.replace(result, sums=_sums(mine, theirs, progress)) if sums else result
 
 
-def _compared(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
-    """Return the columns to compare: the name as sent, which all files have, and the name in the block."""
+def compared_columns(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
+    """Return the columns to compare: the name as sent, which all files have, and the name in the block. Raises
+    NotComparable.
+    """
     sent = [name for name in files[-1].header if all(name in file.header for file in files)]
     columns = {name: pairing.columns.get(name, name) for name in sent if name not in pairing.ignored}
     if absent := [name for name in pairing.key if name not in columns]:
@@ -136,10 +138,10 @@ def _result(mine: Side, theirs: Side, found: Matched, *, shows_values: bool) -> 
     for row in _changed_rows(mine, theirs, found.changed):
         changed += 1
         columns.update(row.columns)
-        if len(rows) < _MOST_SHOWN:
+        if len(rows) < MOST_SHOWN:
             rows.append(row if shows_values else row.without_values())
     for problem in _OTHER_PROBLEMS:
-        rows += _keys(mine, theirs, problem, found.first(problem, _MOST_SHOWN - len(rows)))
+        rows += _keys(mine, theirs, problem, found.first(problem, MOST_SHOWN - len(rows)))
     sent = sum(found.keys[each] for each in ("missing", "doubled", "changed", "equal"))
     by_column = {name: columns[name] for name in mine.columns if columns[name]}
     missing, doubled, extra = (found.keys[problem] for problem in _OTHER_PROBLEMS)
