@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from common.platform.errors import AnswerNotUnderstood
@@ -21,7 +20,7 @@ from common.tables.compare import BadKeys, ChangeCounts, FileComparison
 from common.tables.compare.comparing import base_of
 from common.tables.compare.digests import cell
 from common.tables.compare.file import CheckedCsv
-from common.tables.compare.scan import PLACE, scan
+from common.tables.compare.scan import PLACE, open_database, scan
 from common.tables.staging import ProgressCallback
 
 _MARKED_AT_ONCE = 2_000_000
@@ -112,7 +111,7 @@ def _mark(
 ) -> None:
     """Mark the rows of a file that have one of these keys. Raises StorageRefused if it is not CSV any more."""
     digest = statements.digest_of_key([file.header.index(name) for name in key], cell)
-    with duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": 1}) as database:
+    with open_database(memory_limit="1GiB") as database:
         # BigQuery's MD5 returns bytes, and DuckDB's their hexadecimal digits.
         database.execute("CREATE MACRO to_hex(value) AS value")
         database.register("wanted", pa.table({"digest": pa.array(digests, pa.string())}))

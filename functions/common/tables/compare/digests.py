@@ -20,7 +20,7 @@ import duckdb
 import msgspec
 
 from common.tables.compare.file import CheckedCsv
-from common.tables.compare.scan import scan
+from common.tables.compare.scan import open_database, scan
 from common.tables.staging import ProgressCallback
 
 _MATCHED_AT_ONCE = 250_000
@@ -83,8 +83,8 @@ class Digests:
     def __init__(self, share: int, of_shares: int) -> None:
         self._bounds = _bounds(share, of_shares, 0, _MOST)
         self._is_all = of_shares == 1
-        # The size is bounded, so it needs no disk; a function's disk is its memory.
-        self._database = duckdb.connect(config={"temp_directory": "", "memory_limit": "1GiB", "threads": 1})
+        # The size is bounded.
+        self._database = open_database(memory_limit="1GiB")
         self._connections = threading.local()
         self._database.execute("CREATE TABLE digests (is_new BOOLEAN, place UINTEGER, key UBIGINT, row UBIGINT)")
 

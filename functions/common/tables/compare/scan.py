@@ -14,6 +14,15 @@ PLACE = "place"
 "The column with the number of each record."
 
 
+def open_database(**limits: str) -> duckdb.DuckDBPyConnection:
+    """Open a database in memory for `scan`. It needs no disk: a function's disk is its memory.
+
+    It has one thread, because DuckDB reads the file on the threads of its query: Ctrl-C, and what a test or a log keeps
+    for each thread, reach only the one that asks.
+    """
+    return duckdb.connect(config={"temp_directory": "", "threads": 1, **limits})
+
+
 class Scan(NamedTuple):
     answer: list[tuple[Any, ...]]
     rows: int

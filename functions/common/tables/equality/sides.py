@@ -11,7 +11,7 @@ import duckdb
 
 from common.tables.compare.digests import Digests, FileLayout, cell, digest_of
 from common.tables.compare.file import CheckedCsv
-from common.tables.compare.scan import scan
+from common.tables.compare.scan import open_database, scan
 from common.tables.equality.forms import Reading
 from common.tables.staging import ProgressCallback
 
@@ -59,7 +59,7 @@ class Side:
     def totals(self, progress: ProgressCallback) -> RowTotals:
         """Add up the hashes of all rows: three times as fast as their digests, and without memory for each row."""
         totals = RowTotals(0, 0, 0)
-        with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
+        with open_database() as database:
             for file in self._files:
                 rows = f"SELECT {self._row_hash(file)} AS row FROM records"  # noqa: S608  # of our own SQL
                 query = f"SELECT coalesce(sum(row), 0), coalesce(sum(hash(row)), 0) FROM ({rows})"  # noqa: S608  # of our own SQL
@@ -86,7 +86,7 @@ class Side:
         numbers = [number for number, reading in enumerate(self.readings) if reading.form == "number"]
         if not numbers:
             return {}
-        with duckdb.connect(config={"temp_directory": "", "threads": 1}) as database:
+        with open_database() as database:
             of_files = [self._sums_of(database, file, numbers, progress) for file in self._files]
         totals = [math.fsum(of_column) for of_column in zip(*of_files, strict=True)] or [0.0] * len(numbers)
         return {self.columns[number]: total for number, total in zip(numbers, totals, strict=True)}
