@@ -8,11 +8,9 @@ import pytest
 from common.tables.bigquery import comparing
 from local.sandbox.pigment import RowEdit
 from local.sandbox.wire import Response
-from tests.support.jobs import COLUMNS
+from tests.support.read_back import AA, KEY, UNTOLD_EDITS, fill_list, read_back
 from tests.support.world import CONFIGURATION, HEADER, ROWS, World
 
-KEY = HEADER[:3]
-AA = {"Flights Carrier": "AA"}
 INSERT = r"POST /bigquery/v2/projects/test/jobs"
 RESULT = r"GET /bigquery/v2/projects/test/queries/"
 MIB = 1024**2
@@ -21,15 +19,13 @@ MIB = 1024**2
 @pytest.fixture
 def block(world: World) -> str:
     """The list of flights, in which a row is identified by `KEY`; the pull `flights` compares it in BigQuery."""
-    block = world.pigment.block(world.pigment.application("Planning"), "Read back")
-    world.pigment.configuration(block, COLUMNS, uuid=CONFIGURATION, unique=KEY)
-    read_back(world, block)
+    block = fill_list(world)
+    compare_in_bigquery(world, block)
     return block
 
 
-def read_back(world: World, block: str, /, verify: dict[str, Any] | None = None, **job: Any) -> None:
-    how = {"source": {"list": block}, "key": KEY, "engine": "bigquery", **(verify or {})}
-    world.add_pull("flights", verify=how, **{"target": {"repeatable": True}, **job})
+def compare_in_bigquery(world: World, block: str, verify: dict[str, Any] | None = None, **job: Any) -> None:
+    read_back(world, block, {"engine": "bigquery", **(verify or {})}, **job)
 
 
 @pytest.mark.usefixtures("block")
@@ -43,19 +39,7 @@ def test_the_receipt_has_the_verdict_and_what_the_query_is_billed(world: World) 
     assert world.objects("tmp/") == world.objects("leases/") == []
 
 
-@pytest.mark.parametrize(
-    ("edit", "words", "row"),
-    [
-        (RowEdit(AA), "the block has 4. By key: 1 missing.", {"problem": "missing"}),
-        (RowEdit(AA, doubles=True), "the block has 6. By key: 1 more than once.", {"problem": "doubled"}),
-        (
-            RowEdit(AA, {"Flights Delay": "1"}),
-            "the block has 5. By key: 1 with other values (cells: Flights Delay 1).",
-            {"problem": "changed", "columns": ["Flights Delay"]},
-        ),
-    ],
-    ids=["lost", "doubled", "changed"],
-)
+@UNTOLD_EDITS
 @pytest.mark.usefixtures("block")
 def test_a_row_that_no_report_tells_of_fails_the_run(
     world: World, edit: RowEdit, words: str, row: dict[str, Any]
@@ -70,7 +54,7 @@ def test_a_row_that_no_report_tells_of_fails_the_run(
 
 
 def test_values_are_shown_only_if_the_job_asks_for_them(world: World, block: str) -> None:
-    read_back(world, block, {"show": True})
+    compare_in_bigquery(world, block, {"show": True})
     world.pigment.edit_after_next(CONFIGURATION, RowEdit({"Flights Carrier": "DL"}, {"Flights Delay": "70"}))
 
     (row,) = world.run_pull("flights").receipt["verification"]["rows"]
@@ -181,7 +165,7 @@ def test_rows_that_bigquery_does_not_find_prove_nothing(world: World, monkeypatc
 
 
 def test_a_key_that_does_not_identify_rows_is_a_warning_unless_the_rows_are_the_same(world: World, block: str) -> None:
-    read_back(world, block, {"key": ["Flights Day"]})
+    compare_in_bigquery(world, block, {"key": ["Flights Day"]})
     receipt = world.run_pull("flights").receipt
     assert (receipt["verified"], receipt["bytes_billed"]) == ("equal", 40 * MIB)
 
@@ -193,7 +177,7 @@ def test_a_key_that_does_not_identify_rows_is_a_warning_unless_the_rows_are_the_
 
 
 def test_a_changes_load_is_compared_with_all_its_rows(world: World, block: str) -> None:
-    read_back(world, block, {"key": KEY}, load={"changes": {"key": KEY}})
+    compare_in_bigquery(world, block, {"key": KEY}, load={"changes": {"key": KEY}})
     world.run_pull("flights")
     world.put_flights([[*ROWS[0][:3], "99"], *ROWS[1:]])
 

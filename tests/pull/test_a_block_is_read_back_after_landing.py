@@ -7,12 +7,8 @@ import pytest
 from common.runs import kept_files
 from local.sandbox.pigment import BlockColumn, RowEdit
 from local.sandbox.wire import Response
-from tests.support.jobs import COLUMNS
+from tests.support.read_back import AA, KEY, UNTOLD_EDITS, fill_list, read_back
 from tests.support.world import CONFIGURATION, EXPORTS, HEADER, ROWS, World
-
-KEY = HEADER[:3]
-AA = {"Flights Carrier": "AA"}
-
 
 BY_DAY = {"load": {"incremental": {"cursor": "flights.day", "start": "2013-01-01", "window": "1 day"}}}
 
@@ -21,18 +17,6 @@ BY_DAY = {"load": {"incremental": {"cursor": "flights.day", "start": "2013-01-01
 def block(world: World) -> str:
     """The list of flights, in which a row is identified by `KEY`; the pull `flights` reads it back."""
     return fill_list(world)
-
-
-def fill_list(world: World, columns: list[BlockColumn] | None = None, /, **how: Any) -> str:
-    block = world.pigment.block(world.pigment.application("Planning"), "Read back")
-    world.pigment.configuration(block, columns or COLUMNS, uuid=CONFIGURATION, **{"unique": KEY, **how})
-    read_back(world, block)
-    return block
-
-
-def read_back(world: World, block: str, /, verify: dict[str, Any] | None = None, **job: Any) -> None:
-    how = {"source": {"list": block}, "key": KEY, **(verify or {})}
-    world.add_pull("flights", verify=how, **{"target": {"repeatable": True}, **job})
 
 
 @pytest.mark.usefixtures("block")
@@ -46,19 +30,7 @@ def test_the_receipt_says_that_the_block_is_equal(world: World) -> None:
     assert world.objects("tmp/") == world.objects("leases/") == []
 
 
-@pytest.mark.parametrize(
-    ("edit", "words", "row"),
-    [
-        (RowEdit(AA), "the block has 4. By key: 1 missing.", {"problem": "missing"}),
-        (RowEdit(AA, doubles=True), "the block has 6. By key: 1 more than once.", {"problem": "doubled"}),
-        (
-            RowEdit(AA, {"Flights Delay": "1"}),
-            "the block has 5. By key: 1 with other values (cells: Flights Delay 1).",
-            {"problem": "changed", "columns": ["Flights Delay"]},
-        ),
-    ],
-    ids=["lost", "doubled", "changed"],
-)
+@UNTOLD_EDITS
 @pytest.mark.usefixtures("block")
 def test_a_row_that_no_report_tells_of_fails_the_run(
     world: World, edit: RowEdit, words: str, row: dict[str, Any]
