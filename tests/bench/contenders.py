@@ -16,6 +16,9 @@ from .vendors import Vendors, job_of, query_of
 
 _HERE = Path(__file__).parent
 
+_KEEPS_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"A program that is deployed is compiled beforehand; here, in the first round."
+
 
 class Timed(Protocol):
     """A measurement with a wall time."""
@@ -69,7 +72,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     """Run a program, and return its cost and its output. Raises ContenderFailed if it exits with an error."""
     ended = subprocess.run(
         [sys.executable, "-I", "-S", str(_HERE / "launch.py"), *command],
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **_KEEPS_BYTECODE, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,
