@@ -1,4 +1,4 @@
-"""Looker with a Look before and after a change, Pigment, Cloud Storage and Secret Manager, in one separate process."""
+"""Looker, with a Look before and after a change, and Pigment in one process; Cloud Storage in another."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
 
-from . import rows
+from . import rows, storage_site
 from .contenders import ContenderFailed
 from .vendors import Vendors
 
@@ -100,7 +100,7 @@ def _serve(folder: Path, count: int) -> None:
         pigment,
         Server(looker) as looker_server,
         Server(pigment) as pigment_server,
-        state_folder.serve(folder / "state", secrets) as here,
+        storage_site.running(folder / "state", secrets) as environment,
     ):
         bucket = Bucket(state_folder.BUCKET)
 
@@ -129,7 +129,7 @@ def _serve(folder: Path, count: int) -> None:
                 pigment=pigment_server.url,
                 import_key=import_key,
                 configuration=other,
-                environment=here.environment(),
+                environment=environment,
             )
         )
         landed = None

@@ -1,4 +1,4 @@
-"""Looker, Pigment, Cloud Storage and Secret Manager in one process, separate from the measured process."""
+"""Looker and Pigment in one process, Cloud Storage and Secret Manager in another; neither is the measured one."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from local.sandbox.pigment.database import table
 from local.sandbox.pigment.model import Block
 from local.sandbox.wire import Server
 
-from . import rows, show
+from . import rows, show, storage_site
 
 _CLIENT_SECRET = "a-looker-client-secret"
 _EXPLORE = ("nyc", "flights")
@@ -97,7 +97,7 @@ def _serve(folder: Path, items: int, sizes: Sequence[int]) -> None:
         pigment,
         Server(looker) as looker_server,
         Server(pigment) as pigment_server,
-        state_folder.serve(folder / "state", secrets) as here,
+        storage_site.running(folder / "state", secrets) as environment,
     ):
         bridge = {
             "looker": {"url": looker_server.url, "credentials": "looker-api"},
@@ -126,7 +126,7 @@ def _serve(folder: Path, items: int, sizes: Sequence[int]) -> None:
             pigment=pigment_server.url,
             import_key=import_key,
             configuration=configuration,
-            environment=here.environment(),
+            environment=environment,
         )
         sys.stdout.write(msgspec.json.encode(vendors).decode() + "\n")
         sys.stdout.flush()
