@@ -1,8 +1,12 @@
 """How often Pigment is asked whether an import has ended: it allows 500 requests in five minutes."""
 
+import random
+
 import pytest
 
 from common.pigment.pace import ImportPace
+from common.runs import cursors, instance
+from common.runs.instance import Instance
 from local.sandbox.wire import Response
 from tests.support.world import STATUS, World
 
@@ -22,8 +26,18 @@ def test_an_import_that_takes_as_long_as_the_last_needs_few_questions(takes_s: f
     first, _ = questions(pace, takes_s)
     later = [questions(pace, takes_s) for _ in range(20)]
 
-    assert sum(asked for asked, _ in later) / len(later) <= min(first, 2)
+    assert sum(asked for asked, _ in later) / len(later) <= min(first, 3)
     assert max(noticed_s for _, noticed_s in later) <= max(takes_s * 1.3, 0.1)
+
+
+@pytest.mark.parametrize("takes_s", [2.0, 10.0, 60.0, 900.0])
+def test_a_long_import_that_takes_as_long_as_the_last_is_noticed_at_once(takes_s: float) -> None:
+    pace = ImportPace()
+    first, _ = questions(pace, takes_s)
+    later = [questions(pace, takes_s) for _ in range(20)]
+
+    assert max(noticed_s for _, noticed_s in later[1:]) <= takes_s * 1.05
+    assert max(asked for asked, _ in later) < first
 
 
 @pytest.mark.parametrize("takes_s", [0.1, 1, 10, 100, 1000])
@@ -49,6 +63,34 @@ def test_the_second_pull_asks_less(world: World) -> None:
     first, second = asked
     assert first[0] == 0.1
     assert second[0] > sum(first) / 2
+
+
+def test_a_new_instance_knows_how_long_the_last_import_took(world: World) -> None:
+    world.pigment.delay_reports(in_progress_polls=6)
+    assert world.run_pull("flights").status == 200
+    first = list(world.clock.slept)
+    world.clock.slept.clear()
+    instance.current = Instance(world.clock, random.Random(2))
+
+    assert world.run_pull("flights").status == 200
+    assert world.clock.slept[0] > sum(first) / 2
+
+
+def test_an_import_that_a_later_run_settles_does_not_tell_how_long_it_took(world: World) -> None:
+    world.pigment.delay_reports(in_progress_polls=6)
+    assert world.run_pull("flights").status == 200
+    known = cursors.read(world.bucket, "flights")
+    world.pigment_server.fault(STATUS, times=-1, refuse=Response(401))
+    assert world.run_pull("flights").receipt["outcome"] == "importing"
+    world.pigment_server.heal()
+    world.pigment.delay_reports()
+
+    assert world.run_pull("flights").status == 200
+    settled = cursors.read(world.bucket, "flights")
+    assert known
+    assert settled
+    assert settled.run != known.run
+    assert settled.imported_in_s == known.imported_in_s > 0
 
 
 def test_the_import_of_an_earlier_run_is_asked_for_at_once(world: World) -> None:

@@ -127,16 +127,16 @@ def trigger(pigment: PigmentClient, configuration: str, handover: Handover, *, r
     return _retry(pigment, repeatable, handover, trigger_once)
 
 
-def follow(pigment: PigmentClient, import_id: str, pace: ImportPace | None = None) -> ImportState | None:
+def follow(pigment: PigmentClient, import_id: str, pace: ImportPace) -> ImportState | None:
     """Wait until an import has ended and return its state; None if it is still in progress when the time is up.
 
     Args:
-        pace: of the imports by the same configuration, if this one has just been started.
+        pace: of the imports by the same configuration.
 
     Raises LandingUnconfirmed if Pigment no longer knows the import, PigmentKeyRefused, PigmentRefused,
     AnswerNotUnderstood or PigmentBusy if the state is not available now.
     """
-    clock, pace = pigment.deadline.clock, pace or ImportPace()
+    clock = pigment.deadline.clock
     began_s, wait_s = clock.monotonic_s(), pace.first_wait_s()
     if wait_s and pigment.deadline.allows(wait_s):
         clock.sleep(wait_s)

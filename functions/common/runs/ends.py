@@ -43,6 +43,8 @@ class Landed:
     warnings: tuple[str, ...] = ()
     missing: int = 0
     "How many of the rows that were sent are in none of Pigment's counts."
+    imported_in_s: float = 0.0
+    "How long Pigment took; 0 if that is not known."
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ write it, and breaks the request off. Only a process that is stopped between tha
 than the lease lasts, can still send its file; the next run finds the step `pushing`.
 """
 
+import dataclasses
+
 import msgspec
 
 from common import bridge_yaml
@@ -19,6 +21,7 @@ from common.bridge_yaml import Target
 from common.pigment import imports
 from common.pigment.client import PigmentClient
 from common.pigment.imports import UploadBody
+from common.pigment.pace import ImportPace
 from common.platform.errors import ConfigurationOccupied, LandingUnknown
 from common.runs.cursors import LastLanding
 from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
@@ -58,10 +61,18 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
     """
     run.instance.waits_for("Pigment is importing the rows")
     # The import of an earlier run began long ago.
-    pace = run.instance.import_paces[journal.receipt.configuration or ""] if journal.receipt.run == run.id else None
+    pace = _pace(run, journal) if journal.receipt.run == run.id else None
     with run.timed("pigment"):
-        state = imports.follow(pigment, journal.receipt.import_id or "", pace)
-    return StillImporting() if state is None else judge(state, journal)
+        state = imports.follow(pigment, journal.receipt.import_id or "", pace or ImportPace())
+    end = StillImporting() if state is None else judge(state, journal)
+    return dataclasses.replace(end, imported_in_s=pace.took_s) if pace and isinstance(end, Landed) else end
+
+
+def _pace(run: Run, journal: Journal) -> ImportPace:
+    """Return how long the last import by the same configuration took, if this instance or the job's cursor knows."""
+    pace = run.instance.import_paces[journal.receipt.configuration or ""]
+    pace.expect(journal.landed.imported_in_s if journal.landed else 0.0)
+    return pace
 
 
 def unknown(cause: str, run_id: str) -> LandingUnknown:

@@ -135,8 +135,11 @@ def finish(
 def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
     """Return what the job's cursor says after an end; None if it does not move."""
     match end:
-        case Landed():
-            return msgspec.structs.replace(journal.landed, landed_at=now) if journal.landed else None
+        case Landed(imported_in_s=took_s):
+            landed = journal.landed
+            return landed and msgspec.structs.replace(
+                landed, landed_at=now, imported_in_s=took_s or landed.imported_in_s
+            )
         case LandedInPart(TooManyDeleted(), counts):
             # The rows of this run are in Pigment, others no longer are. The cursor says so, and stops the next run. A
             # range that was being loaded again begins again, because its first rows may be among the deleted ones.

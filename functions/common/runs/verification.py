@@ -7,6 +7,7 @@ Pigment's counts describe what an import changed. Only the block itself shows wh
 was accepted whose answer was lost.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
@@ -66,7 +67,7 @@ def verify_landing(
     found = read_back(run, bridge, job, job.verify, _expected(run, job, landed))
     if isinstance(found, NotVerified):
         run.note_verified(found.verdict)
-        return Landed(end.counts, end.skips, (*end.warnings, found.warning), end.missing)
+        return dataclasses.replace(end, warnings=(*end.warnings, found.warning))
     accepts_extra = _accepts_extra(job, job.verify, landed)
     if not found.differs(accepts_extra=accepts_extra):
         run.note_verified("equal", found)
