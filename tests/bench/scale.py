@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from common.looker.licence import LIMITS
-from common.pigment.pace import ImportPace
+from common.pigment.pace import ImportPace, ImportTime
 from common.tables.compare.matching import ROWS_AT_ONCE
 from local import function_server
 from tests.support.operations import CountedCall, count_calls
@@ -267,11 +267,11 @@ def _of_pigment(calls: Mapping[str, CountedCall], kind: str) -> int:
 
 def _questions(import_s: float) -> int:
     """Return how often Pigment is asked for an import that takes as long as the last one by its configuration."""
-    pace = ImportPace()
-    pace.note(import_s)
-    elapsed_s, questions = pace.first_wait_s(), 1
+    rows = 1
+    pace = ImportPace(ImportTime(rows, import_s))
+    elapsed_s, questions = pace.first_wait_s(rows), 1
     while elapsed_s < import_s:
-        elapsed_s += pace.next_wait_s(elapsed_s)
+        elapsed_s += pace.next_wait_s(rows, elapsed_s)
         questions += 1
     return questions
 

@@ -12,7 +12,7 @@ import requests
 
 from common.pigment.client import PigmentClient, Unreachable
 from common.pigment.import_state import ImportState
-from common.pigment.pace import ImportPace
+from common.pigment.pace import ImportPace, ImportTime
 from common.pigment.refusals import Purpose
 from common.platform import http
 from common.platform.causes import in_words
@@ -127,17 +127,18 @@ def trigger(pigment: PigmentClient, configuration: str, handover: Handover, *, r
     return _retry(pigment, repeatable, handover, trigger_once)
 
 
-def follow(pigment: PigmentClient, import_id: str, pace: ImportPace) -> ImportState | None:
+def follow(pigment: PigmentClient, import_id: str, rows: int, pace: ImportPace) -> ImportState | None:
     """Wait until an import has ended and return its state; None if it is still in progress when the time is up.
 
     Args:
-        pace: of the imports by the same configuration.
+        rows: how many rows it imports.
+        pace: of the imports by the same configuration; it learns from this one.
 
     Raises LandingUnconfirmed if Pigment no longer knows the import, PigmentKeyRefused, PigmentRefused,
     AnswerNotUnderstood or PigmentBusy if the state is not available now.
     """
     clock = pigment.deadline.clock
-    began_s, wait_s = clock.monotonic_s(), pace.first_wait_s()
+    began_s, wait_s = clock.monotonic_s(), pace.first_wait_s(rows)
     if wait_s and pigment.deadline.allows(wait_s):
         clock.sleep(wait_s)
     while True:
@@ -146,9 +147,9 @@ def follow(pigment: PigmentClient, import_id: str, pace: ImportPace) -> ImportSt
         if state is None and elapsed_s > _UNKNOWN_IMPORT_GRACE_S:
             raise LandingUnconfirmed(f"Pigment no longer knows the import {import_id} that it had accepted.")
         if state is not None and state.ended:
-            pace.note(elapsed_s)
+            pace.last = ImportTime(rows, elapsed_s)
             return state
-        wait_s = pace.next_wait_s(elapsed_s)
+        wait_s = pace.next_wait_s(rows, elapsed_s)
         if not pigment.deadline.allows(wait_s):
             return None
         clock.sleep(wait_s)

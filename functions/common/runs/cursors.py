@@ -5,6 +5,7 @@ import contextlib
 import msgspec
 
 from common.bridge_yaml import Grain
+from common.pigment.pace import ImportTime
 from common.platform.errors import LeaseLost
 from common.storage import claims, paths
 from common.storage.bucket import Bucket, Stale, Stored
@@ -59,8 +60,8 @@ class LastLanding(msgspec.Struct, frozen=True):
     "How many landings of an incremental load `kept/` has, with this one; 0 if it does not have all of them."
     deleted: int = 0
     "How many rows Pigment deleted, if that was more than the job allowed."
-    imported_in_s: float = 0.0
-    "How long Pigment took to import the rows that landed last; 0 if that is not known."
+    imported: ImportTime | None = None
+    "How long Pigment took to import the rows that landed last, if that is known."
     types: dict[str, list[str]] = {}
     "By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."
 
@@ -78,9 +79,9 @@ def of(file: CheckedFile, run: str, previous: LastLanding | None, *, tick: str |
     """Return the cursor as it will be once a checked file has landed."""
     checked, before = file.checked, previous.run if previous else None
     earlier = previous.run_with_rows if previous and not checked.rows else ""
-    imported_in_s = previous.imported_in_s if previous else 0.0
+    imported = previous.imported if previous else None
     landed = LastLanding(run, "", checked.rows, file.sha256, checked.header, file.path, tick=tick, previous=before)
-    return msgspec.structs.replace(landed, earlier=earlier, imported_in_s=imported_in_s)
+    return msgspec.structs.replace(landed, earlier=earlier, imported=imported)
 
 
 def read(bucket: Bucket, job: str) -> LastLanding | None:

@@ -18,6 +18,7 @@ from typing import assert_never
 
 import msgspec
 
+from common.pigment.pace import ImportTime
 from common.platform.errors import (
     AwaitingApproval,
     BridgeError,
@@ -43,8 +44,8 @@ class Landed:
     warnings: tuple[str, ...] = ()
     missing: int = 0
     "How many of the rows that were sent are in none of Pigment's counts."
-    imported_in_s: float = 0.0
-    "How long Pigment took; 0 if that is not known."
+    imported: ImportTime | None = None
+    "How long Pigment took, if that is known."
 
 
 @dataclass(frozen=True)

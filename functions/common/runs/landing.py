@@ -63,15 +63,16 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
     # The import of an earlier run began long ago.
     pace = _pace(run, journal) if journal.receipt.run == run.id else None
     with run.timed("pigment"):
-        state = imports.follow(pigment, journal.receipt.import_id or "", pace or ImportPace())
+        sent = journal.receipt.rows.sent or 0
+        state = imports.follow(pigment, journal.receipt.import_id or "", sent, pace or ImportPace())
     end = StillImporting() if state is None else judge(state, journal)
-    return dataclasses.replace(end, imported_in_s=pace.took_s) if pace and isinstance(end, Landed) else end
+    return dataclasses.replace(end, imported=pace.last) if pace and isinstance(end, Landed) else end
 
 
 def _pace(run: Run, journal: Journal) -> ImportPace:
     """Return how long the last import by the same configuration took, if this instance or the job's cursor knows."""
     pace = run.instance.import_paces[journal.receipt.configuration or ""]
-    pace.expect(journal.landed.imported_in_s if journal.landed else 0.0)
+    pace.last = pace.last or (journal.landed.imported if journal.landed else None)
     return pace
 
 

@@ -135,11 +135,9 @@ def finish(
 def landing_after(end: End, journal: Journal, now: str) -> LastLanding | None:
     """Return what the job's cursor says after an end; None if it does not move."""
     match end:
-        case Landed(imported_in_s=took_s):
+        case Landed(imported=imported):
             landed = journal.landed
-            return landed and msgspec.structs.replace(
-                landed, landed_at=now, imported_in_s=took_s or landed.imported_in_s
-            )
+            return landed and msgspec.structs.replace(landed, landed_at=now, imported=imported or landed.imported)
         case LandedInPart(TooManyDeleted(), counts):
             # The rows of this run are in Pigment, others no longer are. The cursor says so, and stops the next run. A
             # range that was being loaded again begins again, because its first rows may be among the deleted ones.
