@@ -10,7 +10,6 @@ from common.runs.instance import Instance
 from local.sandbox.wire import Response
 from tests.support.world import STATUS, World
 
-
 ROWS = 100_000
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 from collections.abc import Iterator
-from typing import Any
 
 
 class InPieces:
@@ -13,20 +12,12 @@ class InPieces:
         self._block_bytes = block_bytes
         self.files = files
 
-    def reading(self, path: str) -> Any:
+    def blocks(self, path: str) -> Iterator[bytes]:
         content = io.BytesIO(self.files[path])
-        return Blocks(iter(lambda: content.read(self._block_bytes), b""))
+        return iter(lambda: content.read(self._block_bytes), b"")
 
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[io.BytesIO]:
         out = io.BytesIO()
         yield out
         self.files[path] = out.getvalue()
-
-
-class Blocks:
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-
-    def blocks(self) -> Iterator[bytes]:
-        return self._blocks

@@ -439,7 +439,7 @@ def _open(bucket: Bucket, delivery: WaitingDelivery, accepted: webhook.Accepted)
         warnings = [delivery.metadata[inbox.WARNINGS]] if inbox.WARNINGS in delivery.metadata else []
         if delivery.content_type == "text/csv":
             limit, width = (_number(delivery.metadata.get(name)) for name in (inbox.ROW_LIMIT, inbox.WIDTH))
-            blocks = bucket.reading(delivery.path).blocks()
+            blocks = bucket.blocks(delivery.path)
             return DeliveredRows(_read(webhook.watched(blocks, warnings)), warnings, limit, width)
         posted = webhook.read(bucket.read(delivery.path), accepted)
         warnings = [*posted.warnings, *warnings]

@@ -17,6 +17,7 @@ from common.platform.errors import AnswerNotUnderstood, OutOfTime
 USER_AGENT = "looker-pigment-bridge"
 
 BLOCK_BYTES = 1024 * 1024
+_SENT_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 10
 LONGEST_READ_TIMEOUT_S = 600
 "A database can take minutes before the first byte of a query's answer."
@@ -39,12 +40,15 @@ class Bearer(AuthBase):
         return request
 
 
-class _OpenSslTrust(HTTPAdapter):
-    """Also trusts the authorities of OpenSSL (`SSL_CERT_FILE`), not only those of `requests` (`REQUESTS_CA_BUNDLE`)."""
+class _Adapter(HTTPAdapter):
+    """Sends a body in large pieces, each of which takes a step in Python; and also trusts the authorities of OpenSSL
+    (`SSL_CERT_FILE`), not only those of `requests` (`REQUESTS_CA_BUNDLE`).
+    """
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        context = _ssl_context(os.environ["SSL_CERT_FILE"])
-        super().init_poolmanager(*arguments, ssl_context=context, **options)
+        if cert_file := os.environ.get("SSL_CERT_FILE"):
+            options["ssl_context"] = _ssl_context(cert_file)
+        super().init_poolmanager(*arguments, blocksize=_SENT_BYTES, **options)
 
 
 class _WithoutRedirects(requests.Session):
@@ -69,8 +73,8 @@ def open_session() -> requests.Session:
     session.headers["User-Agent"] = USER_AGENT
     # A truncated compressed stream can look complete, because the decoder is not asked whether it has finished.
     session.headers["Accept-Encoding"] = "identity"
-    if os.environ.get("SSL_CERT_FILE"):
-        session.mount("https://", _OpenSslTrust())
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
     return session
 
 

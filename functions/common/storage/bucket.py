@@ -358,7 +358,7 @@ class Bucket:
     @contextlib.contextmanager
     def writing(
         self, path: str, metadata: dict[str, str] | None = None, *, content_type: str = "text/csv"
-    ) -> Iterator["ObjectStream"]:
+    ) -> Iterator["ObjectWriter"]:
         """Open a stream into a new object, which is created at the end; after an exception it is not created."""
         blob = self._bucket.blob(path)
         blob.metadata = fitting(metadata or {})
@@ -367,17 +367,38 @@ class Bucket:
             writer = blob.open("wb", if_generation_match=0, **options)
         chunks = _WholeChunks(writer)
         try:
-            yield ObjectStream(chunks, path)
+            yield ObjectWriter(chunks, path)
             with _google(f"write {path}"):
                 chunks.close()
         except BaseException:
             _abandon(writer)
             raise
 
-    def reading(self, path: str) -> "ObjectStream":
-        """Open a stream from an object, one chunk at a time."""
-        with _google(f"read {path}"):
-            return ObjectStream(self._bucket.blob(path).open("rb", chunk_size=CHUNK_BYTES, **self._options), path)
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """Yield an object's content, one chunk at a time, and read the next one meanwhile. Raises StorageRefused if
+        there is no such object.
+        """
+        chunks = self._chunks(path)
+        if first := next(chunks, b""):
+            # Some callers need only the beginning.
+            yield first
+            yield from read_ahead(chunks)
+
+    def _chunks(self, path: str) -> Iterator[bytes]:
+        """Yield chunks up to the one that is not full; asking for another one would be a request in vain."""
+        blob, position, length = self._bucket.blob(path), 0, CHUNK_BYTES
+        while length == CHUNK_BYTES and (chunk := self._chunk(blob, position)):
+            length = len(chunk)
+            position += length
+            yield chunk
+
+    def _chunk(self, blob: Any, position: int) -> bytes:
+        # In a single shot, Google's client takes a third of the time: it does not loop over pieces of 8 KiB. Cloud
+        # Storage has a checksum of the whole object only.
+        options = {"checksum": None, "single_shot_download": True, **self._options}
+        with _google(f"read {blob.name}"), contextlib.suppress(google_errors.RequestRangeNotSatisfiable):
+            return bytes(blob.download_as_bytes(start=position, end=position + CHUNK_BYTES - 1, **options))
+        return b""
 
     def find(self, path: str) -> StoredObject | None:
         """Return the current object of a name; None if there is none."""
@@ -479,8 +500,8 @@ def open_client() -> Any:
     return client
 
 
-class ObjectStream:
-    """A blob's reader or writer that raises the bridge's errors."""
+class ObjectWriter:
+    """A blob's writer that raises the bridge's errors."""
 
     def __init__(self, stream: Any, path: str) -> None:
         self._stream, self._path = stream, path
@@ -488,29 +509,6 @@ class ObjectStream:
     def write(self, content: bytes) -> int:
         with _google(f"write {self._path}"):
             return int(self._stream.write(content))
-
-    def read(self, size: int = -1) -> bytes:
-        with _google(f"read {self._path}"):
-            return bytes(self._stream.read(size))
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield the rest of it, one chunk at a time, and read the next one meanwhile."""
-        first = self.read(CHUNK_BYTES)
-        if first:
-            # Some callers need only the beginning.
-            yield first
-        if len(first) == CHUNK_BYTES:
-            yield from read_ahead(self._chunks())
-
-    def _chunks(self) -> Iterator[bytes]:
-        """Yield chunks up to the one that is not full; asking for another one would be a request in vain."""
-        length = CHUNK_BYTES
-        while length == CHUNK_BYTES and (chunk := self.read(CHUNK_BYTES)):
-            length = len(chunk)
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 class _WholeChunks:

@@ -143,7 +143,7 @@ def _write_parquet(
     incoming.warn(types.warnings())
     with bucket.writing(path, content_type=_PARQUET) as file:
         digested = ChecksumWriter(file)
-        rows = parquet.write(bucket.reading(csv_path).blocks(), digested, types)
+        rows = parquet.write(bucket.blocks(csv_path), digested, types)
         if rows != incoming.checked.rows:
             raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
     _expect_written(bucket, path, digested)

@@ -14,7 +14,7 @@ import msgspec
 
 from common.platform.errors import StorageRefused
 from common.storage.background import written_behind
-from common.storage.bucket import Bucket, ObjectStream
+from common.storage.bucket import Bucket, ObjectWriter
 from common.tables.check import Checked, Checker, Contract
 from common.tables.digest import DigestingWriter, Sink
 
@@ -97,7 +97,7 @@ class _NewObject:
     def __init__(self, bucket: Bucket, path: str, streams: contextlib.ExitStack) -> None:
         self._bucket, self._path, self._streams = bucket, path, streams
         self._held = b""
-        self._stream: ObjectStream | None = None
+        self._stream: ObjectWriter | None = None
 
     def write(self, content: bytes) -> int:
         if self._stream is None and len(self._held) + len(content) <= _SAMPLE_BYTES:
@@ -144,7 +144,7 @@ def read_back(bucket: Bucket, staged: Staged, progress: ProgressCallback) -> Ite
         yield staged.content
         progress("bytes sent", staged.bytes)
         return
-    digest, sent_bytes, blocks = hashlib.sha256(), 0, bucket.reading(staged.path).blocks()
+    digest, sent_bytes, blocks = hashlib.sha256(), 0, bucket.blocks(staged.path)
     while sent_bytes < staged.bytes:
         block = next(blocks, b"")
         digest.update(block)

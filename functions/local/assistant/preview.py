@@ -95,7 +95,7 @@ def _copy_last_landing(bucket: Bucket, job: bridge_yaml.Pull, folder: Path) -> N
     compares = isinstance(job.load, bridge_yaml.Changes) or job.guards.approve is not None
     if compares and bucket.exists(previous.staged):
         with (folder / _LANDED).open("wb") as file:
-            file.writelines(bucket.reading(previous.staged).blocks())
+            file.writelines(bucket.blocks(previous.staged))
 
 
 def _restore_last_landing(bucket: Bucket, job: bridge_yaml.Pull, folder: Path) -> None:

@@ -77,7 +77,7 @@ class CheckedCsv:
 
     def _records(self) -> Iterator[bytes]:
         splitter = RecordSplitter()
-        for block in self._bucket.reading(self.path).blocks():
+        for block in self._bucket.blocks(self.path):
             for begin in range(0, len(block), _PIECE_BYTES):
                 if records := splitter.feed(block[begin : begin + _PIECE_BYTES]):
                     yield records
