@@ -24,7 +24,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.platform import emulator
-from common.platform.causes import cause_of
+from common.platform.causes import cause_of, in_words
 from common.platform.errors import DiskFull, StorageBusy, StorageRefused
 from common.storage.background import read_ahead
 from common.storage.metadata import fitting
@@ -583,16 +583,22 @@ def _google(doing: str) -> Iterator[None]:
     except DataCorruption as error:
         raise StorageBusy(f"The transferred data did not match its checksum when asked to {doing}.") from error
     except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
-        raise StorageBusy(f"Cloud Storage could not {doing}: {cause_of(error)}.") from error
+        raise StorageBusy(f"Cloud Storage could not {doing}: {_cause(error)}.") from error
     except google_errors.GoogleAPIError as error:
         _expect_space(getattr(error, "response", None))
-        raise StorageRefused(f"Cloud Storage refused to {doing}: {cause_of(error)}.") from error
+        raise StorageRefused(f"Cloud Storage refused to {doing}: {_cause(error)}.") from error
     except auth_errors.TransportError as error:
         raise StorageBusy(f"Google's sign-in service could not be reached to {doing}.") from error
     except auth_errors.GoogleAuthError as error:
         raise StorageRefused(f"There are no usable Google credentials to {doing}: {cause_of(error)}.") from error
     except (requests.RequestException, ConnectionError) as error:
         raise StorageBusy(f"Cloud Storage could not be reached to {doing}: {cause_of(error)}.") from error
+
+
+def _cause(error: google_errors.GoogleAPIError) -> str:
+    last = error.cause if isinstance(error, google_errors.RetryError) else error
+    # What caused an answer's error says only that the answer was not the expected one.
+    return in_words(type(last).__name__) if isinstance(last, google_errors.GoogleAPICallError) else cause_of(error)
 
 
 def _expect_space(answer: requests.Response | None) -> None:
