@@ -30,7 +30,7 @@ EXACT_DIGITS = 15
 TOLERANCE = 1e-15
 "Relative, between longer numbers: Pigment keeps 16 digits of them."
 
-_BEGINNING_BYTES = 1024 * 1024
+_BEGINNING_BYTES = 256 * 1024
 _FIRST_ROWS = 100
 
 _MONTH = r"[A-Z][a-z]{2} \d\d"
@@ -110,7 +110,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def forms_of(block: CheckedCsv, names: Sequence[str], decimal_sign: str) -> dict[str, Form]:
-    """Find the forms of these columns of a block by its first megabyte. Raises RowsMalformed.
+    """Find the forms of these columns of a block by its first rows. Raises RowsMalformed.
 
     A mistake costs little: a cell that does not have its column's form is compared as text.
     """
