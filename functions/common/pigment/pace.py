@@ -5,7 +5,7 @@ import msgspec
 _SHORTEST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 30.0
 _SHORTEST_OF_ALL_S = 0.01
-_LONGEST_FIRST_WAIT_S = 2.0
+_LONGEST_FIRST_WAIT_S = 5.0
 "The import may end sooner than the last one."
 _SOONER, _LATER = 0.9, 1.3
 "Between these parts of the last import's time, this one is expected to end. Imports can become faster."
