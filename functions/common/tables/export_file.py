@@ -63,21 +63,34 @@ class PublishedColumns(msgspec.Struct, frozen=True):
     types: Mapping[str, Sequence[str]] = {}
 
 
-class ChecksumWriter(DigestingWriter):
-    """A digesting writer that also computes the checksum that Cloud Storage has of every object."""
+class _ChecksumWriter:
+    """Passes bytes on, and computes the checksum that Cloud Storage has of every object."""
 
     def __init__(self, to: Sink) -> None:
-        super().__init__(to)
+        self._to = to
         self._crc32c = google_crc32c.Checksum()
 
     def write(self, content: bytes) -> int:
         self._crc32c.update(content)
-        return super().write(content)
+        self._to.write(content)
+        return len(content)
 
     @property
     def crc32c(self) -> str:
         """In the form that Cloud Storage uses: base64 of the big-endian bytes."""
         return base64.b64encode(self._crc32c.digest()).decode()
+
+
+class _ExportWriter(DigestingWriter):
+    """Writes the file that is published."""
+
+    def __init__(self, to: Sink) -> None:
+        self._checksum = _ChecksumWriter(to)
+        super().__init__(self._checksum)
+
+    @property
+    def crc32c(self) -> str:
+        return self._checksum.crc32c
 
 
 class IncomingExport(Protocol):
@@ -125,23 +138,23 @@ def write(
     return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, types)
 
 
-def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> ChecksumWriter:
+def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ExportWriter:
     """Write CSV, compressed if the content type says so."""
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
     with bucket.writing(path, content_type=content_type) as file:
-        digested = ChecksumWriter(file)
+        digested = _ExportWriter(file)
         with written_behind(lambda block: digested.write(compressor.compress(block) if compressor else block)) as write:
             for block in blocks:
                 write(block)
         if compressor:
             digested.write(compressor.flush())
-    _expect_written(bucket, path, digested)
+    _expect_written(bucket, path, digested.crc32c)
     return digested
 
 
 def _write_parquet(
     bucket: Bucket, path: str, incoming: "_Incoming"
-) -> tuple[ChecksumWriter, Mapping[str, Sequence[str]]]:
+) -> tuple[_ExportWriter, Mapping[str, Sequence[str]]]:
     """Write the export as Parquet while it arrives, and as CSV beside it: if a column gets another type after rows were
     written as Parquet, the CSV is converted.
 
@@ -151,7 +164,7 @@ def _write_parquet(
     csv_path = f"{path}.csv"
     arriving = read_ahead(complete_records(incoming.blocks(), _PIECE_BYTES), _PIECES_AHEAD)
     with bucket.writing(csv_path) as csv_file:
-        csv = ChecksumWriter(csv_file)
+        csv = _ChecksumWriter(csv_file)
         with written_behind(csv.write) as keep, contextlib.closing(arriving):
             pieces = _each_also(arriving, keep)
             # The types need the header, which is known once the first piece is there.
@@ -160,7 +173,7 @@ def _write_parquet(
         if digested:
             csv_file.discard()
     if not digested:
-        _expect_written(bucket, csv_path, csv)
+        _expect_written(bucket, csv_path, csv.crc32c)
         digested = _convert(bucket, csv_path, path, incoming)
     incoming.warn(incoming.types.warnings())
     return digested, incoming.types.kept()
@@ -168,7 +181,7 @@ def _write_parquet(
 
 def _write_while_arriving(
     bucket: Bucket, path: str, incoming: "_Incoming", pieces: Iterator[bytes]
-) -> ChecksumWriter | None:
+) -> _ExportWriter | None:
     """Write Parquet while the types are found in all pieces; return None if not all of them have the first types."""
     # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import parquet  # noqa: PLC0415
@@ -183,7 +196,7 @@ def _write_while_arriving(
     return file
 
 
-def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") -> ChecksumWriter:
+def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") -> _ExportWriter:
     """Write a CSV of the bucket as Parquet, once all types are known."""
     from common.tables import parquet  # noqa: PLC0415
 
@@ -193,11 +206,11 @@ def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") ->
 
 
 @contextlib.contextmanager
-def _writing_parquet(bucket: Bucket, path: str) -> Iterator[ChecksumWriter]:
+def _writing_parquet(bucket: Bucket, path: str) -> Iterator[_ExportWriter]:
     with bucket.writing(path, content_type=_PARQUET, chunk_bytes=_PARQUET_CHUNK_BYTES) as file:
-        digested = ChecksumWriter(file)
+        digested = _ExportWriter(file)
         yield digested
-    _expect_written(bucket, path, digested)
+    _expect_written(bucket, path, digested.crc32c)
 
 
 def _expect_rows(rows: int, checked: Checked) -> None:
@@ -211,10 +224,10 @@ def _each_also(blocks: Iterator[bytes], act: Callable[[bytes], None]) -> Iterato
         yield block
 
 
-def _expect_written(bucket: Bucket, path: str, written: ChecksumWriter) -> None:
+def _expect_written(bucket: Bucket, path: str, crc32c: str) -> None:
     """Raise StorageBusy if the object in the bucket is not what was sent."""
     there = bucket.find(path)
-    if there is None or there.crc32c != written.crc32c:
+    if there is None or there.crc32c != crc32c:
         raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")
 
 
