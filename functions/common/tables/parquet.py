@@ -32,15 +32,16 @@ class TypesChanged(Exception):  # a signal between modules, which no user sees
     """A column has got another type after rows were written, so this file cannot be completed."""
 
 
-def write_while_found(pieces: Iterable[bytes], to: Sink, types: ColumnTypes) -> int:
+def write_while_found(pieces: Iterable[bytes], to: Sink, types: ColumnTypes, group_bytes: int | None = None) -> int:
     """Write a CSV file with its header as Parquet while the types are found, and return the number of rows.
 
     Raises TypesChanged, as soon as it is known; RowsMalformed or TypeMismatch as `ColumnTypes`.
 
     Args:
         pieces: complete records, of which one is in memory besides a row group.
+        group_bytes: of the cells of a row group; by default, a number that fits the number of columns.
     """
-    with _row_groups(to, types, types.look_at) as groups:
+    with _row_groups(_RowGroups(to, types, types.look_at, group_bytes)) as groups:
         for records in _without_header(pieces):
             groups.add(types.cells(records))
     return groups.rows
@@ -51,7 +52,7 @@ def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes) -> int:
     than the one whose types were found.
     """
     try:
-        with _row_groups(to, types, lambda _: None) as groups:
+        with _row_groups(_RowGroups(to, types)) as groups:
             for records in _without_header(complete_records(blocks, _PIECE_BYTES)):
                 groups.add(types.cells(records))
     except (pa.ArrowInvalid, RowsMalformed):
@@ -71,8 +72,7 @@ def _without_header(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _row_groups(to: Sink, types: ColumnTypes, look_at: Callable[[Any], None]) -> Iterator["_RowGroups"]:
-    groups = _RowGroups(to, types, look_at)
+def _row_groups(groups: "_RowGroups") -> Iterator["_RowGroups"]:
     try:
         yield groups
         groups.finish()
@@ -84,7 +84,13 @@ def _row_groups(to: Sink, types: ColumnTypes, look_at: Callable[[Any], None]) ->
 class _RowGroups:
     """Collects cells until they are a row group, and writes it; the groups are the same however the types are found."""
 
-    def __init__(self, to: Sink, types: ColumnTypes, look_at: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        to: Sink,
+        types: ColumnTypes,
+        look_at: Callable[[Any], None] = lambda _: None,
+        group_bytes: int | None = None,
+    ) -> None:
         self._types = types
         self._look_at = look_at
         self._sink = _ArrowFile(to)
@@ -92,7 +98,7 @@ class _RowGroups:
         self._waiting: list[Any] = []
         self._waiting_bytes = 0
         columns_bytes = len(types.names) * _ROW_GROUP_BYTES_PER_COLUMN
-        self._group_bytes = min(max(_LEAST_ROW_GROUP_BYTES, columns_bytes), _MOST_ROW_GROUP_BYTES)
+        self._group_bytes = group_bytes or min(max(_LEAST_ROW_GROUP_BYTES, columns_bytes), _MOST_ROW_GROUP_BYTES)
         self.rows = 0
 
     def add(self, cells: Any) -> None:
