@@ -135,6 +135,8 @@ def test_duckdb_sees_each_type_and_can_skip_by_statistics(tmp_path: Path) -> Non
     ("cells", "type_", "values"),
     [
         (["1", "-20", "0", "-0"], "double", [1.0, -20.0, 0.0, -0.0]),
+        (["5", "6\n7"], "string", ["5", "6\n7"]),
+        (["5", "6\n"], "string", ["5", "6\n"]),
         (["1001"], "double", [1001.0]),
         (["007"], "string", ["007"]),
         (["007", "7"], "string", ["007", "7"]),

@@ -46,8 +46,10 @@ def published(world: World) -> pa.Table:
 
 
 def was_converted(world: World) -> bool:
-    """Whether the CSV beside it was read."""
-    return any(each.method == "GET" and ".csv" in each.path for each in world.storage_server.exchanges)
+    """Whether the CSV beside it became an object, to be read."""
+    used = {each.method for each in world.storage_server.exchanges if each.path.endswith(".csv")}
+    assert used in (set(), {"GET", "DELETE"})
+    return bool(used)
 
 
 @pytest.mark.parametrize(
