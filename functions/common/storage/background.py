@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 _BATCH_BYTES = 1024 * 1024
@@ -10,13 +10,20 @@ _BATCH_BYTES = 1024 * 1024
 _MOST_PENDING_BATCHES = 4
 
 
-def read_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield blocks, and read the next one while the caller has one. What reading raises is raised in its place."""
+def read_ahead(blocks: Iterator[bytes], most: int = 1) -> Generator[bytes, None, None]:
+    """Yield blocks, and read the next ones while the caller has one. What reading raises is raised in its place.
+
+    Args:
+        most: how many blocks wait for the caller.
+    """
     with ThreadPoolExecutor(1, "reading") as pool:
-        following = pool.submit(next, blocks, b"")
-        while block := following.result():
-            following = pool.submit(next, blocks, b"")
-            yield block
+        following = deque(pool.submit(next, blocks, b"") for _ in range(most))
+        try:
+            while block := following.popleft().result():
+                following.append(pool.submit(next, blocks, b""))
+                yield block
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

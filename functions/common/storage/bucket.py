@@ -357,22 +357,31 @@ class Bucket:
 
     @contextlib.contextmanager
     def writing(
-        self, path: str, metadata: dict[str, str] | None = None, *, content_type: str = "text/csv"
+        self,
+        path: str,
+        metadata: dict[str, str] | None = None,
+        *,
+        content_type: str = "text/csv",
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> Iterator["ObjectWriter"]:
-        """Open a stream into a new object, which is created at the end; after an exception it is not created."""
+        """Open a stream into a new object, which is created at the end, unless there was an exception or `discard`."""
         blob = self._bucket.blob(path)
         blob.metadata = fitting(metadata or {})
-        options = {"chunk_size": CHUNK_BYTES, "ignore_flush": True, "content_type": content_type, **self._options}
+        options = {"chunk_size": chunk_bytes, "ignore_flush": True, "content_type": content_type, **self._options}
         with _google(f"write {path}"):
             writer = blob.open("wb", if_generation_match=0, **options)
-        chunks = _WholeChunks(writer)
+        chunks = _WholeChunks(writer, chunk_bytes)
+        stream = ObjectWriter(chunks, path)
         try:
-            yield ObjectWriter(chunks, path)
-            with _google(f"write {path}"):
-                chunks.close()
+            yield stream
+            if not stream.is_discarded:
+                with _google(f"write {path}"):
+                    chunks.close()
         except BaseException:
             _abandon(writer)
             raise
+        if stream.is_discarded:
+            _abandon(writer)
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """Yield an object's content, one chunk at a time, and read the next one meanwhile. Raises StorageRefused if
@@ -503,6 +512,9 @@ def open_client() -> Any:
 class ObjectWriter:
     """A blob's writer that raises the bridge's errors."""
 
+    is_discarded = False
+    "Whether it creates no object."
+
     def __init__(self, stream: Any, path: str) -> None:
         self._stream, self._path = stream, path
 
@@ -510,16 +522,20 @@ class ObjectWriter:
         with _google(f"write {self._path}"):
             return int(self._stream.write(content))
 
+    def discard(self) -> None:
+        """Create no object of what was written."""
+        self.is_discarded = True
+
 
 class _WholeChunks:
     """Gives Google's writer one whole chunk at a time. It keeps the parts of a chunk in a buffer that it makes anew for
     each, and longer with each part, which takes twice as long and frees no memory in between.
     """
 
-    def __init__(self, writer: Any) -> None:
+    def __init__(self, writer: Any, chunk_bytes: int) -> None:
         self._writer = writer
+        self._chunk_bytes = self._missing_bytes = chunk_bytes
         self._parts: list[bytes | memoryview] = []
-        self._missing_bytes = CHUNK_BYTES
 
     def write(self, content: bytes) -> int:
         rest = memoryview(content)
@@ -537,7 +553,7 @@ class _WholeChunks:
         self._writer.close()
 
     def _send(self) -> None:
-        chunk, self._parts, self._missing_bytes = b"".join(self._parts), [], CHUNK_BYTES
+        chunk, self._parts, self._missing_bytes = b"".join(self._parts), [], self._chunk_bytes
         self._writer.write(chunk)
 
 

@@ -9,19 +9,17 @@ import pyarrow.csv as arrow_csv
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_records(
-    records: bytes, types: Sequence[Any], delimiter: str, *, with_header: bool = False, **conversion: Any
-) -> pa.Table:
+def read_records(records: bytes, types: Sequence[Any], delimiter: str, **conversion: Any) -> pa.Table:
     """Read complete records as a table whose columns are named by their numbers, because a header may repeat a name.
 
-    The first record is skipped if it is a header; `conversion` has further options of `pyarrow.csv.ConvertOptions`.
+    `conversion` has further options of `pyarrow.csv.ConvertOptions`.
     Raises ArrowInvalid, whose message quotes the record, if they are not CSV with these columns.
     """
     numbers = [str(place) for place in range(len(types))]
     # Arrow removes a byte order mark, which here is part of a cell: it gets one to remove.
-    if records.startswith(_BYTE_ORDER_MARK) and not with_header:
+    if records.startswith(_BYTE_ORDER_MARK):
         records = _BYTE_ORDER_MARK + records
-    size = {"use_threads": False, "block_size": max(len(records), 1), "skip_rows_after_names": int(with_header)}
+    size = {"use_threads": False, "block_size": max(len(records), 1)}
     return arrow_csv.read_csv(
         pa.BufferReader(records),
         arrow_csv.ReadOptions(column_names=numbers, **size),

@@ -72,6 +72,13 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
     def kind(self) -> str:
         return self.name.partition(".")[0]
 
+    def fits_all(self, cells: Any) -> bool:
+        """Whether each cell has this form. A search takes longer than these cells, so there is one for all of them."""
+        lines = pc.binary_join(pa.ListArray.from_arrays([0, len(cells)], cells), "\n")
+        has_one_line = lines[0].as_buffer().to_pybytes().count(b"\n") == len(cells) - 1
+        fits = has_one_line and pc.match_substring_regex(lines, rf"^(?:(?:{self.pattern})(?:\n|$))*$")[0].as_py()
+        return fits and not self.changed_by_it(self, cells)
+
     def fits_each(self, cells: Any) -> Any:
         fits = pc.match_substring_regex(cells, f"^(?:{self.pattern})$")
         changed = self.changed_by_it(self, cells.filter(fits))
@@ -81,6 +88,8 @@ class _Form(msgspec.Struct, frozen=True, eq=False):
         """Convert cells of this form to values. Raises ArrowInvalid for a day that does not exist."""
         if self.iso is not None and _longest_bytes(cells) > self.longest_readable_bytes:
             cells = pc.replace_substring_regex(cells, *self.iso)
+        if self.decimal_separator == ",":
+            cells = pc.replace_substring(cells, ",", ".")
         return cells.cast(self.type)
 
 
@@ -145,7 +154,13 @@ def _number_forms(separator: str) -> list[_Form]:
         "number.00": rf"{sign}\d\d(?:\d*[1-9])?",
     }
     return [
-        _Form(name, rf"-?(?:0|[1-9]\d{{0,15}}){fraction}", pa.float64(), _numbers_changed)
+        _Form(
+            name,
+            rf"-?(?:0|[1-9]\d{{0,15}}){fraction}",
+            pa.float64(),
+            _numbers_changed,
+            decimal_separator=separator,
+        )
         for name, fraction in decimals.items()
     ]
 
@@ -252,13 +267,30 @@ class ColumnTypes:
         now = {name: column.kept for name, column in zip(self.names, self._columns, strict=True)}
         return {**self._earlier, **now}
 
-    def values(self, records: bytes, *, with_header: bool = False) -> Any:
-        """Read complete records as a table with this schema. Raises ArrowInvalid if they do not fit it."""
+    def cells(self, records: bytes, places: Sequence[int] | None = None) -> Any:
+        """Read complete records as a table of text, an empty cell as null; of all columns, or of some by their places.
+
+        Raises RowsMalformed if they do not have the header's columns.
+        """
+        only = None if places is None else [str(place) for place in places]
+        empty_is_null = {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
+        try:
+            return read_records(
+                records, [pa.string()] * len(self._columns), self.delimiter, include_columns=only, **empty_is_null
+            )
+        except pa.ArrowInvalid:
+            # Arrow's message quotes the record.
+            raise RowsMalformed("Pigment's file contains a record that Arrow cannot read as CSV.") from None
+
+    def look_at(self, cells: Any) -> None:
+        """Take the next records, as a table of all their cells. Raises TypeMismatch as `feed`."""
+        for column, each in zip(self._columns, cells.columns, strict=True):
+            column.feed(each)
+
+    def values(self, cells: Any) -> Any:
+        """Convert cells to a table with this schema. Raises ArrowInvalid if they do not fit it."""
         schema = self.schema()
-        forms = [column.form for column in self._columns]
-        readable = [form.type if form.iso is None else pa.string() for form in forms]
-        cells = self._cells(records, readable, with_header=with_header).columns
-        columns = [each if form.iso is None else form.values(each) for form, each in zip(forms, cells, strict=True)]
+        columns = [column.form.values(each) for column, each in zip(self._columns, cells.columns, strict=True)]
         return pa.table(columns, schema=schema)
 
     def _find_types(self) -> None:
@@ -267,19 +299,8 @@ class ColumnTypes:
         open_places = [place for place, column in enumerate(self._columns) if not column.is_text]
         if not records or not open_places:
             return
-        try:
-            only = [str(place) for place in open_places]
-            table = self._cells(records, [pa.string()] * len(self._columns), include_columns=only)
-        except pa.ArrowInvalid:
-            # Arrow's message quotes the record.
-            raise RowsMalformed("Pigment's file contains a record that Arrow cannot read as CSV.") from None
-        for place, column in zip(open_places, table.columns, strict=True):
-            self._columns[place].feed(column.combine_chunks())
-
-    def _cells(self, records: bytes, types: Sequence[Any], **options: Any) -> Any:
-        options |= {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
-        options |= {"true_values": ["TRUE"], "false_values": ["FALSE"], "decimal_point": self.decimal_separator}
-        return read_records(records, types, self.delimiter, **options)
+        for place, each in zip(open_places, self.cells(records, open_places).columns, strict=True):
+            self._columns[place].feed(each)
 
 
 class _Forms(msgspec.Struct, frozen=True):
@@ -343,20 +364,23 @@ class _Column:
             return f"Column {listed([self._name])} has no value yet: it is text in this file and in later ones."
         return self._warning
 
-    def feed(self, cells: Any) -> None:
-        before, self._rows = self._rows, self._rows + len(cells)
-        rows = pc.indices_nonzero(cells.is_valid())
-        cells = cells.drop_null()
-        if not len(cells) or self.is_text:
+    def feed(self, column: Any) -> None:
+        before, self._rows = self._rows, self._rows + len(column)
+        if self.is_text or column.null_count == len(column):
             return
-        fits = [form.fits_each(cells) for form in self._open]
-        still = [form for form, each in zip(self._open, fits, strict=True) if each.false_count == 0]
-        if not still and self._is_pinned:
-            place = pc.index(fits[0], value=False).as_py()
-            raise self._mismatch(before + rows[place].as_py() + 1, cells[place].as_py())
+        cells = (column.drop_null() if column.null_count else column).combine_chunks()
+        still = [form for form in self._open if form.fits_all(cells)]
         if not still:
-            self._become_text(cells, fits, lambda place: before + rows[place].as_py() + 1)
+            self._refuse(cells, lambda place: before + pc.indices_nonzero(column.is_valid())[place].as_py() + 1)
         self._open, self._is_decided = still, True
+
+    def _refuse(self, cells: Any, row_of: Callable[[int], int]) -> None:
+        """Raise TypeMismatch if the column is pinned; else say why it becomes text."""
+        fits = [form.fits_each(cells) for form in self._open]
+        if self._is_pinned:
+            place = pc.index(fits[0], value=False).as_py()
+            raise self._mismatch(row_of(place), cells[place].as_py())
+        self._become_text(cells, fits, row_of)
 
     def _mismatch(self, row: int, cell: str) -> TypeMismatch:
         (form,) = self._open

@@ -6,8 +6,11 @@ An incomplete file never has a public name. After an error there is no object. F
 
 import base64
 import codecs
+import contextlib
+import functools
+import itertools
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,18 +20,24 @@ import msgspec
 from common import bridge_yaml
 from common.platform.errors import Internal, StorageBusy
 from common.storage import paths
-from common.storage.background import written_behind
+from common.storage.background import read_ahead, written_behind
 from common.storage.bucket import Bucket
 from common.tables import column_names, pinned_columns
 from common.tables.check import Checked, Checker, Contract, Origin
 from common.tables.digest import DigestingWriter, Sink
-from common.tables.records import end_of_first_record, with_last_line_end
+from common.tables.records import complete_records, end_of_first_record, with_last_line_end
 from common.tables.staging import CheckedFile, FileBeginning, ProgressCallback, Sample
 
 if TYPE_CHECKING:
     from common.tables.column_types import ColumnTypes
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
+
+_PIECE_BYTES = 1024 * 1024
+_PIECES_AHEAD = 4
+"As many arrive while a row group is written."
+_PARQUET_CHUNK_BYTES = 1024 * 1024
+"Less than for CSV: Parquet has a tenth of its bytes, and both are in memory."
 
 _A_DAY = timedelta(days=1)
 _AS_GZIP = 16 + zlib.MAX_WBITS
@@ -54,21 +63,34 @@ class PublishedColumns(msgspec.Struct, frozen=True):
     types: Mapping[str, Sequence[str]] = {}
 
 
-class ChecksumWriter(DigestingWriter):
-    """A digesting writer that also computes the checksum that Cloud Storage has of every object."""
+class _ChecksumWriter:
+    """Passes bytes on, and computes the checksum that Cloud Storage has of every object."""
 
     def __init__(self, to: Sink) -> None:
-        super().__init__(to)
+        self._to = to
         self._crc32c = google_crc32c.Checksum()
 
     def write(self, content: bytes) -> int:
         self._crc32c.update(content)
-        return super().write(content)
+        self._to.write(content)
+        return len(content)
 
     @property
     def crc32c(self) -> str:
         """In the form that Cloud Storage uses: base64 of the big-endian bytes."""
         return base64.b64encode(self._crc32c.digest()).decode()
+
+
+class _ExportWriter(DigestingWriter):
+    """Writes the file that is published."""
+
+    def __init__(self, to: Sink) -> None:
+        self._checksum = _ChecksumWriter(to)
+        super().__init__(self._checksum)
+
+    @property
+    def crc32c(self) -> str:
+        return self._checksum.crc32c
 
 
 class IncomingExport(Protocol):
@@ -116,44 +138,96 @@ def write(
     return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, types)
 
 
-def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> ChecksumWriter:
+def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ExportWriter:
     """Write CSV, compressed if the content type says so."""
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
     with bucket.writing(path, content_type=content_type) as file:
-        digested = ChecksumWriter(file)
+        digested = _ExportWriter(file)
         with written_behind(lambda block: digested.write(compressor.compress(block) if compressor else block)) as write:
             for block in blocks:
                 write(block)
         if compressor:
             digested.write(compressor.flush())
-    _expect_written(bucket, path, digested)
+    _expect_written(bucket, path, digested.crc32c)
     return digested
 
 
 def _write_parquet(
     bucket: Bucket, path: str, incoming: "_Incoming"
-) -> tuple[ChecksumWriter, Mapping[str, Sequence[str]]]:
-    """Write the export as CSV first, to find the types of its columns, and then convert that file."""
+) -> tuple[_ExportWriter, Mapping[str, Sequence[str]]]:
+    """Write the export as Parquet while it arrives, and as CSV beside it: if a column gets another type after rows were
+    written as Parquet, the CSV is converted.
+
+    Pigment could be asked again instead, but then an export that takes more than half of the time budget would never
+    succeed, and the second answer could have other rows.
+    """
+    csv_path = f"{path}.csv"
+    arriving = read_ahead(complete_records(incoming.blocks(), _PIECE_BYTES), _PIECES_AHEAD)
+    with bucket.writing(csv_path) as csv_file:
+        csv = _ChecksumWriter(csv_file)
+        with written_behind(csv.write) as keep, contextlib.closing(arriving):
+            pieces = _each_also(arriving, keep)
+            # The types need the header, which is known once the first piece is there.
+            pieces = itertools.chain([next(pieces)], pieces)
+            digested = _write_while_arriving(bucket, path, incoming, pieces)
+        if digested:
+            csv_file.discard()
+    if not digested:
+        _expect_written(bucket, csv_path, csv.crc32c)
+        digested = _convert(bucket, csv_path, path, incoming)
+    incoming.warn(incoming.types.warnings())
+    return digested, incoming.types.kept()
+
+
+def _write_while_arriving(
+    bucket: Bucket, path: str, incoming: "_Incoming", pieces: Iterator[bytes]
+) -> _ExportWriter | None:
+    """Write Parquet while the types are found in all pieces; return None if not all of them have the first types."""
     # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import parquet  # noqa: PLC0415
 
-    csv_path = f"{path}.csv"
-    _write_blocks(bucket, csv_path, incoming.typed(), _CSV)
-    types = incoming.types
-    incoming.warn(types.warnings())
-    with bucket.writing(path, content_type=_PARQUET) as file:
-        digested = ChecksumWriter(file)
-        rows = parquet.write(bucket.blocks(csv_path), digested, types)
-        if rows != incoming.checked.rows:
-            raise Internal(f"Only {rows} of {incoming.checked.rows} rows were converted to Parquet.")
-    _expect_written(bucket, path, digested)
-    return digested, types.kept()
+    try:
+        with _writing_parquet(bucket, path) as file:
+            _expect_rows(parquet.write_while_found(pieces, file, incoming.types), incoming.checked)
+    except parquet.TypesChanged:
+        for records in pieces:
+            incoming.types.feed(records)
+        return None
+    return file
 
 
-def _expect_written(bucket: Bucket, path: str, written: ChecksumWriter) -> None:
+def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") -> _ExportWriter:
+    """Write a CSV of the bucket as Parquet, once all types are known."""
+    from common.tables import parquet  # noqa: PLC0415
+
+    with _writing_parquet(bucket, path) as file:
+        _expect_rows(parquet.write(bucket.blocks(csv_path), file, incoming.types), incoming.checked)
+    return file
+
+
+@contextlib.contextmanager
+def _writing_parquet(bucket: Bucket, path: str) -> Iterator[_ExportWriter]:
+    with bucket.writing(path, content_type=_PARQUET, chunk_bytes=_PARQUET_CHUNK_BYTES) as file:
+        digested = _ExportWriter(file)
+        yield digested
+    _expect_written(bucket, path, digested.crc32c)
+
+
+def _expect_rows(rows: int, checked: Checked) -> None:
+    if rows != checked.rows:
+        raise Internal(f"Only {rows} of {checked.rows} rows were converted to Parquet.")
+
+
+def _each_also(blocks: Iterator[bytes], act: Callable[[bytes], None]) -> Iterator[bytes]:
+    for block in blocks:
+        act(block)
+        yield block
+
+
+def _expect_written(bucket: Bucket, path: str, crc32c: str) -> None:
     """Raise StorageBusy if the object in the bucket is not what was sent."""
     there = bucket.find(path)
-    if there is None or there.crc32c != written.crc32c:
+    if there is None or there.crc32c != crc32c:
         raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")
 
 
@@ -179,7 +253,6 @@ class _Incoming:
         self._is_marked = not isinstance(source, bridge_yaml.ViewSource) and source.encoding == "Utf8WithBom"
         self._beginning = FileBeginning()
         self.checked: Checked
-        self.types: ColumnTypes
 
     def csv(self) -> Iterator[bytes]:
         """Yield the file as it is published as CSV."""
@@ -187,40 +260,39 @@ class _Incoming:
             yield codecs.BOM_UTF8
         pins = self._job.columns
         # Text needs no check, and Arrow makes a cold start slower.
-        yield from self.typed() if {*pins.values()} - {"text"} else self._blocks()
+        yield from self._typed() if {*pins.values()} - {"text"} else self.blocks()
         if pins and self._job.bigquery:
             self.warn(column_names.distinct(self._checker.header, for_bigquery=True, of="the table of BigQuery")[1])
 
-    def typed(self) -> Iterator[bytes]:
-        """Yield complete records as `_blocks`, while the types of the columns are found, or checked if they are pinned.
-        Raises TypeMismatch if a value has not the pinned type.
-        """
-        from common.tables.column_types import ColumnTypes  # noqa: PLC0415
-
-        records = self._blocks()
+    def _typed(self) -> Iterator[bytes]:
+        """Yield complete records as `blocks`, while the values of pinned columns are checked. Raises TypeMismatch."""
+        records = self.blocks()
         first = next(records, b"")
         yield first
-        self.types = ColumnTypes(
-            self._checker.header,
-            self._delimiter,
-            self._decimal_sign,
-            self._job.date_format,
-            self._before.types if self._job.format == "parquet" else {},
-            self._pins(),
-            for_bigquery=self._job.bigquery,
-        )
         self.types.feed(first[end_of_first_record(first) :])
         for block in records:
             yield block
             self.types.feed(block)
         self.types.finish()
 
-    def _pins(self) -> Mapping[str, str]:
-        # Of CSV, only the pinned columns are looked at.
-        others = {} if self._job.format == "parquet" else dict.fromkeys(self._checker.header, "text")
-        return {**others, **self._job.columns}
+    @functools.cached_property
+    def types(self) -> "ColumnTypes":
+        """The types of the columns, once the header has arrived."""
+        from common.tables.column_types import ColumnTypes  # noqa: PLC0415
 
-    def _blocks(self) -> Iterator[bytes]:
+        is_typed = self._job.format == "parquet"
+        return ColumnTypes(
+            self._checker.header,
+            self._delimiter,
+            self._decimal_sign,
+            self._job.date_format,
+            self._before.types if is_typed else {},
+            # Of CSV, only the pinned columns are looked at.
+            {**({} if is_typed else dict.fromkeys(self._checker.header, "text")), **self._job.columns},
+            for_bigquery=self._job.bigquery,
+        )
+
+    def blocks(self) -> Iterator[bytes]:
         """Yield complete records; the first block begins with the header."""
         blocks = self._answer.blocks()
         for block in with_last_line_end(blocks) if self._answer.proves_its_end else blocks:

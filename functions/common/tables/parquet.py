@@ -1,18 +1,21 @@
 """Write CSV as Parquet with the types of its columns, in bounded memory.
 
-The types are found while the CSV streams in, and the file is written in a second reading.
+The types must be known when the first row group is written. They are those of earlier runs, of bridge.yaml, and of the
+rows so far, and later rows seldom change them: so a file is written while its rows arrive. If one does change them, the
+whole file is written once more, from a CSV.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.platform.errors import Internal
+from common.platform.errors import Internal, RowsMalformed
 from common.tables.column_types import ColumnTypes
 from common.tables.digest import Sink
-from common.tables.records import complete_records
+from common.tables.records import complete_records, end_of_first_record
 
 _PIECE_BYTES = 1024 * 1024
 
@@ -25,27 +28,117 @@ _ROW_GROUP_BYTES_PER_COLUMN = 512 * 1024
 _DICTIONARY_BYTES = 64 * 1024
 
 
-def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes, *, metadata: Mapping[str, str] | None = None) -> int:
+class TypesChanged(Exception):  # a signal between modules, which no user sees
+    """A column has got another type after rows were written, so this file cannot be completed."""
+
+
+def write_while_found(pieces: Iterable[bytes], to: Sink, types: ColumnTypes, group_bytes: int | None = None) -> int:
+    """Write a CSV file with its header as Parquet while the types are found, and return the number of rows.
+
+    Raises TypesChanged, as soon as it is known; RowsMalformed or TypeMismatch as `ColumnTypes`.
+
+    Args:
+        pieces: complete records, of which one is in memory besides a row group.
+        group_bytes: of the cells of a row group; by default, a number that fits the number of columns.
+    """
+    with _row_groups(_RowGroups(to, types, types.look_at, group_bytes)) as groups:
+        for records in _without_header(pieces):
+            groups.add(types.cells(records))
+    return groups.rows
+
+
+def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes) -> int:
     """Write a CSV file with its header as Parquet, and return the number of rows. Raises Internal if it is another file
     than the one whose types were found.
     """
-    schema = types.schema().with_metadata(metadata)
-    sink = _ArrowFile(to)
-    options = {"compression": "zstd", "dictionary_pagesize_limit": _DICTIONARY_BYTES}
-    writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, **options)
-    group_bytes = min(max(_LEAST_ROW_GROUP_BYTES, len(schema) * _ROW_GROUP_BYTES_PER_COLUMN), _MOST_ROW_GROUP_BYTES)
-    rows = 0
     try:
-        for group in _row_groups(_tables(blocks, types), group_bytes):
-            writer.write_table(group, row_group_size=len(group))
-            rows += len(group)
-        writer.close()
+        with _row_groups(_RowGroups(to, types)) as groups:
+            for records in _without_header(complete_records(blocks, _PIECE_BYTES)):
+                groups.add(types.cells(records))
+    except (pa.ArrowInvalid, RowsMalformed):
+        # Arrow's message quotes the cell.
+        raise Internal("The CSV to convert to Parquet is not the one that was checked.") from None
+    return groups.rows
+
+
+def _without_header(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of a file, the first one without the header and only if it has more."""
+    is_first = True
+    for piece in pieces:
+        records = piece[end_of_first_record(piece) :] if is_first else piece
+        is_first = False
+        if records:
+            yield records
+
+
+@contextlib.contextmanager
+def _row_groups(groups: "_RowGroups") -> Iterator["_RowGroups"]:
+    try:
+        yield groups
+        groups.finish()
     except BaseException:
-        # Otherwise Arrow would end the file as if it were complete, now or when the writer is deleted.
-        sink.is_abandoned = True
-        writer.close()
+        groups.abandon()
         raise
-    return rows
+
+
+class _RowGroups:
+    """Collects cells until they are a row group, and writes it; the groups are the same however the types are found."""
+
+    def __init__(
+        self,
+        to: Sink,
+        types: ColumnTypes,
+        look_at: Callable[[Any], None] = lambda _: None,
+        group_bytes: int | None = None,
+    ) -> None:
+        self._types = types
+        self._look_at = look_at
+        self._sink = _ArrowFile(to)
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+        self._waiting_bytes = 0
+        columns_bytes = len(types.names) * _ROW_GROUP_BYTES_PER_COLUMN
+        self._group_bytes = group_bytes or min(max(_LEAST_ROW_GROUP_BYTES, columns_bytes), _MOST_ROW_GROUP_BYTES)
+        self.rows = 0
+
+    def add(self, cells: Any) -> None:
+        self._waiting.append(cells)
+        self._waiting_bytes += cells.nbytes
+        if self._waiting_bytes >= self._group_bytes:
+            self._write()
+
+    def finish(self) -> None:
+        self._write()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Write no more: otherwise Arrow would end the file as if it were complete, now or when it is deleted."""
+        self._sink.is_abandoned = True
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self) -> None:
+        cells = pa.concat_tables(self._waiting) if self._waiting else None
+        self._waiting, self._waiting_bytes = [], 0
+        if cells is not None:
+            self._look_at(cells)
+        schema = self._types.schema()
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema, **_options(schema))
+        if schema != self._writer.schema:
+            raise TypesChanged
+        if cells is not None:
+            self.rows += len(cells)
+            self._writer.write_table(self._types.values(cells), row_group_size=len(cells))
+            # Otherwise the memory that Arrow has freed grows by a tenth with the number of row groups.
+            del cells
+            pa.default_memory_pool().release_unused()
+
+
+def _options(schema: Any) -> dict[str, Any]:
+    # Numbers become as small without a dictionary, in less time.
+    others = [field.name for field in schema if field.type != pa.float64()]
+    return {"compression": "zstd", "use_dictionary": others, "dictionary_pagesize_limit": _DICTIONARY_BYTES}
 
 
 class _ArrowFile:
@@ -77,27 +170,3 @@ class _ArrowFile:
 
     def close(self) -> None:
         self.closed = True
-
-
-def _tables(blocks: Iterable[bytes], types: ColumnTypes) -> Iterator[Any]:
-    with_header = True
-    for records in complete_records(blocks, _PIECE_BYTES):
-        try:
-            table = types.values(records, with_header=with_header)
-        except pa.ArrowInvalid:
-            # Arrow's message quotes the cell.
-            raise Internal("The CSV to convert to Parquet is not the one that was checked.") from None
-        with_header = False
-        if len(table):
-            yield table
-
-
-def _row_groups(tables: Iterable[Any], group_bytes: int) -> Iterator[Any]:
-    waiting: list[Any] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(each.nbytes for each in waiting) >= group_bytes:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
