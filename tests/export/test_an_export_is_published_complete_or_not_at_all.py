@@ -424,18 +424,19 @@ def test_a_published_export_is_the_last_one_even_if_its_temporary_file_stays(rev
     assert last.run == answer.body["run"]
 
 
-def test_a_corrupted_temporary_object_is_not_published(revenue: World) -> None:
-    revenue.answer_exports(GUIDE)
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_corrupted_temporary_object_is_not_published(world: World, file_format: str) -> None:
+    world.add_export("revenue", format=file_format)
+    world.answer_exports(GUIDE)
     other = {"name": "tmp/x", "generation": "1", "size": str(len(GUIDE)), "crc32c": "AAAAAA=="}
-    revenue.storage_server.fault(
-        r"GET /storage/v1/b/bucket/o/tmp", times=-1, answer_instead=Response.of_json(other), after=0
-    )
+    world.storage_server.fault(r"PUT /upload/storage/v1/b/bucket/o", answer_instead=Response.of_json(other))
 
-    answer = revenue.run_export("revenue")
+    answer = world.run_export("revenue")
 
     assert (answer.status, answer.code) == (503, "storage_busy")
     assert "checksum" in answer.error["message"]
-    assert revenue.objects("exports/") == []
+    assert world.objects("exports/") == []
+    assert world.run_export("revenue").status == 200
 
 
 def test_a_corrupted_published_object_is_reported(revenue: World) -> None:

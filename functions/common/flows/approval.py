@@ -18,7 +18,7 @@ from common.flows.leased import open_pigment, run_leased
 from common.flows.resend import job_of, staged_file
 from common.platform.errors import MalformedRequest, NoSuchJob, NotApproved
 from common.runs import cursors, holds, receipts, settling
-from common.runs.cursors import LastLanding
+from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End
 from common.runs.holds import Hold
 from common.runs.instance import Instance
@@ -57,10 +57,10 @@ def approve(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Rece
     run.note_file(staged)
     run.warn(f"Approved by hand: this run sent the file of run {run_id}.")
 
-    def work(lease: Lease, _: Receipt | None) -> End:
+    def work(lease: Lease, known_cursors: KnownCursors, _: Receipt | None) -> End:
         # Again: until the lease was taken, somebody may have decided, or a later run may have landed.
         current = _hold_of(bucket, receipts.find(bucket, run_id))
-        _expect_unchanged(job, held, current, cursors.read(bucket, job.name))
+        _expect_unchanged(job, held, current, known_cursors.read(job.name))
         landed = msgspec.structs.replace(current.landed, run=run.id)
         return verify_landing(run, bridge, job, landed, land(run, lease, pigment, job.target, staged, landed))
 
@@ -83,10 +83,10 @@ def reject(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Recei
     _hold_of(bucket, held)
     run = _begin(instance, job, held)
 
-    def work(_lease: Lease, _: Receipt | None) -> Receipt:
+    def work(_lease: Lease, known_cursors: KnownCursors, _: Receipt | None) -> Receipt:
         # Again: until the lease was taken, somebody may have decided.
         hold = _hold_of(bucket, receipts.find(bucket, run_id))
-        previous = cursors.read(bucket, job.name)
+        previous = known_cursors.read(job.name)
         if previous is not None and holds.has_landed(hold, previous):
             raise MalformedRequest(f"Run {previous.run} has landed the file of run {run_id}.")
         rejected = holds.reject(bucket, hold) or held

@@ -32,7 +32,7 @@ from common.platform.errors import (
 )
 from common.platform.log import log
 from common.runs import approval, backoff, cursors, guards, known, leases, settling
-from common.runs.cursors import LastLanding
+from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
 from common.runs.landing import journal_of, land
@@ -341,12 +341,12 @@ def _land(
     # moment, and would leave open whether the file was accepted.
     pigment = open_pigment(run, bridge)
 
-    def work(lease: Lease, _: Receipt | None) -> End | Receipt | None:
+    def work(lease: Lease, known_cursors: KnownCursors, _: Receipt | None) -> End | Receipt | None:
         if turn.closed.has(lease, delivery):
             return None
         if held := approval.undecided(run, relay, delivery.name):
             return held
-        previous = tenure.cursors.read(relay.name)
+        previous = known_cursors.read(relay.name)
         guards.expect_kept_rows(previous, relay.target.configuration, relay.max_deleted)
         if relay.keep == "latest" and _is_replaced(instance.bucket, relay, delivery, previous, deadline):
             return None

@@ -18,7 +18,7 @@ from common.pigment import exports
 from common.platform.clock import stamp
 from common.platform.errors import BridgeError, Busy, ConfigurationOccupied, StorageRefused, ViewTooBig, as_bridge_error
 from common.runs import cursors, guards, publication, stopped
-from common.runs.cursors import LastLanding
+from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, Failed, Previewed, Published, Unconfirmed
 from common.runs.instance import Instance
 from common.runs.leases import Journal, Lease
@@ -65,11 +65,11 @@ def _export_once(run: Run, bridge: bridge_yaml.Bridge, job: bridge_yaml.Export) 
     bucket = run.instance.bucket
     run.note_object(_public_name(run, job))
 
-    def work(lease: Lease, _: Receipt | None) -> End | Receipt:
+    def work(lease: Lease, known_cursors: KnownCursors, _: Receipt | None) -> End | Receipt:
         export_file.sweep(bucket, run.instance.clock.now())
         target, path = publication.locate(bucket, run.receipt)
         replaced = target.find(path)
-        previous = cursors.read(bucket, job.name)
+        previous = known_cursors.read(job.name)
         file = _read(run, bridge, job, previous)
         landed = _landed(run, file, previous)
         lease.note(msgspec.structs.replace(lease.journal, step="publishing", receipt=run.receipt, landed=landed))

@@ -106,7 +106,7 @@ def run_leased(
     key: str,
     journal: Journal,
     pigment: PigmentClient | None,
-    work: Callable[[Lease, Receipt | None], End | Earlier],
+    work: Callable[[Lease, KnownCursors, Receipt | None], End | Earlier],
 ) -> Receipt | Earlier:
     """Work with the lease on a configuration, free it, and return the receipt of how the run ended.
 
@@ -125,7 +125,7 @@ def run_in(
     bridge: bridge_yaml.Bridge,
     journal: Journal,
     pigment: PigmentClient | None,
-    work: Callable[[Lease, Receipt | None], End | Earlier],
+    work: Callable[[Lease, KnownCursors, Receipt | None], End | Earlier],
     delivery: WaitingDelivery | None = None,
 ) -> Receipt | Earlier:
     """Work with the lease of a tenure, and return the receipt of how the run ended.
@@ -133,9 +133,9 @@ def run_in(
     Args:
         journal: the journal at the beginning of this run.
         pigment: to ask how an earlier run's import ended.
-        work: receives the lease, and the receipt of an earlier run that this one had to settle. It returns how the run
-            ended. If an earlier run has already done the work, it returns that run's receipt, or None; this run then
-            has no receipt.
+        work: receives the lease, the cursors, and the receipt of an earlier run that this one had to settle. It returns
+            how the run ended. If an earlier run has already done the work, it returns that run's receipt, or None; this
+            run then has no receipt.
         delivery: the webhook delivery that is being landed.
 
     Raises ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused if it cannot be taken,
@@ -147,7 +147,7 @@ def run_in(
         if lease.journal.receipt.run != run.id:
             settled = settle(run, bridge, lease, pigment)
             lease.note(journal)
-        ended = work(lease, settled)
+        ended = work(lease, tenure.cursors, settled)
         if isinstance(ended, Receipt) or ended is None:
             tenure.end_run()
             return ended

@@ -22,7 +22,7 @@ from common.pigment.client import PigmentClient
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, MalformedRequest, as_bridge_error
 from common.runs import approval, cursors, guards, holds, known, receipts, stopped, usage
-from common.runs.cursors import LastLanding
+from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
 from common.runs.landing import journal_of, land
@@ -140,10 +140,10 @@ def _pull_once(
     pigment: PigmentClient,
     call_id: str | None,
 ) -> Receipt:
-    bucket, target = run.instance.bucket, job.target
+    target = job.target
 
-    def work(lease: Lease, settled: Receipt | None) -> End | Receipt:
-        previous = cursors.read(bucket, job.name)
+    def work(lease: Lease, known_cursors: KnownCursors, settled: Receipt | None) -> End | Receipt:
+        previous = known_cursors.read(job.name)
         answered = _answered_before(run, job, previous, call_id, settled)
         if answered is not None:
             return answered

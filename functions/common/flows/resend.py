@@ -13,7 +13,7 @@ from common import bridge_yaml
 from common.flows.leased import open_pigment, run_leased
 from common.platform.errors import MalformedRequest, NoSuchJob
 from common.runs import cursors, receipts
-from common.runs.cursors import LastLanding
+from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, Landed, LandedInPart, end_of
 from common.runs.instance import Instance
 from common.runs.landing import journal_of, land
@@ -56,8 +56,8 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
     run.note_file(staged)
     run.warn(f"This run sent the file of run {run_id} once more.")
 
-    def work(lease: Lease, _: Receipt | None) -> End:
-        previous = cursors.read(bucket, job.name)
+    def work(lease: Lease, known_cursors: KnownCursors, _: Receipt | None) -> End:
+        previous = known_cursors.read(job.name)
         # Again: until the lease was taken, the earlier run may have been in progress, or a later one may have landed.
         _expect_no_gap(job, receipts.read(bucket, job.name, run_id) or earlier, previous)
         if previous is not None and previous.run > earlier.run:

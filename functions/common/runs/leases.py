@@ -176,12 +176,16 @@ def take(bucket: Bucket, configuration: str, clock: Clock, journal: Journal) -> 
     If an earlier run left its journal there, the lease still has that one: it has to be settled first.
     """
     path, holder = paths.lease(configuration), journal.receipt.run
-    stored = bucket.read_dated(path, Journal)
+    journal = msgspec.structs.replace(journal, holder=holder, lifetime_s=LIFETIME_S)
+    try:
+        # Usually there is no lease, and looking for one first would be a request in vain.
+        return Lease(bucket, configuration, clock, journal, bucket.write_json(path, journal, over=0))
+    except Stale:
+        stored = bucket.read_dated(path, Journal)
     if stored is not None:
         expect_expired(stored)
         # If this run dies while it settles the earlier journal, the next run finds that journal again.
-        journal = stored.value
-    journal = msgspec.structs.replace(journal, holder=holder, lifetime_s=LIFETIME_S)
+        journal = msgspec.structs.replace(stored.value, holder=holder, lifetime_s=LIFETIME_S)
     try:
         generation = bucket.write_json(path, journal, over=stored.generation if stored else 0)
     except Stale:

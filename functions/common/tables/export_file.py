@@ -18,7 +18,7 @@ import google_crc32c
 import msgspec
 
 from common import bridge_yaml
-from common.platform.errors import Internal, StorageBusy
+from common.platform.errors import Internal
 from common.storage import paths
 from common.storage.background import read_ahead, written_behind
 from common.storage.bucket import Bucket
@@ -63,34 +63,25 @@ class PublishedColumns(msgspec.Struct, frozen=True):
     types: Mapping[str, Sequence[str]] = {}
 
 
-class _ChecksumWriter:
-    """Passes bytes on, and computes the checksum that Cloud Storage has of every object."""
+class _ChecksumWriter(DigestingWriter):
+    """A digesting writer that also computes the checksum that Cloud Storage has of every object.
+
+    Google's client has compared it when the object under `tmp/` is complete; here it is for the object that is
+    published.
+    """
 
     def __init__(self, to: Sink) -> None:
-        self._to = to
+        super().__init__(to)
         self._crc32c = google_crc32c.Checksum()
 
     def write(self, content: bytes) -> int:
         self._crc32c.update(content)
-        self._to.write(content)
-        return len(content)
+        return super().write(content)
 
     @property
     def crc32c(self) -> str:
         """In the form that Cloud Storage uses: base64 of the big-endian bytes."""
         return base64.b64encode(self._crc32c.digest()).decode()
-
-
-class _ExportWriter(DigestingWriter):
-    """Writes the file that is published."""
-
-    def __init__(self, to: Sink) -> None:
-        self._checksum = _ChecksumWriter(to)
-        super().__init__(self._checksum)
-
-    @property
-    def crc32c(self) -> str:
-        return self._checksum.crc32c
 
 
 class IncomingExport(Protocol):
@@ -138,23 +129,22 @@ def write(
     return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, types)
 
 
-def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ExportWriter:
+def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ChecksumWriter:
     """Write CSV, compressed if the content type says so."""
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
     with bucket.writing(path, content_type=content_type) as file:
-        digested = _ExportWriter(file)
+        digested = _ChecksumWriter(file)
         with written_behind(lambda block: digested.write(compressor.compress(block) if compressor else block)) as write:
             for block in blocks:
                 write(block)
         if compressor:
             digested.write(compressor.flush())
-    _expect_written(bucket, path, digested.crc32c)
     return digested
 
 
 def _write_parquet(
     bucket: Bucket, path: str, incoming: "_Incoming"
-) -> tuple[_ExportWriter, Mapping[str, Sequence[str]]]:
+) -> tuple[_ChecksumWriter, Mapping[str, Sequence[str]]]:
     """Write the export as Parquet while it arrives, and as CSV beside it: if a column gets another type after rows were
     written as Parquet, the CSV is converted.
 
@@ -164,8 +154,7 @@ def _write_parquet(
     csv_path = f"{path}.csv"
     arriving = read_ahead(complete_records(incoming.blocks(), _PIECE_BYTES), _PIECES_AHEAD)
     with bucket.writing(csv_path) as csv_file:
-        csv = _ChecksumWriter(csv_file)
-        with written_behind(csv.write) as keep, contextlib.closing(arriving):
+        with written_behind(csv_file.write) as keep, contextlib.closing(arriving):
             pieces = _each_also(arriving, keep)
             # The types need the header, which is known once the first piece is there.
             pieces = itertools.chain([next(pieces)], pieces)
@@ -173,7 +162,6 @@ def _write_parquet(
         if digested:
             csv_file.discard()
     if not digested:
-        _expect_written(bucket, csv_path, csv.crc32c)
         digested = _convert(bucket, csv_path, path, incoming)
     incoming.warn(incoming.types.warnings())
     return digested, incoming.types.kept()
@@ -181,7 +169,7 @@ def _write_parquet(
 
 def _write_while_arriving(
     bucket: Bucket, path: str, incoming: "_Incoming", pieces: Iterator[bytes]
-) -> _ExportWriter | None:
+) -> _ChecksumWriter | None:
     """Write Parquet while the types are found in all pieces; return None if not all of them have the first types."""
     # Arrow makes a cold start slower; CSV does not need it.
     from common.tables import parquet  # noqa: PLC0415
@@ -196,7 +184,7 @@ def _write_while_arriving(
     return file
 
 
-def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") -> _ExportWriter:
+def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") -> _ChecksumWriter:
     """Write a CSV of the bucket as Parquet, once all types are known."""
     from common.tables import parquet  # noqa: PLC0415
 
@@ -206,11 +194,9 @@ def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") ->
 
 
 @contextlib.contextmanager
-def _writing_parquet(bucket: Bucket, path: str) -> Iterator[_ExportWriter]:
+def _writing_parquet(bucket: Bucket, path: str) -> Iterator[_ChecksumWriter]:
     with bucket.writing(path, content_type=_PARQUET, chunk_bytes=_PARQUET_CHUNK_BYTES) as file:
-        digested = _ExportWriter(file)
-        yield digested
-    _expect_written(bucket, path, digested.crc32c)
+        yield _ChecksumWriter(file)
 
 
 def _expect_rows(rows: int, checked: Checked) -> None:
@@ -222,13 +208,6 @@ def _each_also(blocks: Iterator[bytes], act: Callable[[bytes], None]) -> Iterato
     for block in blocks:
         act(block)
         yield block
-
-
-def _expect_written(bucket: Bucket, path: str, crc32c: str) -> None:
-    """Raise StorageBusy if the object in the bucket is not what was sent."""
-    there = bucket.find(path)
-    if there is None or there.crc32c != crc32c:
-        raise StorageBusy(f"The object {path} does not have the checksum of the file that was written.")
 
 
 class _Incoming:
