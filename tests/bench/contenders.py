@@ -97,7 +97,12 @@ def environment_with(folder: Path, *packages: str) -> str | None:
 
 def bridge(vendors: Vendors, rows: int, name: Callable[[int], str] = job_of) -> Cost:
     environment = {**vendors.environment, "BRIDGE_LOG_LEVEL": "ERROR"}
-    cost, printed = run([sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", name(rows)], environment)
+    command = [sys.executable, "-m", f"{__package__}.bridge_call", "looker_pull", name(rows)]
+    return landed(rows, *run(command, environment))
+
+
+def landed(rows: int, cost: Cost, printed: str) -> Cost:
+    """Return the cost of a pull with the seconds of its receipt. Raises ContenderFailed if not all rows landed."""
     receipt = json.loads(printed)
     _expect(rows, receipt.get("rows", {}).get("inserted"), printed)
     return msgspec.structs.replace(cost, receipt_s=receipt["seconds"])

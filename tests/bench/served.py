@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import http.client
+import json
 import os
 import re
 import socket
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from google.cloud import storage
@@ -18,8 +20,9 @@ from google.cloud import storage
 from common.platform import emulator
 from common.storage.bucket import Bucket
 
-from .contenders import ContenderFailed
+from .contenders import ContenderFailed, Cost
 
+_FUNCTIONS = Path(__file__).parents[2] / "functions"
 _SLOWEST_START_S = 30
 _THREADS = "8"
 "The default of functions-framework on two cores, here used on every machine."
@@ -41,10 +44,19 @@ class ServedFunction:
 
     def peak_bytes(self) -> int:
         """The most memory that the serving process has held; on Linux."""
-        (child,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{child}/status").read_text())
+        found = re.search(r"VmHWM:\s+(\d+) kB", (self._child() / "status").read_text())
         assert found
         return int(found[1]) * 1024
+
+    def cpu_s(self) -> float:
+        """The CPU time of the serving process so far; on Linux."""
+        # proc(5): utime and stime follow the name in parentheses as the twelfth and the thirteenth field.
+        fields = (self._child() / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _child(self) -> Path:
+        (child,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return Path(f"/proc/{child}")
 
 
 @contextlib.contextmanager
@@ -68,6 +80,22 @@ def process_of(source: Path, environment: Mapping[str, str], port: int | None = 
             yield ServedFunction(port, process.pid)
         finally:
             process.terminate()
+
+
+@contextlib.contextmanager
+def calls_of(function: str, environment: Mapping[str, str]) -> Iterator[Callable[[str], tuple[Cost, str]]]:
+    """Serve a function, and yield what calls it with a job: it returns the cost of the call, and the answer."""
+    with process_of(_FUNCTIONS / f"{function}.py", environment) as process:
+
+        def call(job: str) -> tuple[Cost, str]:
+            before_s, began_s = process.cpu_s(), time.perf_counter()
+            with closing(http.client.HTTPConnection("127.0.0.1", process.port, timeout=600)) as connection:
+                connection.request("POST", "/", json.dumps({"job": job}), {"Content-Type": "application/json"})
+                answer = connection.getresponse().read().decode()
+            wall_s = time.perf_counter() - began_s
+            return Cost(wall_s, process.cpu_s() - before_s, process.peak_bytes()), answer
+
+        yield call
 
 
 def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, every_s: float = 0.05) -> None:
