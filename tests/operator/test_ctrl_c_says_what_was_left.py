@@ -11,7 +11,7 @@ from common.runs.stopped import is_ctrl_c
 from local.run_display import RunDisplay, progress_text
 from tests.support.command_line import run, run_at_terminal, run_deployed
 from tests.support.served import write_files
-from tests.support.world import CONFIGURATION, EXPORTS, PULL_RUN, PUSH, STATUS, World
+from tests.support.world import CONFIGURATION, EXPORTS, PULL_RUN, PUSH, STATUS, VIEW, World
 
 NOTHING = "Stopped. Nothing was sent.\n"
 MAY_HAVE_IT = "Stopped. Pigment may have it; the next run asks.\n"
@@ -96,6 +96,24 @@ def test_an_export(world: World) -> None:
     world.pigment_server.fault(EXPORTS, act=press_ctrl_c)
 
     assert run_deployed("export", "revenue").errors.endswith(NOTHING)
+
+
+def test_an_export_as_parquet_does_not_wait_until_pigment_sends_more(world: World) -> None:
+    stopped = threading.Event()
+
+    def rows() -> Iterator[bytes]:
+        yield b"Id\n" + b"1\n" * 1_000_000
+        # Once they have arrived, the run waits for more of them.
+        threading.Timer(1, press_ctrl_c).start()
+        was_waited_for.append(not stopped.wait(10))
+
+    was_waited_for: list[bool] = []
+    world.add_export("revenue", format="parquet", path="r.parquet", source={"view": VIEW, "delimiter": ","})
+    world.answer_exports(rows())
+
+    assert run_deployed("export", "revenue").errors.endswith(NOTHING)
+    assert not was_waited_for
+    stopped.set()
 
 
 def test_a_command_that_runs_nothing(world: World) -> None:

@@ -70,6 +70,10 @@ class ExportAnswer:
             raise StreamCut(cause, next_step=next_step)
         yield from http.blocks_of(self._pieces(), self._deadline, _LATE, _BLOCK_BYTES)
 
+    def stop(self) -> None:
+        """End soon what another thread reads, although Pigment may be silent for minutes."""
+        self._response.stop()
+
     def _pieces(self) -> Iterator[bytes]:
         try:
             yield from self._response.pieces()

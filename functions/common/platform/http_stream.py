@@ -72,6 +72,10 @@ class Answer:
                 return
             self._advance()
 
+    def stop(self) -> None:
+        """End soon what another thread reads of the body, by NotAnswered."""
+        self._failure = NotAnswered("it is not wanted any more")
+
     def close(self) -> None:
         self._multi.remove_handle(self._handle)
         self._handle.close()

@@ -10,11 +10,14 @@ _BATCH_BYTES = 1024 * 1024
 _MOST_PENDING_BATCHES = 4
 
 
-def read_ahead(blocks: Iterator[bytes], most: int = 1) -> Generator[bytes, None, None]:
+def read_ahead(
+    blocks: Iterator[bytes], most: int = 1, stop: Callable[[], None] = lambda: None
+) -> Generator[bytes, None, None]:
     """Yield blocks, and read the next ones while the caller has one. What reading raises is raised in its place.
 
     Args:
         most: how many blocks wait for the caller.
+        stop: called if nobody wants the rest, to end the reading of a block that has begun and could take long.
     """
     with ThreadPoolExecutor(1, "reading") as pool:
         following = deque(pool.submit(next, blocks, b"") for _ in range(most))
@@ -22,6 +25,9 @@ def read_ahead(blocks: Iterator[bytes], most: int = 1) -> Generator[bytes, None,
             while block := following.popleft().result():
                 following.append(pool.submit(next, blocks, b""))
                 yield block
+        except BaseException:
+            stop()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
