@@ -59,6 +59,11 @@ def test_the_time_of_an_import_of_other_rows_says_nothing(rows: int) -> None:
         known = ImportPace(ImportTime(ROWS, 60.0))
 
 
+def test_a_time_that_no_import_takes_is_ignored() -> None:
+    pace = ImportPace(ImportTime(ROWS, -1.0))
+    assert (pace.first_wait_s(ROWS), pace.next_wait_s(ROWS, 0.0)) == (0.0, 0.1)
+
+
 def test_short_imports_are_alike_whatever_their_rows() -> None:
     pace = ImportPace(ImportTime(3, 0.2))
     assert pace.first_wait_s(900) == pytest.approx(0.18)

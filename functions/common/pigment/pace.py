@@ -55,4 +55,4 @@ class ImportPace:
 
     def _expected_s(self, rows: int) -> float:
         """Return 0 if nothing is known."""
-        return self.last.took_s if self.last and self.last.is_like(rows) else 0.0
+        return max(0.0, self.last.took_s) if self.last and self.last.is_like(rows) else 0.0
