@@ -7,6 +7,7 @@ import msgspec
 
 from common.tables.compare.digests import Digests
 from common.tables.compare.matching import ROWS_AT_ONCE
+from common.tables.compare.scan import open_database
 from common.tables.equality.sides import Side
 from common.tables.staging import ProgressCallback
 
@@ -44,9 +45,9 @@ class Matched(msgspec.Struct):
 
 def have_same_rows(sent: Side, block: Side, progress: ProgressCallback) -> int | None:
     """Return the number of rows if both sides have the same ones; None if rows have to be matched to tell."""
-    with ThreadPoolExecutor(1, "reading back") as pool:
-        in_block = pool.submit(block.totals, progress)
-        totals = sent.totals(progress)
+    with open_database() as database, ThreadPoolExecutor(1, "reading back") as pool:
+        in_block = pool.submit(block.totals, database.cursor(), progress)
+        totals = sent.totals(database, progress)
         return totals.rows if totals == in_block.result() else None
 
 

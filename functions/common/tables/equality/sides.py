@@ -56,15 +56,14 @@ class Side:
             rows += digests.add(file, self._layout(file), progress, is_new=is_new, begin=rows)
         return rows
 
-    def totals(self, progress: ProgressCallback) -> RowTotals:
+    def totals(self, database: duckdb.DuckDBPyConnection, progress: ProgressCallback) -> RowTotals:
         """Add up the hashes of all rows: three times as fast as their digests, and without memory for each row."""
         totals = RowTotals(0, 0, 0)
-        with open_database() as database:
-            for file in self._files:
-                rows = f"SELECT {self._row_hash(file)} AS row FROM records"  # noqa: S608  # of our own SQL
-                query = f"SELECT coalesce(sum(row), 0), coalesce(sum(hash(row)), 0) FROM ({rows})"  # noqa: S608  # of our own SQL
-                found = scan(database, file, query, progress, begin=totals.rows)
-                totals = RowTotals(*map(operator.add, totals, (found.rows, *map(int, found.answer[0]))))
+        for file in self._files:
+            rows = f"SELECT {self._row_hash(file)} AS row FROM records"  # noqa: S608  # of our own SQL
+            query = f"SELECT coalesce(sum(row), 0), coalesce(sum(hash(row)), 0) FROM ({rows})"  # noqa: S608  # of our own SQL
+            found = scan(database, file, query, progress, begin=totals.rows)
+            totals = RowTotals(*map(operator.add, totals, (found.rows, *map(int, found.answer[0]))))
         return totals
 
     def cells_at(self, places: Iterable[int]) -> dict[int, list[str]]:
