@@ -375,23 +375,26 @@ class Bucket:
         stream = ObjectWriter(chunks, path)
         try:
             yield stream
-            if not stream.is_discarded:
-                with _google(f"write {path}"):
-                    chunks.close()
+            if stream.is_discarded:
+                _abandon(writer)
+                return
+            with _google(f"write {path}"):
+                chunks.close()
         except BaseException:
             _abandon(writer)
             raise
-        if stream.is_discarded:
-            _abandon(writer)
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """Yield an object's content, one chunk at a time, and read the next one meanwhile. Raises StorageRefused if
         there is no such object.
         """
         chunks = self._chunks(path)
-        if first := next(chunks, b""):
+        first = next(chunks, b"")
+        if first:
             # Some callers need only the beginning.
             yield first
+        if len(first) == CHUNK_BYTES:
+            # A short file needs no thread.
             yield from read_ahead(chunks)
 
     def _chunks(self, path: str) -> Iterator[bytes]:
