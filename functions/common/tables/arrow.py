@@ -1,6 +1,5 @@
 """Read CSV records with Arrow. Importing this module takes a third of a second: only what needs it imports it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,13 +8,14 @@ import pyarrow.csv as arrow_csv
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_records(records: bytes, types: Sequence[Any], delimiter: str, **conversion: Any) -> pa.Table:
-    """Read complete records as a table whose columns are named by their numbers, because a header may repeat a name.
+def read_records(records: bytes, columns: int, delimiter: str, **conversion: Any) -> pa.Table:
+    """Read complete records as a table of text whose columns are named by their numbers, because a header may repeat a
+    name.
 
     `conversion` has further options of `pyarrow.csv.ConvertOptions`.
     Raises ArrowInvalid, whose message quotes the record, if they are not CSV with these columns.
     """
-    numbers = [str(place) for place in range(len(types))]
+    numbers = [str(place) for place in range(columns)]
     # Arrow removes a byte order mark, which here is part of a cell: it gets one to remove.
     if records.startswith(_BYTE_ORDER_MARK):
         records = _BYTE_ORDER_MARK + records
@@ -26,6 +26,6 @@ def read_records(records: bytes, types: Sequence[Any], delimiter: str, **convers
         arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
         # Arrow checks each cell, which takes a third of the time.
         arrow_csv.ConvertOptions(
-            column_types=dict(zip(numbers, types, strict=True)), check_utf8=not records.isascii(), **conversion
+            column_types=dict.fromkeys(numbers, pa.string()), check_utf8=not records.isascii(), **conversion
         ),
     )

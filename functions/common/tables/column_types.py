@@ -275,9 +275,7 @@ class ColumnTypes:
         only = None if places is None else [str(place) for place in places]
         empty_is_null = {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
         try:
-            return read_records(
-                records, [pa.string()] * len(self._columns), self.delimiter, include_columns=only, **empty_is_null
-            )
+            return read_records(records, len(self._columns), self.delimiter, include_columns=only, **empty_is_null)
         except pa.ArrowInvalid:
             # Arrow's message quotes the record.
             raise RowsMalformed("Pigment's file contains a record that Arrow cannot read as CSV.") from None

@@ -122,7 +122,7 @@ def write(
     types = before.types
     if job.format == "parquet":
         content_type = _PARQUET
-        digested, types = _write_parquet(bucket, path, answer, incoming)
+        digested, types = _write_parquet(bucket, path, incoming)
     else:
         # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
         content_type = _GZIP if job.compress else _CSV
@@ -146,7 +146,7 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
 
 
 def _write_parquet(
-    bucket: Bucket, path: str, answer: IncomingExport, incoming: "_Incoming"
+    bucket: Bucket, path: str, incoming: "_Incoming"
 ) -> tuple[_ChecksumWriter, Mapping[str, Sequence[str]]]:
     """Write the export as Parquet while it arrives, and as CSV beside it: if a column gets another type after rows were
     written as Parquet, the CSV is converted.
@@ -155,7 +155,7 @@ def _write_parquet(
     succeed, and the second answer could have other rows.
     """
     csv_path = f"{path}.csv"
-    arriving = read_ahead(complete_records(incoming.blocks(), _PIECE_BYTES), _PIECES_AHEAD, answer.stop)
+    arriving = read_ahead(complete_records(incoming.blocks(), _PIECE_BYTES), _PIECES_AHEAD, incoming.stop)
     with bucket.writing(csv_path) as csv_file:
         with written_behind(csv_file.write) as keep, contextlib.closing(arriving):
             pieces = _each_also(arriving, keep)
@@ -280,6 +280,10 @@ class _Incoming:
         for block in with_last_line_end(blocks) if self._answer.proves_its_end else blocks:
             yield from self._ready(block)
         self.checked = self._checker.finish()
+
+    def stop(self) -> None:
+        """End soon what another thread reads of the answer."""
+        self._answer.stop()
 
     @property
     def sample(self) -> Sample:

@@ -195,7 +195,7 @@ def _are_unknown(values: Any, known: Values) -> Any:
 def _columns(records: bytes, header: list[str], delimiter: str, places: list[int]) -> list[Any]:
     names = [str(place) for place in places]
     try:
-        table = read_records(records, [pa.string()] * len(header), delimiter, include_columns=names)
+        table = read_records(records, len(header), delimiter, include_columns=names)
     except pa.ArrowInvalid:
         # Arrow quotes the record.
         raise RowsMalformed(f"Records that were checked cannot be read as CSV of {len(header)} columns.") from None

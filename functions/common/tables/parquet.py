@@ -5,7 +5,6 @@ rows so far, and later rows seldom change them: so a file is written while its r
 whole file is written once more, from a CSV.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -41,10 +40,7 @@ def write_while_found(pieces: Iterable[bytes], to: Sink, types: ColumnTypes, gro
         pieces: complete records, of which one is in memory besides a row group.
         group_bytes: of the cells of a row group; by default, a number that fits the number of columns.
     """
-    with _row_groups(_RowGroups(to, types, types.look_at, group_bytes)) as groups:
-        for records in _without_header(pieces):
-            groups.add(types.cells(records))
-    return groups.rows
+    return _write_groups(pieces, types, _RowGroups(to, types, types.look_at, group_bytes))
 
 
 def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes) -> int:
@@ -52,12 +48,20 @@ def write(blocks: Iterable[bytes], to: Sink, types: ColumnTypes) -> int:
     than the one whose types were found.
     """
     try:
-        with _row_groups(_RowGroups(to, types)) as groups:
-            for records in _without_header(complete_records(blocks, _PIECE_BYTES)):
-                groups.add(types.cells(records))
+        return _write_groups(complete_records(blocks, _PIECE_BYTES), types, _RowGroups(to, types))
     except (pa.ArrowInvalid, RowsMalformed):
         # Arrow's message quotes the cell.
         raise Internal("The CSV to convert to Parquet is not the one that was checked.") from None
+
+
+def _write_groups(pieces: Iterable[bytes], types: ColumnTypes, groups: "_RowGroups") -> int:
+    try:
+        for records in _without_header(pieces):
+            groups.add(types.cells(records))
+        groups.finish()
+    except BaseException:
+        groups.abandon()
+        raise
     return groups.rows
 
 
@@ -69,16 +73,6 @@ def _without_header(pieces: Iterable[bytes]) -> Iterator[bytes]:
         is_first = False
         if records:
             yield records
-
-
-@contextlib.contextmanager
-def _row_groups(groups: "_RowGroups") -> Iterator["_RowGroups"]:
-    try:
-        yield groups
-        groups.finish()
-    except BaseException:
-        groups.abandon()
-        raise
 
 
 class _RowGroups:
@@ -108,8 +102,9 @@ class _RowGroups:
             self._write()
 
     def finish(self) -> None:
-        self._write()
-        self._writer.close()
+        if self._waiting:
+            self._write()
+        self._open(self._types.schema()).close()
 
     def abandon(self) -> None:
         """Write no more: otherwise Arrow would end the file as if it were complete, now or when it is deleted."""
@@ -118,21 +113,24 @@ class _RowGroups:
             self._writer.close()
 
     def _write(self) -> None:
-        cells = pa.concat_tables(self._waiting) if self._waiting else None
+        cells = pa.concat_tables(self._waiting)
         self._waiting, self._waiting_bytes = [], 0
-        if cells is not None:
-            self._look_at(cells)
+        self._look_at(cells)
         schema = self._types.schema()
+        writer = self._open(schema)
+        if schema != writer.schema:
+            raise TypesChanged
+        self.rows += len(cells)
+        writer.write_table(self._types.values(cells), row_group_size=len(cells))
+        # Otherwise the memory that Arrow has freed grows by a tenth with the number of row groups.
+        del cells
+        pa.default_memory_pool().release_unused()
+
+    def _open(self, schema: Any) -> Any:
+        """Return the writer, which begins the file with the first schema."""
         if self._writer is None:
             self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema, **_options(schema))
-        if schema != self._writer.schema:
-            raise TypesChanged
-        if cells is not None:
-            self.rows += len(cells)
-            self._writer.write_table(self._types.values(cells), row_group_size=len(cells))
-            # Otherwise the memory that Arrow has freed grows by a tenth with the number of row groups.
-            del cells
-            pa.default_memory_pool().release_unused()
+        return self._writer
 
 
 def _options(schema: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class _Batches:
             raise
 
     def _batches(self, records: bytes) -> Iterator[pa.RecordBatch]:
-        cells = read_records(records, [pa.string()] * len(self._file.header), self._file.delimiter)
+        cells = read_records(records, len(self._file.header), self._file.delimiter)
         end = self.end + len(cells)
         yield from cells.append_column(PLACE, pa.arange(self.end, end).cast(pa.uint32())).to_batches()
         self.end = end

@@ -119,8 +119,8 @@ def forms_of(block: CheckedCsv, names: Sequence[str], decimal_sign: str) -> dict
     beginning = next(block.pieces(), b"")
     beginning = beginning[: end_of_complete_records(beginning[:_BEGINNING_BYTES])] or beginning
     types.feed(beginning)
-    fields = [types.schema().field(header.index(name)).type for name in names]
-    forms = {name: _form_of(field) for name, field in zip(names, fields, strict=True)}
+    schema = types.schema()
+    forms = {name: _form_of(schema.field(header.index(name)).type) for name in names}
     texts = [name for name in names if forms[name] == "text"]
     return forms | _by_first_cells(block, beginning, texts, decimal_sign)
 
