@@ -14,8 +14,6 @@ import msgspec
 
 from common.runs import cursors
 from common.storage import paths
-from common.storage.bucket import Bucket
-from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.wire import Server
@@ -102,7 +100,7 @@ def _serve(folder: Path, count: int) -> None:
         Server(pigment) as pigment_server,
         storage_site.running(folder / "state", secrets) as environment,
     ):
-        bucket = Bucket(state_folder.BUCKET)
+        bucket = storage_site.open_bucket(environment)
 
         def install(look: str) -> None:
             bridge = {

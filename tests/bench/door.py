@@ -17,7 +17,7 @@ from local.sandbox.storage import SandboxStorage
 from local.sandbox.wire import Server
 from tests.support import slow_callers
 
-from . import served, show
+from . import served, show, storage_site
 from .contenders import ContenderFailed
 from .served import ServedFunction
 
@@ -30,7 +30,6 @@ _REREAD_EVERY_S = 5
 _LONGEST_S = 2.0
 _MOST_GROWTH_BYTES = 8_000_000
 
-_FUNCTION = Path(__file__).parents[2] / "functions" / "webhook_receive.py"
 _TOKEN = "a-webhook-token"
 _BODY = b'{"attachment": {"mimetype": "text/csv", "extension": "csv", "data": "Id\\n1\\n"}}'
 _CONFIGURATION = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -73,7 +72,7 @@ def measure(rounds: int) -> None:
 
 
 def _in_new_process(sites: DoorSites, situation: Callable[[DoorSites, ServedFunction], float]) -> float:
-    with served.process_of(_FUNCTION, sites.environment) as receive:
+    with served.process_of(served.FUNCTIONS / "webhook_receive.py", sites.environment) as receive:
         _acknowledged_in_s(receive)  # now the token is in memory
         return situation(sites, receive)
 
@@ -138,5 +137,5 @@ def _sites() -> Iterator[DoorSites]:
             "webhook": {"token": "looker-webhook-token"},
             "relays": {"relay": {"target": {"configuration": _CONFIGURATION}}},
         }
-        served.open_bucket(sites.environment).write_json(paths.CONFIG, bridge, over=None)
+        storage_site.open_bucket(sites.environment).write_json(paths.CONFIG, bridge, over=None)
         yield sites

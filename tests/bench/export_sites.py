@@ -12,10 +12,8 @@ from typing import Literal
 import msgspec
 
 from common.storage import paths
-from common.storage.bucket import Bucket
-from local import state_folder
 
-from . import show
+from . import show, storage_site
 from .contenders import ContenderFailed
 
 HttpVersion = Literal["HTTP/1.1", "HTTP/2"]
@@ -47,16 +45,15 @@ def running(sizes: Sequence[int], protocol: HttpVersion) -> Iterator[ExportSites
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         show.console.status(f"making {max(sizes):,} rows") as status,
-        _program("export_pigment", folder, protocol, *map(str, sizes)) as said,
+        _pigment(folder, protocol, *map(str, sizes)) as pigment,
+        storage_site.running(Path(folder) / "state", {"pigment-export-key": _KEY}) as environment,
     ):
-        pigment = msgspec.json.decode(said, type=PigmentSite)
-        with _program("export_sites", folder, pigment.url, *map(str, sizes)) as said_too:
-            status.stop()
-            environment = msgspec.json.decode(said_too, type=dict[str, str])
-            environment |= {"PIGMENT_URL": pigment.url, "PIGMENT_KEY": _KEY}
-            if pigment.trusted:
-                environment |= {"SSL_CERT_FILE": pigment.trusted, "CURL_CA_BUNDLE": pigment.trusted}
-            yield ExportSites(environment, dict(zip(sizes, pigment.bytes, strict=True)))
+        status.stop()
+        storage_site.open_bucket(environment).write_json(paths.CONFIG, _bridge(pigment.url, sizes), over=None)
+        environment |= {"PIGMENT_URL": pigment.url, "PIGMENT_KEY": _KEY}
+        if pigment.trusted:
+            environment |= {"SSL_CERT_FILE": pigment.trusted, "CURL_CA_BUNDLE": pigment.trusted}
+        yield ExportSites(environment, dict(zip(sizes, pigment.bytes, strict=True)))
 
 
 def view_of(count: int) -> str:
@@ -68,12 +65,12 @@ def job_of(count: int, file_format: FileFormat) -> str:
 
 
 @contextlib.contextmanager
-def _program(name: str, *arguments: str) -> Iterator[bytes]:
-    """Run a module of this package, and yield the line that it prints when it is ready."""
+def _pigment(*arguments: str) -> Iterator[PigmentSite]:
+    """Run Pigment, and yield what it prints when it is ready."""
     tests = Path(__file__).parents[1]
     # The process ends when its standard input closes, even if this process is killed.
     with subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.{name}", *arguments],
+        [sys.executable, "-m", f"{__package__}.export_pigment", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])},
@@ -82,29 +79,20 @@ def _program(name: str, *arguments: str) -> Iterator[bytes]:
         said = process.stdout.readline()
         if not said:
             raise ContenderFailed("The sandbox process ended; its output is above.")
-        yield said
+        yield msgspec.json.decode(said, type=PigmentSite)
 
 
-def _serve(folder: Path, pigment_url: str, sizes: list[int]) -> None:
-    with state_folder.serve(folder / "state", {"pigment-export-key": _KEY}) as here:
-        formats: tuple[FileFormat, ...] = ("csv", "parquet")
-        bridge = {
-            "pigment": {"url": pigment_url, "export_key": "pigment-export-key"},
-            "exports": {
-                job_of(size, file_format): {
-                    "source": {"view": view_of(size)},
-                    "path": f"flights-{size}.{file_format}",
-                    "format": file_format,
-                }
-                for size in sizes
-                for file_format in formats
-            },
-        }
-        Bucket(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
-        sys.stdout.write(msgspec.json.encode(here.environment()).decode() + "\n")
-        sys.stdout.flush()
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), sys.argv[2], [int(size) for size in sys.argv[3:]])
+def _bridge(pigment_url: str, sizes: Sequence[int]) -> dict[str, object]:
+    formats: tuple[FileFormat, ...] = ("csv", "parquet")
+    return {
+        "pigment": {"url": pigment_url, "export_key": "pigment-export-key"},
+        "exports": {
+            job_of(size, file_format): {
+                "source": {"view": view_of(size)},
+                "path": f"flights-{size}.{file_format}",
+                "format": file_format,
+            }
+            for size in sizes
+            for file_format in formats
+        },
+    }

@@ -18,7 +18,7 @@ from threading import Barrier
 
 import msgspec
 
-from . import contenders, relay_sites, rows, served, show
+from . import contenders, relay_sites, rows, served, show, storage_site
 from .contenders import ContenderFailed
 from .relay_sites import RELAY, TOKEN, RelaySites
 
@@ -28,7 +28,6 @@ _LANDINGS_A_ROUND = 10
 _BREATH_S = 0.2
 "A pause after a landing, so that the rest of `webhook_deliver`'s work is not counted for the next one."
 
-_FUNCTIONS = Path(__file__).parents[2] / "functions"
 _EMPTY = Path(__file__).parent / "empty_receive.py"
 _ROW_BYTES = 107
 _CHUNK_BYTES = 64 * 1024
@@ -73,7 +72,7 @@ def _acknowledge(rounds: int) -> None:
         ports = {
             "an empty function": open_.enter_context(served.function(_EMPTY, sites.environment)),
             "webhook_receive": open_.enter_context(
-                served.function(_FUNCTIONS / "webhook_receive.py", sites.environment)
+                served.function(served.FUNCTIONS / "webhook_receive.py", sites.environment)
             ),
         }
         for load in _LOADS:
@@ -101,8 +100,8 @@ def _land(rounds: int) -> None:
     body, port = delivery(_LOADS[0].size_bytes), served.free_port()
     with ExitStack() as open_:
         sites = open_.enter_context(relay_sites.running())
-        receive = open_.enter_context(served.function(_FUNCTIONS / "webhook_receive.py", sites.environment))
-        open_.enter_context(served.function(_FUNCTIONS / "webhook_deliver.py", sites.environment, port))
+        receive = open_.enter_context(served.function(served.FUNCTIONS / "webhook_receive.py", sites.environment))
+        open_.enter_context(served.function(served.FUNCTIONS / "webhook_deliver.py", sites.environment, port))
         sites.wake(f"http://127.0.0.1:{port}/")
         landing = {"webhook_receive, webhook_deliver": partial(_landings, sites, receive, body)}
         costs = contenders.in_turn(f"{_LANDINGS_A_ROUND} landings of {_LOADS[0].name}", landing, rounds)
@@ -170,7 +169,7 @@ def delivery(size_bytes: int) -> bytes:
 
 def _sweep(sites: RelaySites) -> None:
     """Delete the stored bodies, so that every round begins with the same disk space."""
-    bucket = served.open_bucket(sites.environment)
+    bucket = storage_site.open_bucket(sites.environment)
     for name in list(bucket.names("inbox/")):
         bucket.delete(name)
 

@@ -15,14 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from google.cloud import storage
-
-from common.platform import emulator
-from common.storage.bucket import Bucket
-
 from .contenders import ContenderFailed, Cost
 
-_FUNCTIONS = Path(__file__).parents[2] / "functions"
+FUNCTIONS = Path(__file__).parents[2] / "functions"
 _SLOWEST_START_S = 30
 _THREADS = "8"
 "The default of functions-framework on two cores, here used on every machine."
@@ -85,7 +80,7 @@ def process_of(source: Path, environment: Mapping[str, str], port: int | None = 
 @contextlib.contextmanager
 def calls_of(function: str, environment: Mapping[str, str]) -> Iterator[Callable[[str], tuple[Cost, str]]]:
     """Serve a function, and yield what calls it with a job: it returns the cost of the call, and the answer."""
-    with process_of(_FUNCTIONS / f"{function}.py", environment) as process:
+    with process_of(FUNCTIONS / f"{function}.py", environment) as process:
 
         def call(job: str) -> tuple[Cost, str]:
             before_s, began_s = process.cpu_s(), time.perf_counter()
@@ -105,16 +100,6 @@ def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, every_s: 
             return
         time.sleep(every_s)
     raise ContenderFailed("A function did not start; its output is above.")
-
-
-def open_bucket(environment: Mapping[str, str]) -> Bucket:
-    """Return the bucket of a bridge whose functions have this environment."""
-    client = storage.Client(
-        project=environment["GOOGLE_CLOUD_PROJECT"],
-        credentials=emulator.credentials(environment),
-        client_options={"api_endpoint": environment["STORAGE_EMULATOR_HOST"]},
-    )
-    return Bucket(environment["BRIDGE_BUCKET"], client)
 
 
 def acknowledged_in_s(

@@ -11,8 +11,6 @@ from pathlib import Path
 import msgspec
 
 from common.storage import paths
-from common.storage.bucket import Bucket
-from local import state_folder
 from local.sandbox.looker import SandboxLooker
 from local.sandbox.pigment import SandboxPigment
 from local.sandbox.pigment.database import table
@@ -118,7 +116,7 @@ def _serve(folder: Path, items: int, sizes: Sequence[int]) -> None:
                 for name, more in ((job_of, {}), (known_job_of, {"known": known}))
             },
         }
-        Bucket(state_folder.BUCKET).write_json(paths.CONFIG, bridge, over=None)
+        storage_site.open_bucket(environment).write_json(paths.CONFIG, bridge, over=None)
         vendors = Vendors(
             looker=looker_server.url,
             client_id="bridge",
