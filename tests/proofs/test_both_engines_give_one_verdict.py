@@ -20,7 +20,6 @@ from common.tables import compare
 from common.tables.bigquery import changes as changes_in_bigquery
 from common.tables.bigquery import comparing as in_bigquery
 from common.tables.bigquery.query_context import QueryContext
-from common.tables.equality import comparing as in_the_function
 from common.tables.equality.result import BlockEquality, NotComparable, Pairing, SentFile
 from common.tables.records import split
 from local.sandbox.bigquery import SandboxBigQuery
@@ -28,6 +27,7 @@ from local.sandbox.pigment import RowEdit, SandboxPigment
 from local.sandbox.storage import SandboxStorage
 from local.sandbox.wire import Server
 from tests.proofs.test_random_tables_are_compared_without_a_mistake import Pigment, other_cell, tables
+from tests.support.equality import compare_with_block
 
 
 class EngineVerdict(NamedTuple):
@@ -54,10 +54,7 @@ class Engines:
         context = QueryContext(self._bigquery, "run", "a-job", deadline, self._note)
 
         def function() -> BlockEquality:
-            none = lambda *_: None  # noqa: E731
-            return in_the_function.compare_with_block(
-                self._bucket, [here], there, pairing, 2 * rows, none, shows_values=True
-            )
+            return compare_with_block(self._bucket, [here], there, pairing, 2 * rows, shows_values=True)
 
         def bigquery() -> BlockEquality:
             return in_bigquery.compare_with_block(self._bucket, here, there, pairing, rows, context, shows_values=True)

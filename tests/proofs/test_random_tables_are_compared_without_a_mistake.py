@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from common.tables.equality.comparing import compare_with_block
 from common.tables.equality.result import BlockEquality, Pairing, SentFile
 from local.sandbox.pigment import BlockColumn, RowEdit, SandboxPigment
 from local.sandbox.pigment.exporting.csv_text import Style
 from local.sandbox.pigment.exporting.request_bodies import ListRequest
 from local.sandbox.pigment.model import Block, PropertyType
+from tests.support.equality import compare_with_block
 from tests.support.pieces import InPieces
 
 _LETTERS = string.ascii_letters + string.digits + " .,;-_'\"\n%€éßñ漢\u00a0"
@@ -116,7 +116,7 @@ class Pigment:
         sent_bytes, exported = self.files()
         bucket: Any = InPieces(4096, sent=sent_bytes, block=exported)
         sent, there, rows = SentFile("sent", ","), SentFile("block", ","), 2 * len(self._table.rows)
-        return compare_with_block(bucket, [sent], there, Pairing(key=["Key"]), rows, lambda *_: None)
+        return compare_with_block(bucket, [sent], there, Pairing(key=["Key"]), rows)
 
     def edit(self, change: RowEdit) -> None:
         assert self._pigment.edit(self._block, change) == 1

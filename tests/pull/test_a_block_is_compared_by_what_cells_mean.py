@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from common.tables.equality.comparing import compare_with_block
 from common.tables.equality.result import BlockEquality, DifferentCell, DifferentRow, NotComparable, Pairing, SentFile
+from tests.support.equality import compare_with_block
 from tests.support.pieces import InPieces
 
 
@@ -24,7 +24,7 @@ def compared(sent: list[list[str]], block: list[list[str]], *later: list[list[st
     pairing = Pairing(**{"key": ["Id"], **how})
     paths = [SentFile(path, ",") for path in files]
     rows = len(sent) + len(block)
-    return compare_with_block(bucket, paths, SentFile("block", ";"), pairing, rows, lambda *_: None, shows_values=shows)
+    return compare_with_block(bucket, paths, SentFile("block", ";"), pairing, rows, shows_values=shows)
 
 
 def equality_of(cell: str, pigments: str, *, in_column_of: str = "", **how: Any) -> BlockEquality:

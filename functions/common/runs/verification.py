@@ -8,12 +8,13 @@ was accepted whose answer was lost.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 from common import bridge_yaml
+from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, Busy, NotEqual, OutOfTime, StreamCut
 from common.runs import kept_files, publication
 from common.runs.cursors import LastLanding
@@ -22,8 +23,11 @@ from common.runs.leases import Journal
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
+from common.tables.compare.file import ArrivingCsv, CheckedCsv
 from common.tables.equality.result import BlockEquality, NotComparable, Pairing, SentFile
-from common.tables.staging import CheckedFile
+from common.tables.staging import ProgressCallback
+
+T = TypeVar("T")
 
 _FOR_ENDING_S = 5.0
 _COMPARED_ROWS_PER_S = 200_000
@@ -32,6 +36,7 @@ _MAY_BE_TRUNCATED = (
     "The block was read over HTTP/1.1, where Pigment truncates a failed export without an error: missing rows may be "
     "there. Connect the function to Pigment without the proxy that does not speak HTTP/2."
 )
+_NO_TIME = "The time budget of this call does not allow it."
 _IMPORTED_WITHIN_S = 3600
 """Pigment imports a file within minutes. Rows that are not there an hour later will not come any more; if they do, they
 are in the block twice, which the next comparison finds."""
@@ -47,6 +52,17 @@ class NotVerified(msgspec.Struct, frozen=True):
     def warning(self) -> str:
         when = "The next sweep does it." if self.verdict == "not_yet" else "Until this is mended, nothing proves them."
         return f"The rows in Pigment were not compared with those that were sent. {self.because} {when}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Block(Generic[T]):
+    """A block that was exported."""
+
+    file: CheckedCsv
+    rows: int
+    found: T
+    "What was found while it arrived."
+    is_http2: bool
 
 
 class FoundRows(msgspec.Struct, frozen=True):
@@ -158,16 +174,12 @@ def _compare(
     *,
     sums: bool,
 ) -> BlockEquality:
-    source = _source(verify)
-    block, is_http2 = _fetch(run, bridge, source)
-    there = SentFile(block.path, source.delimiter)
     pairing = _pairing(job, verify, len(files))
-    rows, shows_values = block.checked.rows, verify.show
     # A reconciliation, which wants sums, has the memory and the time of a person's machine.
     if sums or verify.engine == "function":
-        found = _compare_here(run, files, there, pairing, rows, shows_values=shows_values, sums=sums)
+        found, is_http2 = _compare_here(run, bridge, verify, files, pairing, sums=sums)
     else:
-        found = _compare_in_bigquery(run, files, there, pairing, rows, shows_values=shows_values)
+        found, is_http2 = _compare_in_bigquery(run, bridge, verify, files, pairing)
     if found.missing and not is_http2:
         run.warn(_MAY_BE_TRUNCATED)
     return found
@@ -175,44 +187,64 @@ def _compare(
 
 def _compare_here(
     run: Run,
+    bridge: bridge_yaml.Bridge,
+    verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
-    block: SentFile,
     pairing: Pairing,
-    rows_in_block: int,
     *,
-    shows_values: bool,
     sums: bool,
-) -> BlockEquality:
-    both = 2 * rows_in_block
-    if not run.deadline.allows(both / _COMPARED_ROWS_PER_S + _FOR_ENDING_S):
-        raise OutOfTime("The time budget of this call does not allow it.")
+) -> tuple[BlockEquality, bool]:
     # DuckDB and Arrow take a third of a second to import.
-    from common.tables.equality.comparing import compare_with_block  # noqa: PLC0415
+    from common.tables.equality.comparing import BlockComparison  # noqa: PLC0415
 
-    bucket, progress = run.instance.bucket, run.instance.progress
-    return compare_with_block(bucket, files, block, pairing, both, progress, shows_values=shows_values, sums=sums)
+    progress = _within(run.keep_back(0.1, _FOR_ENDING_S), run.instance.progress)
+    comparison = BlockComparison(run.instance.bucket, files, pairing, progress)
+    block = _fetch(run, bridge, _source(verify), comparison.count_same)
+    if block.found is not None:
+        equality = BlockEquality(block.found, block.found)
+    else:
+        both = 2 * block.rows
+        if not run.deadline.allows(both / _COMPARED_ROWS_PER_S + _FOR_ENDING_S):
+            raise OutOfTime(_NO_TIME)
+        equality = comparison.match(block.file, both, shows_values=verify.show)
+    if sums:
+        equality = msgspec.structs.replace(equality, sums=comparison.sums(block.file))
+    return equality, block.is_http2
 
 
 def _compare_in_bigquery(
     run: Run,
+    bridge: bridge_yaml.Bridge,
+    verify: bridge_yaml.Verify,
     files: Sequence[SentFile],
-    block: SentFile,
     pairing: Pairing,
-    rows_in_block: int,
-    *,
-    shows_values: bool,
-) -> BlockEquality:
+) -> tuple[BlockEquality, bool]:
     # Arrow, which finds the forms of the block's columns, takes a third of a second to import.
     from common.tables.bigquery.comparing import compare_with_block  # noqa: PLC0415
 
+    block = _fetch(run, bridge, _source(verify), lambda _: None)
     context = run.query_context(run.keep_back(0.1, _FOR_ENDING_S))
-    [sent] = files
-    bucket = run.instance.bucket
-    return compare_with_block(bucket, sent, block, pairing, rows_in_block, context, shows_values=shows_values)
+    bucket, [sent] = run.instance.bucket, files
+    there = SentFile(block.file.path, block.file.delimiter)
+    found = compare_with_block(bucket, sent, there, pairing, block.rows, context, shows_values=verify.show)
+    return found, block.is_http2
 
 
-def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource) -> tuple[CheckedFile, bool]:
-    """Export the block into a file under `tmp/`, checked as an export's file is; and tell if it came over HTTP/2."""
+def _within(deadline: Deadline, progress: ProgressCallback) -> ProgressCallback:
+    """Return a callback that raises OutOfTime after the deadline."""
+
+    def note(what: str, count: int) -> None:
+        if not deadline.allows(0):
+            raise OutOfTime(_NO_TIME)
+        progress(what, count)
+
+    return note
+
+
+def _fetch(
+    run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource, read: Callable[[ArrivingCsv], T]
+) -> _Block[T]:
+    """Export the block into a file under `tmp/`, checked as an export's file is, and read it while it arrives."""
     # Only what verifies needs the client of exports.
     from common.pigment import exports  # noqa: PLC0415
     from common.tables import export_file  # noqa: PLC0415
@@ -220,15 +252,15 @@ def _fetch(run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSourc
     instance, deadline = run.instance, run.keep_back(0.1, _FOR_ENDING_S)
     as_export = bridge_yaml.Export(name=run.receipt.job, source=source, path="")
 
-    before = export_file.PublishedColumns()
-
-    def read(answer: exports.ExportAnswer) -> tuple[CheckedFile, bool]:
-        file = export_file.write(instance.bucket, run.id, answer, source, as_export, instance.progress, before)
-        return file, answer.is_http2
+    def fetch(answer: exports.ExportAnswer) -> _Block[T]:
+        file, rows, found = export_file.write_while_read(
+            instance.bucket, run.id, answer, source, as_export, instance.progress, read
+        )
+        return _Block(file, rows, found, is_http2=answer.is_http2)
 
     with run.timed("pigment"):
         request = exports.request_for(source, as_export.date_format)
-        return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, read)
+        return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, fetch)
 
 
 def _source(verify: bridge_yaml.Verify) -> bridge_yaml.ExportSource:

@@ -10,26 +10,31 @@ import contextlib
 import functools
 import itertools
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import google_crc32c
 import msgspec
 
 from common import bridge_yaml
 from common.platform.errors import Internal
+from common.platform.http import in_blocks
 from common.storage import paths
 from common.storage.background import read_ahead, written_behind
 from common.storage.bucket import Bucket
 from common.tables import column_names, pinned_columns
 from common.tables.check import Checked, Checker, Contract, Origin
+from common.tables.compare.file import ArrivingCsv, CheckedCsv
 from common.tables.digest import DigestingWriter, Sink
 from common.tables.records import complete_records, end_of_first_record, with_last_line_end
 from common.tables.staging import CheckedFile, FileBeginning, ProgressCallback, Sample
 
 if TYPE_CHECKING:
     from common.tables.column_types import ColumnTypes
+
+T = TypeVar("T")
 
 _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.parquet"
 
@@ -132,6 +137,29 @@ def write(
     return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, types)
 
 
+def write_while_read(
+    bucket: Bucket,
+    run: str,
+    answer: IncomingExport,
+    source: bridge_yaml.ExportSource,
+    job: bridge_yaml.Export,
+    progress: ProgressCallback,
+    read: Callable[[ArrivingCsv], T],
+) -> tuple[CheckedCsv, int, T]:
+    """Write an export as CSV. Return it, the number of its rows, and what `read` makes of them while they arrive.
+
+    Raises what `write` raises, and what `read` raises.
+    """
+    path = paths.temporary(run)
+    incoming = _Incoming(answer, source, job, PublishedColumns(), progress)
+    blocks = filter(None, in_blocks(incoming.blocks(), _PIECE_BYTES))
+    with bucket.writing(path, content_type=_CSV) as file, _arriving(blocks, incoming.stop, file) as pieces:
+        found = read(ArrivingCsv(path, source.delimiter, pieces))
+        # What it has not read is stored all the same.
+        deque(pieces, maxlen=0)
+    return CheckedCsv(bucket, path, source.delimiter), incoming.checked.rows, found
+
+
 def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ChecksumWriter:
     """Write CSV, compressed if the content type says so."""
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
@@ -155,12 +183,10 @@ def _write_parquet(
     succeed, and the second answer could have other rows.
     """
     csv_path = f"{path}.csv"
-    arriving = read_ahead(complete_records(incoming.blocks(), _PIECE_BYTES), _PIECES_AHEAD, incoming.stop)
     with bucket.writing(csv_path) as csv_file:
-        with written_behind(csv_file.write) as keep, contextlib.closing(arriving):
-            pieces = _each_also(arriving, keep)
+        with _arriving(complete_records(incoming.blocks(), _PIECE_BYTES), incoming.stop, csv_file) as arriving:
             # The types need the header, which is known once the first piece is there.
-            pieces = itertools.chain([next(pieces)], pieces)
+            pieces = itertools.chain([next(arriving)], arriving)
             digested = _write_while_arriving(bucket, path, incoming, pieces)
         if digested:
             csv_file.discard()
@@ -168,6 +194,14 @@ def _write_parquet(
         digested = _convert(bucket, csv_path, path, incoming)
     incoming.warn(incoming.types.warnings())
     return digested, incoming.types.kept()
+
+
+@contextlib.contextmanager
+def _arriving(pieces: Iterator[bytes], stop: Callable[[], None], file: Sink) -> Iterator[Iterator[bytes]]:
+    """Give pieces of an export, which arrive in a thread of their own and are also written to a file."""
+    arriving = read_ahead(pieces, _PIECES_AHEAD, stop)
+    with written_behind(file.write) as keep, contextlib.closing(arriving):
+        yield _each_also(arriving, keep)
 
 
 def _write_while_arriving(

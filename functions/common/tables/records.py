@@ -13,10 +13,14 @@ class RecordSplitter:
 
     def feed(self, block: bytes) -> bytes:
         """Take the next block and return the records that are complete now, which may be none."""
-        pending = self.rest + block if self.rest else block
-        end = end_of_complete_records(pending, len(self.rest))
-        self.rest = pending[end:]
-        return pending[:end]
+        end = end_of_complete_records(block, self.rest.count(b'"'))
+        if not end:
+            self.rest += block
+            return b""
+        # One copy: of a large block, each takes as long as to look for quotes.
+        records = b"".join([self.rest, memoryview(block)[:end]])
+        self.rest = block[end:]
+        return records
 
 
 def complete_records(blocks: Iterable[bytes], piece_bytes: int) -> Iterator[bytes]:
@@ -56,17 +60,15 @@ def _chunks(blocks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
     yield b"".join(parts)
 
 
-def end_of_complete_records(pending: bytes, known: int = 0) -> int:
-    """Return the position after the last line feed outside quotes: before it, the number of quotes is even. The first
-    `known` bytes are known to contain no such line feed.
-    """
-    end = pending.rfind(b"\n", known) + 1
-    if b'"' not in pending:
+def end_of_complete_records(block: bytes, quotes_before: int = 0) -> int:
+    """Return the position after the last line feed outside quotes: before it, the number of quotes is even."""
+    end = block.rfind(b"\n") + 1
+    if not quotes_before and b'"' not in block:
         return end
-    quotes = pending.count(b'"', 0, end)
+    quotes = quotes_before + block.count(b'"', 0, end)
     while end and quotes % 2:
-        earlier = pending.rfind(b"\n", known, end - 1) + 1
-        quotes -= pending.count(b'"', earlier, end)
+        earlier = block.rfind(b"\n", 0, end - 1) + 1
+        quotes -= block.count(b'"', earlier, end)
         end = earlier
     return end
 

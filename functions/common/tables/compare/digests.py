@@ -19,7 +19,7 @@ from typing import Self
 import duckdb
 import msgspec
 
-from common.tables.compare.file import CheckedCsv
+from common.tables.compare.file import ReadableCsv
 from common.tables.compare.scan import open_database, scan
 from common.tables.staging import ProgressCallback
 
@@ -95,7 +95,7 @@ class Digests:
         self._database.close()
 
     def add(
-        self, file: CheckedCsv, layout: FileLayout, progress: ProgressCallback, *, is_new: bool, begin: int = 0
+        self, file: ReadableCsv, layout: FileLayout, progress: ProgressCallback, *, is_new: bool, begin: int = 0
     ) -> int:
         """Add the digests of a file's rows, and return their number. Raises StorageRefused if it is not CSV any more.
 

@@ -1,4 +1,4 @@
-"""Run one query of DuckDB over a checked file, which is read while the query runs."""
+"""Run one query of DuckDB over checked CSV, which is read while the query runs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from common.tables.arrow import read_records
-from common.tables.compare.file import CheckedCsv
+from common.tables.compare.file import ReadableCsv
 from common.tables.staging import ProgressCallback
 
 PLACE = "place"
@@ -31,7 +31,7 @@ class Scan(NamedTuple):
 
 def scan(
     database: duckdb.DuckDBPyConnection,
-    file: CheckedCsv,
+    file: ReadableCsv,
     query: str,
     progress: ProgressCallback,
     parameters: Mapping[str, Any] | None = None,
@@ -65,7 +65,7 @@ def scan(
 class _Batches:
     """The records with their places."""
 
-    def __init__(self, file: CheckedCsv, begin: int, progress: ProgressCallback) -> None:
+    def __init__(self, file: ReadableCsv, begin: int, progress: ProgressCallback) -> None:
         self.end = begin
         self.failure: BaseException | None = None
         self._file = file

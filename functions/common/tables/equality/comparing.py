@@ -1,9 +1,9 @@
-"""Compare files that were sent with a block's file, in bounded memory.
+"""Compare files that were sent with a block, in bounded memory.
 
-If the sums of the hashes of all rows are the same, so are the rows. Otherwise rows are matched by the digests of their
-keys, and their cells by one digest of what they mean (`forms`). Rows whose digests differ are then read again and
-compared cell by cell: numbers with more digits than Pigment keeps may be equal all the same, and the cells that differ
-are counted by column.
+If the sums of the hashes of all rows are the same, so are the rows: the block is read once, while it arrives. Otherwise
+rows are matched by the digests of their keys, and their cells by one digest of what they mean (`forms`). Rows whose
+digests differ are then read again and compared cell by cell: numbers with more digits than Pigment keeps may be equal
+all the same, and the cells that differ are counted by column.
 
 Importing this module takes a third of a second: only what compares imports it.
 """
@@ -13,13 +13,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-import msgspec
-
 from common.platform.text import listed
 from common.storage.bucket import Bucket
-from common.tables.compare.file import CheckedCsv
+from common.tables.compare.file import CheckedCsv, ReadableCsv
 from common.tables.equality.cells import different_columns
-from common.tables.equality.forms import DECIMAL_COMMA, Commas, Form, Reading, forms_of
+from common.tables.equality.forms import DECIMAL_COMMA, Commas, Reading, forms_of
 from common.tables.equality.matching import Matched, Pair, have_same_rows, match
 from common.tables.equality.result import (
     BlockEquality,
@@ -40,49 +38,74 @@ _READ_AT_ONCE = 20_000
 _OTHER_PROBLEMS: Sequence[Problem] = ("missing", "doubled", "extra")
 
 
-def compare_with_block(
-    bucket: Bucket,
-    sent: Sequence[SentFile],
-    block: SentFile,
-    pairing: Pairing,
-    rows: int,
-    progress: ProgressCallback,
-    *,
-    shows_values: bool = False,
-    sums: bool = False,
-) -> BlockEquality:
-    """Compare all rows of the files that were sent with all rows of the block's file.
+class BlockComparison:
+    """Compares all rows of files that were sent with all rows of a block.
 
-    Args:
-        rows: about how many rows all files have.
-        shows_values: whether the result has the values of changed rows.
-        sums: whether it has the sums of the columns of numbers.
-
-    Raises NotComparable if the columns or the key do not allow it, StorageRefused if a file is missing, RowsMalformed.
+    Its methods raise NotComparable if the columns or the key do not allow it, StorageRefused if a file is missing, and
+    RowsMalformed.
     """
-    files = [CheckedCsv(bucket, file.path, file.delimiter) for file in sent]
-    there = CheckedCsv(bucket, block.path, block.delimiter)
-    columns = compared_columns(files, there, pairing)
-    forms = forms_of(there, list(columns.values()), pairing.decimal_sign)
-    mine, theirs = _sides(files, there, columns, forms, pairing, {})
-    # A block that kept what a later file should have replaced has all rows that were sent, and some of them twice.
-    can_be_same = not (pairing.may_have_extra or pairing.replaces)
-    if can_be_same and (same := have_same_rows(mine, theirs, progress)) is not None:
-        # The usual case. Whatever the key, nothing is missing or more than once.
-        equal = BlockEquality(same, same)
-        return msgspec.structs.replace(equal, sums=_sums(mine, theirs, progress)) if sums else equal
-    found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=pairing.replaces)
-    if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
-        # Every number with a comma looked different. Only those rows show what the commas mean.
-        mine, theirs = _sides(files, there, columns, forms, pairing, commas)
-        found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=pairing.replaces)
-    if repeated := found.keys["repeated"]:
-        raise NotComparable(f"verify.key does not identify rows: {repeated:,} of its keys were sent more than once.")
-    result = _result(mine, theirs, found, shows_values=shows_values)
-    return msgspec.structs.replace(result, sums=_sums(mine, theirs, progress)) if sums else result
+
+    def __init__(self, bucket: Bucket, sent: Sequence[SentFile], pairing: Pairing, progress: ProgressCallback) -> None:
+        self._files = [CheckedCsv(bucket, file.path, file.delimiter) for file in sent]
+        self._pairing = pairing
+        self._progress = progress
+
+    def count_same(self, block: ReadableCsv) -> int | None:
+        """Return the number of rows if both have the same ones; None if they have to be matched to tell.
+
+        The block is read at most once.
+        """
+        mine, theirs = self._sides(block)
+        if self._pairing.may_have_extra or self._pairing.replaces:
+            # A block that kept what a later file should have replaced has all rows, and some of them twice.
+            return None
+        return have_same_rows(mine, theirs, self._progress)
+
+    def match(self, block: CheckedCsv, rows: int, *, shows_values: bool = False) -> BlockEquality:
+        """Match rows by their keys, and find out what differs.
+
+        Args:
+            rows: about how many both have together.
+            shows_values: whether the result has the values of changed rows.
+        """
+        replaces = self._pairing.replaces
+        mine, theirs = self._sides(block)
+        found = match(mine, theirs, rows, self._progress, MOST_SHOWN, replaces=replaces)
+        if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
+            # Every number with a comma looked different. Only those rows show what the commas mean.
+            mine, theirs = self._sides(block, commas)
+            found = match(mine, theirs, rows, self._progress, MOST_SHOWN, replaces=replaces)
+        if repeated := found.keys["repeated"]:
+            twice = f"{repeated:,} of its keys were sent more than once"
+            raise NotComparable(f"verify.key does not identify rows: {twice}.")
+        return _result(mine, theirs, found, shows_values=shows_values)
+
+    def sums(self, block: CheckedCsv) -> list[ColumnSum]:
+        """Return the sums of the columns of numbers."""
+        mine, theirs = self._sides(block)
+        sent, there = mine.sums(self._progress), theirs.sums(self._progress)
+        return [
+            ColumnSum(name, sent[name], there[in_block])
+            for name, in_block in zip(mine.columns, theirs.columns, strict=True)
+            if name in sent
+        ]
+
+    def _sides(self, block: ReadableCsv, commas: Mapping[str, Commas] | None = None) -> tuple[Side, Side]:
+        """Return both sides with the meanings of commas, where they are known."""
+        pairing = self._pairing
+        columns = compared_columns(self._files, block, pairing)
+        forms = forms_of(block, list(columns.values()), pairing.decimal_sign)
+        in_block: Commas = "decimals" if pairing.decimal_sign == "," else "none"
+        key = [list(columns).index(name) for name in pairing.key]
+        mine = [
+            Reading(forms[there], (commas or {}).get(name, "none"), pairing.is_day_first)
+            for name, there in columns.items()
+        ]
+        theirs = [Reading(forms[name], in_block) for name in columns.values()]
+        return Side(self._files, list(columns), mine, key), Side([block], list(columns.values()), theirs, key)
 
 
-def compared_columns(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pairing) -> dict[str, str]:
+def compared_columns(files: Sequence[ReadableCsv], block: ReadableCsv, pairing: Pairing) -> dict[str, str]:
     """Return the columns to compare: the name as sent, which all files have, and the name in the block. Raises
     NotComparable.
     """
@@ -96,24 +119,6 @@ def compared_columns(files: Sequence[CheckedCsv], block: CheckedCsv, pairing: Pa
     if twice := [name for name in columns if any(file.header.count(name) != 1 for file in files)]:
         raise NotComparable(f"The file has {listed(twice)} more than once.")
     return columns
-
-
-def _sides(
-    files: Sequence[CheckedCsv],
-    block: CheckedCsv,
-    columns: Mapping[str, str],
-    forms: Mapping[str, Form],
-    pairing: Pairing,
-    commas: Mapping[str, Commas],
-) -> tuple[Side, Side]:
-    there: Commas = "decimals" if pairing.decimal_sign == "," else "none"
-    key = [list(columns).index(name) for name in pairing.key]
-    mine = [
-        Reading(forms[name_there], commas.get(name, "none"), pairing.is_day_first)
-        for name, name_there in columns.items()
-    ]
-    theirs = [Reading(forms[name], there) for name in columns.values()]
-    return Side(files, list(columns), mine, key), Side([block], list(columns.values()), theirs, key)
 
 
 def _commas_in(sent: Side, pairs: Sequence[Pair]) -> dict[str, Commas]:
@@ -146,15 +151,6 @@ def _result(mine: Side, theirs: Side, found: Matched, *, shows_values: bool) -> 
     by_column = {name: columns[name] for name in mine.columns if columns[name]}
     missing, doubled, extra = (found.keys[problem] for problem in _OTHER_PROBLEMS)
     return BlockEquality(sent, found.rows_in_block, missing, extra, doubled, changed, by_column, rows)
-
-
-def _sums(mine: Side, theirs: Side, progress: ProgressCallback) -> list[ColumnSum]:
-    sent, block = mine.sums(progress), theirs.sums(progress)
-    return [
-        ColumnSum(name, sent[name], block[there])
-        for name, there in zip(mine.columns, theirs.columns, strict=True)
-        if name in sent
-    ]
 
 
 def _changed_rows(mine: Side, theirs: Side, pairs: Sequence[Pair]) -> Iterator[DifferentRow]:

@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from common.tables.column_types import ColumnTypes
-from common.tables.compare.file import CheckedCsv
+from common.tables.compare.file import ReadableCsv
 from common.tables.records import end_of_complete_records, split
 
 Form = Literal["number", "date", "time", "month", "boolean", "text"]
@@ -92,7 +92,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     def is_long(self, cell: str) -> str:
         """Return SQL that tells if a number may have more digits than floating-point numbers keep."""
-        return f"length({self._plain(cell)}) > {EXACT_DIGITS}"
+        return f"strlen({self._plain(cell)}) > {EXACT_DIGITS}"
 
     def _rounded(self, cell: str) -> str:
         value = self.number(cell)
@@ -109,14 +109,14 @@ class Reading(msgspec.Struct, frozen=True):
                 return f"replace(replace({cell}, '.', ''), ',', '.')"
 
 
-def forms_of(block: CheckedCsv, names: Sequence[str], decimal_sign: str) -> dict[str, Form]:
+def forms_of(block: ReadableCsv, names: Sequence[str], decimal_sign: str) -> dict[str, Form]:
     """Find the forms of these columns of a block by its first rows. Raises RowsMalformed.
 
     A mistake costs little: a cell that does not have its column's form is compared as text.
     """
     header = block.header
     types = ColumnTypes(header, block.delimiter, decimal_sign)
-    beginning = next(block.pieces(), b"")
+    beginning = block.beginning()
     beginning = beginning[: end_of_complete_records(beginning[:_BEGINNING_BYTES])] or beginning
     types.feed(beginning)
     schema = types.schema()
@@ -135,7 +135,7 @@ def _form_of(kind: Any) -> Form:
     return "boolean" if pa.types.is_boolean(kind) else "text"
 
 
-def _by_first_cells(block: CheckedCsv, records: bytes, names: Sequence[str], decimal_sign: str) -> dict[str, Form]:
+def _by_first_cells(block: ReadableCsv, records: bytes, names: Sequence[str], decimal_sign: str) -> dict[str, Form]:
     """Find months of Pigment's calendar, and numbers with a fixed number of decimals, in columns that could be text."""
     patterns: dict[Form, str] = {"month": _MONTH, "number": rf"-?(?:0|[1-9]\d*){re.escape(decimal_sign)}(\d+)"}
     first = [block.cells(record) for record in split(records)[:_FIRST_ROWS]]
@@ -151,8 +151,8 @@ def _by_first_cells(block: CheckedCsv, records: bytes, names: Sequence[str], dec
 
 
 def _hash_of_value(value: str, cell: str) -> str:
-    """Return SQL for the hash of a value, or of the cell's text if it has none: DuckDB's hash of NULL is a number."""
-    return f"coalesce(nullif(hash({value}), hash(NULL)), hash({cell}))"
+    """Return SQL for the hash of a value, or of the cell's text if it has none. DuckDB computes the value once."""
+    return f"CASE WHEN {value} IS NULL THEN hash({cell}) ELSE hash({value}) END"
 
 
 def _parsed(cell: str, formats: Sequence[str], to: str) -> str:

@@ -45,10 +45,16 @@ class Matched(msgspec.Struct):
 
 def have_same_rows(sent: Side, block: Side, progress: ProgressCallback) -> int | None:
     """Return the number of rows if both sides have the same ones; None if rows have to be matched to tell."""
-    with open_database() as database, ThreadPoolExecutor(1, "reading back") as pool:
-        in_block = pool.submit(block.totals, database.cursor(), progress)
-        totals = sent.totals(database, progress)
-        return totals.rows if totals == in_block.result() else None
+    with open_database() as database, ThreadPoolExecutor(1, "reading again") as pool:
+        of_sent = database.cursor()
+        sent_totals = pool.submit(sent.totals, of_sent, progress)
+        try:
+            totals = block.totals(database, progress)
+        except BaseException:
+            # A block that arrives can break off. Nobody waits then for the rest of a long file.
+            of_sent.interrupt()
+            raise
+        return totals.rows if totals == sent_totals.result() else None
 
 
 def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, samples: int, *, replaces: bool) -> Matched:

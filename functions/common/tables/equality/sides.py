@@ -10,7 +10,7 @@ from typing import NamedTuple
 import duckdb
 
 from common.tables.compare.digests import Digests, FileLayout, cell, digest_of
-from common.tables.compare.file import CheckedCsv
+from common.tables.compare.file import ReadableCsv
 from common.tables.compare.scan import open_database, scan
 from common.tables.equality.forms import Reading
 from common.tables.staging import ProgressCallback
@@ -39,7 +39,7 @@ class Side:
     """
 
     def __init__(
-        self, files: Sequence[CheckedCsv], columns: Sequence[str], readings: Sequence[Reading], key: Sequence[int]
+        self, files: Sequence[ReadableCsv], columns: Sequence[str], readings: Sequence[Reading], key: Sequence[int]
     ) -> None:
         self.columns = columns
         self.readings = readings
@@ -91,7 +91,7 @@ class Side:
         return {self.columns[number]: total for number, total in zip(numbers, totals, strict=True)}
 
     def _sums_of(
-        self, database: duckdb.DuckDBPyConnection, file: CheckedCsv, numbers: Sequence[int], progress: ProgressCallback
+        self, database: duckdb.DuckDBPyConnection, file: ReadableCsv, numbers: Sequence[int], progress: ProgressCallback
     ) -> tuple[float, ...]:
         cells = {number: cell(file.header.index(self.columns[number])) for number in numbers}
         sums = ", ".join(f"coalesce(fsum({self.readings[number].number(name)}), 0)" for number, name in cells.items())
@@ -100,12 +100,12 @@ class Side:
     def key_of(self, cells: Sequence[str]) -> list[str]:
         return [cells[number] for number in self._key]
 
-    def _layout(self, file: CheckedCsv) -> FileLayout:
+    def _layout(self, file: ReadableCsv) -> FileLayout:
         cells = [cell(file.header.index(name)) for name in self.columns]
         key = [self.readings[number].canonical(cells[number]) for number in self._key]
         return FileLayout(digest_of(key), self._row_hash(file))
 
-    def _row_hash(self, file: CheckedCsv) -> str:
+    def _row_hash(self, file: ReadableCsv) -> str:
         """Return SQL for a number of 64 bits that rows with the same meaning share."""
         cells = [cell(file.header.index(name)) for name in self.columns]
         hashes = [reading.hashed(name) for reading, name in zip(self.readings, cells, strict=True)]

@@ -1,0 +1,136 @@
+"""A block is read from Pigment once. Its rows are compared while they arrive, and are in the bucket if they differ."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from common import bridge_yaml
+from common.platform.errors import StreamCut
+from common.tables import export_file
+from common.tables.compare.file import ArrivingCsv, CheckedCsv
+from common.tables.equality.forms import Reading
+from common.tables.equality.matching import have_same_rows
+from common.tables.equality.sides import Side
+from local.sandbox.pigment import RowEdit
+from tests.support.read_back import AA, fill_list
+from tests.support.world import CONFIGURATION, EXPORTS, VIEW, World
+
+STAGED = r"GET /.*staged"
+ENDLESS = 10_000
+"Pieces: far more than are read until somebody stops it."
+
+
+@pytest.fixture
+def block(world: World) -> str:
+    world.storage_server.keep_bytes = 1
+    return fill_list(world)
+
+
+def reads_of_block(world: World) -> tuple[int, int]:
+    """Return how often the block was exported, and its file read from the bucket."""
+    exports = [each for each in world.pigment_server.exchanges if "/export/" in each.path]
+    stored = [each.method for each in world.storage_server.exchanges if "tmp/" in unquote(each.path)]
+    assert "DELETE" in stored
+    return len(exports), stored.count("GET")
+
+
+@pytest.mark.usefixtures("block")
+def test_an_equal_block_is_not_read_from_the_bucket(world: World) -> None:
+    assert world.run_pull("flights").receipt["verified"] == "equal"
+
+    assert reads_of_block(world) == (1, 0)
+
+
+@pytest.mark.usefixtures("block")
+def test_a_block_that_differs_is_not_exported_again(world: World) -> None:
+    world.pigment.edit_after_next(CONFIGURATION, RowEdit(AA))
+
+    assert world.run_pull("flights").receipt["verified"] == "differs"
+
+    exports, reads = reads_of_block(world)
+    assert exports == 1
+    assert reads > 0
+
+
+@pytest.mark.parametrize("how", [{"cut_after_bytes": 100}, {"reset_after_bytes": 100}, {"reset_before": True}])
+@pytest.mark.usefixtures("block")
+def test_a_block_that_breaks_off_is_compared_from_its_beginning(world: World, how: dict[str, Any]) -> None:
+    world.pigment_server.fault(EXPORTS, times=2, **how)
+
+    receipt = world.run_pull("flights").receipt
+
+    assert (receipt["verified"], receipt["verification"]) == ("equal", {"sent": 5, "block": 5})
+    assert world.objects("tmp/") == []
+
+
+@pytest.mark.usefixtures("block")
+def test_a_comparison_ends_with_the_time_budget(world: World) -> None:
+    # The first reading is for the header. By the second one, the small block has arrived.
+    world.storage_server.fault(STAGED, after=1, act=lambda: world.clock.advance(3600))
+
+    receipt = world.run_pull("flights").receipt
+
+    assert (receipt["outcome"], receipt["verified"]) == ("landed", "not_yet")
+    assert world.run_deliver().status == 200
+    assert world.receipts()[-1]["verified"] == "equal"
+
+
+def test_a_block_is_stored_whole_whatever_is_read_of_it(world: World) -> None:
+    content = b"Id\n" + b"".join(b"%d\n" % number for number in range(500_000))
+    source = bridge_yaml.ViewSource(view=VIEW, delimiter=",")
+
+    class WholeExport:
+        proves_its_end = True
+
+        def blocks(self) -> Iterator[bytes]:
+            return (content[begin : begin + 100_000] for begin in range(0, len(content), 100_000))
+
+        def stop(self) -> None:
+            raise AssertionError
+
+    file, rows, found = export_file.write_while_read(
+        world.bucket,
+        "a-run",
+        WholeExport(),
+        source,
+        bridge_yaml.Export(name="block", source=source, path=""),
+        lambda *_: None,
+        lambda csv: csv.header,
+    )
+
+    assert (rows, found) == (500_000, ["Id"])
+    assert world.bucket.read(file.path) == content
+
+
+def test_a_long_file_is_not_read_to_its_end_for_a_block_that_breaks_off() -> None:
+    pieces_read = 0
+    has_begun = threading.Event()
+
+    class Endless:
+        """A bucket with a file that is far longer than the block."""
+
+        def blocks(self, _path: str) -> Iterator[bytes]:
+            nonlocal pieces_read
+            yield b"Id\n"
+            for _ in range(ENDLESS):
+                pieces_read += 1
+                yield b"1\n" * 1000
+                has_begun.set()
+
+    def broken() -> Iterator[bytes]:
+        yield b"Id\n1\n"
+        assert has_begun.wait(60)
+        raise StreamCut("The answer broke off.")
+
+    bucket: Any = Endless()
+    readings = [Reading("text")]
+    sent = Side([CheckedCsv(bucket, "sent", ",")], ["Id"], readings, [0])
+    arriving = Side([ArrivingCsv("block", ",", broken())], ["Id"], readings, [0])
+
+    with pytest.raises(StreamCut):
+        have_same_rows(sent, arriving, lambda *_: None)
+
+    assert pieces_read < ENDLESS
