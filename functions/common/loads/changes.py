@@ -1,12 +1,15 @@
 """`load: changes`: only the rows that are new or changed since the last landed file.
 
-    read all rows → compare them with the base, the file that landed last → write the difference to a file of its own
+    read all rows, and the base meanwhile, which is the file that landed last → compare them
+    → write the difference to a file of its own
     → (landed) → the cursor stores what was read as the next base
 
 Bases are stored under `bases/`. What is under `staged/` is deleted after a month, and a source may be unchanged longer.
 """
 
+import contextlib
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 
 from common import bridge_yaml
 from common.loads import sources
@@ -19,7 +22,7 @@ from common.runs.run import Run
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables import compare
-from common.tables.compare import BadKeys, FileComparison
+from common.tables.compare import BadKeys, BaseDigests, FileComparison
 from common.tables.staging import Staged
 
 _SAMPLES = 5
@@ -43,10 +46,12 @@ class ChangesLoad(Loader):
             _sweep(bucket, job.name, {base, held.landed.staged if held else None}, run.id)
         path = paths.staged(job.name, run.receipt.run)
         whole_path = f"{path}.whole" if preview else paths.base(job.name, run.receipt.run)
-        whole = sources.read_all(run, self._looker, job, whole_path)
-        guards.expect_rows(whole.checked.rows, job.guards.min_rows)
-        guards.expect_no_shrinking(whole.checked.rows, previous.rows if previous else None, job.guards.max_shrink)
-        comparison = self._compare(run, base, whole, samples=_SAMPLES if preview else 0)
+        samples, rows_before = _SAMPLES if preview else 0, previous.rows if previous else None
+        with self._digesting(run, base, rows_before or 0, samples) as base_digests:
+            whole = sources.read_all(run, self._looker, job, whole_path)
+            guards.expect_rows(whole.checked.rows, job.guards.min_rows)
+            guards.expect_no_shrinking(whole.checked.rows, rows_before, job.guards.max_shrink)
+            comparison = self._compare(run, base, whole, base_digests, samples)
         if not any(comparison.is_sent):
             bucket.delete(whole.path)
             return None
@@ -54,19 +59,34 @@ class ChangesLoad(Loader):
         run.note_file(delta)
         return Batch(delta, cursors.of(whole, run.id, previous), scratch=(whole.path,))
 
-    def _compare(self, run: Run, base: str | None, whole: Staged, *, samples: int) -> FileComparison:
-        bucket, target = run.instance.bucket, self._job.target
-        key = compare.key_in_file(self._load.key, target.columns)
-        rows, progress = whole.checked.rows, run.instance.progress
-        if self._load.engine == "function" or samples:
-            # A preview shows rows, which only the function finds by their places.
-            found = compare.compare(bucket, base, whole.path, key, target.delimiter, rows, progress, samples=samples)
+    @property
+    def _key(self) -> list[str]:
+        return compare.key_in_file(self._load.key, self._job.target.columns)
+
+    def _is_here(self, samples: int) -> bool:
+        """Whether the function compares. A preview shows rows, which only the function finds by their places."""
+        return self._load.engine == "function" or samples > 0
+
+    def _digesting(
+        self, run: Run, base: str | None, rows: int, samples: int
+    ) -> AbstractContextManager[BaseDigests | None]:
+        """Read the base while Looker sends its rows."""
+        if base is None or not self._is_here(samples):
+            return contextlib.nullcontext()
+        return BaseDigests(run.instance.bucket, base, self._job.target.delimiter, rows, self._key)
+
+    def _compare(
+        self, run: Run, base: str | None, whole: Staged, base_digests: BaseDigests | None, samples: int
+    ) -> FileComparison:
+        bucket, delimiter, progress = run.instance.bucket, self._job.target.delimiter, run.instance.progress
+        files = bucket, base, whole.path, self._key, delimiter, whole.checked.rows, progress
+        if self._is_here(samples):
+            found = compare.compare(*files, base=base_digests, samples=samples)
         else:
             # Arrow and DuckDB, which mark the rows to send, take a third of a second to import.
             from common.tables.bigquery.changes import compare_files  # noqa: PLC0415
 
-            context = run.query_context(run.keep_back(0.2, FOR_LANDING_S))
-            found = compare_files(bucket, base, whole.path, key, target.delimiter, rows, progress, context)
+            found = compare_files(*files, run.query_context(run.keep_back(0.2, FOR_LANDING_S)))
         run.note_diff(found.diff)
         if isinstance(found, BadKeys):
             bucket.delete(whole.path)

@@ -26,7 +26,7 @@ from common.storage.background import read_ahead, written_behind
 from common.storage.bucket import Bucket
 from common.tables import column_names, pinned_columns
 from common.tables.check import Checked, Checker, Contract, Origin
-from common.tables.compare.file import ArrivingCsv, CheckedCsv
+from common.tables.compare.file import PIECE_BYTES, ArrivingCsv, CheckedCsv
 from common.tables.digest import DigestingWriter, Sink
 from common.tables.records import complete_records, end_of_first_record, with_last_line_end
 from common.tables.staging import CheckedFile, FileBeginning, ProgressCallback, Sample
@@ -152,7 +152,7 @@ def write_while_read(
     """
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, job, PublishedColumns(), progress)
-    blocks = filter(None, in_blocks(incoming.blocks(), _PIECE_BYTES))
+    blocks = filter(None, in_blocks(incoming.blocks(), PIECE_BYTES))
     with bucket.writing(path, content_type=_CSV) as file, _arriving(blocks, incoming.stop, file) as pieces:
         found = read(ArrivingCsv(path, source.delimiter, pieces))
         # What it has not read is stored all the same.

@@ -2,6 +2,7 @@
 count the rows that it still has (`count_kept`).
 """
 
+from common.tables.compare.base import BaseDigests
 from common.tables.compare.comparing import BadKeys, FileComparison, compare, key_in_file
 from common.tables.compare.delta import write_delta
 from common.tables.compare.diff import ChangeCounts, Diff
@@ -9,6 +10,7 @@ from common.tables.compare.kept import ChangeSize, count_kept
 
 __all__ = [
     "BadKeys",
+    "BaseDigests",
     "ChangeCounts",
     "ChangeSize",
     "Diff",

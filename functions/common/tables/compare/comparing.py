@@ -11,6 +11,7 @@ from common.platform import lookalikes
 from common.platform.errors import ColumnsChanged, KeysNotUnique
 from common.platform.text import listed
 from common.storage.bucket import Bucket
+from common.tables.compare.base import BaseDigests
 from common.tables.compare.diff import ChangeCounts, Diff, RowSamples, diff_of
 from common.tables.compare.file import CheckedCsv
 from common.tables.header import header_changes
@@ -57,6 +58,7 @@ def compare(
     rows: int,
     progress: ProgressCallback,
     *,
+    base: BaseDigests | None = None,
     samples: int = 0,
 ) -> FileComparison | BadKeys:
     """Find the rows of a file that are new or changed.
@@ -68,13 +70,14 @@ def compare(
         before: the last landed file; None if there is none and every row is new.
         key: the names of its columns in both files.
         rows: the number of rows of `after`.
+        base: the digests of the last landed file, if they are being computed already.
         samples: how many rows of each kind of change the `Diff` contains; 0 for no `Diff`.
     """
     from common.tables.compare import matching  # noqa: PLC0415  # DuckDB and Arrow take a third of a second to import
 
     new = CheckedCsv(bucket, after, delimiter)
     old, warnings = base_of(CheckedCsv(bucket, before, delimiter) if before else None, new, key)
-    found = matching.match(old, new, key, rows, RowSamples(samples), progress)
+    found = matching.match(old, new, key, rows, RowSamples(samples), progress, base)
     diff = diff_of(old, new, key, found.samples) if samples else msgspec.UNSET
     if found.empty_rows or found.repeated_rows:
         return BadKeys(found.empty_rows, found.keys["repeated"], found.repeated_rows, diff)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from common.tables.compare.base import BaseDigests
 from common.tables.compare.diff import RowSamples
 from common.tables.compare.digests import Digests, FileLayout, Matches, cell, digest_of, digest_of_key
 from common.tables.compare.file import CheckedCsv
@@ -43,15 +44,21 @@ def match(
     rows: int,
     samples: RowSamples,
     progress: ProgressCallback,
+    base: BaseDigests | None = None,
 ) -> MatchedRows:
-    """Match the rows of two files; the new one has `rows` rows. Raises StorageRefused as `compare` does."""
+    """Match the rows of two files; the new one has `rows` rows. Raises StorageRefused as `compare` does.
+
+    Args:
+        base: the digests of the old file, if they are being computed already.
+    """
     matched = MatchedRows(bytearray(rows), samples, Counter())
     is_comparable = old is not None and sorted(old.columns) == sorted(new.columns)
     shares = 2 * rows // ROWS_AT_ONCE + 1
     for share in range(shares):
-        with Digests(share, shares) as digests:
+        known = base.of_columns(new.columns) if base and old and shares == 1 else None
+        with known or Digests(share, shares) as digests:
             order = [old.columns.index(column) for column in new.columns] if old and is_comparable else None
-            if _add_both(digests, old, new, key, order, progress) != rows:
+            if _add_both(digests, None if known else old, new, key, order, progress) != rows:
                 raise new.refusal()
             empty, places = digests.empty_keys(samples.most)
             matched.empty_rows += empty
@@ -59,6 +66,21 @@ def match(
             for matches in digests.matches(_CHANGE, is_comparable=is_comparable):
                 _count(matched, matches)
     return matched
+
+
+def digests_of_base(base: CheckedCsv, key: Sequence[str], rows: int, progress: ProgressCallback) -> Digests | None:
+    """Return the digests of a file with `rows` rows, unless it does not have the key, or is too long to keep them until
+    another one like it has arrived.
+    """
+    if 2 * rows > ROWS_AT_ONCE or not all(base.header.count(name) == 1 for name in key):
+        return None
+    digests = Digests(0, 1)
+    try:
+        digests.add(base, _layout(base, key), progress, is_new=False)
+    except BaseException:
+        digests.close()
+        raise
+    return digests
 
 
 def count_kept(old: CheckedCsv, new: CheckedCsv, rows: int, progress: ProgressCallback) -> int:
