@@ -17,6 +17,10 @@ _PIECE_BYTES = 4096
 _ENDLESS_PIECES = 10_000
 
 
+def ignore(_what: str, _count: int) -> None:
+    """Show no progress."""
+
+
 def compare_with_block(
     bucket: Bucket,
     sent: Sequence[SentFile],
@@ -26,12 +30,12 @@ def compare_with_block(
     *,
     shows_values: bool = False,
 ) -> BlockEquality:
-    comparison = BlockComparison(bucket, sent, pairing, lambda *_: None)
+    comparison = BlockComparison(bucket, sent, pairing)
     pieces = complete_records(bucket.blocks(block.path), _PIECE_BYTES)
-    same = comparison.count_same(ArrivingCsv(block.path, block.delimiter, pieces))
+    same = comparison.count_same(ArrivingCsv(block.path, block.delimiter, pieces), ignore)
     if same is not None:
         return BlockEquality(same, same)
-    return comparison.match(CheckedCsv(bucket, block.path, block.delimiter), rows, shows_values=shows_values)
+    return comparison.match(CheckedCsv(bucket, block.path, block.delimiter), rows, ignore, shows_values=shows_values)
 
 
 class EndlessFile:
@@ -54,4 +58,4 @@ def compare_rows(bucket: Any, arriving: Iterator[bytes]) -> None:
     readings = [Reading("text")]
     sent = Side([CheckedCsv(bucket, "sent", ",")], ["Id"], readings, [0])
     block = Side([ArrivingCsv("block", ",", arriving)], ["Id"], readings, [0])
-    have_same_rows(sent, block, lambda *_: None)
+    have_same_rows(sent, block, ignore)
