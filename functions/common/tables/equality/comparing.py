@@ -48,6 +48,8 @@ class BlockComparison:
     def __init__(self, bucket: Bucket, sent: Sequence[SentFile], pairing: Pairing) -> None:
         self._files = [CheckedCsv(bucket, file.path, file.delimiter) for file in sent]
         self._pairing = pairing
+        self._commas: Mapping[str, Commas] = {}
+        "What commas mean in the columns that were sent, where it is known."
 
     def count_same(self, block: ReadableCsv, progress: ProgressCallback) -> int | None:
         """Return the number of rows if both have the same ones; None if they have to be matched to tell.
@@ -74,7 +76,8 @@ class BlockComparison:
         found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=replaces)
         if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
             # Every number with a comma looked different. Only those rows show what the commas mean.
-            mine, theirs = self._sides(block, commas)
+            self._commas = commas
+            mine, theirs = self._sides(block)
             found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=replaces)
         if repeated := found.keys["repeated"]:
             twice = f"{repeated:,} of its keys were sent more than once"
@@ -82,7 +85,7 @@ class BlockComparison:
         return _result(mine, theirs, found, shows_values=shows_values)
 
     def sums(self, block: CheckedCsv, progress: ProgressCallback) -> list[ColumnSum]:
-        """Return the sums of the columns of numbers."""
+        """Return the sums of the columns of numbers, as `match` has read them if it was necessary."""
         mine, theirs = self._sides(block)
         sent, there = mine.sums(progress), theirs.sums(progress)
         return [
@@ -91,15 +94,14 @@ class BlockComparison:
             if name in sent
         ]
 
-    def _sides(self, block: ReadableCsv, commas: Mapping[str, Commas] | None = None) -> tuple[Side, Side]:
-        """Return both sides with the meanings of commas, where they are known."""
+    def _sides(self, block: ReadableCsv) -> tuple[Side, Side]:
         pairing = self._pairing
         columns = compared_columns(self._files, block, pairing)
         forms = forms_of(block, list(columns.values()), pairing.decimal_sign)
         in_block: Commas = "decimals" if pairing.decimal_sign == "," else "none"
         key = [list(columns).index(name) for name in pairing.key]
         mine = [
-            Reading(forms[there], (commas or {}).get(name, "none"), pairing.is_day_first)
+            Reading(forms[there], self._commas.get(name, "none"), pairing.is_day_first)
             for name, there in columns.items()
         ]
         theirs = [Reading(forms[name], in_block) for name in columns.values()]
