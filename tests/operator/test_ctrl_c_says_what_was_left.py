@@ -10,6 +10,7 @@ import pytest
 from common.runs.stopped import is_ctrl_c
 from local.run_display import RunDisplay, progress_text
 from tests.support.command_line import run, run_at_terminal, run_deployed
+from tests.support.equality import EndlessFile, compare_rows
 from tests.support.served import write_files
 from tests.support.world import CONFIGURATION, EXPORTS, PULL_RUN, PUSH, STATUS, VIEW, World
 
@@ -178,3 +179,18 @@ def test_during_a_query_of_duckdb() -> None:
             database.execute("SELECT sum(a.range * b.range) FROM range(3000000) a, range(3000) b")
 
     assert is_ctrl_c(caught.value)
+
+
+def test_while_a_file_is_longer_than_its_block() -> None:
+    file = EndlessFile()
+
+    def whole() -> Iterator[bytes]:
+        yield b"Id\n1\n"
+        assert file.has_begun.wait(60)
+        threading.Timer(0.1, press_ctrl_c).start()
+
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as caught:
+        compare_rows(file, whole())
+
+    assert is_ctrl_c(caught.value)
+    assert not file.is_read_whole

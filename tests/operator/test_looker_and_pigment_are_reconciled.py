@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from common.tables.records import write_records
 from local.sandbox.pigment import RowEdit
 from local.sandbox.wire import Response
 from tests.support.command_line import CommandResult, run_deployed
@@ -46,6 +47,20 @@ def test_equal_sides_show_the_same_rows_and_sums(world: World) -> None:
     ]
     assert world.objects("tmp/") == world.objects("leases/") == []
     assert len(world.objects("staged/")) == 1
+
+
+@pytest.mark.usefixtures("block")
+def test_sums_are_of_numbers_as_they_were_compared(world: World) -> None:
+    world.raw["pulls"]["read-back"]["verify"]["key"] = HEADER[:2]
+    world.save_jobs()
+    world.put_flights([["2013-01-01", "UA", "1,234", "2"], ["2013-01-01", "B6", "5", "7"]])
+    rows = [["2013-01-01", "UA", "1234", "2"], ["2013-01-01", "B6", "5", "7"]]
+    world.answer_exports(write_records([HEADER, *rows]))
+
+    status, (found,) = reconciled("read-back")
+
+    assert (status, found["verdict"]) == (0, "equal")
+    assert found["sums"][0] == {"column": "Flights Origin", "sent": 1239.0, "block": 1239.0}
 
 
 def test_what_differs_is_shown_side_by_side(world: World, block: str) -> None:

@@ -197,18 +197,21 @@ def _compare_here(
     # DuckDB and Arrow take a third of a second to import.
     from common.tables.equality.comparing import BlockComparison  # noqa: PLC0415
 
-    progress = _within(run.keep_back(0.1, _FOR_ENDING_S), run.instance.progress)
-    comparison = BlockComparison(run.instance.bucket, files, pairing, progress)
-    block = _fetch(run, bridge, _source(verify), comparison.count_same)
+    deadline = run.keep_back(0.1, _FOR_ENDING_S)
+    # What reads the block counts its rows. Two counts that take turns on one line would show no rate.
+    uncounted = _within(deadline, lambda *_: None)
+    progress = _within(deadline, run.instance.progress)
+    comparison = BlockComparison(run.instance.bucket, files, pairing)
+    block = _fetch(run, bridge, _source(verify), lambda arriving: comparison.count_same(arriving, uncounted))
     if block.found is not None:
         equality = BlockEquality(block.found, block.found)
     else:
         both = 2 * block.rows
         if not run.deadline.allows(both / _COMPARED_ROWS_PER_S + _FOR_ENDING_S):
             raise OutOfTime(_NO_TIME)
-        equality = comparison.match(block.file, both, shows_values=verify.show)
+        equality = comparison.match(block.file, both, progress, shows_values=verify.show)
     if sums:
-        equality = msgspec.structs.replace(equality, sums=comparison.sums(block.file))
+        equality = msgspec.structs.replace(equality, sums=comparison.sums(block.file, progress))
     return equality, block.is_http2
 
 

@@ -45,12 +45,13 @@ class BlockComparison:
     RowsMalformed.
     """
 
-    def __init__(self, bucket: Bucket, sent: Sequence[SentFile], pairing: Pairing, progress: ProgressCallback) -> None:
+    def __init__(self, bucket: Bucket, sent: Sequence[SentFile], pairing: Pairing) -> None:
         self._files = [CheckedCsv(bucket, file.path, file.delimiter) for file in sent]
         self._pairing = pairing
-        self._progress = progress
+        self._commas: Mapping[str, Commas] = {}
+        "What commas mean in the columns that were sent, where it is known."
 
-    def count_same(self, block: ReadableCsv) -> int | None:
+    def count_same(self, block: ReadableCsv, progress: ProgressCallback) -> int | None:
         """Return the number of rows if both have the same ones; None if they have to be matched to tell.
 
         The block is read at most once.
@@ -59,9 +60,11 @@ class BlockComparison:
         if self._pairing.may_have_extra or self._pairing.replaces:
             # A block that kept what a later file should have replaced has all rows, and some of them twice.
             return None
-        return have_same_rows(mine, theirs, self._progress)
+        return have_same_rows(mine, theirs, progress)
 
-    def match(self, block: CheckedCsv, rows: int, *, shows_values: bool = False) -> BlockEquality:
+    def match(
+        self, block: CheckedCsv, rows: int, progress: ProgressCallback, *, shows_values: bool = False
+    ) -> BlockEquality:
         """Match rows by their keys, and find out what differs.
 
         Args:
@@ -70,35 +73,35 @@ class BlockComparison:
         """
         replaces = self._pairing.replaces
         mine, theirs = self._sides(block)
-        found = match(mine, theirs, rows, self._progress, MOST_SHOWN, replaces=replaces)
+        found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=replaces)
         if commas := _commas_in(mine, [*found.changed, *found.first("missing", _READ_AT_ONCE)]):
             # Every number with a comma looked different. Only those rows show what the commas mean.
-            mine, theirs = self._sides(block, commas)
-            found = match(mine, theirs, rows, self._progress, MOST_SHOWN, replaces=replaces)
+            self._commas = commas
+            mine, theirs = self._sides(block)
+            found = match(mine, theirs, rows, progress, MOST_SHOWN, replaces=replaces)
         if repeated := found.keys["repeated"]:
             twice = f"{repeated:,} of its keys were sent more than once"
             raise NotComparable(f"verify.key does not identify rows: {twice}.")
         return _result(mine, theirs, found, shows_values=shows_values)
 
-    def sums(self, block: CheckedCsv) -> list[ColumnSum]:
-        """Return the sums of the columns of numbers."""
+    def sums(self, block: CheckedCsv, progress: ProgressCallback) -> list[ColumnSum]:
+        """Return the sums of the columns of numbers, as `match` has read them if it was necessary."""
         mine, theirs = self._sides(block)
-        sent, there = mine.sums(self._progress), theirs.sums(self._progress)
+        sent, there = mine.sums(progress), theirs.sums(progress)
         return [
             ColumnSum(name, sent[name], there[in_block])
             for name, in_block in zip(mine.columns, theirs.columns, strict=True)
             if name in sent
         ]
 
-    def _sides(self, block: ReadableCsv, commas: Mapping[str, Commas] | None = None) -> tuple[Side, Side]:
-        """Return both sides with the meanings of commas, where they are known."""
+    def _sides(self, block: ReadableCsv) -> tuple[Side, Side]:
         pairing = self._pairing
         columns = compared_columns(self._files, block, pairing)
         forms = forms_of(block, list(columns.values()), pairing.decimal_sign)
         in_block: Commas = "decimals" if pairing.decimal_sign == "," else "none"
         key = [list(columns).index(name) for name in pairing.key]
         mine = [
-            Reading(forms[there], (commas or {}).get(name, "none"), pairing.is_day_first)
+            Reading(forms[there], self._commas.get(name, "none"), pairing.is_day_first)
             for name, there in columns.items()
         ]
         theirs = [Reading(forms[name], in_block) for name in columns.values()]

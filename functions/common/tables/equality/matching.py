@@ -50,11 +50,11 @@ def have_same_rows(sent: Side, block: Side, progress: ProgressCallback) -> int |
         sent_totals = pool.submit(sent.totals, of_sent, progress)
         try:
             totals = block.totals(database, progress)
+            return totals.rows if totals == sent_totals.result() else None
         except BaseException:
-            # A block that arrives can break off. Nobody waits then for the rest of a long file.
+            # A block that arrives can break off, and Ctrl-C can come. Nobody waits then for the rest of a long file.
             of_sent.interrupt()
             raise
-        return totals.rows if totals == sent_totals.result() else None
 
 
 def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, samples: int, *, replaces: bool) -> Matched:
