@@ -1,7 +1,6 @@
 """`load: changes` reads its base while Looker sends rows: when they are there, half of the comparison is done."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from common.tables import compare
 from common.tables.compare import BadKeys, BaseDigests
 from common.tables.compare import matching as by_key
+from tests.support.equality import EndlessFile, ignore
 from tests.support.pieces import InPieces
 from tests.support.world import HEADER, ROWS, World
 
@@ -16,8 +16,6 @@ KEY = ["Flights Day", "Flights Carrier"]
 QUERY = r"POST /api/4\.0/queries/run"
 BASE = r"GET /download/.*bases"
 PATIENCE_S = 10.0
-ENDLESS = 100_000
-"Pieces: far more than are read until somebody stops it."
 
 BEFORE = b"Id,Name\n1,a\n2,b\n3,c\n"
 AFTER = b"Id,Name\n1,a\n2,B\n4,d\n"
@@ -32,10 +30,6 @@ def landed(world: World) -> World:
     world.add_pull("flights", load={"changes": {"key": KEY}}, target=target)
     assert world.run_pull("flights").receipt["outcome"] == "landed"
     return world
-
-
-def ignore(*_: object) -> None:
-    pass
 
 
 def no_comparison_runs() -> bool:
@@ -120,22 +114,9 @@ def test_a_long_base_is_read_in_shares_when_the_rows_are_there() -> None:
 
 
 def test_nobody_waits_for_a_long_base_that_is_not_needed() -> None:
-    pieces_read = 0
-    has_begun = threading.Event()
+    bucket: Any = EndlessFile()
 
-    class Endless:
-        """A bucket with a base that is far longer than its number of rows says."""
-
-        def blocks(self, _path: str) -> Iterator[bytes]:
-            nonlocal pieces_read
-            yield b"Id\n"
-            for _ in range(ENDLESS):
-                pieces_read += 1
-                yield b"1\n" * 100
-                has_begun.set()
-
-    bucket: Any = Endless()
     with BaseDigests(bucket, "base", ",", 3, ["Id"]):
-        assert has_begun.wait(PATIENCE_S)
+        assert bucket.has_begun.wait(PATIENCE_S)
 
-    assert pieces_read < ENDLESS
+    assert not bucket.is_read_whole

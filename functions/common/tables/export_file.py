@@ -40,7 +40,7 @@ _CSV, _GZIP, _PARQUET = "text/csv", "application/gzip", "application/vnd.apache.
 
 _PIECE_BYTES = 1024 * 1024
 _PIECES_AHEAD = 4
-"As many arrive while a row group is written."
+"As many arrive while others are compared, or a row group is written."
 _PARQUET_CHUNK_BYTES = 1024 * 1024
 "Less than for CSV: Parquet has a tenth of its bytes, and both are in memory."
 
@@ -152,7 +152,7 @@ def write_while_read(
     """
     path = paths.temporary(run)
     incoming = _Incoming(answer, source, job, PublishedColumns(), progress)
-    blocks = filter(None, in_blocks(incoming.blocks(), PIECE_BYTES))
+    blocks = in_blocks(incoming.blocks(), PIECE_BYTES)
     with bucket.writing(path, content_type=_CSV) as file, _arriving(blocks, incoming.stop, file) as pieces:
         found = read(ArrivingCsv(path, source.delimiter, pieces))
         # What it has not read is stored all the same.
