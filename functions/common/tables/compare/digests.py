@@ -12,6 +12,7 @@ is sent. Rows with the same digest can be constructed, but anyone who can write 
 unchanged.
 """
 
+import heapq
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Self
@@ -24,22 +25,28 @@ from common.tables.compare.scan import open_database, scan
 from common.tables.staging import ProgressCallback
 
 _MATCHED_AT_ONCE = 250_000
-_FETCHED_AT_ONCE = 10_000
 _MOST = 2**64
 
 _MATCH = """
-    CREATE OR REPLACE TEMP TABLE matched AS
     SELECT
-        max(place) FILTER (is_new) AS place,
-        min(place) FILTER (NOT is_new) AS place_before,
-        count(*) FILTER (is_new) AS times,
-        count(*) FILTER (NOT is_new) AS times_before,
-        CHANGE AS change
-    FROM digests
-    WHERE key BETWEEN $first::UBIGINT AND $last::UBIGINT
-    GROUP BY key
+        change,
+        count(*),
+        sum(times)::BIGINT,
+        coalesce(list(place) FILTER (change <> $usual), []),
+        coalesce(list(place_before) FILTER (change <> $usual), [])
+    FROM (
+        SELECT
+            max(place) FILTER (is_new) AS place,
+            min(place) FILTER (NOT is_new) AS place_before,
+            count(*) FILTER (is_new) AS times,
+            count(*) FILTER (NOT is_new) AS times_before,
+            CHANGE AS change
+        FROM digests
+        WHERE key BETWEEN $first::UBIGINT AND $last::UBIGINT
+        GROUP BY key
+    )
+    GROUP BY change
 """
-_PLACES = "SELECT coalesce(place, -1), coalesce(place_before, -1) FROM matched"
 
 _KEPT = """
     SELECT coalesce(sum(least(times, times_before)), 0)::BIGINT
@@ -128,17 +135,19 @@ class Digests:
         bounds = [{"first": str(first), "last": str(end - 1)} for first, end in self._parts()]
         return sum(self._database.execute(_KEPT, each).fetchall()[0][0] for each in bounds)
 
-    def matches(self, change: str, **parameters: bool) -> Iterator["Matches"]:
-        """Yield matched keys, some at a time.
+    def matches(self, change: str, usual: str, **parameters: bool) -> Iterator["Matches"]:
+        """Yield how keys have changed, some keys at a time.
 
         Args:
             change: SQL that names the change of a key, from `times`, `times_before` and aggregates over its rows.
+            usual: the change of which nobody wants the places.
             parameters: those of `change`.
         """
+        query = _MATCH.replace("CHANGE", change)
         for first, end in self._parts():
             bounds = {"first": str(first), "last": str(end - 1)}
-            self._database.execute(_MATCH.replace("CHANGE", change), {**parameters, **bounds})
-            yield Matches(self._database)
+            for found in self._database.execute(query, {**parameters, **bounds, "usual": usual}).fetchall():
+                yield Matches(*found)
 
     def _parts(self) -> Iterator[tuple[int, int]]:
         """Yield the bounds of keys of which memory holds the groups at a time."""
@@ -158,27 +167,25 @@ class Digests:
         return self._database.execute(question).fetchall()
 
 
-class Matches:
-    """Some keys and how their rows changed; valid until the next ones are requested."""
+class Matches(msgspec.Struct, frozen=True):
+    """Keys with the same kind of change."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
-        self._database = database
+    change: str
+    keys: int
+    rows: int
+    "The number of new rows with these keys."
+    places: Sequence[int | None]
+    "Of a row of each key, in what is new; None: it is not there. Empty for the usual change."
+    places_before: Sequence[int | None]
 
-    def counts(self) -> dict[str, tuple[int, int]]:
-        """Return the numbers of keys and of new rows for each kind of change."""
-        counted = self._database.execute("SELECT change, count(*), sum(times)::BIGINT FROM matched GROUP BY change")
-        return {change: (keys, rows) for change, keys, rows in counted.fetchall()}
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield the place now and before of a row of each key; -1 if it is not there."""
+        for place, before in zip(self.places, self.places_before, strict=True):
+            yield -1 if place is None else place, -1 if before is None else before
 
-    def places(self, *changes: str) -> Iterator[tuple[int, int]]:
-        """Yield the place now and before of each row with one of these changes; -1 if it is not there."""
-        chosen = self._database.execute(f"{_PLACES} WHERE list_contains(?, change)", [list(changes)])
-        while pairs := chosen.fetchmany(_FETCHED_AT_ONCE):
-            yield from pairs
-
-    def samples(self, change: str, most: int) -> list[tuple[int, int]]:
-        """Return the first rows of one kind of change: their place before and now, or -1."""
-        question = f"{_PLACES} WHERE change = ? ORDER BY coalesce(place, place_before) LIMIT ?"
-        return [(before, now) for now, before in self._database.execute(question, [change, most]).fetchall()]
+    def first(self, most: int) -> list[tuple[int, int]]:
+        """Return the first of these pairs, by their place now, or before."""
+        return heapq.nsmallest(most, self.pairs(), key=lambda pair: pair[0] if pair[0] >= 0 else pair[1])
 
 
 def _bounds(part: int, parts: int, first: int, end: int) -> tuple[int, int]:

@@ -63,7 +63,7 @@ def match(
             empty, places = digests.empty_keys(samples.most)
             matched.empty_rows += empty
             samples.add("empty", [(-1, place) for place in places])
-            for matches in digests.matches(_CHANGE, is_comparable=is_comparable):
+            for matches in digests.matches(_CHANGE, "unchanged", is_comparable=is_comparable):
                 _count(matched, matches)
     return matched
 
@@ -123,11 +123,10 @@ def _layout(file: CheckedCsv, key: Sequence[str], row: list[int] | None = None) 
 
 
 def _count(matched: MatchedRows, matches: Matches) -> None:
-    for change, (keys, rows) in matches.counts().items():
-        matched.keys[change] += keys
-        if change == "repeated":
-            matched.repeated_rows += rows
-        if matched.samples.most:
-            matched.samples.add(change, matches.samples(change, matched.samples.most))
-    for place, _ in matches.places("added", "changed"):
-        matched.is_sent[place] = 1
+    matched.keys[matches.change] += matches.keys
+    if matches.change == "repeated":
+        matched.repeated_rows += matches.rows
+    matched.samples.add(matches.change, [pair[::-1] for pair in matches.first(matched.samples.most)])
+    if matches.change in ("added", "changed"):
+        for place, _ in matches.pairs():
+            matched.is_sent[place] = 1

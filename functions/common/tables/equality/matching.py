@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import msgspec
 
@@ -75,13 +76,10 @@ def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, sample
             in_block = pool.submit(block.digest, digests, progress, is_new=False)
             matched.rows_sent = sent.digest(digests, progress, is_new=True)
             matched.rows_in_block = in_block.result()
-            for matches in digests.matches(_CHANGE, replaces=replaces):
-                for change, (keys, _) in matches.counts().items():
-                    matched.keys[change] += keys
-                    if change in ("missing", "doubled", "extra"):
-                        matched.samples.setdefault(change, []).extend(
-                            (now, before) for before, now in matches.samples(change, samples)
-                        )
-                room = _MOST_CHANGED - len(matched.changed)
-                matched.changed += [pair for pair, _ in zip(matches.places("changed"), range(room), strict=False)]
+            for matches in digests.matches(_CHANGE, "equal", replaces=replaces):
+                matched.keys[matches.change] += matches.keys
+                if matches.change in ("missing", "doubled", "extra"):
+                    matched.samples.setdefault(matches.change, []).extend(matches.first(samples))
+                elif matches.change == "changed":
+                    matched.changed += islice(matches.pairs(), _MOST_CHANGED - len(matched.changed))
     return matched
