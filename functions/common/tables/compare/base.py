@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from common.storage.bucket import Bucket
 from common.tables.compare.file import CheckedCsv
+from common.tables.compare.stop import unless
 
 if TYPE_CHECKING:
     from common.tables.compare.digests import Digests
@@ -48,12 +49,6 @@ class BaseDigests:
         # DuckDB and Arrow take a third of a second to import.
         from common.tables.compare import matching  # noqa: PLC0415
 
-        return matching.digests_of_base(self._file, self._key, self._rows, self._note)
-
-    def _note(self, _what: str, _count: int) -> None:
-        if self._is_unwanted.is_set():
-            raise _Unwanted
-
-
-class _Unwanted(Exception):
-    """Ends the reading of a base that nobody waits for any more."""
+        # What arrives meanwhile is counted, and two counts that take turns on one line would show no rate.
+        progress = unless(self._is_unwanted, lambda *_: None)
+        return matching.digests_of_base(self._file, self._key, self._rows, progress)

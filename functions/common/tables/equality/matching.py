@@ -1,5 +1,6 @@
 """Match the rows of what was sent with those of a block, by the digests of their keys and of what their cells mean."""
 
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -9,6 +10,7 @@ import msgspec
 from common.tables.compare.digests import Digests
 from common.tables.compare.matching import ROWS_AT_ONCE
 from common.tables.compare.scan import open_database
+from common.tables.compare.stop import unless
 from common.tables.equality.sides import Side
 from common.tables.staging import ProgressCallback
 
@@ -47,14 +49,14 @@ class Matched(msgspec.Struct):
 def have_same_rows(sent: Side, block: Side, progress: ProgressCallback) -> int | None:
     """Return the number of rows if both sides have the same ones; None if rows have to be matched to tell."""
     with open_database() as database, ThreadPoolExecutor(1, "reading again") as pool:
-        of_sent = database.cursor()
-        sent_totals = pool.submit(sent.totals, of_sent, progress)
+        is_unwanted = threading.Event()
+        sent_totals = pool.submit(sent.totals, database.cursor(), unless(is_unwanted, progress))
         try:
             totals = block.totals(database, progress)
             return totals.rows if totals == sent_totals.result() else None
         except BaseException:
             # A block that arrives can break off, and Ctrl-C can come. Nobody waits then for the rest of a long file.
-            of_sent.interrupt()
+            is_unwanted.set()
             raise
 
 
