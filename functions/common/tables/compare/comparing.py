@@ -89,28 +89,24 @@ def base_of(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> tupl
     """Return the file to compare with, which is none if it does not have the key, and the warnings. Raises
     ColumnsChanged if the new file does not have it.
     """
-    _expect_columns(key, new.header)
-    return old if old is not None and _has(old.header, key) else None, _warnings(old, new, key)
+    _expect_columns(key, new)
+    return old if old is not None and old.has_once(key) else None, _warnings(old, new, key)
 
 
-def _expect_columns(key: Sequence[str], header: Sequence[str]) -> None:
-    if not _has(header, key):
+def _expect_columns(key: Sequence[str], file: CheckedCsv) -> None:
+    if not file.has_once(key):
         next_step = "Write load.changes.key with the column names of Looker's header, then run again."
         cause = f"load.changes.key is {listed(key)}, but the header does not contain each of them exactly once"
-        cause = f"{cause}: {', '.join(header)}."
-        if alike := lookalikes.of(key, header):
+        cause = f"{cause}: {', '.join(file.header)}."
+        if alike := lookalikes.of(key, file.header):
             cause = f"{lookalikes.differences(alike)} {cause}"
             next_step = f"In load.changes.key, write {lookalikes.advice(alike)}."
         raise ColumnsChanged(cause, next_step=next_step)
 
 
-def _has(header: Sequence[str], key: Sequence[str]) -> bool:
-    return all(header.count(name) == 1 for name in key)
-
-
 def _warnings(old: CheckedCsv | None, new: CheckedCsv, key: Sequence[str]) -> list[str]:
     if old is None or sorted(old.columns) == sorted(new.columns):
         return []
-    kind = "changed" if _has(old.header, key) else "new"
+    kind = "changed" if old.has_once(key) else "new"
     differ = f"The columns differ from those of the last landed file, so every row counts as {kind}."
     return [f"{differ} {header_changes(old.header, new.header)}"]

@@ -55,6 +55,10 @@ class ReadableCsv(ABC):
             seen[name] += 1
         return columns
 
+    def has_once(self, names: Iterable[str]) -> bool:
+        """Whether the header has each of these names exactly once."""
+        return all(self.header.count(name) == 1 for name in names)
+
     def records_at(self, places: Iterable[int]) -> dict[int, list[str]]:
         """Return the cells of the records at these places; the first record after the header is 0."""
         wanted = sorted(places, reverse=True)

@@ -72,7 +72,7 @@ def digests_of_base(base: CheckedCsv, key: Sequence[str], rows: int, progress: P
     """Return the digests of a file with `rows` rows, unless it does not have the key, or is too long to keep them until
     another one like it has arrived.
     """
-    if 2 * rows > ROWS_AT_ONCE or not all(base.header.count(name) == 1 for name in key):
+    if 2 * rows > ROWS_AT_ONCE or not base.has_once(key):
         return None
     digests = Digests(0, 1)
     try:
