@@ -10,7 +10,7 @@ from common import bridge_yaml
 from common.platform.errors import StreamCut
 from common.tables import export_file
 from local.sandbox.pigment import RowEdit
-from tests.support.equality import EndlessFile, compare_rows
+from tests.support.equality import EndlessFile, compare_rows, ignore
 from tests.support.read_back import AA, fill_list
 from tests.support.world import CONFIGURATION, EXPORTS, VIEW, World
 
@@ -96,17 +96,11 @@ def test_a_block_is_stored_whole_whatever_is_read_of_it(world: World) -> None:
         def stop(self) -> None:
             raise AssertionError
 
-    file, rows, found = export_file.write_while_read(
-        world.bucket,
-        "a-run",
-        WholeExport(),
-        source,
-        bridge_yaml.Export(name="block", source=source, path=""),
-        lambda *_: None,
-        lambda csv: csv.header,
-    )
+    job = bridge_yaml.Export(name="block", source=source, path="")
+    arriving = export_file.ArrivingExport(WholeExport(), source, job, ignore)
+    file, found = export_file.write_while_read(world.bucket, "a-run", arriving, lambda csv: csv.header)
 
-    assert (rows, found) == (500_000, ["Id"])
+    assert (arriving.checked.rows, found) == (500_000, ["Id"])
     assert world.bucket.read(file.path) == content
 
 

@@ -27,7 +27,7 @@ from common.runs.run import Run
 from common.storage import paths
 from common.storage.bucket import Bucket, Stale
 from common.tables import export_file
-from common.tables.export_file import ExportFile, PublishedColumns
+from common.tables.export_file import ArrivingExport, ExportFile, PublishedColumns
 
 _FOR_PUBLISHING_S = 30.0
 _LONGEST_HEADER_BYTES = 4096
@@ -126,7 +126,8 @@ def _fetch(
 
     def read(answer: exports.ExportAnswer) -> ExportFile:
         run.warn(*answer.warnings)
-        return export_file.write(instance.bucket, run.id, answer, source, job, instance.progress, before)
+        arriving = ArrivingExport(answer, source, job, instance.progress, before)
+        return export_file.write(instance.bucket, run.id, arriving)
 
     return exports.ask(request, bridge.pigment, instance.secrets, deadline, instance.chance, read)
 

@@ -202,7 +202,7 @@ def _compare_here(
     uncounted = _within(deadline, lambda *_: None)
     progress = _within(deadline, run.instance.progress)
     comparison = BlockComparison(run.instance.bucket, files, pairing)
-    block = _fetch(run, bridge, _source(verify), lambda arriving: comparison.count_same(arriving, uncounted))
+    block = _fetch(run, bridge, verify, lambda arriving: comparison.count_same(arriving, uncounted))
     if block.found is not None:
         equality = BlockEquality(block.found, block.found)
     else:
@@ -225,7 +225,7 @@ def _compare_in_bigquery(
     # Arrow, which finds the forms of the block's columns, takes a third of a second to import.
     from common.tables.bigquery.comparing import compare_with_block  # noqa: PLC0415
 
-    block = _fetch(run, bridge, _source(verify), lambda _: None)
+    block = _fetch(run, bridge, verify, lambda _: None)
     context = run.query_context(run.keep_back(0.1, _FOR_ENDING_S))
     bucket, [sent] = run.instance.bucket, files
     there = SentFile(block.file.path, block.file.delimiter)
@@ -245,21 +245,20 @@ def _within(deadline: Deadline, progress: ProgressCallback) -> ProgressCallback:
 
 
 def _fetch(
-    run: Run, bridge: bridge_yaml.Bridge, source: bridge_yaml.ExportSource, read: Callable[[ArrivingCsv], T]
+    run: Run, bridge: bridge_yaml.Bridge, verify: bridge_yaml.Verify, read: Callable[[ArrivingCsv], T]
 ) -> _Block[T]:
     """Export the block into a file under `tmp/`, checked as an export's file is, and read it while it arrives."""
     # Only what verifies needs the client of exports.
     from common.pigment import exports  # noqa: PLC0415
     from common.tables import export_file  # noqa: PLC0415
 
-    instance, deadline = run.instance, run.keep_back(0.1, _FOR_ENDING_S)
+    instance, source, deadline = run.instance, _source(verify), run.keep_back(0.1, _FOR_ENDING_S)
     as_export = bridge_yaml.Export(name=run.receipt.job, source=source, path="")
 
     def fetch(answer: exports.ExportAnswer) -> _Block[T]:
-        file, rows, found = export_file.write_while_read(
-            instance.bucket, run.id, answer, source, as_export, instance.progress, read
-        )
-        return _Block(file, rows, found, is_http2=answer.is_http2)
+        arriving = export_file.ArrivingExport(answer, source, as_export, instance.progress)
+        file, found = export_file.write_while_read(instance.bucket, run.id, arriving, read)
+        return _Block(file, arriving.checked.rows, found, is_http2=answer.is_http2)
 
     with run.timed("pigment"):
         request = exports.request_for(source, as_export.date_format)

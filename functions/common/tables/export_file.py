@@ -107,57 +107,40 @@ def sweep(bucket: Bucket, now: datetime) -> None:
             bucket.delete(entry.name)
 
 
-def write(
-    bucket: Bucket,
-    run: str,
-    answer: IncomingExport,
-    source: bridge_yaml.ExportSource,
-    job: bridge_yaml.Export,
-    progress: ProgressCallback,
-    before: PublishedColumns,
-) -> ExportFile:
+def write(bucket: Bucket, run: str, export: "ArrivingExport") -> ExportFile:
     """Write an export in the job's format; columns of Parquet keep the types of earlier runs.
 
     Raises StreamCut, RowsMalformed, AnswerNotUnderstood or OutOfTime if the
     export is not complete; ColumnsChanged or TypeMismatch if its columns are not those that bridge.yaml pins;
     StorageBusy or StorageRefused if the file was not written.
     """
-    path = paths.temporary(run)
-    incoming = _Incoming(answer, source, job, before, progress)
-    types = before.types
+    path, job, types = paths.temporary(run), export.job, export.before.types
     if job.format == "parquet":
         content_type = _PARQUET
-        digested, types = _write_parquet(bucket, path, incoming)
+        digested, types = _write_parquet(bucket, path, export)
     else:
         # With the type of a gzip file: under `Content-Encoding: gzip` some readers would unpack it and others not.
         content_type = _GZIP if job.compress else _CSV
-        digested = _write_blocks(bucket, path, incoming.csv(), content_type)
-    checked, sample = incoming.checked, incoming.sample
+        digested = _write_blocks(bucket, path, export.csv(), content_type)
+    checked, sample = export.checked, export.sample
     digests = digested.sha256, digested.bytes
-    return ExportFile(path, *digests, checked, sample, source, content_type, digested.crc32c, types)
+    return ExportFile(path, *digests, checked, sample, export.source, content_type, digested.crc32c, types)
 
 
 def write_while_read(
-    bucket: Bucket,
-    run: str,
-    answer: IncomingExport,
-    source: bridge_yaml.ExportSource,
-    job: bridge_yaml.Export,
-    progress: ProgressCallback,
-    read: Callable[[ArrivingCsv], T],
-) -> tuple[CheckedCsv, int, T]:
-    """Write an export as CSV. Return it, the number of its rows, and what `read` makes of them while they arrive.
+    bucket: Bucket, run: str, export: "ArrivingExport", read: Callable[[ArrivingCsv], T]
+) -> tuple[CheckedCsv, T]:
+    """Write an export as CSV. Return it, and what `read` makes of its rows while they arrive.
 
     Raises what `write` raises, and what `read` raises.
     """
-    path = paths.temporary(run)
-    incoming = _Incoming(answer, source, job, PublishedColumns(), progress)
-    blocks = in_blocks(incoming.blocks(), PIECE_BYTES)
-    with bucket.writing(path, content_type=_CSV) as file, _arriving(blocks, incoming.stop, file) as pieces:
-        found = read(ArrivingCsv(path, source.delimiter, pieces))
+    path, delimiter = paths.temporary(run), export.source.delimiter
+    blocks = in_blocks(export.blocks(), PIECE_BYTES)
+    with bucket.writing(path, content_type=_CSV) as file, _arriving(blocks, export.stop, file) as pieces:
+        found = read(ArrivingCsv(path, delimiter, pieces))
         # What it has not read is stored all the same.
         deque(pieces, maxlen=0)
-    return CheckedCsv(bucket, path, source.delimiter), incoming.checked.rows, found
+    return CheckedCsv(bucket, path, delimiter), found
 
 
 def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ChecksumWriter:
@@ -174,7 +157,7 @@ def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_ty
 
 
 def _write_parquet(
-    bucket: Bucket, path: str, incoming: "_Incoming"
+    bucket: Bucket, path: str, export: "ArrivingExport"
 ) -> tuple[_ChecksumWriter, Mapping[str, Sequence[str]]]:
     """Write the export as Parquet while it arrives, and as CSV beside it: if a column gets another type after rows were
     written as Parquet, the CSV is converted.
@@ -184,16 +167,16 @@ def _write_parquet(
     """
     csv_path = f"{path}.csv"
     with bucket.writing(csv_path) as csv_file:
-        with _arriving(complete_records(incoming.blocks(), _PIECE_BYTES), incoming.stop, csv_file) as arriving:
+        with _arriving(complete_records(export.blocks(), _PIECE_BYTES), export.stop, csv_file) as arriving:
             # The types need the header, which is known once the first piece is there.
             pieces = itertools.chain([next(arriving)], arriving)
-            digested = _write_while_arriving(bucket, path, incoming, pieces)
+            digested = _write_while_arriving(bucket, path, export, pieces)
         if digested:
             csv_file.discard()
     if not digested:
-        digested = _convert(bucket, csv_path, path, incoming)
-    incoming.warn(incoming.types.warnings())
-    return digested, incoming.types.kept()
+        digested = _convert(bucket, csv_path, path, export)
+    export.warn(export.types.warnings())
+    return digested, export.types.kept()
 
 
 @contextlib.contextmanager
@@ -205,7 +188,7 @@ def _arriving(pieces: Iterator[bytes], stop: Callable[[], None], file: Sink) -> 
 
 
 def _write_while_arriving(
-    bucket: Bucket, path: str, incoming: "_Incoming", pieces: Iterator[bytes]
+    bucket: Bucket, path: str, export: "ArrivingExport", pieces: Iterator[bytes]
 ) -> _ChecksumWriter | None:
     """Write Parquet while the types are found in all pieces; return None if not all of them have the first types."""
     # Arrow makes a cold start slower; CSV does not need it.
@@ -213,20 +196,20 @@ def _write_while_arriving(
 
     try:
         with _writing_parquet(bucket, path) as file:
-            _expect_rows(parquet.write_while_found(pieces, file, incoming.types), incoming.checked)
+            _expect_rows(parquet.write_while_found(pieces, file, export.types), export.checked)
     except parquet.TypesChanged:
         for records in pieces:
-            incoming.types.feed(records)
+            export.types.feed(records)
         return None
     return file
 
 
-def _convert(bucket: Bucket, csv_path: str, path: str, incoming: "_Incoming") -> _ChecksumWriter:
+def _convert(bucket: Bucket, csv_path: str, path: str, export: "ArrivingExport") -> _ChecksumWriter:
     """Write a CSV of the bucket as Parquet, once all types are known."""
     from common.tables import parquet  # noqa: PLC0415
 
     with _writing_parquet(bucket, path) as file:
-        _expect_rows(parquet.write(bucket.blocks(csv_path), file, incoming.types), incoming.checked)
+        _expect_rows(parquet.write(bucket.blocks(csv_path), file, export.types), export.checked)
     return file
 
 
@@ -247,7 +230,7 @@ def _each_also(blocks: Iterator[bytes], act: Callable[[bytes], None]) -> Iterato
         yield block
 
 
-class _Incoming:
+class ArrivingExport:
     """The answer of Pigment as checked records. An answer is read once, by one of the iterators."""
 
     def __init__(
@@ -255,14 +238,14 @@ class _Incoming:
         answer: IncomingExport,
         source: bridge_yaml.ExportSource,
         job: bridge_yaml.Export,
-        before: PublishedColumns,
         progress: ProgressCallback,
+        before: PublishedColumns = PublishedColumns(),  # noqa: B008  # it is frozen
     ) -> None:
         self._answer = answer
-        self._job = job
-        self._before = before
+        self.source = source
+        self.job = job
+        self.before = before
         self._progress = progress
-        self._delimiter = source.delimiter
         decimals = "Dot" if isinstance(source, bridge_yaml.ViewSource) else source.decimal_separator
         self._decimal_sign = "," if decimals == "Comma" else "."
         self._checker = Checker(Contract(delimiter=source.delimiter), Origin("Pigment", source.delimiter))
@@ -274,10 +257,10 @@ class _Incoming:
         """Yield the file as it is published as CSV."""
         if self._is_marked:
             yield codecs.BOM_UTF8
-        pins = self._job.columns
+        pins = self.job.columns
         # Text needs no check, and Arrow makes a cold start slower.
         yield from self._typed() if {*pins.values()} - {"text"} else self.blocks()
-        if pins and self._job.bigquery:
+        if pins and self.job.bigquery:
             self.warn(column_names.distinct(self._checker.header, for_bigquery=True, of="the table of BigQuery")[1])
 
     def _typed(self) -> Iterator[bytes]:
@@ -296,16 +279,16 @@ class _Incoming:
         """The types of the columns, once the header has arrived."""
         from common.tables.column_types import ColumnTypes  # noqa: PLC0415
 
-        is_typed = self._job.format == "parquet"
+        is_typed = self.job.format == "parquet"
         return ColumnTypes(
             self._checker.header,
-            self._delimiter,
+            self.source.delimiter,
             self._decimal_sign,
-            self._job.date_format,
-            self._before.types if is_typed else {},
+            self.job.date_format,
+            self.before.types if is_typed else {},
             # Of CSV, only the pinned columns are looked at.
-            {**({} if is_typed else dict.fromkeys(self._checker.header, "text")), **self._job.columns},
-            for_bigquery=self._job.bigquery,
+            {**({} if is_typed else dict.fromkeys(self._checker.header, "text")), **self.job.columns},
+            for_bigquery=self.job.bigquery,
         )
 
     def blocks(self) -> Iterator[bytes]:
@@ -321,7 +304,7 @@ class _Incoming:
 
     @property
     def sample(self) -> Sample:
-        return self._beginning.sample(self._delimiter)
+        return self._beginning.sample(self.source.delimiter)
 
     def warn(self, warnings: list[str]) -> None:
         self.checked = msgspec.structs.replace(self.checked, warnings=[*self.checked.warnings, *warnings])
@@ -338,5 +321,5 @@ class _Incoming:
         yield ready
 
     def _expect_pinned_columns(self) -> None:
-        job, header = self._job, self._checker.header
-        pinned_columns.expect_header(job.columns, header, self._before.header, is_whole=job.bigquery)
+        job, header = self.job, self._checker.header
+        pinned_columns.expect_header(job.columns, header, self.before.header, is_whole=job.bigquery)
