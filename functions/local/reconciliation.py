@@ -21,8 +21,8 @@ from common.platform.clock import stamp
 from common.platform.errors import BridgeError, MalformedRequest
 from common.runs import cursors
 from common.runs.instance import Instance
+from common.runs.read_back import NotVerified, ReadBack
 from common.runs.run import Run
-from common.runs.verification import NotVerified, read_back
 from common.storage import paths
 from common.tables.equality.result import BlockEquality, ColumnSum, SentFile
 from common.tables.staging import Staged
@@ -68,7 +68,8 @@ def reconcile(instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.P
     try:
         staged = _read_looker(run, bridge, job)
         file = SentFile(staged.path, job.target.delimiter)
-        found = read_back(run, bridge, job, job.verify, [file], sums=True)
+        with ReadBack(run, bridge, job, job.verify, [file], sums=True) as read_back:
+            found = read_back.compare()
     except MalformedRequest:
         raise
     except BridgeError as error:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_the_receipt_has_the_verdict_and_what_the_query_is_billed(world: World) 
     # The least for two tables.
     assert world.receipts()[-1]["bytes_billed"] == 20 * MIB
     assert world.objects("tmp/") == world.objects("leases/") == []
+
+
+@pytest.mark.usefixtures("block")
+def test_the_function_reads_only_the_header_of_what_was_sent(world: World) -> None:
+    world.storage_server.keep_bytes = 1
+
+    assert world.run_pull("flights").receipt["verified"] == "equal"
+
+    reads = [unquote(each.path) for each in world.storage_server.exchanges if each.method == "GET"]
+    assert len([path for path in reads if path.startswith("/download/") and "/o/staged/" in path]) == 1
 
 
 @UNTOLD_EDITS

@@ -9,10 +9,10 @@ import pytest
 from common import bridge_yaml
 from common.platform.errors import StreamCut
 from common.tables import export_file
-from local.sandbox.pigment import RowEdit
+from local.sandbox.pigment import BlockColumn, RowEdit
 from tests.support.equality import EndlessFile, compare_rows, ignore
-from tests.support.read_back import AA, fill_list
-from tests.support.world import CONFIGURATION, EXPORTS, VIEW, World
+from tests.support.read_back import AA, fill_list, read_back
+from tests.support.world import CONFIGURATION, EXPORTS, HEADER, VIEW, World
 
 STAGED = r"GET /.*staged"
 
@@ -60,10 +60,14 @@ def test_a_block_that_breaks_off_is_compared_from_its_beginning(world: World, ho
     assert world.objects("tmp/") == []
 
 
-@pytest.mark.usefixtures("block")
 def test_a_comparison_ends_with_the_time_budget(world: World) -> None:
-    # The first reading is for the header. By the second one, the small block has arrived.
-    world.storage_server.fault(STAGED, after=1, act=lambda: world.clock.advance(3600))
+    columns = [*(BlockColumn(name) for name in HEADER[:2]), BlockColumn(HEADER[2], "date", format="%d/%m/%Y")]
+    block = fill_list(world, [*columns, BlockColumn(HEADER[3], "integer")], unique=HEADER[:2])
+    read_back(world, block, {"key": HEADER[:2], "day_first": True})
+    world.put_flights([["2013-01-01", "UA", "03/04/2013", "2"]])
+    # Three readings are over before the block is there: of the header, of the first rows, and of all rows. The fourth
+    # is for the block, whose dates look otherwise. By then, the small block has arrived.
+    world.storage_server.fault(STAGED, after=3, act=lambda: world.clock.advance(3600))
 
     receipt = world.run_pull("flights").receipt
 

@@ -30,12 +30,17 @@ def compare_with_block(
     *,
     shows_values: bool = False,
 ) -> BlockEquality:
-    comparison = BlockComparison(bucket, sent, pairing)
-    pieces = complete_records(bucket.blocks(block.path), _PIECE_BYTES)
-    same = comparison.count_same(ArrivingCsv(block.path, block.delimiter, pieces), ignore)
+    comparison, ahead = BlockComparison(bucket, sent, pairing), BlockComparison(bucket, sent, pairing)
+    ahead.read_ahead(ignore)
+    same = comparison.count_same(_arriving(bucket, block), ignore)
+    assert ahead.count_same(_arriving(bucket, block), ignore) == same
     if same is not None:
         return BlockEquality(same, same)
     return comparison.match(CheckedCsv(bucket, block.path, block.delimiter), rows, ignore, shows_values=shows_values)
+
+
+def _arriving(bucket: Bucket, block: SentFile) -> ArrivingCsv:
+    return ArrivingCsv(block.path, block.delimiter, complete_records(bucket.blocks(block.path), _PIECE_BYTES))
 
 
 class EndlessFile:

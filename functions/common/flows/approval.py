@@ -22,11 +22,11 @@ from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End
 from common.runs.holds import Hold
 from common.runs.instance import Instance
-from common.runs.landing import journal_of, land
+from common.runs.landing import journal_of
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.runs.verification import verify_landing
+from common.runs.verification import land_and_verify
 from common.storage import inbox
 from common.storage.bucket import Bucket
 
@@ -62,7 +62,7 @@ def approve(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Rece
         current = _hold_of(bucket, receipts.find(bucket, run_id))
         _expect_unchanged(job, held, current, known_cursors.read(job.name))
         landed = msgspec.structs.replace(current.landed, run=run.id)
-        return verify_landing(run, bridge, job, landed, land(run, lease, pigment, job.target, staged, landed))
+        return land_and_verify(run, bridge, job, lease, pigment, staged, landed)
 
     with open_pigment(run, bridge) as pigment:
         receipt = run_leased(run, bridge, job.target.configuration, journal_of(run, job, hold.delivery), pigment, work)

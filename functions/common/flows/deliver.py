@@ -35,11 +35,11 @@ from common.runs import approval, backoff, cursors, guards, known, leases, settl
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
-from common.runs.landing import journal_of, land
+from common.runs.landing import journal_of
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.runs.verification import verify_landing
+from common.runs.verification import land_and_verify
 from common.storage import claims, inbox, paths
 from common.storage.bucket import Bucket
 from common.storage.claims import REPLACED
@@ -365,8 +365,7 @@ def _land(
             staged, landed = known.expect_known(run, pigment, relay, staged, landed)
         approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
         with _discarding_unsent(run, lease, staged):
-            end = land(run, lease, pigment, relay.target, staged, landed)
-        return verify_landing(run, bridge, relay, landed, end)
+            return land_and_verify(run, bridge, relay, lease, pigment, staged, landed)
 
     journal = journal_of(run, relay, delivery.name)
     with pigment:

@@ -29,7 +29,7 @@ from common.runs.landing import journal_of, land
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
-from common.runs.verification import verify_landing
+from common.runs.verification import land_and_verify
 from common.tables.staging import Sample
 
 _SETTLED = (
@@ -161,9 +161,10 @@ def _pull_once(
             return NothingNew(landed if batch.moves_without_rows else None)
         staged, landed = known.expect_known(run, pigment, job, batch.staged, landed)
         approval.expect_small_change(run, job, previous, staged, landed)
-        end = land(run, lease, pigment, target, staged, landed)
-        # A block is read back once for all windows of a call.
-        return end if load.may_go_on() else verify_landing(run, bridge, job, landed, end)
+        if load.may_go_on():
+            # A block is read back once for all windows of a call.
+            return land(run, lease, pigment, target, staged, landed)
+        return land_and_verify(run, bridge, job, lease, pigment, staged, landed)
 
     return run_leased(run, bridge, target.configuration, journal_of(run, job), pigment, work)
 

@@ -16,11 +16,11 @@ from common.runs import cursors, receipts
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, Landed, LandedInPart, end_of
 from common.runs.instance import Instance
-from common.runs.landing import journal_of, land
+from common.runs.landing import journal_of
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
-from common.runs.verification import verify_landing
+from common.runs.verification import land_and_verify
 from common.storage import paths
 from common.storage.bucket import Bucket
 from common.tables.check import Checked
@@ -63,7 +63,7 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         if previous is not None and previous.run > earlier.run:
             run.warn(f"Run {previous.run} had landed later: its rows may have been replaced by these.")
         landed = _landed(job, staged, run.id, previous)
-        return verify_landing(run, bridge, job, landed, land(run, lease, pigment, job.target, staged, landed))
+        return land_and_verify(run, bridge, job, lease, pigment, staged, landed)
 
     with open_pigment(run, bridge) as pigment:
         return run_leased(run, bridge, job.target.configuration, journal_of(run, job), pigment, work)

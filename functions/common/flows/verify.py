@@ -46,7 +46,7 @@ def verify(
         _expect_settled(lease, run.id)
         try:
             landed, run.receipt = _last_landing(instance, job)
-            end = verify_landing(run, bridge, job, landed, Landed())
+            end = verify_landing(run, bridge, job, job.verify, landed)
         finally:
             lease.free()
     return _store(instance, run.receipt, end)

@@ -13,6 +13,7 @@ than the lease lasts, can still send its file; the next run finds the step `push
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import msgspec
 
@@ -41,16 +42,26 @@ def journal_of(run: Run, job: bridge_yaml.AnyImport, delivery: str | None = None
 
 
 def land(
-    run: Run, lease: Lease, pigment: PigmentClient, target: Target, staged: Staged, landed: LastLanding
+    run: Run,
+    lease: Lease,
+    pigment: PigmentClient,
+    target: Target,
+    staged: Staged,
+    landed: LastLanding,
+    while_importing: Callable[[], None] = lambda: None,
 ) -> Landed | LandedInPart | Failed | StillImporting:
     """Push a staged file and follow its import, step by step in the journal. If it ends well, `landed` is stored.
 
     Raises BridgeError; the step of the journal says what Pigment may have accepted.
+
+    Args:
+        while_importing: called once Pigment has the file; it must not take long.
     """
     handover = _JournaledHandover(lease, run, staged.checked.rows, landed)
     import_id = _send(run, pigment, target, staged, handover)
     run.note_import(import_id)
     lease.note_fact(msgspec.structs.replace(lease.journal, step="importing", receipt=run.receipt))
+    while_importing()
     return follow(run, lease.journal, pigment)
 
 

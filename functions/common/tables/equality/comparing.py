@@ -16,8 +16,9 @@ from itertools import islice
 from common.platform.text import listed
 from common.storage.bucket import Bucket
 from common.tables.compare.file import CheckedCsv, ReadableCsv
+from common.tables.compare.scan import open_database
 from common.tables.equality.cells import different_columns
-from common.tables.equality.forms import DECIMAL_COMMA, Commas, Reading, forms_of
+from common.tables.equality.forms import DECIMAL_COMMA, Commas, Form, Reading, forms_of
 from common.tables.equality.matching import Matched, Pair, have_same_rows, match
 from common.tables.equality.result import (
     BlockEquality,
@@ -29,7 +30,7 @@ from common.tables.equality.result import (
     Problem,
     SentFile,
 )
-from common.tables.equality.sides import Side
+from common.tables.equality.sides import RowTotals, Side
 from common.tables.staging import ProgressCallback
 
 MOST_SHOWN = 10
@@ -50,6 +51,17 @@ class BlockComparison:
         self._pairing = pairing
         self._commas: Mapping[str, Commas] = {}
         "What commas mean in the columns that were sent, where it is known."
+        self._ahead: tuple[Side, RowTotals] | None = None
+
+    def read_ahead(self, progress: ProgressCallback) -> None:
+        """Read what was sent before the block is there, so that `count_same` need not: the block's cells probably have
+        the forms that these have.
+        """
+        if self._can_count_same:
+            columns = {name: name for name in _sent_columns(self._files, self._pairing)}
+            mine = self._sent_side(columns, forms_of(self._files[-1], list(columns), "."))
+            with open_database() as database:
+                self._ahead = mine, mine.totals(database, progress)
 
     def count_same(self, block: ReadableCsv, progress: ProgressCallback) -> int | None:
         """Return the number of rows if both have the same ones; None if they have to be matched to tell.
@@ -57,10 +69,10 @@ class BlockComparison:
         The block is read at most once.
         """
         mine, theirs = self._sides(block)
-        if self._pairing.may_have_extra or self._pairing.replaces:
-            # A block that kept what a later file should have replaced has all rows, and some of them twice.
+        if not self._can_count_same:
             return None
-        return have_same_rows(mine, theirs, progress)
+        side, totals = self._ahead or (mine, None)
+        return have_same_rows(mine, theirs, progress, totals if side.is_read_like(mine) else None)
 
     def match(
         self, block: CheckedCsv, rows: int, progress: ProgressCallback, *, shows_values: bool = False
@@ -94,33 +106,57 @@ class BlockComparison:
             if name in sent
         ]
 
+    @property
+    def _can_count_same(self) -> bool:
+        """Whether a block with the same rows is equal. One that kept what a later file should have replaced has all
+        rows, and some of them twice.
+        """
+        return not (self._pairing.may_have_extra or self._pairing.replaces)
+
     def _sides(self, block: ReadableCsv) -> tuple[Side, Side]:
         pairing = self._pairing
         columns = compared_columns(self._files, block, pairing)
         forms = forms_of(block, list(columns.values()), pairing.decimal_sign)
         in_block: Commas = "decimals" if pairing.decimal_sign == "," else "none"
-        key = [list(columns).index(name) for name in pairing.key]
-        mine = [
-            Reading(forms[there], self._commas.get(name, "none"), pairing.is_day_first)
+        theirs = [Reading(forms[name], in_block) for name in columns.values()]
+        there = Side([block], list(columns.values()), theirs, self._key_places(columns))
+        return self._sent_side(columns, forms), there
+
+    def _sent_side(self, columns: Mapping[str, str], forms: Mapping[str, Form]) -> Side:
+        """Return what was sent.
+
+        Args:
+            columns: the name of each column that was sent, and the one that has a form.
+        """
+        readings = [
+            Reading(forms[there], self._commas.get(name, "none"), self._pairing.is_day_first)
             for name, there in columns.items()
         ]
-        theirs = [Reading(forms[name], in_block) for name in columns.values()]
-        return Side(self._files, list(columns), mine, key), Side([block], list(columns.values()), theirs, key)
+        return Side(self._files, list(columns), readings, self._key_places(columns))
+
+    def _key_places(self, columns: Mapping[str, str]) -> list[int]:
+        return [list(columns).index(name) for name in self._pairing.key]
 
 
 def compared_columns(files: Sequence[ReadableCsv], block: ReadableCsv, pairing: Pairing) -> dict[str, str]:
     """Return the columns to compare: the name as sent, which all files have, and the name in the block. Raises
     NotComparable.
     """
-    sent = [name for name in files[-1].header if all(name in file.header for file in files)]
-    columns = {name: pairing.columns.get(name, name) for name in sent if name not in pairing.ignored}
-    if absent := [name for name in pairing.key if name not in columns]:
-        raise NotComparable(f"verify.key has {listed(absent)}, which was not sent. Sent: {listed(sent)}.")
+    columns = {name: pairing.columns.get(name, name) for name in _sent_columns(files, pairing)}
     if absent := [there for there in columns.values() if block.header.count(there) != 1]:
         cause = f"The block does not have exactly one column {listed(absent)}. It has: {listed(block.header)}"
         raise NotComparable(f"{cause}. Name them in verify.columns, or leave them out with verify.ignore.")
     if twice := [name for name in columns if any(file.header.count(name) != 1 for file in files)]:
         raise NotComparable(f"The file has {listed(twice)} more than once.")
+    return columns
+
+
+def _sent_columns(files: Sequence[ReadableCsv], pairing: Pairing) -> list[str]:
+    """Return the columns that all files have, without those to ignore. Raises NotComparable if the key is not there."""
+    sent = [name for name in files[-1].header if all(name in file.header for file in files)]
+    columns = [name for name in sent if name not in pairing.ignored]
+    if absent := [name for name in pairing.key if name not in columns]:
+        raise NotComparable(f"verify.key has {listed(absent)}, which was not sent. Sent: {listed(sent)}.")
     return columns
 
 

@@ -1,17 +1,16 @@
 """Match the rows of what was sent with those of a block, by the digests of their keys and of what their cells mean."""
 
-import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import msgspec
 
+from common.tables.compare.background import Background
 from common.tables.compare.digests import Digests
 from common.tables.compare.matching import ROWS_AT_ONCE
 from common.tables.compare.scan import open_database
-from common.tables.compare.stop import unless
-from common.tables.equality.sides import Side
+from common.tables.equality.sides import RowTotals, Side
 from common.tables.staging import ProgressCallback
 
 _MOST_CHANGED = 1_000_000
@@ -46,18 +45,24 @@ class Matched(msgspec.Struct):
         return sorted(self.samples.get(problem, []), key=max)[:most]
 
 
-def have_same_rows(sent: Side, block: Side, progress: ProgressCallback) -> int | None:
-    """Return the number of rows if both sides have the same ones; None if rows have to be matched to tell."""
-    with open_database() as database, ThreadPoolExecutor(1, "reading again") as pool:
-        is_unwanted = threading.Event()
-        sent_totals = pool.submit(sent.totals, database.cursor(), unless(is_unwanted, progress))
-        try:
+def have_same_rows(
+    sent: Side, block: Side, progress: ProgressCallback, sent_totals: RowTotals | None = None
+) -> int | None:
+    """Return the number of rows if both sides have the same ones; None if rows have to be matched to tell.
+
+    Args:
+        sent_totals: those of what was sent, if they are known already.
+    """
+    with open_database() as database:
+
+        def totals_of_sent(note: ProgressCallback) -> RowTotals:
+            return sent_totals or sent.totals(database.cursor(), note)
+
+        # A block that arrives can break off, and Ctrl-C can come. Nobody waits then for the rest of a long file.
+        with Background("reading again", totals_of_sent, progress) as of_sent:
+            of_sent.begin()
             totals = block.totals(database, progress)
-            return totals.rows if totals == sent_totals.result() else None
-        except BaseException:
-            # A block that arrives can break off, and Ctrl-C can come. Nobody waits then for the rest of a long file.
-            is_unwanted.set()
-            raise
+            return totals.rows if totals == of_sent.result() else None
 
 
 def match(sent: Side, block: Side, rows: int, progress: ProgressCallback, samples: int, *, replaces: bool) -> Matched:

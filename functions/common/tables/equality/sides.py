@@ -47,6 +47,10 @@ class Side:
         self._key = key
         self._begins: list[int] = []
 
+    def is_read_like(self, other: "Side") -> bool:
+        """Whether both have the same columns, read in the same way."""
+        return (self.columns, self.readings) == (other.columns, other.readings)
+
     def digest(self, digests: Digests, progress: ProgressCallback, *, is_new: bool) -> int:
         """Add the digests of all rows, and return their number."""
         rows = 0
