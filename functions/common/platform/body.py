@@ -9,7 +9,6 @@ head without a limit of time, and lingers after a head that is not valid. Cloud 
 """
 
 import contextlib
-import dataclasses
 import io
 import os
 import selectors
@@ -21,6 +20,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
+import msgspec
 from werkzeug.wsgi import ClosingIterator, get_content_length, get_input_stream
 
 from common.platform.causes import cause_of
@@ -35,8 +35,7 @@ _DISCARD_S = 0.25
 "How long the rest of a refused body is discarded, so that the caller reads the answer instead of a reset."
 
 
-@dataclasses.dataclass(frozen=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """A rate that a body must keep after a grace."""
 
     grace_s: float
@@ -164,8 +163,7 @@ def _force_close(start_response: StartResponse) -> None:
         close()
 
 
-@dataclasses.dataclass(eq=False)
-class _Reading:
+class _Reading(msgspec.Struct, eq=False):
     """A body that a thread is reading."""
 
     socket: socket.socket | None

@@ -4,13 +4,14 @@ A rotated key therefore needs no deployment. Secrets in memory do not expire.
 """
 
 import contextlib
-import dataclasses
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from common.platform import emulator, keys
 from common.platform.causes import cause_of
@@ -60,8 +61,7 @@ class _Unusable(SecretUnreadable):
         super().__init__(f"The secret {name} {fault}.", next_step=next_step)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Versions:
+class _Versions(msgspec.Struct, frozen=True):
     """The newest versions of a secret, as they were read last."""
 
     values: list[Secret]

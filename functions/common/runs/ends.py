@@ -13,7 +13,6 @@
 `StillImporting` and `Unconfirmed` are not final: the next run of the job, or a person, settles them.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
 import msgspec
@@ -36,9 +35,8 @@ from common.runs.cursors import LastLanding
 from common.runs.receipts import BlockVerdict, Outcome, Receipt, Rows, Skip
 
 
-@dataclass(frozen=True)
-class Landed:
-    counts: Rows = Rows()  # noqa: RUF009  # it is frozen
+class Landed(msgspec.Struct, frozen=True):
+    counts: Rows = Rows()
     "What Pigment counted; empty if it sent no report."
     skips: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -48,48 +46,40 @@ class Landed:
     "How long Pigment took, if that is known."
 
 
-@dataclass(frozen=True)
-class LandedInPart:
+class LandedInPart(msgspec.Struct, frozen=True):
     error: BridgeError
-    counts: Rows = Rows()  # noqa: RUF009  # it is frozen
+    counts: Rows = Rows()
     skips: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True)
-class NothingNew:
+class NothingNew(msgspec.Struct, frozen=True):
     landed: LastLanding | None = None
     "The cursor to store, if the run moves it without rows."
 
 
-@dataclass(frozen=True)
-class Previewed:
+class Previewed(msgspec.Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     error: BridgeError
 
 
-@dataclass(frozen=True)
-class StillImporting:
+class StillImporting(msgspec.Struct, frozen=True):
     error: BridgeError | None = None
     "Why Pigment's state is not known now."
 
 
-@dataclass(frozen=True)
-class Unconfirmed:
+class Unconfirmed(msgspec.Struct, frozen=True):
     error: BridgeError
 
 
-@dataclass(frozen=True)
-class ToBeSentAgain:
+class ToBeSentAgain(msgspec.Struct, frozen=True):
     error: BridgeError
 
 

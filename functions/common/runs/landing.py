@@ -12,7 +12,6 @@ write it, and breaks the request off. Only a process that is stopped between tha
 than the lease lasts, can still send its file; the next run finds the step `pushing`.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import msgspec
@@ -77,7 +76,7 @@ def follow(run: Run, journal: Journal, pigment: PigmentClient) -> Landed | Lande
         sent = journal.receipt.rows.sent or 0
         state = imports.follow(pigment, journal.receipt.import_id or "", sent, pace or ImportPace())
     end = StillImporting() if state is None else judge(state, journal)
-    return dataclasses.replace(end, imported=pace.last) if pace and isinstance(end, Landed) else end
+    return msgspec.structs.replace(end, imported=pace.last) if pace and isinstance(end, Landed) else end
 
 
 def _pace(run: Run, journal: Journal) -> ImportPace:

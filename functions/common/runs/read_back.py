@@ -1,6 +1,5 @@
 """Read a block back from Pigment, and compare it with the files that were sent."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
@@ -43,8 +42,7 @@ class NotVerified(msgspec.Struct, frozen=True):
         return f"The rows in Pigment were not compared with those that were sent. {self.because} {when}"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Block(Generic[T]):
+class _Block(msgspec.Struct, Generic[T], frozen=True):
     """A block that was exported."""
 
     file: CheckedCsv

@@ -7,7 +7,6 @@ Pigment's counts describe what an import changed. Only the block itself shows wh
 was accepted whose answer was lost.
 """
 
-import dataclasses
 from typing import Literal
 
 import msgspec
@@ -108,7 +107,7 @@ def _verified(
     found = read_back.compare()
     if isinstance(found, NotVerified):
         run.note_verified(found.verdict)
-        return dataclasses.replace(end, warnings=(*end.warnings, found.warning))
+        return msgspec.structs.replace(end, warnings=(*end.warnings, found.warning))
     accepts_extra = _accepts_extra(job, verify, landed)
     if not found.differs(accepts_extra=accepts_extra):
         run.note_verified("equal", found)
