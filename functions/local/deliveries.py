@@ -13,8 +13,9 @@ from common import bridge_yaml
 from common.platform.errors import NoSuchJob, code_of, every_error
 from common.runs import cursors
 from common.storage import inbox
-from common.storage.bucket import Bucket, ListedObject
+from common.storage.bucket import Bucket
 from common.storage.claims import PLACES, PLAN
+from common.storage.objects import ListedObject
 from local import listing, next_steps
 from local.listing import ListedColumn, ListedItem
 

@@ -8,7 +8,8 @@ import msgspec
 from common.runs import holds, leases
 from common.runs.leases import Journal
 from common.runs.receipts import Receipt
-from common.storage.bucket import Bucket, Dated
+from common.storage.bucket import Bucket
+from common.storage.objects import Dated
 from local import next_steps
 
 OpenState = Literal["running", "interrupted", "importing", "unknown", "held"]

@@ -23,7 +23,8 @@ from common.bridge_yaml import Bridge, Pull, Relay
 from common.platform.errors import DiskFull, OurFault, SecretUnreadable
 from common.runs.leases import Journal
 from common.storage import paths
-from common.storage.bucket import Bucket, open_client
+from common.storage.bucket import Bucket
+from common.storage.client import open_client
 from local import terminal
 from local.bridge_file import BridgeFile
 from local.sandbox.access import TokenRequired

@@ -18,7 +18,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from common.platform import errors
 from common.platform.errors import BridgeError, SecretUnreadable, StorageBusy, StorageRefused
 from common.platform.secrets import Secrets
-from common.storage import bucket
+from common.storage.refusals import storage_errors
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 DEPLOYED = [file for file in FUNCTIONS.rglob("*.py") if "local" not in file.relative_to(FUNCTIONS).parts]
@@ -125,7 +125,7 @@ def test_no_library_error_leaves_the_store() -> None:
         error = made(kind)
         with (
             pytest.raises((StorageBusy, StorageRefused), match="read the thing") as caught,
-            bucket._google("read the thing"),
+            storage_errors("read the thing"),
         ):
             raise error
         assert caught.value.__cause__ is error

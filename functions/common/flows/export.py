@@ -25,7 +25,8 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.storage import paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale
 from common.tables import export_file
 from common.tables.export_file import ArrivingExport, ExportFile, PublishedColumns
 

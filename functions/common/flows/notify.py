@@ -28,7 +28,8 @@ from common.runs.instance import Instance
 from common.status.record import JobRecord
 from common.status.standing import Standing, standing_of
 from common.storage import paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale
 
 _TIMEOUT_S = 5.0
 _LEGACY_FAILURE = "delivery failed"

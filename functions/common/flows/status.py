@@ -28,7 +28,8 @@ from common.status.page import index_page, job_page, shown_on_page
 from common.status.record import MOST_RUNS, JobRecord, StatusRecord, Waiting, shown_jobs
 from common.status.standing import overdue_since
 from common.storage import claims, inbox, paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale
 
 _PATIENCE_S = 5.0
 "After that, a run answers without the page; the next sweep writes it."

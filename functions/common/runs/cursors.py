@@ -8,7 +8,8 @@ from common.bridge_yaml import Grain
 from common.pigment.pace import ImportTime
 from common.platform.errors import LeaseLost
 from common.storage import claims, paths
-from common.storage.bucket import Bucket, Stale, Stored
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale, Stored
 from common.tables.staging import CheckedFile
 
 

@@ -18,7 +18,8 @@ from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SettingMissing, StorageRefused
 from common.platform.secrets import Secrets
 from common.storage import paths
-from common.storage.bucket import Bucket, FirstAnswer
+from common.storage.bucket import Bucket
+from common.storage.client import FirstAnswer
 
 _DEFAULT_TIMEOUT_S = 540
 _MARGIN_S = 15

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from common.runs.cursors import LastLanding
 from common.storage import paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale
 from common.tables.compare.file import CheckedCsv
 
 _MERGED = "-and-before.csv"

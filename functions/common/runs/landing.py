@@ -29,7 +29,7 @@ from common.runs.judgement import judge
 from common.runs.leases import Journal, Lease
 from common.runs.run import Run
 from common.storage import paths
-from common.storage.bucket import Stale
+from common.storage.objects import Stale
 from common.tables.staging import Staged, read_back
 
 

@@ -27,7 +27,8 @@ from common.platform.log import log
 from common.runs.cursors import LastLanding
 from common.runs.receipts import Receipt
 from common.storage import inbox, paths
-from common.storage.bucket import Bucket, Dated, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Dated, Stale
 
 LIFETIME_S = 90
 RENEWAL_S = 30

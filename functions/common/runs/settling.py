@@ -48,8 +48,9 @@ from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.runs.verification import FoundRows
 from common.storage import inbox
-from common.storage.bucket import Bucket, Dated
+from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
+from common.storage.objects import Dated
 
 
 class AlreadyRead(NamedTuple):

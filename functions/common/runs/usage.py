@@ -16,7 +16,8 @@ from common.platform.errors import BridgeError
 from common.platform.log import log
 from common.runs.instance import Instance
 from common.storage import paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale
 
 _CALLS = "calls"
 _ATTEMPTS = 5

@@ -6,28 +6,22 @@ as a conflict, the stored object is compared with what was to be written.
 
 import base64
 import contextlib
-import email.utils
 import hashlib
-import os
-import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-import requests
 from google.api_core import exceptions as google_errors
 from google.api_core.retry import Retry
-from google.auth import exceptions as auth_errors
-from google.cloud import storage
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from common.platform import emulator
-from common.platform.causes import cause_of, in_words
-from common.platform.errors import DiskFull, StorageBusy, StorageRefused
+from common.platform.errors import StorageRefused
 from common.storage.background import read_ahead
+from common.storage.client import FirstAnswer, answered_at, note_date, open_client
 from common.storage.metadata import fitting
+from common.storage.objects import Dated, Described, ListedObject, Stale, Stored, StoredObject
+from common.storage.refusals import storage_errors
+from common.storage.writer import ObjectWriter, writing_to
 
 CHUNK_BYTES = 4 * 1024 * 1024
 "How much a stream keeps in memory; Cloud Storage requires multiples of 256 KiB."
@@ -35,76 +29,9 @@ CHUNK_BYTES = 4 * 1024 * 1024
 PATIENCE_S = 40.0
 "For how long a call of Google's client is repeated while Cloud Storage does not answer."
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _TIMEOUT_S = 30.0
 
 T = TypeVar("T")
-
-
-class Stale(Exception):  # a signal between modules, which no user sees
-    """The object does not have the expected generation: another writer was first."""
-
-
-class Stored(msgspec.Struct, Generic[T], frozen=True):
-    """The value of an object, and its generation when it was read or written."""
-
-    value: T
-    generation: int
-
-
-class Dated(Stored[T], frozen=True):
-    """A value, and how long it had been stored when it was read, by the clock of Cloud Storage alone."""
-
-    age_s: float
-
-    def left_s(self, lifetime_s: float) -> float:
-        """Return how many seconds of a lifetime are left; 0 if it has ended."""
-        return max(0.0, lifetime_s - self.age_s)
-
-
-class ListedObject(msgspec.Struct, frozen=True):
-    name: str
-    size_bytes: int
-    metadata: dict[str, str]
-    content_type: str
-    created_at: datetime
-    generation: int
-
-
-class Described(msgspec.Struct, frozen=True):
-    """What is said of an object besides its content."""
-
-    metadata: dict[str, str]
-    content_type: str
-
-
-class StoredObject(msgspec.Struct, frozen=True):
-    """The current object of a name."""
-
-    generation: int
-    size_bytes: int
-    crc32c: str
-    "In the form that Cloud Storage uses: base64 of the big-endian bytes."
-    metadata: dict[str, str]
-
-
-class FirstAnswer:
-    """Whether Cloud Storage has answered a client at all.
-
-    The first connection of an instance in a network can take a minute or more (Google's documentation of Direct VPC
-    egress), which is no reason to give up. Later ones are as fast as without a network.
-    """
-
-    def __init__(self, patience_s: float = 0) -> None:
-        self._patience_s = patience_s
-        self._has_come = False
-
-    def note(self, _: requests.Response, **__: Any) -> None:
-        self._has_come = True
-
-    def patience_s(self, usual_s: float) -> float:
-        """Return for how long a call is repeated now."""
-        return usual_s if self._has_come else max(usual_s, self._patience_s)
 
 
 class Bucket:
@@ -124,7 +51,7 @@ class Bucket:
         self.patience_s, self.retry = patience_s, retry
         self._first = first or FirstAnswer()
         hooks = self._client._http.hooks["response"]  # noqa: SLF001  # no public way leads to an answer's headers
-        hooks += [note for note in (_note_date, first and first.note) if note and note not in hooks]
+        hooks += [note for note in (note_date, first and first.note) if note and note not in hooks]
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -143,7 +70,7 @@ class Bucket:
     def read_json(self, path: str, kind: type[T]) -> Stored[T] | None:
         """Return the object at a path, if there is one. Raises StorageRefused if the bridge did not write it."""
         blob = self._bucket.blob(path)
-        with _google(f"read {path}"):
+        with storage_errors(f"read {path}"):
             try:
                 content = blob.download_as_bytes(**self._options)
             except google_errors.NotFound:
@@ -158,7 +85,7 @@ class Bucket:
 
     def read_dated(self, path: str, kind: type[T]) -> Dated[T] | None:
         """Return the object at a path and its age, if there is one. Raises as `read_json` does."""
-        with _google(f"look up {path}"):
+        with storage_errors(f"look up {path}"):
             blob = self._bucket.get_blob(path, **self._options)
         if blob is None:
             return None
@@ -189,7 +116,7 @@ class Bucket:
         blob = self._bucket.blob(path)
         if metadata:
             blob.metadata = fitting(metadata)
-        with _google(f"write {path}"):
+        with storage_errors(f"write {path}"):
             try:
                 blob.upload_from_string(
                     content, content_type="application/json", if_generation_match=over, **self._options
@@ -221,7 +148,7 @@ class Bucket:
 
     def delete(self, path: str, *, generation: int | None = None) -> bool:
         """Delete an object if it still exists; return False if it has another generation and stays."""
-        with _google(f"delete {path}"), contextlib.suppress(google_errors.NotFound):
+        with storage_errors(f"delete {path}"), contextlib.suppress(google_errors.NotFound):
             try:
                 self._bucket.blob(path).delete(if_generation_match=generation, **self._options)
             except google_errors.PreconditionFailed:
@@ -234,14 +161,14 @@ class Bucket:
         Args:
             since: the first name; those that sort before it are left out.
         """
-        with _google(f"list {prefix}"):
+        with storage_errors(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **self._options):
                 yield blob.name
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the folders directly below one, in order, each with its whole path and a slash at the end."""
         options = {"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken", **self._options}
-        with _google(f"list the folders of {prefix}"):
+        with storage_errors(f"list the folders of {prefix}"):
             for page in self._client.list_blobs(self._bucket, **options).pages:
                 yield from sorted(page.prefixes)
 
@@ -251,9 +178,9 @@ class Bucket:
         Args:
             since: the first name; those that sort before it are left out.
         """
-        with _google(f"list {prefix}"):
+        with storage_errors(f"list {prefix}"):
             for blob in self._client.list_blobs(self._bucket, prefix=prefix, start_offset=since, **self._options):
-                yield _listed(blob)
+                yield ListedObject.of(blob)
 
     def page(
         self, prefix: str, size: int, *, since: str | None = None, before: str | None = None
@@ -265,24 +192,24 @@ class Bucket:
             before: the names from this one on are left out.
         """
         options = {"start_offset": since, "end_offset": before, "max_results": size, **self._options}
-        with _google(f"list {prefix}"):
+        with storage_errors(f"list {prefix}"):
             blobs = self._client.list_blobs(self._bucket, prefix=prefix, **options)
-            return [_listed(blob) for blob in blobs], blobs.next_page_token is None
+            return [ListedObject.of(blob) for blob in blobs], blobs.next_page_token is None
 
     def count(self, prefix: str, at_most: int) -> int:
         """Count the objects with a prefix, up to a number."""
         options = {"max_results": at_most, "fields": "items(name),nextPageToken", **self._options}
-        with _google(f"list {prefix}"):
+        with storage_errors(f"list {prefix}"):
             return sum(1 for _ in self._client.list_blobs(self._bucket, prefix=prefix, **options))
 
     def read(self, path: str) -> bytes:
         """Return an object's content. Raises StorageRefused if there is no such object."""
-        with _google(f"read {path}"):
+        with storage_errors(f"read {path}"):
             return bytes(self._bucket.blob(path).download_as_bytes(**self._options))
 
     def replace(self, path: str, content: bytes) -> None:
         """Write an object, whatever is there."""
-        with _google(f"write {path}"):
+        with storage_errors(f"write {path}"):
             self._bucket.blob(path).upload_from_string(
                 content, content_type="application/octet-stream", **self._options
             )
@@ -295,7 +222,7 @@ class Bucket:
         """
         blob = self._bucket.blob(path)
         blob.metadata, blob.cache_control = fitting(metadata), "no-store"
-        with _google(f"write {path}"):
+        with storage_errors(f"write {path}"):
             try:
                 blob.upload_from_string(
                     content, content_type="text/html; charset=utf-8", if_generation_match=over, **self._options
@@ -305,19 +232,19 @@ class Bucket:
 
     def age_s(self, path: str) -> float | None:
         """Return how long an object has been stored, by the clock of Cloud Storage alone; None if there is none."""
-        with _google(f"look up {path}"):
+        with storage_errors(f"look up {path}"):
             blob = self._bucket.get_blob(path, **self._options)
         return None if blob is None else _age_s(blob)
 
     def exists(self, path: str) -> bool:
-        with _google(f"look up {path}"):
+        with storage_errors(f"look up {path}"):
             return bool(self._bucket.blob(path).exists(**self._options))
 
     def create(self, path: str, content: bytes, metadata: dict[str, str], *, content_type: str) -> bool:
         """Write a new object; return False if the same object already exists. Raises Stale if another object exists."""
         blob = self._bucket.blob(path)
         blob.metadata = fitting(metadata)
-        with _google(f"write {path}"):
+        with storage_errors(f"write {path}"):
             try:
                 blob.upload_from_string(content, content_type=content_type, if_generation_match=0, **self._options)
             except google_errors.PreconditionFailed:
@@ -334,7 +261,7 @@ class Bucket:
             described: the object's own metadata, if they are known.
         """
         source, target = self._bucket.blob(path), self._bucket.blob(to_path)
-        with _google(f"copy {path} to {to_path}"):
+        with storage_errors(f"copy {path} to {to_path}"):
             try:
                 if described is None:
                     source.reload(**self._options)
@@ -352,7 +279,7 @@ class Bucket:
         """Add metadata to an object. Raises StorageRefused if there is no such object."""
         blob = self._bucket.blob(path)
         blob.metadata = metadata
-        with _google(f"describe {path}"):
+        with storage_errors(f"describe {path}"):
             blob.patch(**self._options)
 
     @contextlib.contextmanager
@@ -363,26 +290,12 @@ class Bucket:
         *,
         content_type: str = "text/csv",
         chunk_bytes: int = CHUNK_BYTES,
-    ) -> Iterator["ObjectWriter"]:
+    ) -> Iterator[ObjectWriter]:
         """Open a stream into a new object, which is created at the end, unless there was an exception or `discard`."""
         blob = self._bucket.blob(path)
         blob.metadata = fitting(metadata or {})
-        options = {"chunk_size": chunk_bytes, "ignore_flush": True, "content_type": content_type, **self._options}
-        with _google(f"write {path}"):
-            writer = blob.open("wb", if_generation_match=0, **options)
-        writer._buffer = _OneChunk()  # noqa: SLF001  # no public option changes it
-        chunks = _WholeChunks(writer, chunk_bytes)
-        stream = ObjectWriter(chunks, path)
-        try:
+        with writing_to(blob, chunk_bytes, content_type=content_type, **self._options) as stream:
             yield stream
-            if stream.is_discarded:
-                _abandon(writer)
-                return
-            with _google(f"write {path}"):
-                chunks.close()
-        except BaseException:
-            _abandon(writer)
-            raise
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """Yield an object's content, one chunk at a time, and read the next one meanwhile. Raises StorageRefused if
@@ -409,15 +322,15 @@ class Bucket:
         # In a single shot, Google's client takes a third of the time: it does not loop over pieces of 8 KiB. Cloud
         # Storage has a checksum of the whole object only.
         options = {"checksum": None, "single_shot_download": True, **self._options}
-        with _google(f"read {blob.name}"), contextlib.suppress(google_errors.RequestRangeNotSatisfiable):
+        with storage_errors(f"read {blob.name}"), contextlib.suppress(google_errors.RequestRangeNotSatisfiable):
             return bytes(blob.download_as_bytes(start=position, end=position + CHUNK_BYTES - 1, **options))
         return b""
 
     def find(self, path: str) -> StoredObject | None:
         """Return the current object of a name; None if there is none."""
-        with _google(f"look up {path}"):
+        with storage_errors(f"look up {path}"):
             blob = self._bucket.get_blob(path, **self._options)
-        return None if blob is None else _object(blob)
+        return None if blob is None else StoredObject.of(blob)
 
     def publish(
         self, path: str, to: "Bucket", to_path: str, metadata: dict[str, str], content_type: str, *, over: int
@@ -431,7 +344,7 @@ class Bucket:
         target = to._bucket.blob(to_path)  # noqa: SLF001  # the same class
         stored = fitting(metadata)
         target.metadata, target.content_type = stored, content_type
-        with _google(f"publish {to.name}/{to_path}"):
+        with storage_errors(f"publish {to.name}/{to_path}"):
             return self._replace(path, to, target, over=over, is_copy=lambda there: there.metadata == stored)
 
     def copy(self, path: str, to: "Bucket", to_path: str, *, over: int) -> None:
@@ -441,7 +354,7 @@ class Bucket:
             over: the generation that it replaces; 0 if there must be no object.
         """
         target = to._bucket.blob(to_path)  # noqa: SLF001  # the same class
-        with _google(f"copy {path} to {to.name}/{to_path}"):
+        with storage_errors(f"copy {path} to {to.name}/{to_path}"):
             self._replace(path, to, target, over=over, is_copy=lambda there: self._has_content_of(there, path))
 
     def _has_content_of(self, there: StoredObject, path: str) -> bool:
@@ -459,18 +372,18 @@ class Bucket:
             if there is not None and is_copy(there):
                 return there
             raise Stale(target.name) from None
-        return _object(target)
+        return StoredObject.of(target)
 
     def location(self) -> str:
         """Return where the bucket is, in capitals: `EUROPE-WEST1`, `EU`. The right to list its objects includes it."""
-        with _google(f"look up the bucket {self.name}"):
+        with storage_errors(f"look up the bucket {self.name}"):
             return str(self._client.get_bucket(self.name, **self._options).location)
 
     def bindings(self) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield the roles that are granted on the bucket, each with its members. Raises StorageRefused without the
         permission to see them.
         """
-        with _google(f"read the policy of {self.name}"):
+        with storage_errors(f"read the policy of {self.name}"):
             policy = self._bucket.get_iam_policy(requested_policy_version=3, **self._options)
         yield from ((binding["role"], frozenset(binding["members"])) for binding in policy.bindings)
 
@@ -479,127 +392,9 @@ class Bucket:
         next(iter(self._client.list_blobs(self._bucket, max_results=1, **self._options)), None)
 
 
-_answers = threading.local()
-
-
-def _note_date(response: requests.Response, **_: Any) -> None:
-    _answers.date = response.headers.get("Date")
-
-
-def _answered_at() -> datetime:
-    """Return when Cloud Storage sent its last answer to this thread, by its own clock and in whole seconds."""
-    try:
-        return email.utils.parsedate_to_datetime(_answers.date)
-    except (AttributeError, TypeError, ValueError):
-        raise StorageRefused("Cloud Storage's answer does not say when it was sent.") from None
-
-
 def _age_s(blob: Any) -> float:
     # The date of an answer has no fractions of a second: an object that was just written can be later.
-    return max(0.0, float((_answered_at() - blob.updated).total_seconds()))
-
-
-def open_client() -> Any:
-    """Return Google's client; `STORAGE_EMULATOR_HOST` connects it to an emulator."""
-    with _google("open a client"):
-        if emulator.has_storage():
-            project = os.environ.get("GOOGLE_CLOUD_PROJECT", "local")
-            client = storage.Client(project=project, credentials=emulator.credentials())
-        else:
-            client = storage.Client()
-    # For traces, which the bridge does not use, it looks up the bucket on a thread of its own, at first and after each
-    # object that is missing. No public option turns off both.
-    client._bucket_metadata_cache = None  # noqa: SLF001
-    return client
-
-
-class ObjectWriter:
-    """A blob's writer that raises the bridge's errors."""
-
-    is_discarded = False
-    "Whether it creates no object."
-
-    def __init__(self, stream: Any, path: str) -> None:
-        self._stream, self._path = stream, path
-
-    def write(self, content: bytes) -> int:
-        with _google(f"write {self._path}"):
-            return int(self._stream.write(content))
-
-    def discard(self) -> None:
-        """Create no object of what was written."""
-        self.is_discarded = True
-
-
-class _OneChunk:
-    """The buffer of Google's writer, with one chunk at a time. Its own one copies each chunk several times, which takes
-    longer than to send it.
-    """
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._chunk = b""
-        self._position = 0
-
-    def write(self, chunk: bytes) -> int:
-        self._chunk = chunk
-        return len(chunk)
-
-    def read(self, _size: int) -> bytes:
-        chunk, self._chunk = self._chunk, b""
-        self._position += len(chunk)
-        return chunk
-
-    def tell(self) -> int:
-        return self._position
-
-    def __len__(self) -> int:
-        return len(self._chunk)
-
-    def flush(self) -> None:
-        """What was read is no longer kept."""
-
-    def close(self) -> None:
-        self.closed, self._chunk = True, b""
-
-
-class _WholeChunks:
-    """Gives Google's writer one whole chunk at a time."""
-
-    def __init__(self, writer: Any, chunk_bytes: int) -> None:
-        self._writer = writer
-        self._chunk_bytes = self._missing_bytes = chunk_bytes
-        self._parts: list[bytes | memoryview] = []
-
-    def write(self, content: bytes) -> int:
-        rest = memoryview(content)
-        while len(rest) >= self._missing_bytes:
-            self._parts.append(rest[: self._missing_bytes])
-            rest = rest[self._missing_bytes :]
-            self._send()
-        if rest:
-            self._parts.append(rest)
-            self._missing_bytes -= len(rest)
-        return len(content)
-
-    def close(self) -> None:
-        self._send()
-        self._writer.close()
-
-    def _send(self) -> None:
-        chunk, self._parts, self._missing_bytes = b"".join(self._parts), [], self._chunk_bytes
-        self._writer.write(chunk)
-
-
-def _abandon(writer: Any) -> None:
-    """Never finalise an upload; its session expires within a week.
-
-    Python closes a writer that is left open when it deletes it. Google's writer then uploads the rest, and creates an
-    object that may be incomplete.
-    """
-    with contextlib.suppress(Exception):
-        writer.terminate()
-    writer._buffer.close()  # noqa: SLF001  # `terminate` leaves it open if Cloud Storage does not answer
+    return max(0.0, float((answered_at() - blob.updated).total_seconds()))
 
 
 def _rewrite(source: Any, target: Any, options: dict[str, Any], *, over: int | None) -> None:
@@ -607,51 +402,3 @@ def _rewrite(source: Any, target: Any, options: dict[str, Any], *, over: int | N
     token, _, _ = target.rewrite(source, if_generation_match=over, **options)
     while token is not None:
         token, _, _ = target.rewrite(source, token=token, if_generation_match=over, **options)
-
-
-def _listed(blob: Any) -> ListedObject:
-    created_at = blob.time_created or _LONG_AGO
-    generation = int(blob.generation or 0)
-    return ListedObject(blob.name, blob.size, blob.metadata or {}, blob.content_type or "", created_at, generation)
-
-
-def _object(blob: Any) -> StoredObject:
-    return StoredObject(int(blob.generation), int(blob.size), blob.crc32c or "", dict(blob.metadata or {}))
-
-
-@contextlib.contextmanager
-def _google(doing: str) -> Iterator[None]:
-    """Convert the errors of Google's client and of its libraries."""
-    try:
-        yield
-    except InvalidResponse as error:
-        status = error.response.status_code
-        _expect_space(error.response)
-        is_busy = status == requests.codes.too_many_requests or status >= requests.codes.server_error
-        kind = StorageBusy if is_busy else StorageRefused
-        raise kind(f"Cloud Storage answered {status} when asked to {doing}.") from error
-    except DataCorruption as error:
-        raise StorageBusy(f"The transferred data did not match its checksum when asked to {doing}.") from error
-    except (google_errors.ServerError, google_errors.TooManyRequests, google_errors.RetryError) as error:
-        raise StorageBusy(f"Cloud Storage could not {doing}: {_cause(error)}.") from error
-    except google_errors.GoogleAPIError as error:
-        _expect_space(getattr(error, "response", None))
-        raise StorageRefused(f"Cloud Storage refused to {doing}: {_cause(error)}.") from error
-    except auth_errors.TransportError as error:
-        raise StorageBusy(f"Google's sign-in service could not be reached to {doing}.") from error
-    except auth_errors.GoogleAuthError as error:
-        raise StorageRefused(f"There are no usable Google credentials to {doing}: {cause_of(error)}.") from error
-    except (requests.RequestException, ConnectionError) as error:
-        raise StorageBusy(f"Cloud Storage could not be reached to {doing}: {cause_of(error)}.") from error
-
-
-def _cause(error: google_errors.GoogleAPIError) -> str:
-    last = error.cause if isinstance(error, google_errors.RetryError) else error
-    # What caused an answer's error says only that the answer was not the expected one.
-    return in_words(type(last).__name__) if isinstance(last, google_errors.GoogleAPICallError) else cause_of(error)
-
-
-def _expect_space(answer: requests.Response | None) -> None:
-    """Raise DiskFull if the storage of a bridge on this machine says so; Cloud Storage never answers 507."""
-    if answer is not None and answer.status_code == requests.codes.insufficient_storage:
-        raise DiskFull(str(answer.json()["error"]["message"])) from None

@@ -17,7 +17,8 @@ import msgspec
 
 from common.platform.clock import stamp
 from common.storage import paths
-from common.storage.bucket import Bucket, Stale
+from common.storage.bucket import Bucket
+from common.storage.objects import Stale
 
 _SAME_CONTENT_FOR = timedelta(hours=1)
 "For how long equal content without an id is the same delivery: a schedule may send it again later."

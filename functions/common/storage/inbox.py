@@ -24,8 +24,9 @@ from typing import Protocol
 import msgspec
 
 from common.storage import claims, paths
-from common.storage.bucket import Bucket, Described, ListedObject, Stale
+from common.storage.bucket import Bucket
 from common.storage.claims import PLAN, REPLAY_OF, Arrival, Claim
+from common.storage.objects import Described, ListedObject, Stale
 
 ROW_LIMIT = "row-limit"
 WIDTH = "width"

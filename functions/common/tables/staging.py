@@ -14,7 +14,8 @@ import msgspec
 
 from common.platform.errors import StorageRefused
 from common.storage.background import written_behind
-from common.storage.bucket import Bucket, ObjectWriter
+from common.storage.bucket import Bucket
+from common.storage.writer import ObjectWriter
 from common.tables.check import Checked, Checker, Contract
 from common.tables.digest import DigestingWriter, Sink
 

@@ -22,7 +22,7 @@ from common.platform.errors import BridgeError
 from common.runs.instance import Instance
 from common.runs.leases import LIFETIME_S, Journal
 from common.storage import inbox, paths
-from common.storage.bucket import ListedObject
+from common.storage.objects import ListedObject
 from local.sandbox.pigment import SandboxImport
 from local.sandbox.wire import Request, Response, StreamBody
 from tests.proofs.model import troubles
