@@ -91,7 +91,8 @@ def content(path: Path | str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise BridgeFileInvalid(
-            f"{path}: cannot be read: {error.strerror}", next_step="Name the file with --config."
+            f"{path}: cannot be read: {error.strerror}",
+            next_step="`bridge init` writes one. If it has another name, give it with --config.",
         ) from None
 
 

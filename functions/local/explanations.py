@@ -66,6 +66,7 @@ _NEXT_STEPS = {
     "interrupted": "No action needed: the next run of the job settles it.",
 }
 _NOTHING_TO_DO = "No action needed."
+_MEND_VERIFY = "Correct `verify` of the job in bridge.yaml as the warning says. `bridge verify JOB` then compares."
 _VERDICTS = {
     "equal": "The block was read back and has what was sent.",
     "differs": "The block was read back and differs from what was sent.",
@@ -147,6 +148,8 @@ def of_run(bucket: Bucket, run: str) -> RunExplanation:
 def of_receipt(receipt: Receipt) -> RunExplanation:
     """Explain a run that has ended."""
     code, next_step = None, _NEXT_STEPS.get(receipt.outcome, _NOTHING_TO_DO)
+    if receipt.verified == "impossible":
+        next_step = _MEND_VERIFY
     if receipt.error is not None:
         code, next_step = receipt.error.code, next_steps.of(receipt.error)
     ending = [_OUTCOMES[receipt.outcome], *([receipt.error.message] if receipt.error else [])]

@@ -1,6 +1,6 @@
 """How all jobs stand, for a terminal and for a program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from common.status.markup import LABELS
 from common.status.record import JobRecord
-from common.status.standing import Standing, ago, local_time, sentence_of, standing_of
+from common.status.standing import Standing, ago, local_time, sentence_of, standing_of, zone_of
 
 
 class StandingJob(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ def standing_jobs(jobs: Mapping[str, JobRecord], now: datetime) -> list[Standing
 
 
 def sentence(jobs: list[StandingJob], now: datetime, unread: Sequence[str]) -> str:
-    return sentence_of([(each.name, each.standing) for each in jobs], local_time(now, "UTC"), unread)
+    return sentence_of([(each.name, each.standing) for each in jobs], local_time(now, _zone(jobs)), unread)
 
 
 def table(jobs: list[StandingJob], now: datetime) -> Table:
@@ -58,7 +58,7 @@ def table(jobs: list[StandingJob], now: datetime) -> Table:
             Text(LABELS[each.standing.name], _style(each.standing)),
             landed,
             f"{landing.rows:,}" if landing else "",
-            local_time(due, each.job.time_zone) if due else "on demand",
+            local_time(due, _zone(jobs)) if due else "on demand",
         )
     return out
 
@@ -70,6 +70,10 @@ def reasons(jobs: list[StandingJob]) -> list[str]:
         for each in jobs
         if each.standing.reason
     ]
+
+
+def _zone(jobs: Iterable[StandingJob]) -> str:
+    return zone_of(each.job for each in jobs)
 
 
 def _style(standing: Standing) -> str:

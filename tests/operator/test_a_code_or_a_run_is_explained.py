@@ -18,6 +18,7 @@ from local.sandbox.wire import Response
 from tests.support import documents
 from tests.support.command_line import run, run_deployed
 from tests.support.documents import FUNCTIONS
+from tests.support.read_back import fill_list, read_back
 from tests.support.settling import expire_leases
 from tests.support.world import PULL_RUN, PUSH, ROWS, STORAGE_WRITES, World, delivery
 
@@ -57,12 +58,25 @@ def test_the_documentation_is_told_only_of_codes_that_exist_and_once() -> None:
     assert set(told) <= set(CODES)
 
 
+def test_a_run_whose_block_cannot_be_compared_asks_for_a_correction(world: World) -> None:
+    block = fill_list(world)
+    read_back(world, block, {"columns": {"Flights Delay": "Minutes"}})
+
+    told = shown(world.run_pull("flights").body["run"])
+
+    assert "The block cannot be compared with what was sent." in told
+    assert (
+        "→ Correct `verify` of the job in bridge.yaml as the warning says. `bridge verify flights` then compares."
+        in told
+    )
+
+
 def test_a_code_is_explained_without_any_bridge(world: World) -> None:
     answer = run(world, "explain", "Landing-Unknown")
 
     assert (answer.status, answer.errors) == (0, "")
     assert "Pigment may have accepted the file" in answer.output
-    assert "→ Look at the import history" in answer.output
+    assert "→ `bridge settle RUN` asks Pigment" in answer.output
     assert "See functions/README.md#how-the-guarantees-hold" in answer.output
     assert not (world.folder / "home").exists()
 

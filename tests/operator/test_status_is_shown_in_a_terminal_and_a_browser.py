@@ -35,7 +35,7 @@ def test_the_terminal_shows_a_sentence_a_table_and_the_reasons(prepared: World) 
     assert (result.status, result.errors) == (0, "")
     first, *_ = result.output.splitlines()
     assert first.startswith("1 of 2 jobs is up to date as of ")
-    assert first.endswith(" UTC: broken failed.")
+    assert first.endswith(" Europe/Paris: broken failed.")
     (flights,) = [line for line in result.output.splitlines() if line.split()[:1] == ["flights"]]
     assert flights.split()[:2] == ["flights", "Landed"]
     assert "just now" in flights

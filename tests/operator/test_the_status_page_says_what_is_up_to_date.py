@@ -21,6 +21,7 @@ from common.status.record import JobRecord, PastRun, StatusRecord, Waiting
 from common.status.standing import StandingName, sentence_of, standing_of
 from common.storage import paths
 from local.sandbox.wire import Response
+from tests.support.read_back import fill_list, read_back
 from tests.support.world import CONFIGURATION, PUSH, World, delivery
 
 DAY_S = 24 * 3600.0
@@ -67,6 +68,39 @@ def test_a_run_is_on_the_pages_at_once(world: World) -> None:
     assert "pull: Flights, in Sales planning" in index(world)
     assert run in page(world, "flights")
     assert [each.run for each in recorded(world).jobs["flights"].runs] == [run]
+
+
+def test_a_block_that_cannot_be_compared_is_not_called_up_to_date(world: World) -> None:
+    block = fill_list(world)
+    read_back(world, block, {"columns": {"Flights Delay": "Minutes"}})
+
+    assert world.run_pull("flights").receipt["verified"] == "impossible"
+
+    assert "0 of 1 jobs are up to date" in index(world)
+    assert "flights landed and cannot be compared" in index(world)
+    assert "The block does not have exactly one column Minutes." in index(world)
+
+
+def test_an_old_number_that_nothing_renews_is_not_called_up_to_date(world: World) -> None:
+    world.run_pull("flights")
+    world.clock.advance(31 * 24 * 3600)
+    world.run_deliver()
+
+    assert "0 of 1 jobs are up to date" in index(world)
+    assert "flights has no schedule" in index(world)
+    assert "No schedule runs it. Its last run began at 2026-03-01 06:15 UTC." in index(world)
+
+
+def test_all_times_on_the_page_are_in_one_time_zone(world: World) -> None:
+    world.add_pull("flights", schedule="15 6 * * *", time_zone="Europe/Paris")
+    world.add_pull("by-hand")
+    world.run_pull("flights")
+    world.run_pull("by-hand")
+
+    html = index(world)
+
+    assert "Europe/Paris" in html
+    assert "UTC" not in html
 
 
 def test_a_failed_run_shows_why_and_what_to_do(world: World) -> None:
@@ -418,7 +452,13 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
         ([past_run()], {}, "landed"),
         ([past_run(verified="equal")], {}, "equal"),
         ([past_run(verified="not_yet")], {}, "landed"),
+        ([past_run(verified="impossible", cause="The block was not compared.")], {}, "not_compared"),
         ([past_run("published")], {"kind": "export"}, "published"),
+        ([past_run("published", hours_ago=25)], {"kind": "export", "schedule": ""}, "on_demand"),
+        ([past_run(hours_ago=25, verified="equal")], {"schedule": ""}, "on_demand"),
+        ([past_run(hours_ago=23, verified="equal")], {"schedule": ""}, "equal"),
+        ([past_run("nothing_new"), past_run(hours_ago=25)], {"schedule": ""}, "landed"),
+        ([past_run(hours_ago=800)], {"kind": "relay", "schedule": ""}, "landed"),
         ([past_run("landed_with_skips", skipped=3)], {}, "skipped"),
         ([past_run("landed_with_skips", held=2)], {}, "skipped"),
         ([past_run("nothing_new"), past_run(hours_ago=30, verified="equal")], {}, "equal"),
@@ -430,7 +470,7 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
         ([past_run("importing", hours_ago=5)], {}, "late"),
         ([past_run("failed", code="pigment_busy")], {}, "failed"),
         ([past_run("failed", code="pigment_busy", hours_ago=5)], {}, "failed"),
-        ([past_run("unknown", code="landing_unknown")], {}, "failed"),
+        ([past_run("unknown", code="landing_unknown")], {}, "unknown"),
         ([past_run("refused", code="too_few_rows")], {}, "failed"),
         ([past_run("held", code="awaiting_approval")], {}, "held"),
         ([past_run("failed", code="not_equal", cause="3 rows differ.")], {}, "not_equal"),

@@ -74,6 +74,12 @@ from common.platform.causes import in_words
 from common.platform.log import log
 from common.platform.text import shorten
 
+SIGN_IN = (
+    "On a machine of your own, run `gcloud auth application-default login`. A function signs in as its service "
+    "account: check that it has one."
+)
+"""The next step if there are no credentials for Google at all."""
+
 _DEFAULT_RETRY_AFTER_S = 60.0
 
 
@@ -197,7 +203,7 @@ class ConfigurationOccupied(BridgeError):
     """Another run uses this import configuration, or this export."""
 
     status = 409
-    next_step = "Wait for that run to end. If it was killed, its lease expires after the time given."
+    next_step = "Wait for that run to end. If it was killed, its lease expires after 90 seconds."
 
 
 class BodyTooLong(BridgeError):
@@ -293,8 +299,9 @@ class TooManyDeleted(Refused):
     concerns_content = False
     next_step = (
         "In Pigment, set the import configuration not to clear. Then load the deleted rows again: an incremental load "
-        "with `bridge backfill JOB --from START`; for any other, empty the list and rename the job. If the rows may be "
-        "deleted, raise guards.max_deleted."
+        "with `bridge backfill JOB --from START`; a changes load by raising guards.max_deleted to their number, after "
+        "which every row is sent; an append by emptying the list and renaming the job. If the rows may be deleted, "
+        "raise guards.max_deleted."
     )
 
 
@@ -306,7 +313,8 @@ class NotEqual(Refused):
     next_step = (
         "Look at the keys in the receipt (`bridge runs RUN`) in Pigment: an import configuration that clears, maps a "
         "column to another property or reads a date or number in another format makes them differ, and so does a "
-        "person who edits the block. Then run `bridge verify JOB`."
+        "person who edits the block. Correct that and, if the target is repeatable, run the job again. `bridge verify "
+        "JOB` compares without sending."
     )
 
 
@@ -402,8 +410,10 @@ class LandingUnknown(OurFault):
     """Pigment may have accepted the file but did not confirm it; sending it again could double the rows."""
 
     next_step = (
-        "Look at the import history of the block in Pigment, then run `bridge settle RUN --landed` or "
-        "`bridge settle RUN --not-landed`. If sending a file twice is safe, set target.repeatable: true."
+        "`bridge settle RUN` asks Pigment, and reads the block back if the job has `verify`. If neither tells: look in "
+        "the block's import history for an import at the time of the run with as many rows, then run "
+        "`bridge settle RUN --landed` or `bridge settle RUN --not-landed`. If sending a file twice is safe, set "
+        "target.repeatable: true and run the job again."
     )
 
 
@@ -473,16 +483,19 @@ class PigmentKeyRefused(VendorRefused):
     """Pigment answered 401 to the key."""
 
     next_step = (
-        "There are four possible reasons. The key has expired; it does not work on the expiry day itself. It lacks the "
-        "scope: Import for pulls and relays, Export for exports. Its allow list does not contain this address. Its "
-        "owner was deactivated. Add a new key as a new version of the secret."
+        "There are five possible reasons. The key is not complete. It has expired; it does not work on the expiry day "
+        "itself. It lacks the scope: Import for pulls and relays, Export for exports. Its allow list does not contain "
+        "this address. Its owner was deactivated. Add a new key as a new version of the secret."
     )
 
 
 class ImportConfigurationNotFound(VendorRefused):
     """Pigment has no import configuration with this ID."""
 
-    next_step = "In Pigment: Block > Settings > Import configurations > … > Copy ID. Set target.configuration to it."
+    next_step = (
+        "`bridge configurations` lists their IDs, and Pigment shows one at Block > Settings > Import configurations > "
+        "… > Copy ID. Set target.configuration to it."
+    )
 
 
 class BlockNotFound(VendorRefused):

@@ -16,7 +16,7 @@ import msgspec
 from common.platform import emulator, keys
 from common.platform.causes import cause_of
 from common.platform.clock import Clock, Deadline, SystemClock
-from common.platform.errors import SecretUnreadable
+from common.platform.errors import SIGN_IN, SecretUnreadable
 
 _REREAD_EVERY_S = 5.0
 _READ_WITHIN_S = 20.0
@@ -271,11 +271,14 @@ def _value_of(content: bytes, name: str) -> Secret:
 def _google(name: str) -> Iterator[None]:
     """Turn errors of Google's clients into SecretUnreadable."""
     from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415  # a call with cached secrets does not need it
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError  # noqa: PLC0415
     from requests import RequestException  # noqa: PLC0415
 
     try:
         yield
+    except DefaultCredentialsError as error:
+        cause = f"The secret {name} cannot be read: nobody is signed in to Google."
+        raise SecretUnreadable(cause, next_step=SIGN_IN) from error
     except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
         raise SecretUnreadable(f"The secret {name} cannot be read: {cause_of(error)}.") from error
 

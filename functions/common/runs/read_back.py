@@ -9,6 +9,7 @@ from common import bridge_yaml
 from common.platform.clock import Deadline
 from common.platform.errors import BridgeError, Busy, OutOfTime, StreamCut
 from common.runs import publication
+from common.runs.receipts import NOT_COMPARED
 from common.runs.run import Run
 from common.tables.compare.background import Background
 from common.tables.compare.file import ArrivingCsv, CheckedCsv
@@ -39,7 +40,7 @@ class NotVerified(msgspec.Struct, frozen=True):
     @property
     def warning(self) -> str:
         when = "The next sweep does it." if self.verdict == "not_yet" else "Until this is mended, nothing proves them."
-        return f"The rows in Pigment were not compared with those that were sent. {self.because} {when}"
+        return f"{NOT_COMPARED} {self.because} {when}"
 
 
 class _Block(msgspec.Struct, Generic[T], frozen=True):

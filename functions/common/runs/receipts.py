@@ -148,6 +148,10 @@ class Progress(msgspec.Struct, frozen=True):
     "Their sum."
 
 
+NOT_COMPARED = "The rows in Pigment were not compared with those that were sent."
+"How the warning begins of a block that was not read back."
+
+
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     run: str
     job: str
@@ -179,6 +183,11 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     preview: Sample | msgspec.UnsetType = msgspec.UNSET
     diff: Diff | msgspec.UnsetType = msgspec.UNSET
     progress: Progress | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def why_not_compared(self) -> str:
+        """Why the block could not be compared with what was sent; empty if it was, or was not to be."""
+        return next((each for each in self.warnings if each.startswith(NOT_COMPARED)), "")
 
     def warned(self, *warnings: str) -> Self:
         """Return the receipt with more warnings, each of them once, short enough to be stored and logged."""

@@ -19,18 +19,21 @@ LABELS: dict[StandingName, str] = {
     "equal": "Equal",
     "landed": "Landed",
     "published": "Published",
+    "on_demand": "On demand",
     "skipped": "Rows skipped",
+    "not_compared": "Not compared",
     "new": "Not run yet",
     "waiting": "Waiting",
     "late": "Late",
     "held": "Held",
+    "unknown": "Not known",
     "not_equal": "Not equal",
     "failed": "Failed",
 }
 _TONES: dict[StandingName, str] = {
     **dict.fromkeys(("equal", "landed", "published"), "good"),
-    **dict.fromkeys(("skipped", "new", "waiting", "held"), "calm"),
-    **dict.fromkeys(("late", "not_equal", "failed"), "bad"),
+    **dict.fromkeys(("on_demand", "skipped", "not_compared", "new", "waiting", "held"), "calm"),
+    **dict.fromkeys(("late", "unknown", "not_equal", "failed"), "bad"),
 }
 _MARKS = {"good": "✓", "calm": "●", "bad": "✕"}
 

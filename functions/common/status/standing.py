@@ -12,11 +12,24 @@ from common.runs.receipts import Outcome, run_id
 from common.status.record import JobRecord, PastRun
 
 StandingName = Literal[
-    "equal", "landed", "published", "skipped", "new", "waiting", "late", "held", "not_equal", "failed"
+    "equal",
+    "landed",
+    "published",
+    "on_demand",
+    "skipped",
+    "not_compared",
+    "new",
+    "waiting",
+    "late",
+    "held",
+    "unknown",
+    "not_equal",
+    "failed",
 ]
-"""The verdict on a job: its block was read back and is equal; its rows landed; its object was published; they landed
-without some rows; it has not run yet; rows are on their way; it has not landed in time; a person has to decide; its
-block has other rows; its last run failed."""
+"""The verdict on a job: its block was read back and is equal; its rows landed; its object was published; nothing runs
+it, and its last run was over a day ago; its rows landed without some; they landed, and cannot be read back; it has not
+run yet; rows are on their way; it has not landed in time; a person has to decide; its rows may have landed; its block
+has other rows; its last run failed."""
 
 GRACE = timedelta(hours=1)
 """Twice the half hour that Cloud Scheduler waits for a run: one for a run that is in progress when the job is due,
@@ -25,7 +38,10 @@ SKEW = timedelta(minutes=1)
 "How much earlier than its call a run may seem to have begun."
 
 _GOOD: frozenset[StandingName] = frozenset({"equal", "landed", "published"})
-_CALM: frozenset[StandingName] = _GOOD | {"skipped", "new", "waiting"}
+_CALM: frozenset[StandingName] = _GOOD | {"on_demand", "skipped", "not_compared", "new", "waiting"}
+
+_FRESH = timedelta(days=1)
+"For how long the last run vouches for the numbers of a job that nothing runs by itself."
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -50,6 +66,9 @@ class Standing(msgspec.Struct, frozen=True):
 def standing_of(job: JobRecord, now: datetime) -> Standing:
     """Return how a job stands at a moment."""
     found = _standing(job, now)
+    if found.is_up_to_date and _is_old(job, now):
+        last = local_time(datetime.fromisoformat(job.last_good_at), job.time_zone)
+        found = Standing("on_demand", f"No schedule runs it. Its last run began at {last}.", run=found.run)
     return msgspec.structs.replace(found, due_at=_next_due(job, now))
 
 
@@ -89,6 +108,12 @@ def _standing(job: JobRecord, now: datetime) -> Standing:
     return _after_success(job, newest)
 
 
+def _is_old(job: JobRecord, now: datetime) -> bool:
+    """Whether nothing runs a job by itself, and nobody has for a day: its numbers may be of any age."""
+    runs_by_itself = job.schedule or job.kind == "relay"
+    return not runs_by_itself and bool(job.last_good_at) and datetime.fromisoformat(job.last_good_at) < now - _FRESH
+
+
 _LEAVES_OPEN: frozenset[Outcome] = frozenset({"importing", "occupied"})
 "Another run says how it goes on."
 _IN_PART = {"not_equal", "too_many_skipped", "too_many_deleted"}
@@ -111,7 +136,8 @@ _LATE_STEP = "If no run of the job is listed since then, see whether its schedul
 def _after_failure(newest: PastRun) -> Standing:
     if newest.code == "not_equal":
         return Standing("not_equal", newest.cause, newest.next_step, newest)
-    name: StandingName = "held" if newest.outcome == "held" else "failed"
+    names: dict[Outcome, StandingName] = {"held": "held", "unknown": "unknown"}
+    name = names.get(newest.outcome, "failed")
     return Standing(name, newest.cause or f"The run ended as {newest.outcome}.", newest.next_step, newest)
 
 
@@ -122,6 +148,8 @@ def _after_success(job: JobRecord, newest: PastRun) -> Standing:
         parts = [(landed.skipped, "skipped by Pigment"), (landed.held, "held back")]
         counts = " and ".join(f"{count:,} rows were {what}" for count, what in parts if count)
         return Standing("skipped", f"{counts}. The receipt says why.", run=landed)
+    if landed.verified == "impossible":
+        return Standing("not_compared", landed.cause, run=landed)
     if job.kind == "export":
         return Standing("published", run=landed)
     return Standing("equal" if landed.verified == "equal" else "landed", run=landed)
@@ -161,14 +189,23 @@ _VERBS: dict[StandingName, str] = {
     "equal": "is up to date",
     "landed": "is up to date",
     "published": "is up to date",
+    "on_demand": "has no schedule",
     "skipped": "landed without some rows",
+    "not_compared": "landed and cannot be compared",
     "new": "has not run yet",
     "waiting": "is waiting",
     "late": "is late",
     "held": "waits for approval",
+    "unknown": "may have landed or not",
     "not_equal": "differs from what was sent",
     "failed": "failed",
 }
+
+
+def zone_of(jobs: Iterable[JobRecord]) -> str:
+    """Return the time zone of all jobs that have a schedule, or UTC if they differ."""
+    zones = {job.time_zone for job in jobs if job.schedule}
+    return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def local_time(moment: datetime, time_zone: str) -> str:

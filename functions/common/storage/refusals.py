@@ -9,7 +9,7 @@ from google.auth import exceptions as auth_errors
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from common.platform.causes import cause_of, in_words
-from common.platform.errors import DiskFull, StorageBusy, StorageRefused
+from common.platform.errors import SIGN_IN, DiskFull, StorageBusy, StorageRefused
 
 
 @contextlib.contextmanager
@@ -32,6 +32,10 @@ def storage_errors(doing: str) -> Iterator[None]:
         raise StorageRefused(f"Cloud Storage refused to {doing}: {_cause(error)}.") from error
     except auth_errors.TransportError as error:
         raise StorageBusy(f"Google's sign-in service could not be reached to {doing}.") from error
+    except auth_errors.DefaultCredentialsError as error:
+        raise StorageRefused(
+            f"Nobody is signed in to Google, which is needed to {doing}.", next_step=SIGN_IN
+        ) from error
     except auth_errors.GoogleAuthError as error:
         raise StorageRefused(f"There are no usable Google credentials to {doing}: {cause_of(error)}.") from error
     except (requests.RequestException, ConnectionError) as error:

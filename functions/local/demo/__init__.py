@@ -53,7 +53,7 @@ def run(folder: Path) -> None:
     console.print(f"\nFiles     {staged}\n          {bucket / 'exports'}\n          {bucket / 'receipts'}")
     console.print(f"          {folder / 'pigment' / 'received'}\n          {folder / 'bridge.yaml'}")
     console.print(f"          {folder}/*.log")
-    console.print(f"\nLook at it with `cd {folder}`, and there:\n")
+    console.print(f"\nLook at it with `cd {folder}`, and there, with `.venv/bin` on your PATH:\n")
     for command in ("bridge runs", "bridge deliveries --all", "bridge check --offline"):
         console.print(f"    {command}")
 
