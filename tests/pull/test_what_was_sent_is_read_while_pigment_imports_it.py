@@ -83,6 +83,69 @@ def test_an_import_that_takes_longer_than_the_call_ends_the_reading(world: World
     assert nothing_is_read()
 
 
+class Stall:
+    """Cloud Storage does not answer the first reading of the file until it is released."""
+
+    def __init__(self, world: World) -> None:
+        self._has_begun, self._is_released, self._has_ended = (threading.Event() for _ in range(3))
+        self._was_released = False
+        world.storage_server.fault(STAGED, act=self._hold)
+        world.pigment_server.fault(STATUS, act=lambda: self._has_begun.wait(PATIENCE_S))
+
+    def _hold(self) -> None:
+        self._has_begun.set()
+        self._was_released = self._is_released.wait(PATIENCE_S)
+        self._has_ended.set()
+
+    def lasts(self) -> bool:
+        """Release it, and return whether it lasted until then."""
+        self._is_released.set()
+        return self._has_ended.wait(PATIENCE_S) and self._was_released
+
+
+@pytest.mark.usefixtures("block")
+def test_a_run_whose_import_fails_does_not_wait_for_cloud_storage(world: World) -> None:
+    stall = Stall(world)
+    world.pigment.fail_next(CONFIGURATION, "DuplicateItems", "Two rows share an identifier")
+
+    assert world.run_pull("flights").code == "import_failed"
+
+    assert stall.lasts()
+
+
+@pytest.mark.usefixtures("block")
+def test_a_call_that_ends_before_the_import_does_not_wait_for_cloud_storage(world: World) -> None:
+    stall = Stall(world)
+    world.pause_imports()
+
+    receipt = world.run_pull("flights").receipt
+
+    assert stall.lasts()
+    world.resume_imports()
+    assert receipt["outcome"] == "importing"
+
+
+@pytest.mark.usefixtures("block")
+def test_a_file_that_could_not_be_read_meanwhile_is_read_again(world: World) -> None:
+    kept: dict[str, bytes] = {}
+    has_failed = threading.Event()
+
+    def take_away() -> None:
+        (path,) = world.objects("staged/flights/")
+        kept[path] = world.bucket.read(path)
+        world.bucket.delete(path)
+
+    def bring_back() -> None:
+        assert has_failed.wait(PATIENCE_S)
+        for path, content in kept.items():
+            world.bucket.create(path, content, {}, content_type="text/csv")
+
+    world.storage_server.fault(STAGED, act=take_away, then=has_failed.set)
+    world.pigment_server.fault(STATUS, act=bring_back)
+
+    assert world.run_pull("flights").receipt["verified"] == "equal"
+
+
 @pytest.mark.usefixtures("block")
 def test_a_file_that_is_gone_meanwhile_leaves_the_landing_as_it_is(world: World) -> None:
     def delete() -> None:

@@ -1,6 +1,7 @@
 """Read a block back from Pigment, and compare it with the files that were sent."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
 import msgspec
@@ -57,7 +58,7 @@ class ReadBack:
     """The comparison of a job's block with files.
 
     Args:
-        files: what the block should have, all together.
+        files: return what the block should have, all together.
         sums: whether the sums of columns are compared as well.
     """
 
@@ -67,16 +68,16 @@ class ReadBack:
         bridge: bridge_yaml.Bridge,
         job: bridge_yaml.AnyImport,
         verify: bridge_yaml.Verify,
-        files: Sequence[SentFile],
+        files: Callable[[], Sequence[SentFile]],
         *,
         sums: bool = False,
     ) -> None:
         self._run = run
         self._bridge = bridge
+        self._job = job
         self._verify = verify
-        self._files = files
+        self._find_files = files
         self._sums = sums
-        self._pairing = _pairing(job, verify, len(files))
         # What reads the block counts its rows. Two counts that take turns on one line would show no rate.
         self._uncounted = _within(self._deadline, lambda *_: None)
         self._ahead = Background("reading again", self._begin_ahead, self._uncounted)
@@ -123,6 +124,14 @@ class ReadBack:
     def _deadline(self) -> Deadline:
         return self._run.keep_back(0.1, _FOR_ENDING_S)
 
+    @cached_property
+    def _files(self) -> Sequence[SentFile]:
+        return self._find_files()
+
+    @property
+    def _pairing(self) -> Pairing:
+        return _pairing(self._job, self._verify, len(self._files))
+
     def _begin(self) -> "BlockComparison":
         # DuckDB and Arrow take a third of a second to import.
         from common.tables.equality.comparing import BlockComparison  # noqa: PLC0415
@@ -136,7 +145,13 @@ class ReadBack:
 
     def _begun_ahead(self) -> "BlockComparison":
         self._run.instance.waits_for("The rows that were sent are being read again")
-        return self._ahead.result()
+        try:
+            return self._ahead.result(self._deadline.remaining_s())
+        except TimeoutError:
+            raise OutOfTime(_NO_TIME) from None
+        except BridgeError:
+            # Cloud Storage may have answered again since: if not, the block's comparison says so.
+            return self._begin()
 
     def _compare_here(self) -> tuple[BlockEquality, bool]:
         run = self._run

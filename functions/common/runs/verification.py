@@ -7,6 +7,7 @@ Pigment's counts describe what an import changed. Only the block itself shows wh
 was accepted whose answer was lost.
 """
 
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -50,7 +51,7 @@ def land_and_verify(
     """Land a file as `landing.land` does and, if the job says so, read the block back, as `verify_landing` does."""
     if job.verify is None:
         return land(run, lease, pigment, job.target, staged, landed)
-    with ReadBack(run, bridge, job, job.verify, _expected(run, job, landed)) as read_back:
+    with ReadBack(run, bridge, job, job.verify, partial(_expected, run, job, landed)) as read_back:
         end = land(run, lease, pigment, job.target, staged, landed, while_importing=read_back.read_ahead)
         return _verified(run, job, job.verify, landed, end, read_back)
 
@@ -61,7 +62,7 @@ def verify_landing(
     """Read the block back after a landing and note the verdict. Return the end of the run, which fails if the block
     does not have what was sent.
     """
-    with ReadBack(run, bridge, job, verify, _expected(run, job, landed)) as read_back:
+    with ReadBack(run, bridge, job, verify, partial(_expected, run, job, landed)) as read_back:
         return _verified(run, job, verify, landed, Landed(), read_back)
 
 
@@ -79,7 +80,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     ):
         return None
     file = SentFile(paths.staged(job.name, earlier.run), job.target.delimiter)
-    with ReadBack(run, bridge, job, job.verify, [file]) as read_back:
+    with ReadBack(run, bridge, job, job.verify, lambda: [file]) as read_back:
         found = read_back.compare()
     if isinstance(found, NotVerified):
         return None

@@ -2,16 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, Self, TypeVar
 
 from common.tables.staging import ProgressCallback
 
 T = TypeVar("T")
 
+_FOR_ENDING_S = 1.0
+"""For how long whoever leaves waits for the thread. A piece takes milliseconds. But a read that Cloud Storage does not
+answer takes as long as Google's client has patience, and no run may end so late; the thread, which only reads, may."""
+
 
 class Background(Generic[T]):
-    """The computation ends at its next piece once the `with` block is left, also if it has not begun its first one.
+    """The computation ends at its next piece once the `with` block is left, also if it has not begun its first one. If
+    it waits for Cloud Storage at that moment, it ends after the block.
 
     Args:
         name: of the thread.
@@ -31,7 +36,8 @@ class Background(Generic[T]):
 
     def __exit__(self, *_: object) -> None:
         self._is_unwanted.set()
-        self._pool.shutdown()
+        has_ended = self._computed is None or bool(wait([self._computed], _FOR_ENDING_S).done)
+        self._pool.shutdown(wait=has_ended)
 
     @property
     def has_begun(self) -> bool:
@@ -43,9 +49,9 @@ class Background(Generic[T]):
             self._computed = self._pool.submit(self._compute, self._note)
         return self._computed
 
-    def result(self) -> T:
-        """Begin, unless it has begun, and wait. Raises what the computation raises."""
-        return self.begin().result()
+    def result(self, timeout_s: float | None = None) -> T:
+        """Begin, unless it has begun, and wait. Raises what the computation raises, and TimeoutError."""
+        return self.begin().result(timeout_s)
 
     def _note(self, what: str, count: int) -> None:
         if self._is_unwanted.is_set():

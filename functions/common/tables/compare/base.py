@@ -1,6 +1,7 @@
 """The base of a comparison: its digests are computed in a thread, while the file to compare with it still arrives."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
 from common.storage.bucket import Bucket
@@ -33,9 +34,7 @@ class BaseDigests:
 
     def __exit__(self, *error: object) -> None:
         self._digests.__exit__(*error)
-        computed = self._digests.begin()
-        if not computed.exception() and (digests := computed.result()):
-            digests.close()
+        self._digests.begin().add_done_callback(_close)
 
     def of_columns(self, columns: Sequence[tuple[str, int]]) -> "Digests | None":
         """Wait for the digests, and return them if the base has these columns in this order. Raises what reading the
@@ -49,3 +48,8 @@ class BaseDigests:
         from common.tables.compare import matching  # noqa: PLC0415
 
         return matching.digests_of_base(self._file, self._key, self._rows, progress)
+
+
+def _close(computed: "Future[Digests | None]") -> None:
+    if not computed.exception() and (digests := computed.result()):
+        digests.close()

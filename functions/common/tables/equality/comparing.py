@@ -58,6 +58,10 @@ class BlockComparison:
         the forms that these have.
         """
         if self._can_count_same:
+            for file in self._files:
+                # Between two reads, nobody may wait for the third any more.
+                _ = file.header
+                progress("rows compared", 0)
             columns = {name: name for name in _sent_columns(self._files, self._pairing)}
             mine = self._sent_side(columns, forms_of(self._files[-1], list(columns), "."))
             with open_database() as database:
