@@ -19,7 +19,7 @@ from common.looker.query import LookerQuery
 from common.platform import lookalikes
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
-from local.checks import download_permission
+from local.checks import columns, download_permission
 from local.checks.download_permission import DownloadPermission, read_permission
 from local.checks.explores import CheckedExplore
 from local.checks.finding import Finding, from_error, green, red, yellow
@@ -90,6 +90,7 @@ def _pull_findings(
         yield red(subject, what, download_permission.NEXT_STEP)
     for key, names in _named_fields(pull):
         yield from _field_findings(f"pulls.{pull.name}.{key}", names, query, types)
+    yield from columns.findings(pull, query, explores.fields(query))
     if isinstance(pull.load, bridge_yaml.Incremental):
         subject, repeatable = f"pulls.{pull.name}.load.incremental", pull.target.repeatable
         yield from _cursor_findings(subject, pull.load, query, explores.fields(query), repeatable=repeatable)
