@@ -83,9 +83,14 @@ class CodeExplanation(msgspec.Struct, frozen=True):
     meaning: str
     next_step: str
     documentation: str
+    in_the_cloud: str = ""
+    "The next step for a bridge in the cloud, if this command would work on one on this machine and they differ."
 
     def text(self) -> str:
-        return f"{self.code} (HTTP status {self.status})\n\n{self.meaning}\n\n{_ending(self)}"
+        title = f"{self.code} (HTTP status {self.status})\n\n{self.meaning}\n\n"
+        if not self.in_the_cloud:
+            return f"{title}{_ending(self)}"
+        return f"{title}For a bridge on this machine:\n{_ending(self)}\n\nFor one in the cloud:\n→ {self.in_the_cloud}"
 
 
 class OutcomeExplanation(msgspec.Struct, frozen=True):
@@ -124,7 +129,8 @@ def of_word(word: str) -> CodeExplanation | OutcomeExplanation:
     if name in codes:
         return _of_code(name, codes[name])
     if name in _OUTCOMES:
-        next_step = _NEXT_STEPS.get(name, f"`bridge explain RUN` says what to do about a run that is {name}.")
+        which = f"`bridge runs` shows the ids of runs, and `bridge explain RUN` what to do about one that is {name}."
+        next_step = _NEXT_STEPS.get(name, which)
         return OutcomeExplanation(name, _OUTCOMES[name], next_step, f"{_DOCUMENT}receipts")
     alike = difflib.get_close_matches(name, [*codes, *_OUTCOMES], 1)
     known = "`bridge errors` lists the error codes, and `bridge runs` the ids of runs."
@@ -175,9 +181,9 @@ def _explanation(receipt: Receipt, outcome: str, code: str | None, ending: list[
 
 
 def _of_code(code: str, kind: type[BridgeError]) -> CodeExplanation:
-    return CodeExplanation(
-        code, kind.status, meaning_of(kind), next_steps.fitting(kind, "", kind.next_step), _documentation(code)
-    )
+    next_step = next_steps.fitting(kind, "", kind.next_step)
+    in_the_cloud = kind.next_step if next_steps.is_local() and kind.next_step != next_step else ""
+    return CodeExplanation(code, kind.status, meaning_of(kind), next_step, _documentation(code), in_the_cloud)
 
 
 def _story(receipt: Receipt) -> Iterator[str]:

@@ -81,6 +81,29 @@ def test_a_code_is_explained_without_any_bridge(world: World) -> None:
     assert not (world.folder / "home").exists()
 
 
+def test_a_code_with_two_next_steps_is_explained_for_both_bridges(world: World) -> None:
+    told = run(world, "explain", "storage_refused").output
+
+    here, there = told.split("For one in the cloud:")
+    assert "For a bridge on this machine:" in here
+    assert "check that the folder (--state) is yours" in " ".join(here.split())
+    assert "this function's service account" in " ".join(there.split())
+
+
+def test_a_code_with_one_next_step_shows_it_once(world: World) -> None:
+    assert run(world, "explain", "look_not_found").output.count("→") == 1
+
+
+def test_a_person_at_a_bridge_in_the_cloud_sees_only_its_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_BUCKET", "acme-bridge")
+    monkeypatch.delenv("BRIDGE_EMULATOR_TOKEN", raising=False)
+
+    told = explanations.of_word("storage_refused").text()
+
+    assert "this machine" not in told
+    assert "this function's service account" in told
+
+
 @pytest.mark.parametrize(
     ("word", "words"),
     [
