@@ -40,7 +40,7 @@ class NotVerified(msgspec.Struct, frozen=True):
 
     @property
     def warning(self) -> str:
-        when = "The next sweep does it." if self.verdict == "not_yet" else "Until this is mended, nothing proves them."
+        when = "The next sweep does it." if self.verdict == "not_yet" else "Until that is corrected, no run is compared."
         return f"{NOT_COMPARED} {self.because} {when}"
 
 
