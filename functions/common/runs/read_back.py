@@ -40,7 +40,9 @@ class NotVerified(msgspec.Struct, frozen=True):
 
     @property
     def warning(self) -> str:
-        when = "The next sweep does it." if self.verdict == "not_yet" else "Until that is corrected, no run is compared."
+        when = (
+            "The next sweep does it." if self.verdict == "not_yet" else "Until this is corrected, nothing is compared."
+        )
         return f"{NOT_COMPARED} {self.because} {when}"
 
 
