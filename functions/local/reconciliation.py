@@ -68,8 +68,7 @@ def reconcile(instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.P
     try:
         staged = _read_looker(run, bridge, job)
         file = SentFile(staged.path, job.target.delimiter)
-        with ReadBack(run, bridge, job, job.verify, lambda: [file], sums=True) as read_back:
-            found = read_back.compare()
+        found = ReadBack(run, bridge, job, job.verify, lambda: [file], sums=True).compare()
     except MalformedRequest:
         raise
     except BridgeError as error:

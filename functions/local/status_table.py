@@ -50,6 +50,7 @@ def table(jobs: list[StandingJob], now: datetime) -> Table:
     out = Table("job", "verdict", "last landing", "rows", "next due", box=None)
     out.columns[0].overflow = "fold"
     out.columns[3].justify = "right"
+    zone = _zone(jobs)
     for each in jobs:
         landing, due = each.job.landing, each.standing.due_at
         landed = ago(datetime.fromisoformat(landing.at), now) if landing else "never"
@@ -58,7 +59,7 @@ def table(jobs: list[StandingJob], now: datetime) -> Table:
             Text(LABELS[each.standing.name], _style(each.standing)),
             landed,
             f"{landing.rows:,}" if landing else "",
-            local_time(due, _zone(jobs)) if due else "on demand",
+            local_time(due, zone) if due else "on demand",
         )
     return out
 

@@ -482,11 +482,12 @@ class AnswerNotUnderstood(VendorRefused):
 class PigmentKeyRefused(VendorRefused):
     """Pigment answered 401 to the key."""
 
-    next_step = (
+    reasons = (
         "There are five possible reasons. The key is not complete. It has expired; it does not work on the expiry day "
         "itself. It lacks the scope: Import for pulls and relays, Export for exports. Its allow list does not contain "
-        "this address. Its owner was deactivated. Add a new key as a new version of the secret."
+        "this address. Its owner was deactivated."
     )
+    next_step = f"{reasons} Add a new key as a new version of the secret."
 
 
 class ImportConfigurationNotFound(VendorRefused):

@@ -57,7 +57,7 @@ class _Block(msgspec.Struct, Generic[T], frozen=True):
 
 
 class ReadBack:
-    """The comparison of a job's block with files.
+    """The comparison of a job's block with files. The `with` block ends what `read_ahead` has begun.
 
     Args:
         files: return what the block should have, all together.

@@ -186,8 +186,9 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
 
     @property
     def why_not_compared(self) -> str:
-        """Why the block could not be compared with what was sent; empty if it was, or was not to be."""
-        return next((each for each in self.warnings if each.startswith(NOT_COMPARED)), "")
+        """Why the block cannot be compared with what was sent; empty if it can, or was not to be."""
+        reasons = (each for each in self.warnings if each.startswith(NOT_COMPARED))
+        return next(reasons, "") if self.verified == "impossible" else ""
 
     def warned(self, *warnings: str) -> Self:
         """Return the receipt with more warnings, each of them once, short enough to be stored and logged."""

@@ -62,8 +62,8 @@ def verify_landing(
     """Read the block back after a landing and note the verdict. Return the end of the run, which fails if the block
     does not have what was sent.
     """
-    with ReadBack(run, bridge, job, verify, partial(_expected, run, job, landed)) as read_back:
-        return _verified(run, job, verify, landed, Landed(), read_back)
+    read_back = ReadBack(run, bridge, job, verify, partial(_expected, run, job, landed))
+    return _verified(run, job, verify, landed, Landed(), read_back)
 
 
 def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRows | None:
@@ -80,8 +80,7 @@ def find_rows(run: Run, bridge: bridge_yaml.Bridge, journal: Journal) -> FoundRo
     ):
         return None
     file = SentFile(paths.staged(job.name, earlier.run), job.target.delimiter)
-    with ReadBack(run, bridge, job, job.verify, lambda: [file]) as read_back:
-        found = read_back.compare()
+    found = ReadBack(run, bridge, job, job.verify, lambda: [file]).compare()
     if isinstance(found, NotVerified):
         return None
     if found.has_all:

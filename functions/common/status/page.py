@@ -19,13 +19,6 @@ _MOST_BYTES_OF_WORDS = 600
 "Of a reason, and of a next step, on the page of its job; half of that in the table of all jobs."
 
 
-class _Clock(msgspec.Struct, frozen=True):
-    """The time on a page."""
-
-    now: datetime
-    zone: str
-
-
 def index_page(record: StatusRecord, now: datetime, links: Links, unread: Sequence[str] = ()) -> str:
     """Return the page of all jobs; of those that could not be read, it has only the names."""
     standings = {name: standing_of(job, now) for name, job in record.jobs.items()}
@@ -33,7 +26,8 @@ def index_page(record: StatusRecord, now: datetime, links: Links, unread: Sequen
     sentence = sentence_of(standings.items(), local_time(now, zone), unread)
     columns = ("Job", "Verdict", "Last landing", "Rows", "Next due", "Last runs")
     head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in columns)
-    rows = "\n".join(_row(name, job, standings[name], _Clock(now, zone), links) for name, job in record.jobs.items())
+    shown = {name: msgspec.structs.replace(job, time_zone=zone) for name, job in record.jobs.items()}
+    rows = "\n".join(_row(name, job, standings[name], now, links) for name, job in shown.items())
     body = (
         f'<h1>{_TITLE}</h1>\n<p class="lead">{escape(sentence)}</p>\n'
         f"{_table('What each job fills, and when its rows last arrived.', head, rows)}\n"
@@ -59,7 +53,7 @@ def job_page(name: str, job: JobRecord, now: datetime, links: Links) -> str:
     )
     rows = "\n".join(_run_row(run, job, now) for run in job.runs)
     due = f"<p>Next due: {escape(local_time(standing.due_at, job.time_zone))}</p>" if standing.due_at else ""
-    landing = f"<p>Last landing: {_landing(job, _Clock(now, job.time_zone))}</p>" if job.landing else ""
+    landing = f"<p>Last landing: {_landing(job, now)}</p>" if job.landing else ""
     body = (
         f'<p><a href="{escape(links.index())}">All jobs</a></p>\n<h1>{escape(name)}</h1>\n'
         f"<p>{escape(_subject(job))}</p>\n"
@@ -88,14 +82,14 @@ def _table(caption: str, head: str, rows: str) -> str:
     )
 
 
-def _row(name: str, job: JobRecord, standing: Standing, clock: _Clock, links: Links) -> str:
-    due = escape(local_time(standing.due_at, clock.zone)) if standing.due_at else "on demand"
+def _row(name: str, job: JobRecord, standing: Standing, now: datetime, links: Links) -> str:
+    due = escape(local_time(standing.due_at, job.time_zone)) if standing.due_at else "on demand"
     rows = number(job.landing.rows) if job.landing else ""
     return (
         f'<tr role="row"><th scope="row" role="rowheader"><a href="{escape(links.job(name))}">{escape(name)}</a>'
         f"<small>{escape(_subject(job))}</small></th>"
         f'<td role="cell">{verdict(standing.name)}{_why(standing, _MOST_BYTES_OF_WORDS // 2)}</td>'
-        f'<td role="cell" data-of="Last landing">{_landing(job, clock)}</td>'
+        f'<td role="cell" data-of="Last landing">{_landing(job, now)}</td>'
         f'<td role="cell" data-of="Rows"{_numeric("Rows")}>{rows}</td>'
         f'<td role="cell" data-of="Next due">{due}</td>'
         f'<td role="cell" data-of="Last runs">{chart(job.decided_runs)}</td></tr>'
@@ -131,8 +125,8 @@ def _arrow(next_step: str) -> str:
     return f" → {next_step}" if next_step else ""
 
 
-def _landing(job: JobRecord, clock: _Clock) -> str:
-    return moment(datetime.fromisoformat(job.landing.at), clock.zone, clock.now) if job.landing else "never"
+def _landing(job: JobRecord, now: datetime) -> str:
+    return moment(datetime.fromisoformat(job.landing.at), job.time_zone, now) if job.landing else "never"
 
 
 def _subject(job: JobRecord) -> str:

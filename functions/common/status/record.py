@@ -202,14 +202,10 @@ def past_run(receipt: Receipt) -> PastRun:
         held=rows.held or 0,
         verified=receipt.verified,
         code=error.code if error else "",
-        cause=shorten(error.message if error else _why_not_compared(receipt), _LONGEST_WORDS_BYTES),
+        cause=shorten(error.message if error else receipt.why_not_compared, _LONGEST_WORDS_BYTES),
         next_step=shorten(error.next_step, _LONGEST_WORDS_BYTES) if error else "",
         warnings=len(receipt.warnings),
     )
-
-
-def _why_not_compared(receipt: Receipt) -> str:
-    return receipt.why_not_compared if receipt.verified == "impossible" else ""
 
 
 def _landed_rows(receipt: Receipt) -> int | None:

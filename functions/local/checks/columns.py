@@ -1,15 +1,13 @@
 """The check of the columns that a pull names in bridge.yaml: whether its query selects a field with this header."""
 
-import difflib
 from collections.abc import Collection, Iterator
 
 from common import bridge_yaml
 from common.looker.explore import ExploreFields
 from common.looker.query import LookerQuery
-from common.platform import lookalikes
 from common.platform.errors import BridgeError
 from common.platform.text import listed
-from local.checks.finding import Finding, yellow
+from local.checks.finding import Finding, nearest, yellow
 
 
 def findings(pull: bridge_yaml.Pull, query: LookerQuery, fields: ExploreFields | BridgeError) -> Iterator[Finding]:
@@ -47,8 +45,7 @@ def _named_columns(pull: bridge_yaml.Pull) -> Iterator[tuple[str, Collection[str
 
 def _not_selected(subject: str, name: str, labels: list[str], query: LookerQuery) -> Finding:
     what = f"The query selects no field of {query.explore} whose label is {name}."
-    if alike := lookalikes.of([name], labels):
-        return yellow(subject, f"{what} {lookalikes.differences(alike)}", f"Write {lookalikes.advice(alike)}.")
-    similar = difflib.get_close_matches(name, labels, 1)
-    advice = f"Did you mean {similar[0]}?" if similar else "Write a header of the file."
+    told, advice = nearest(name, labels, "Write a header of the file.")
+    if told:
+        return yellow(subject, f"{what} {told}", advice)
     return yellow(subject, what, f"{advice} The labels are {listed(labels)}.")

@@ -1,12 +1,14 @@
 """The result of one check, and the table that shows results."""
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from common.platform import lookalikes
 from common.platform.errors import BridgeError
 from local import next_steps
 
@@ -46,6 +48,14 @@ def red(subject: str, what: str, next_step: str) -> Finding:
 def from_error(subject: str, error: BridgeError) -> Finding:
     """A red finding with the error that a run would end with."""
     return red(subject, error.cause, next_steps.of(error))
+
+
+def nearest(name: str, known: Collection[str], otherwise: str) -> tuple[str, str]:
+    """Return what tells a name from a known one that looks the same, if there is one, and what to write instead."""
+    if alike := lookalikes.of([name], list(known)):
+        return lookalikes.differences(alike), f"Write {lookalikes.advice(alike)}."
+    similar = difflib.get_close_matches(name, known, n=1)
+    return "", f"Did you mean {similar[0]}?" if similar else otherwise
 
 
 def table(findings: Iterable[Finding]) -> Table:

@@ -4,7 +4,6 @@ Licences limit the number of API calls. The checks make one for the user, the re
 Look, query and explore.
 """
 
-import difflib
 from collections.abc import Collection, Iterator
 
 import msgspec
@@ -16,13 +15,12 @@ from common.looker import obstacles, resources
 from common.looker.client import LookerClient
 from common.looker.explore import ExploreFields
 from common.looker.query import LookerQuery
-from common.platform import lookalikes
 from common.platform.errors import BridgeError, CannotStream, CursorUnfit, LookerLoginRefused, SecretUnreadable
 from common.runs.instance import Instance
 from local.checks import columns, download_permission
 from local.checks.download_permission import DownloadPermission, read_permission
 from local.checks.explores import CheckedExplore
-from local.checks.finding import Finding, from_error, green, red, yellow
+from local.checks.finding import Finding, from_error, green, nearest, red, yellow
 from local.checks.secrets import try_secret
 from local.interactive_deadline import InteractiveDeadline
 
@@ -212,12 +210,9 @@ def _field_findings(
 
 
 def _unknown_field(subject: str, name: str, known: Collection[str], query: LookerQuery) -> Finding:
+    told, advice = nearest(name, known, "Write a field of the explore, such as view.field.")
     what = f"{query.explore} has no field {name}."
-    if alike := lookalikes.of([name], list(known)):
-        return red(subject, f"{what} {lookalikes.differences(alike)}", f"Write {lookalikes.advice(alike)}.")
-    similar = difflib.get_close_matches(name, known, n=1)
-    advice = f"Did you mean {similar[0]}?" if similar else "Write a field of the explore, such as view.field."
-    return red(subject, what, advice)
+    return red(subject, f"{what} {told}" if told else what, advice)
 
 
 class _CustomField(msgspec.Struct, frozen=True):
