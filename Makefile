@@ -20,13 +20,16 @@ SCAN := .venv-scan
 CHECKOV := 3.3.30
 AXE := build/node_modules/axe-core/axe.min.js
 
-.PHONY: demo test matrix lint proofs wheel bench archive deployed check infra browser scan preflight plan apply schema lock clean
+.PHONY: demo test long matrix lint proofs wheel bench archive deployed check infra browser scan preflight plan apply schema lock clean
 
 demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no account needed
 	$(BIN)/bridge demo
 
-test: $(VENV)/ready  ## the whole suite; a part of it: TESTS=tests/pull
+test: $(VENV)/ready  ## every behaviour; a part of it: TESTS=tests/pull
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
+
+long: $(VENV)/ready  ## commands and kills in processes of their own, random cases, memory
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "long and not slow" $(TESTS)
 
 matrix:  ## the suite on the other Pythons of this machine that the package is made for; says which are not installed
 	@$(PYTHON) tests/support/interpreters.py $(TESTS)

@@ -46,8 +46,8 @@ _OF_GOOGLE = ("(_fetch_background)", "(_verify_existence_background)")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Use one worker more than there are processors: tests of other processes and of deadlines mostly wait."""
-    return (os.cpu_count() or 1) + 1
+    """Use two workers more than there are processors: tests of other processes and of deadlines mostly wait."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def places(raw: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value, (*path, key))
 
 
+@pytest.mark.long
 @given(st.lists(st.tuples(st.sampled_from(list(places(EXAMPLE))), ANYTHING), min_size=1, max_size=3))
 def test_a_valid_file_with_any_replaced_values_is_decoded_or_refused(
     changes: list[tuple[tuple[Any, ...], object]],

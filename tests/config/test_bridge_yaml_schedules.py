@@ -180,6 +180,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=100)
 @given(
     st.tuples(*(choices(first, last) for first, last in ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)))),

@@ -182,6 +182,7 @@ def test_the_last_moments_of_a_year_belong_to_december() -> None:
     assert month.coming.query == 1
 
 
+@pytest.mark.long
 def test_ten_days_in_the_sandbox_use_what_was_forecast(world: World) -> None:
     other = world.pigment.block(world.pigment.application("Planning"), "Other")
     target = {"configuration": world.pigment.configuration(other, COLUMNS), "repeatable": True}

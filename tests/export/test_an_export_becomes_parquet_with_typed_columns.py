@@ -468,6 +468,7 @@ TIMES: dict[str, list[tuple[str, Any]]] = {
 }
 
 
+@pytest.mark.long
 @PROOF
 @given(
     table=columns(),
@@ -609,6 +610,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.long
 def test_ten_times_the_rows_take_no_more_memory() -> None:
     functions = str(Path(parquet.__file__).parents[2])
     few, many = (

@@ -262,6 +262,7 @@ def test_max_shrink_refuses_an_export(world: World) -> None:
     assert published(world) == GUIDE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["in chunks", "with a length"])
 @pytest.mark.parametrize(
     "is_reset", [pytest.param(True, id="reset", marks=pytest.mark.slow), pytest.param(False, id="closed")]

@@ -44,6 +44,7 @@ def test_a_last_record_without_a_line_end_is_accepted_after_a_complete_stream(wo
     assert world.bucket.read("exports/revenue.csv") == ROWS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["reset_after_bytes", "cut_after_bytes"])
 def test_a_stream_cut_at_any_byte_publishes_nothing(world: World, http2: Http2Server, how: str) -> None:
     give(http2, ROWS)

@@ -104,6 +104,7 @@ def tables(draw: st.DrawFn) -> Table:
     }
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=25)
 @given(tables(), tables())
 def test_any_two_days_are_one_dataset_with_every_text_unchanged(first: Table, second: Table) -> None:

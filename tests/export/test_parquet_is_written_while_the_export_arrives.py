@@ -20,6 +20,8 @@ from common.tables.records import complete_records, write_records
 from tests.support.kills import ProcessCall, Processes, StopPoint
 from tests.support.world import STORAGE_WRITES, VIEW, World
 
+pytestmark = pytest.mark.long
+
 Cells = Sequence[Sequence[str]]
 "By column."
 

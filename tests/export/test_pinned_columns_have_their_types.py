@@ -166,6 +166,7 @@ def pinned_tables(draw: st.DrawFn) -> tuple[dict[str, str], list[dict[str, list[
     return pins, days
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=30)
 @given(pinned_tables())
 def test_any_two_days_with_pins_are_one_dataset_with_every_text_unchanged(

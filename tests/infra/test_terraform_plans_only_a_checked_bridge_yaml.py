@@ -42,6 +42,7 @@ def test_the_functions_decode_the_same_bridge(name: str, tmp_path: Path) -> None
     assert written["warnings"] == list(bridge.warnings)
 
 
+@pytest.mark.long
 def test_nothing_is_written_of_a_file_with_a_fault(tmp_path: Path) -> None:
     for path, value in [*(fault[:2] for fault in FAULTS), *MORE_FAULTS]:
         ran, checked = check(yaml.safe_dump(file_where(path, value)), tmp_path)

@@ -16,6 +16,8 @@ from local.csv_sandbox import LookFile
 from local.fault_names import MEANINGS, FaultName
 from tests.support.command_line import BRIDGE, run_in
 
+pytestmark = pytest.mark.long
+
 SALES = """Order ID,Order-ID,Postcode,Day,Amount,Paid,Sent
 1,"one, and a half",01234,2024-01-02,1.5,true,2024-01-02 10:00:00
 2,two,99999,2024-01-03,20,false,2024-01-02 11:00:00

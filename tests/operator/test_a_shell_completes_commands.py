@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.command_line import BRIDGE
 
+pytestmark = pytest.mark.long
+
 # Bash calls the function that is registered for `bridge` when Tab is pressed.
 PRESS_TAB = """
 bridge --install-completion > installed 2>&1 || exit 1

@@ -25,6 +25,8 @@ from tests.support.settling import expire_leases
 from tests.support.sites import NoSite
 from tests.support.world import HEADER, LOOKER_SECRET, PIGMENT_KEY, PULL_RUN, PUSH, ROWS, Servers, World, delivery
 
+pytestmark = pytest.mark.long
+
 TOOLS = ["deliveries", "explain_code", "explain_run", "jobs", "next_steps", "preview_pull", "runs", "status"]
 SECRETS = (LOOKER_SECRET, PIGMENT_KEY)
 

@@ -20,6 +20,8 @@ from tests.support.settling import expire_leases
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import PULL_RUN, PUSH, World
 
+pytestmark = pytest.mark.long
+
 ROWS = [Trip(number, datetime(2025, 12, 20) + timedelta(days=number)) for number in range(1, 60)]  # noqa: DTZ001
 
 

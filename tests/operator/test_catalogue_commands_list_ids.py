@@ -42,6 +42,7 @@ def names(found: list[catalogue.CatalogueEntry]) -> list[str]:
     return [each.name for each in found]
 
 
+@pytest.mark.long
 def test_the_table_has_names_and_ids_and_says_how_to_use_them(prepared: World) -> None:
     status, output, errors = run_process(prepared, "blocks", "--application", "finance")
 

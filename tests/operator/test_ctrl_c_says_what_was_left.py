@@ -14,6 +14,8 @@ from tests.support.equality import EndlessFile, compare_rows
 from tests.support.served import write_files
 from tests.support.world import CONFIGURATION, EXPORTS, PULL_RUN, PUSH, STATUS, VIEW, World
 
+pytestmark = pytest.mark.long
+
 NOTHING = "Stopped. Nothing was sent.\n"
 MAY_HAVE_IT = "Stopped. Pigment may have it; the next run asks.\n"
 

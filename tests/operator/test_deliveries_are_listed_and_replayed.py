@@ -14,6 +14,8 @@ from tests.support.command_line import run, run_deployed, run_process
 from tests.support.served import Served, served, write_files
 from tests.support.world import PUSH, STATUS, WEBHOOK_TOKEN, World, delivery
 
+pytestmark = pytest.mark.long
+
 
 def post(bridge: Served, body: bytes, event: str, relay: str = "sales") -> requests.Response:
     headers = {"X-Looker-Webhook-Token": WEBHOOK_TOKEN, "X-Looker-Webhook-Id": event}

@@ -15,6 +15,8 @@ from tests.support.jobs import COLUMNS
 from tests.support.served import write_files
 from tests.support.world import CONFIGURATION, EXPORT_KEY, FIELDS, HEADER, PULL_RUN, PUSH, ROWS, VIEW, World, delivery
 
+pytestmark = pytest.mark.long
+
 STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-7]|9[0-7])(?:;[0-9]+)*m")
 ID = re.compile(r"\d{8}T\d{6,12}-[0-9a-f]{8,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}")

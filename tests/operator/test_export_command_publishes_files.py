@@ -11,6 +11,8 @@ from tests.support.command_line import run, run_process
 from tests.support.served import served, write_files
 from tests.support.world import EXPORT_KEY, EXPORTS, World
 
+pytestmark = pytest.mark.long
+
 REVENUE = b"Country;Revenue\nFR;150.00\nDE;50.00\n"
 
 

@@ -17,6 +17,8 @@ from tests.support.command_line import run, run_process
 from tests.support.served import Served, served, write_files
 from tests.support.world import WEBHOOK_TOKEN, World, delivery
 
+pytestmark = pytest.mark.long
+
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

@@ -52,6 +52,7 @@ def exchanges(world: World, method: str) -> list[Exchange]:
 # Requests and bodies.
 
 
+@pytest.mark.long
 def test_users_are_listed_created_and_read_back(ready: World) -> None:
     status, output, errors = run_process(ready, "looker", "GET", "/users?limit=5&fields=id,display_name")
     assert (status, json.loads(output), errors) == (0, [{"id": "1", "display_name": "Sandbox User"}], "")

@@ -65,6 +65,7 @@ def test_the_newest_runs_of_one_job_are_listed(world: World) -> None:
     assert listed("flights", "--last", "1") == [("flights", flights[0])]
 
 
+@pytest.mark.long
 def test_earlier_days_cost_nothing(world: World) -> None:
     add_runs(world, "flights", 25)
     add_runs(world, "sales", 2)

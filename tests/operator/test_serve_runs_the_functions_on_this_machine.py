@@ -10,6 +10,8 @@ from tests.support.command_line import run, run_process
 from tests.support.served import served, write_files
 from tests.support.world import PULL_RUN, PUSH, ROWS, World
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def prepared(world: World) -> World:

@@ -11,6 +11,8 @@ from tests.support.command_line import CommandResult, run, run_process
 from tests.support.served import write_files
 from tests.support.world import PULL_RUN, World
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def prepared(world: World) -> World:

@@ -10,6 +10,8 @@ from common.runs.leases import LIFETIME_S, Journal
 from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoint, When
 from tests.support.world import STORAGE_WRITES, World
 
+pytestmark = pytest.mark.long
+
 EXPORT = ProcessCall.of_job("export", "revenue")
 
 

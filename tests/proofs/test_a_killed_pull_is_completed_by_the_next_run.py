@@ -10,6 +10,8 @@ from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoin
 from tests.support.settling import settle
 from tests.support.world import HEADER, PUSH, ROWS, STORAGE_WRITES, FunctionAnswer, World
 
+pytestmark = pytest.mark.long
+
 SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
 

@@ -12,6 +12,8 @@ from google.cloud import storage
 
 from tests.support.world import World
 
+pytestmark = pytest.mark.long
+
 
 class Reader:
     """Downloads the object repeatedly with Google's own client, and compares it with the digest in its metadata."""

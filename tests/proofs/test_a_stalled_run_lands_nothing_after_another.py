@@ -12,6 +12,8 @@ from tests.support.settling import settle
 from tests.support.trips import Trip, Trips, told
 from tests.support.world import CONFIGURATION, HEADER, PUSH, STORAGE_WRITES, World, delivery
 
+pytestmark = pytest.mark.long
+
 SCHEDULE_EVENT = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 PULL = ProcessCall.of_job("pull", "flights", SCHEDULE_EVENT)
 LATER_PULL = ProcessCall.of_job("pull", "flights", {"X-CloudScheduler-ScheduleTime": "2026-03-01T07:15:00Z"})

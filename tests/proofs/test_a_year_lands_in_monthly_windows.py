@@ -14,6 +14,8 @@ from tests.support.kills import ProcessCall, Processes, StopPoint, When
 from tests.support.settling import settle
 from tests.support.world import PUSH, STORAGE_WRITES, World
 
+pytestmark = pytest.mark.long
+
 COLUMNS = ["year", "month", "day", "dep_time", "carrier", "flight", "origin", "dest", "time_hour"]
 HEADER = ["Flights Carrier", "Flights Flight", "Flights Origin", "Flights Dest", "Flights Time Hour"]
 FIELDS = ["flights.carrier", "flights.flight", "flights.origin", "flights.dest", "flights.time_hour"]

@@ -29,6 +29,8 @@ from local.sandbox.wire import Server
 from tests.proofs.test_random_tables_are_compared_without_a_mistake import Pigment, other_cell, tables
 from tests.support.equality import compare_with_block
 
+pytestmark = pytest.mark.long
+
 
 class EngineVerdict(NamedTuple):
     """What an engine finds, without the order of the rows that it names."""

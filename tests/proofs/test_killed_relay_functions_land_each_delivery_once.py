@@ -9,6 +9,8 @@ from tests.support.kills import AT_EVERY_WRITE, DELIVER, ProcessCall, Processes,
 from tests.support.settling import settle
 from tests.support.world import PUSH, STORAGE_WRITES, World, delivery
 
+pytestmark = pytest.mark.long
+
 DELIVERIES = [delivery((str(number), "1")) for number in range(2)]
 
 

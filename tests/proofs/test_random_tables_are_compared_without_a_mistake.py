@@ -20,6 +20,8 @@ from local.sandbox.pigment.model import Block, PropertyType
 from tests.support.equality import compare_with_block
 from tests.support.pieces import InPieces
 
+pytestmark = pytest.mark.long
+
 _LETTERS = string.ascii_letters + string.digits + " .,;-_'\"\n%€éßñ漢\u00a0"
 
 

@@ -206,6 +206,7 @@ def test_any_bytes_meet_the_contract_or_are_refused(
     assert {len(row) for row in rows} <= {len(header)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", [b"x\n", b'"a"\n', b"x"], ids=["lines", "quoted lines", "no line end"])
 def test_an_unclosed_quote_is_refused_in_bounded_memory(line: bytes) -> None:
     checker = Checker(AS_IT_IS)

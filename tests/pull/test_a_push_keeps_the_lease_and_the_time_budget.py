@@ -13,6 +13,7 @@ LONG = [["2013-01-01", "UA", "x" * 8000, str(number)] for number in range(4000)]
 "More than a connection holds, so that a run sends as fast as Pigment reads."
 
 
+@pytest.mark.long
 def test_a_pigment_that_reads_slowly_has_nothing_when_the_time_budget_ends(world: World) -> None:
     world.put_flights(LONG)
     world.pigment_server.fault(PUSH, before_block=lambda: world.clock.advance(60))

@@ -132,6 +132,7 @@ def expected(before: TableRows, after: TableRows, key: Sequence[str]) -> tuple[C
     return ChangeCounts(len(added), len(changed), len(gone), len(now) - len(sent)), sent
 
 
+@pytest.mark.long
 @PROOF
 @given(two_files(), HOW_WRITTEN, HOW_WRITTEN, st.sampled_from([",", ";"]), st.integers(1, 40), st.booleans())
 @example(([["k"], ["\ufeff"], ["a\n\nb"]], [["k"], ["\ufeff"], ["c"]], ["k"]), Written(), Written(), ",", 1, False)
@@ -328,6 +329,7 @@ def test_a_preview_shows_the_values_of_a_removed_column(bucket: Bucket) -> None:
     assert diff.changed_rows == [ChangedRow(["1"], [ChangedCell("Late", "", "9"), ChangedCell("Delay", "2", "")])]
 
 
+@pytest.mark.long
 def test_large_files_are_compared_over_the_wire(bucket: Bucket) -> None:
     rows = [
         [str(number), f"row {number},\n{'.' * 90}", "x" if number % 8 else 'a "quoted" text']
@@ -433,6 +435,7 @@ def test_duckdb_and_arrow_are_imported_by_a_comparison_alone() -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=functions, check=False).returncode == 0
 
 
+@pytest.mark.long
 @PROOF
 @given(two_files(), st.lists(st.integers(0, 7), max_size=4), HOW_WRITTEN, st.sampled_from([1, -1]), st.booleans())
 def test_rows_that_both_files_have_are_counted_without_a_key(

@@ -221,6 +221,7 @@ def test_a_title_of_megabytes_is_refused() -> None:
         refuse(body, MalformedRequest, saying="longer than")
 
 
+@pytest.mark.long
 def test_a_million_columns_are_refused() -> None:
     names = [f"c{number}" for number in range(1_000_000)]
     bodies = [

@@ -14,6 +14,8 @@ from tests.bench import served
 from tests.support import slow_callers
 from tests.support.world import WEBHOOK_TOKEN, Servers, World, delivery, open_world
 
+pytestmark = pytest.mark.long
+
 THREADS = 8
 ACKNOWLEDGED_WITHIN_S = 2.0
 TOKEN = f"X-Looker-Webhook-Token: {WEBHOOK_TOKEN}"

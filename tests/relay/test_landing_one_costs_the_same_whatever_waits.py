@@ -8,6 +8,8 @@ from common.storage import inbox
 from local.sandbox.wire import Response
 from tests.support.world import PUSH, World, delivery
 
+pytestmark = pytest.mark.long
+
 BUSY_FOR_S = 3000
 
 

@@ -435,6 +435,7 @@ def test_an_end_without_a_length_is_a_warning_of_the_receipt(looker: LookerSide)
     assert world.receipts("sales")[0]["warnings"] == ["Looker announced no end."]
 
 
+@pytest.mark.long
 def test_a_large_download_takes_bounded_memory(looker: LookerSide) -> None:
     block = b"".join(b"id-%09d,%09d\n" % (number, number) for number in range(40_000))
     url = looker.offer([b"Id,Amount\n", *[block] * 96])

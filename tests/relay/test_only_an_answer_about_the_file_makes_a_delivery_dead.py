@@ -43,6 +43,7 @@ def landed(world: World) -> list[str]:
     return [row["Id"] for row in world.pigment.rows(world.raw["relays"]["sales"]["target"]["configuration"])]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "answers",
     [

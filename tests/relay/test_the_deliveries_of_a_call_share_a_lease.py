@@ -55,6 +55,7 @@ def landed(world: World) -> list[str]:
     return [row["Id"] for row in world.pigment.rows(world.raw["relays"]["sales"]["target"]["configuration"])]
 
 
+@pytest.mark.long
 def test_each_further_delivery_costs_the_same_few_calls(sales: World) -> None:
     fill(sales, range(1))
     wake(sales)

@@ -81,6 +81,7 @@ def test_after_a_kill_no_older_delivery_follows_a_newer_one(sales: World, write:
     assert ends(sales) == ["replaced", "replaced", "landed"]
 
 
+@pytest.mark.long
 def test_more_deliveries_than_a_listing_has_are_replaced_by_the_newest(sales: World) -> None:
     send(sales, 0)
     (path,) = sales.objects("inbox/sales/")

@@ -14,6 +14,8 @@ from tests.support.command_line import BRIDGE, local_environment
 from tests.support.documents import README
 from tests.support.world import LOOKER_SECRET, PIGMENT_KEY, World
 
+pytestmark = pytest.mark.long
+
 HEADING = "Your own Looker and Pigment, from your machine"
 EXPECTED = {
     "init": "bridge.yaml was written, with the pull flights.",

@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 from tests.support.imported_modules import imported
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
 ENTRY_FILES = sorted(FUNCTIONS.glob("*.py"))

@@ -4,9 +4,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.support import recording
 from tests.support.command_line import run_in
 from tests.support.documents import FUNCTIONS, commands
+
+pytestmark = pytest.mark.long
 
 
 def run(folder: Path, arguments: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import datetime as dt
 import itertools
 
 import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def test_an_expression_is_translated_or_refused(kind: Kind, expression: str) -> 
         count_true(condition(expression, kind, column, now=NOW) or "true")
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["UTC", "Europe/Paris", "America/New_York"]),

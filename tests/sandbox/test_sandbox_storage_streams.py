@@ -24,6 +24,7 @@ def cloud(tmp_path: Path) -> Iterator[Running]:
         yield cloud
 
 
+@pytest.mark.long
 def test_a_large_object_is_written_and_read_in_constant_memory(cloud: Running) -> None:
     description = b'--b\r\nContent-Type: application/json\r\n\r\n{"name": "related"}\r\n--b\r\n\r\n'
     uploads = {

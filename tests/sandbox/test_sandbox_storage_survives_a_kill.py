@@ -15,6 +15,8 @@ import requests
 
 from tests.support.storage_client import client_of, files_in, running
 
+pytestmark = pytest.mark.long
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 SERVE = """

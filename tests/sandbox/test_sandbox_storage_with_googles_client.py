@@ -28,6 +28,7 @@ def cloud(tmp_path: Path) -> Iterator[Running]:
         yield cloud
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not REFERENCE, reason="BRIDGE_REFERENCE names no folder with storage/conformance.py")
 def test_every_check_of_the_conformance_script_passes(cloud: Running) -> None:
     script = Path(REFERENCE or "") / "storage" / "conformance.py"

@@ -30,7 +30,7 @@ SETTLES_S = 1800
 _serials = itertools.count()
 
 # Google's client does not close broken connections, so the garbage collector warns of them.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
 class SourceMachine(RuleBasedStateMachine):

@@ -51,7 +51,7 @@ IMPORTED_WITHIN_S = 3600
 _serials = itertools.count()
 
 # Google's client does not close broken connections, so the garbage collector warns of them.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
 @dataclasses.dataclass
