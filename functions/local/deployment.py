@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from common.bridge_yaml import Bridge, Export, decode
+from common.bridge_yaml import Bridge, Export
 from common.bridge_yaml.cron import longest_wait
 from common.bridge_yaml.model import AnyImport, Pull, Signal, Target
 from common.bridge_yaml.rules import shared_configurations
@@ -101,13 +101,8 @@ def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
             a running bridge must not stop. A plan can stop without any loss.
     """
     content = bridge_file.content(path)
-    raw, bridge = bridge_file.decode_file(content)
     changes = bridge_file.content(overlay_path) if overlay_path else None
-    if changes is not None:
-        base, raw = bridge, overlay.merged(raw, bridge_file.parse(changes))
-        bridge = decode(raw)
-        if taken := overlay.shared_configurations(base, bridge):
-            raise BridgeFileInvalid("\n".join(taken))
+    raw, bridge = overlay.environment(content, changes)
     found = [*shared_configurations(bridge), *licence.faults(bridge, datetime.now(UTC).date())]
     if faults := [f"{where}: {problem}; write {advice}" for where, problem, advice in found]:
         raise BridgeFileInvalid("\n".join(faults))

@@ -5,13 +5,44 @@ import configuration of bridge.yaml, because a test would then change the real p
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from common.bridge_yaml import Bridge
+from common.bridge_yaml import Bridge, decode
 from common.bridge_yaml.model import Signal
 from common.platform.errors import BridgeFileInvalid
+from local import bridge_file
+from local.bridge_file import BridgeFile
 
 _JOBS = ("pulls", "relays", "exports")
+
+
+def load_environment(path: Path, overlay_path: Path | None) -> BridgeFile:
+    """Read and decode the bridge.yaml of an environment; without an overlay, bridge.yaml itself. Raises as
+    `environment`, and BridgeFileInvalid if a file cannot be read.
+    """
+    return environment(bridge_file.content(path), bridge_file.content(overlay_path) if overlay_path else None)
+
+
+def environment(content: bytes, changes: bytes | None) -> BridgeFile:
+    """Decode the bridge.yaml of an environment.
+
+    Args:
+        content: of bridge.yaml.
+        changes: the content of the overlay.
+
+    Raises:
+        BridgeFileInvalid: one of both, or both together, are not valid, or a job has an import configuration of
+            bridge.yaml itself.
+    """
+    base = bridge_file.decode_file(content)
+    if changes is None:
+        return base
+    raw = merged(base.raw, bridge_file.parse(changes))
+    bridge = decode(raw)
+    if taken := shared_configurations(base.bridge, bridge):
+        raise BridgeFileInvalid("\n".join(taken))
+    return BridgeFile(raw, bridge)
 
 
 def merged(base: object, overlay: object) -> object:

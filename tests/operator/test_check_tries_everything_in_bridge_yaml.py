@@ -13,7 +13,7 @@ from common.storage import paths
 from local import checks
 from local.checks import Finding
 from local.sandbox.wire import Response
-from tests.support.world import LOOKER_SECRET, PIGMENT_KEY, ROWS, World
+from tests.support.world import HEADER, LOOKER_SECRET, PIGMENT_KEY, ROWS, World
 
 EXPORT_KEY = "pgmt_ThisIsAnExportKeyOfTheSandbox"
 OLD_KEY = "0b9c1d3e-5a77-4c1f-9b1e-d3c5a1f0e2b4"
@@ -56,9 +56,12 @@ def prepared(world: World) -> World:
     return world
 
 
-def check(world: World) -> list[Finding]:
+def check(world: World, overlay: object = None) -> list[Finding]:
     (world.folder / "bridge.yaml").write_text(json.dumps(world.raw))
-    return list(checks.findings(world.folder / "bridge.yaml", new_instance(world)))
+    changes = None if overlay is None else world.folder / "bridge.dev.yaml"
+    if changes:
+        changes.write_text(json.dumps(overlay))
+    return list(checks.findings(world.folder / "bridge.yaml", new_instance(world), changes))
 
 
 def new_instance(world: World) -> Instance:
@@ -459,6 +462,26 @@ def test_every_fault_of_the_file_is_a_finding_and_the_bucket_is_still_tried(prep
     ]
     assert findings[0].next_step == "Write credentials."
     assert findings[1].what == "Is not a UUID."
+
+
+@pytest.mark.parametrize(("exists", "colour"), [(True, "green"), (False, "red")])
+def test_another_environment_is_checked_with_its_own_configurations(prepared: World, exists: bool, colour: str) -> None:
+    if exists:
+        block = prepared.pigment.block(prepared.pigment.application("Planning of dev"), "Flights of dev")
+        prepared.pigment.configuration(block, HEADER, uuid=UNKNOWN)
+    jobs = {"pulls": {"flights": {"target": {"configuration": UNKNOWN}}, "tickets": None}, "relays": None}
+
+    found = check(prepared, jobs)
+
+    assert [finding.colour for finding in found if finding.subject == TARGET] == [colour]
+    assert [finding for finding in found if "tickets" in finding.subject or "budget" in finding.subject] == []
+
+
+def test_an_environment_that_would_change_the_real_plan_is_refused_before_a_request(prepared: World) -> None:
+    found = check(prepared, {"exports": None})
+
+    assert {finding.subject for finding in found if finding.colour == "red"} >= {TARGET}
+    assert prepared.pigment_server.exchanges == []
 
 
 def test_the_next_step_for_a_missing_file_names_the_option(prepared: World) -> None:

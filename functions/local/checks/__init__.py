@@ -14,7 +14,7 @@ import msgspec
 from common import bridge_yaml
 from common.platform.errors import BridgeFileInvalid
 from common.runs.instance import Instance
-from local import bridge_file, deployment
+from local import deployment, overlay
 from local.checks import buckets, licence, looker, pigment, queries, secrets
 from local.checks.deep import Observation, observations
 from local.checks.finding import Finding, green, red, table, yellow
@@ -35,10 +35,12 @@ _PLACE = re.compile(r"line (?P<line>\d+)(?P<column>, column \d+: )?(, )?")
 "Where a fault is, as `bridge_file` writes it: before the path of a key or, in YAML that cannot be read, with a column."
 
 
-def findings(config_path: Path, instance: Instance) -> Iterator[Finding]:
-    """Run all checks, and yield each finding as soon as it is made."""
+def findings(config_path: Path, instance: Instance, overlay_path: Path | None = None) -> Iterator[Finding]:
+    """Run all checks of bridge.yaml, or with an overlay, of another environment. Yield each finding as soon as it is
+    made.
+    """
     try:
-        raw, bridge = bridge_file.load_file(config_path)
+        raw, bridge = overlay.load_environment(config_path, overlay_path)
     except BridgeFileInvalid as error:
         yield from _fault_findings(error)
         yield from buckets.findings(None, None, instance)
@@ -66,16 +68,16 @@ def findings_of_vendors(bridge: bridge_yaml.Bridge, instance: Instance) -> Itera
     yield from pigment.findings(bridge, instance)
 
 
-def is_valid(config_path: Path) -> bool:
-    """Whether the file has no fault of its own."""
+def is_valid(config_path: Path, overlay_path: Path | None = None) -> bool:
+    """Whether the file, and what an overlay makes of it, has no fault of its own."""
     try:
-        bridge_file.load_file(config_path)
+        overlay.load_environment(config_path, overlay_path)
     except BridgeFileInvalid:
         return False
     return True
 
 
-def findings_offline(config_path: Path, out: Path | None = None, overlay: Path | None = None) -> Iterator[Finding]:
+def findings_offline(config_path: Path, out: Path | None = None, overlay_path: Path | None = None) -> Iterator[Finding]:
     """Check only the file, with the code of the functions. No secret is read and no request is sent.
 
     A red finding would stop every function, or use up Looker's licence. A yellow one would stop none.
@@ -83,12 +85,12 @@ def findings_offline(config_path: Path, out: Path | None = None, overlay: Path |
     Args:
         out: where to write what Terraform needs to know of the file, if nothing is red. A shared import configuration
             is then red.
-        overlay: what another environment changes in the file.
+        overlay_path: what another environment changes in the file.
     """
     try:
-        bridge = bridge_file.load(config_path)
+        bridge = overlay.load_environment(config_path, overlay_path).bridge
         if out:
-            deployment.write(deployment.read(config_path, overlay), out)
+            deployment.write(deployment.read(config_path, overlay_path), out)
         yield from _file_findings(bridge)
         yield from licence.findings(bridge, datetime.now(UTC).date())
     except BridgeFileInvalid as error:

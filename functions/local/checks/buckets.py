@@ -95,11 +95,9 @@ def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
 
 def _copy_finding(bucket: Bucket, raw: object) -> Finding:
     """Compare bridge.yaml with the copy in the bucket, which the functions read."""
-    next_step = (
-        "Nothing to do: `bridge pull` and `bridge serve` write it."
-        if next_steps.is_local()
-        else "Run `make plan` and `make apply`, which write it."
-    )
+    if next_steps.is_local():
+        return green(paths.CONFIG, "`bridge pull` and `bridge serve` write bridge.yaml into the bucket.")
+    next_step = "Run `make plan` and `make apply`, which write it."
     try:
         stored = bucket.read_json(paths.CONFIG, object)
     except BridgeError as error:

@@ -36,7 +36,9 @@ def check(
     ] = None,
     overlay: Annotated[
         Path | None,
-        typer.Option("--overlay", help="With --out: what another environment changes, such as bridge.dev.yaml."),
+        typer.Option(
+            "--overlay", help="Check another environment: what its file, such as bridge.dev.yaml, makes of bridge.yaml."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +52,7 @@ def check(
     faults = {
         "--out needs --offline.": out and not offline,
         "--deep sends requests, so it cannot be used with --offline.": deep and offline,
-        "--overlay needs --out.": overlay and not out,
+        "--deep asks the Looker of bridge.yaml, so it cannot be used with --overlay.": deep and overlay,
     }
     for fault in (words for words, is_present in faults.items() if is_present):
         raise typer.BadParameter(fault)
@@ -59,7 +61,7 @@ def check(
     with contextlib.ExitStack() as stack:
         made: Iterator[checks.Finding]
         # The file comes first: its faults are shown without secrets, and without a bridge.
-        can_try = not offline and (bridge.is_deployed or checks.is_valid(bridge.config))
+        can_try = not offline and (bridge.is_deployed or checks.is_valid(bridge.config, overlay))
         if can_try:
             stack.enter_context(bridge.open(needs_secrets=True))
         if not as_json:
@@ -69,7 +71,7 @@ def check(
         elif deep:
             made = checks.observations(looker_request.read_settings(bridge.config), deep, instance.current)
         else:
-            made = checks.findings(bridge.config, instance.current)
+            made = checks.findings(bridge.config, instance.current, overlay)
         for finding in made:
             findings.append(finding)
             if not as_json:
