@@ -99,3 +99,14 @@ def test_the_tables_of_scale_are_computed_from_the_calls_that_the_sandbox_counts
     written = documents.section(documents.TESTS, "Scale")
 
     assert [table for table in scale.tables(counted) if table not in written] == []
+
+
+def test_each_condition_of_an_alert_is_counted() -> None:
+    files = [path.read_text() for path in sorted(documents.INFRA.parent.glob("alerts*.tf"))]
+    # An alert of a map is one condition; the resource over each map has the block once more.
+    of_maps = sum(len(re.findall(r"^    \w+ = \{$", text, re.MULTILINE)) for text in files)
+    blocks = sum(text.count("  conditions {") for text in files)
+    maps = sum(len(re.findall(r"for_each\s+= local\._\w+_alerts", text)) for text in files)
+
+    calculation = next(row[1] for row in ROWS if row[0].startswith("conditions of alerts"))
+    assert number(calculation.split(" × ")[0]) == of_maps + blocks - maps

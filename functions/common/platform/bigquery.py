@@ -20,7 +20,7 @@ import requests
 from common.platform import emulator
 from common.platform.causes import cause_of
 from common.platform.clock import Deadline
-from common.platform.errors import AnswerNotUnderstood, BigqueryBusy, BigqueryRefused, BridgeError, OutOfTime
+from common.platform.errors import SIGN_IN, AnswerNotUnderstood, BigqueryBusy, BigqueryRefused, BridgeError, OutOfTime
 from common.platform.retry import retry
 
 _API = "https://bigquery.googleapis.com"
@@ -278,12 +278,14 @@ def _understood() -> Iterator[None]:
 @contextlib.contextmanager
 def _google() -> Iterator[None]:
     """Turn the errors of Google's sign-in and of the connection into the bridge's own."""
-    from google.auth.exceptions import GoogleAuthError, TransportError  # noqa: PLC0415
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError  # noqa: PLC0415
 
     try:
         yield
     except TransportError as error:
         raise BigqueryBusy(f"Google's sign-in service could not be reached for BigQuery: {cause_of(error)}.") from error
+    except DefaultCredentialsError as error:
+        raise BigqueryRefused("Nobody is signed in to Google, which BigQuery needs.", next_step=SIGN_IN) from error
     except GoogleAuthError as error:
         raise BigqueryRefused(f"There are no usable Google credentials for BigQuery: {cause_of(error)}.") from error
     except (requests.RequestException, ConnectionError) as error:
