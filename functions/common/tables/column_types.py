@@ -109,11 +109,17 @@ class ColumnTypes:
         for column, each in zip(self._columns, cells.columns, strict=True):
             column.feed(each)
 
-    def values(self, cells: Any) -> Any:
-        """Convert cells to a table with this schema. Raises ArrowInvalid if they do not fit it."""
-        schema = self.schema()
-        columns = [column.form.values(each) for column, each in zip(self._columns, cells.columns, strict=True)]
-        return pa.table(columns, schema=schema)
+    def conversion(self) -> Callable[[Any], Any]:
+        """Return a function that converts cells to a table with the schema of now, whatever later cells change. It
+        raises ArrowInvalid if they do not fit.
+        """
+        schema, forms = self.schema(), [column.form for column in self._columns]
+
+        def convert(cells: Any) -> Any:
+            columns = [form.values(each) for form, each in zip(forms, cells.columns, strict=True)]
+            return pa.table(columns, schema=schema)
+
+        return convert
 
     def _find_types(self) -> None:
         records = b"".join(self._pending)

@@ -6,6 +6,7 @@ whole file is written once more, from a CSV.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -76,7 +77,10 @@ def _without_header(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _RowGroups:
-    """Collects cells until they are a row group, and writes it; the groups are the same however the types are found."""
+    """Collects cells until they are a row group, and writes it; the groups are the same however the types are found.
+
+    A group is converted and compressed in a thread while the next one is collected: both take about as long.
+    """
 
     def __init__(
         self,
@@ -91,6 +95,8 @@ class _RowGroups:
         self._writer: Any = None
         self._waiting: list[Any] = []
         self._waiting_bytes = 0
+        self._pool = ThreadPoolExecutor(1, "row groups")
+        self._being_written: Future[None] | None = None
         columns_bytes = len(types.names) * _ROW_GROUP_BYTES_PER_COLUMN
         self._group_bytes = group_bytes or min(max(_LEAST_ROW_GROUP_BYTES, columns_bytes), _MOST_ROW_GROUP_BYTES)
         self.rows = 0
@@ -104,11 +110,14 @@ class _RowGroups:
     def finish(self) -> None:
         if self._waiting:
             self._write()
+        self._wait()
+        self._pool.shutdown()
         self._open(self._types.schema()).close()
 
     def abandon(self) -> None:
         """Write no more: otherwise Arrow would end the file as if it were complete, now or when it is deleted."""
         self._sink.is_abandoned = True
+        self._pool.shutdown()
         if self._writer is not None:
             self._writer.close()
 
@@ -121,10 +130,16 @@ class _RowGroups:
         if schema != writer.schema:
             raise TypesChanged
         self.rows += len(cells)
-        writer.write_table(self._types.values(cells), row_group_size=len(cells))
+        convert = self._types.conversion()
+        self._wait()
         # Otherwise the memory that Arrow has freed grows by a tenth with the number of row groups.
-        del cells
         pa.default_memory_pool().release_unused()
+        self._being_written = self._pool.submit(lambda: writer.write_table(convert(cells), row_group_size=len(cells)))
+
+    def _wait(self) -> None:
+        """Wait until the last group is written, and raise what writing it raised."""
+        if self._being_written:
+            self._being_written.result()
 
     def _open(self, schema: Any) -> Any:
         """Return the writer, which begins the file with the first schema."""
