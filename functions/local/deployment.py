@@ -101,7 +101,7 @@ def read(path: Path, overlay_path: Path | None = None) -> CheckedBridge:
             a running bridge must not stop. A plan can stop without any loss.
     """
     content = bridge_file.content(path)
-    changes = bridge_file.content(overlay_path) if overlay_path else None
+    changes = overlay.content_of(overlay_path) if overlay_path else None
     raw, bridge = overlay.environment(content, changes)
     found = [*shared_configurations(bridge), *licence.faults(bridge, datetime.now(UTC).date())]
     if faults := [f"{where}: {problem}; write {advice}" for where, problem, advice in found]:

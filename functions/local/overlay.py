@@ -21,7 +21,17 @@ def load_environment(path: Path, overlay_path: Path | None) -> BridgeFile:
     """Read and decode the bridge.yaml of an environment; without an overlay, bridge.yaml itself. Raises as
     `environment`, and BridgeFileInvalid if a file cannot be read.
     """
-    return environment(bridge_file.content(path), bridge_file.content(overlay_path) if overlay_path else None)
+    return environment(bridge_file.content(path), content_of(overlay_path) if overlay_path else None)
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of an overlay. Raises BridgeFileInvalid if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BridgeFileInvalid(
+            f"overlay: {path} cannot be read: {error.strerror}", next_step="Give its path with --overlay."
+        ) from None
 
 
 def environment(content: bytes, changes: bytes | None) -> BridgeFile:
@@ -38,11 +48,20 @@ def environment(content: bytes, changes: bytes | None) -> BridgeFile:
     base = bridge_file.decode_file(content)
     if changes is None:
         return base
-    raw = merged(base.raw, bridge_file.parse(changes))
+    raw = merged(base.raw, _parse(changes))
     bridge = decode(raw)
     if taken := shared_configurations(base.bridge, bridge):
         raise BridgeFileInvalid("\n".join(taken))
     return BridgeFile(raw, bridge)
+
+
+def _parse(changes: bytes) -> object:
+    try:
+        return bridge_file.parse(changes)
+    except BridgeFileInvalid as error:
+        # Otherwise its lines would be taken for those of bridge.yaml.
+        faults = [f"overlay: {fault}" for fault in error.cause.splitlines()]
+        raise BridgeFileInvalid("\n".join(faults), next_step="Correct the file that --overlay names.") from None
 
 
 def merged(base: object, overlay: object) -> object:

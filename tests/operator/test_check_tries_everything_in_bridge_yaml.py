@@ -484,6 +484,50 @@ def test_an_environment_that_would_change_the_real_plan_is_refused_before_a_requ
     assert prepared.pigment_server.exchanges == []
 
 
+def test_the_copy_of_another_environment_is_planned_as_that_one(prepared: World) -> None:
+    found = check(prepared, {"pulls": {"flights": None, "tickets": None}, "relays": None})
+
+    (copy,) = [finding for finding in found if finding.subject == paths.CONFIG]
+    assert (copy.colour, "`make plan ENVIRONMENT=dev`" in copy.next_step) == ("yellow", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "step"),
+    [
+        ("pulls: [\n", "not YAML", "Write key: value"),
+        ("a: 012\n", "012", "Write text in quotes"),
+        (None, "cannot be read", "--overlay"),
+    ],
+)
+def test_a_fault_of_an_overlay_is_not_shown_as_one_of_bridge_yaml(
+    prepared: World, content: str | None, words: str, step: str
+) -> None:
+    (prepared.folder / "bridge.yaml").write_text(json.dumps(prepared.raw))
+    changes = prepared.folder / "bridge.dev.yaml"
+    if content:
+        changes.write_text(content)
+
+    found = list(checks.findings(prepared.folder / "bridge.yaml", new_instance(prepared), changes))
+
+    assert (found[0].colour, found[0].subject, found[0].line) == ("red", "overlay", None)
+    assert words in found[0].what
+    assert step in found[0].next_step
+
+
+def test_a_bucket_that_cannot_be_used_is_not_explained_by_a_fault_of_the_file(prepared: World) -> None:
+    (prepared.folder / "bridge.yaml").write_text("looker: {credentails: x}")
+    instance = new_instance(prepared)
+    instance.bucket.retry = instance.bucket.retry.with_delay(initial=0.001, maximum=0.002)
+    instance.bucket.patience_s = 0.1
+    prepared.storage_server.fault(r"POST", times=-1, reset_before=True)
+
+    found = list(checks.findings(prepared.folder / "bridge.yaml", instance))
+
+    (bucket,) = [finding for finding in found if finding.subject == "BRIDGE_BUCKET"]
+    assert bucket.colour == "red"
+    assert "bridge file invalid" not in bucket.what
+
+
 def test_the_next_step_for_a_missing_file_names_the_option(prepared: World) -> None:
     findings = list(checks.findings(prepared.folder / "nothing.yaml", new_instance(prepared)))
 

@@ -125,21 +125,27 @@ class _RowGroups:
         cells = pa.concat_tables(self._waiting)
         self._waiting, self._waiting_bytes = [], 0
         self._look_at(cells)
+        # Before TypesChanged: a file that cannot be written is not begun anew.
+        self._wait()
         schema = self._types.schema()
         writer = self._open(schema)
         if schema != writer.schema:
             raise TypesChanged
         self.rows += len(cells)
         convert = self._types.conversion()
-        self._wait()
         # Otherwise the memory that Arrow has freed grows by a tenth with the number of row groups.
         pa.default_memory_pool().release_unused()
         self._being_written = self._pool.submit(lambda: writer.write_table(convert(cells), row_group_size=len(cells)))
 
     def _wait(self) -> None:
         """Wait until the last group is written, and raise what writing it raised."""
-        if self._being_written:
-            self._being_written.result()
+        written, self._being_written = self._being_written, None
+        try:
+            if written:
+                written.result()
+        finally:
+            # The exception's traceback has this frame. With the group in a circle, it would stay in memory.
+            del written
 
     def _open(self, schema: Any) -> Any:
         """Return the writer, which begins the file with the first schema."""

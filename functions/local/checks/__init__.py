@@ -15,6 +15,7 @@ from common import bridge_yaml
 from common.platform.errors import BridgeFileInvalid
 from common.runs.instance import Instance
 from local import deployment, overlay
+from local.bridge_file import BridgeFile
 from local.checks import buckets, licence, looker, pigment, queries, secrets
 from local.checks.deep import Observation, observations
 from local.checks.finding import Finding, green, red, table, yellow
@@ -39,12 +40,12 @@ def findings(config_path: Path, instance: Instance, overlay_path: Path | None = 
     """Run all checks of bridge.yaml, or with an overlay, of another environment. Yield each finding as soon as it is
     made.
     """
-    try:
-        raw, bridge = overlay.load_environment(config_path, overlay_path)
-    except BridgeFileInvalid as error:
-        yield from _fault_findings(error)
+    loaded = _load(config_path, overlay_path)
+    if isinstance(loaded, BridgeFileInvalid):
+        yield from _fault_findings(loaded)
         yield from buckets.findings(None, None, instance)
         return
+    raw, bridge = loaded
     yield from _file_findings(bridge)
     yield from licence.findings(bridge, instance.clock.now().date())
     yield from findings_of_vendors(bridge, instance)
@@ -53,8 +54,22 @@ def findings(config_path: Path, instance: Instance, overlay_path: Path | None = 
     for name in sorted(bridge.notify_secrets()):
         yield secrets.try_secret(instance, f"notify.webhook {name}", name)
     yield from secrets.expiry_findings(bridge, instance.clock.now().date())
-    yield from buckets.findings(bridge, raw, instance)
+    yield from buckets.findings(bridge, raw, instance, _plan_of(overlay_path))
     yield from queries.findings(bridge, instance)
+
+
+def _load(config_path: Path, overlay_path: Path | None) -> BridgeFile | BridgeFileInvalid:
+    """Return the file or its faults: what is checked after an `except` block is not caused by them."""
+    try:
+        return overlay.load_environment(config_path, overlay_path)
+    except BridgeFileInvalid as error:
+        return error
+
+
+def _plan_of(overlay_path: Path | None) -> str:
+    """Return the command that plans an environment, such as that of bridge.dev.yaml."""
+    name = overlay_path.stem.partition(".")[2] if overlay_path else ""
+    return f"make plan ENVIRONMENT={name}" if name else "make plan"
 
 
 def findings_of_looker(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:

@@ -16,8 +16,14 @@ _VIEWERS = "viewers"
 _PROJECT_VIEWERS = "projectViewer:"
 
 
-def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance) -> Iterator[Finding]:
-    """Check the bridge's own bucket, and the other buckets in bridge.yaml if it is valid."""
+def findings(
+    bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance, plan: str = "make plan"
+) -> Iterator[Finding]:
+    """Check the bridge's own bucket, and the other buckets in bridge.yaml if it is valid.
+
+    Args:
+        plan: the command that plans this environment.
+    """
     try:
         bucket = instance.bucket
     except BridgeError as error:
@@ -27,7 +33,7 @@ def findings(bridge: bridge_yaml.Bridge | None, raw: object, instance: Instance)
     yield from _viewer_findings(bucket)
     if bridge is None:
         return
-    yield _copy_finding(bucket, raw)
+    yield _copy_finding(bucket, raw, plan)
     for subject, name in _named_buckets(bridge):
         yield _try_bucket(subject, bucket.beside(name), is_read=False)
 
@@ -93,11 +99,11 @@ def _named_buckets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, str]]:
             yield f"exports.{name}.bucket", export.bucket
 
 
-def _copy_finding(bucket: Bucket, raw: object) -> Finding:
+def _copy_finding(bucket: Bucket, raw: object, plan: str) -> Finding:
     """Compare bridge.yaml with the copy in the bucket, which the functions read."""
     if next_steps.is_local():
         return green(paths.CONFIG, "`bridge pull` and `bridge serve` write bridge.yaml into the bucket.")
-    next_step = "Run `make plan` and `make apply`, which write it."
+    next_step = f"Run `{plan}` and `make apply`, which write it."
     try:
         stored = bucket.read_json(paths.CONFIG, object)
     except BridgeError as error:
