@@ -19,6 +19,8 @@ STATE_PREFIX ?= looker-pigment-bridge/$(PROJECT)/$(PREFIX)
 SCAN := .venv-scan
 CHECKOV := 3.3.30
 AXE := build/node_modules/axe-core/axe.min.js
+# Tests of a file stay on one worker, and the files keep their order.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test long matrix lint proofs wheel bench archive deployed check infra browser scan preflight plan apply schema lock clean
 
@@ -26,10 +28,10 @@ demo: $(VENV)/ready  ## the main job on this machine: Looker to Pigment, no acco
 	$(BIN)/bridge demo
 
 test: $(VENV)/ready  ## every behaviour; a part of it: TESTS=tests/pull
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/pytest $(PARALLEL) $(TESTS)
 
 long: $(VENV)/ready  ## commands and kills in processes of their own, random cases, memory
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "long and not slow" $(TESTS)
+	$(BIN)/pytest $(PARALLEL) -m "long and not slow" $(TESTS)
 
 matrix:  ## the suite on the other Pythons of this machine that the package is made for; says which are not installed
 	@$(PYTHON) tests/support/interpreters.py $(TESTS)
@@ -65,7 +67,7 @@ infra: archive $(VENV)/ready  ## Terraform's format, validity and tests, and wha
 	$(TERRAFORM) -chdir=infra init -backend=false -input=false
 	$(TERRAFORM) -chdir=infra validate
 	set -e; for file in infra/tests/*.tftest.hcl; do $(TERRAFORM) -chdir=infra test -filter=tests/$$(basename $$file); done
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m terraform
+	$(BIN)/pytest $(PARALLEL) -m terraform
 
 browser: $(VENV)/ready $(AXE)  ## the status page in Chromium, with pictures in build/pictures: needs chromium and npm
 	$(BIN)/pytest -n auto -m browser tests/operator/test_a_browser_shows_the_status_page.py

@@ -9,25 +9,9 @@ import pytest
 
 from common.tables import parquet
 from common.tables.column_types import ColumnTypes
+from tests.support.brittle import Brittle, FullDisk
 
 ROWS = 2_000
-
-
-class WriteFailed(Exception):
-    """What the file raises."""
-
-
-class Failing:
-    """A file whose writes fail from one of them on."""
-
-    def __init__(self, fails_at: int) -> None:
-        self.left = fails_at
-
-    def write(self, content: bytes) -> int:
-        self.left -= 1
-        if self.left < 0:
-            raise WriteFailed
-        return len(content)
 
 
 def pieces(last: str) -> Iterator[bytes]:
@@ -37,7 +21,7 @@ def pieces(last: str) -> Iterator[bytes]:
     yield f"1,{last}\n".encode()
 
 
-def write_to(file: Failing, last: str = "1") -> None:
+def write_to(file: Brittle, last: str = "1") -> None:
     parquet.write_while_found(pieces(last), file, ColumnTypes(["Id", "Amount"]), 1)
 
 
@@ -54,9 +38,9 @@ def no_collection() -> Iterator[None]:
 def test_nothing_of_it_stays_in_memory() -> None:
     before = pa.total_allocated_bytes()
 
-    for fails_at in (2, 5, 20):
-        with pytest.raises(WriteFailed) as caught:
-            write_to(Failing(fails_at))
+    for writes in (3, 6, 21):
+        with pytest.raises(FullDisk) as caught:
+            write_to(Brittle(writes))
         del caught
 
     assert pa.total_allocated_bytes() == before
@@ -64,16 +48,18 @@ def test_nothing_of_it_stays_in_memory() -> None:
 
 
 def writes_before_a_text() -> int:
-    file = Failing(1_000)
+    out = Brittle(-1)
     with pytest.raises(parquet.TypesChanged):
-        write_to(file, last="a text")
-    return 1_000 - file.left
+        write_to(out, last="a text")
+    return -1 - out.writes_left
 
 
 def test_a_later_change_of_type_does_not_hide_it() -> None:
-    writes = writes_before_a_text()
-    assert writes > 10
+    writes_until_then = writes_before_a_text()
+    assert writes_until_then > 10
 
-    for fails_at in range(writes):
-        with pytest.raises(WriteFailed):
-            write_to(Failing(fails_at), last="a text")
+    for writes in range(1, writes_until_then + 1):
+        out = Brittle(writes)
+        with pytest.raises(FullDisk):
+            write_to(out, last="a text")
+        assert out.writes_left == 0

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from common.platform.errors import Internal, RowsMalformed
 from common.tables import parquet
 from common.tables.column_types import ColumnTypes
+from tests.support.brittle import Brittle, FullDisk
 
 PROOF = settings(deadline=None, max_examples=100)
 
@@ -541,24 +542,6 @@ def test_a_file_that_changed_after_the_first_reading_is_refused(other: bytes) ->
         parquet.write([other], out, shown(["n"], b"1\n"))
     assert "private" not in str(fault.value)
     assert not out.getvalue()[4:]
-
-
-class FullDisk(Exception):
-    pass
-
-
-class Brittle(io.BytesIO):
-    """A file that fails after a number of writes, as when Cloud Storage refuses one."""
-
-    def __init__(self, writes: int) -> None:
-        super().__init__()
-        self.writes_left = writes
-
-    def write(self, content: Any, /) -> int:
-        self.writes_left -= 1
-        if self.writes_left == 0:
-            raise FullDisk
-        return super().write(content)
 
 
 def writes_of_a_small_file() -> int:

@@ -85,11 +85,7 @@ def findings_of_vendors(bridge: bridge_yaml.Bridge, instance: Instance) -> Itera
 
 def is_valid(config_path: Path, overlay_path: Path | None = None) -> bool:
     """Whether the file, and what an overlay makes of it, has no fault of its own."""
-    try:
-        overlay.load_environment(config_path, overlay_path)
-    except BridgeFileInvalid:
-        return False
-    return True
+    return not isinstance(_load(config_path, overlay_path), BridgeFileInvalid)
 
 
 def findings_offline(config_path: Path, out: Path | None = None, overlay_path: Path | None = None) -> Iterator[Finding]:
