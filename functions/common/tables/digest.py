@@ -1,6 +1,7 @@
 """Write a file and compute its digest at the same time."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -11,13 +12,13 @@ class Sink(Protocol):
 class DigestingWriter:
     """Passes bytes on, and counts and digests them."""
 
-    def __init__(self, to: Sink) -> None:
-        self._to = to
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
         self._sha256 = hashlib.sha256()
         self.bytes = 0
 
     def write(self, content: bytes) -> int:
-        self._to.write(content)
+        self._write(content)
         self._sha256.update(content)
         self.bytes += len(content)
         return len(content)

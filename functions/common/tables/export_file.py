@@ -75,8 +75,8 @@ class _ChecksumWriter(DigestingWriter):
     published.
     """
 
-    def __init__(self, to: Sink) -> None:
-        super().__init__(to)
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        super().__init__(write)
         self._crc32c = google_crc32c.Checksum()
 
     def write(self, content: bytes) -> int:
@@ -145,15 +145,23 @@ def write_while_read(
 
 def _write_blocks(bucket: Bucket, path: str, blocks: Iterator[bytes], content_type: str) -> _ChecksumWriter:
     """Write CSV, compressed if the content type says so."""
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP) if content_type == _GZIP else None
-    with bucket.writing(path, content_type=content_type) as file:
-        digested = _ChecksumWriter(file)
-        with written_behind(lambda block: digested.write(compressor.compress(block) if compressor else block)) as write:
+    with bucket.writing(path, content_type=content_type) as file, written_behind(file.write) as upload:
+        # Digested here: to upload takes longer than to check, and would wait for it.
+        digested = _ChecksumWriter(upload)
+        if content_type == _GZIP:
+            _compress(blocks, digested)
+        else:
             for block in blocks:
-                write(block)
-        if compressor:
-            digested.write(compressor.flush())
+                digested.write(block)
     return digested
+
+
+def _compress(blocks: Iterator[bytes], to: Sink) -> None:
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _AS_GZIP)
+    with written_behind(lambda block: to.write(compressor.compress(block))) as compress:
+        for block in blocks:
+            compress(block)
+    to.write(compressor.flush())
 
 
 def _write_parquet(
@@ -216,7 +224,7 @@ def _convert(bucket: Bucket, csv_path: str, path: str, export: "ArrivingExport")
 @contextlib.contextmanager
 def _writing_parquet(bucket: Bucket, path: str) -> Iterator[_ChecksumWriter]:
     with bucket.writing(path, content_type=_PARQUET, chunk_bytes=_PARQUET_CHUNK_BYTES) as file:
-        yield _ChecksumWriter(file)
+        yield _ChecksumWriter(file.write)
 
 
 def _expect_rows(rows: int, checked: Checked) -> None:

@@ -142,7 +142,7 @@ def write_known(bucket: Bucket, file: CheckedCsv, known: Mapping[str, Values], t
     """Write the rows of which all values are known to a file of their own, byte for byte and in their order."""
     rows = 0
     with bucket.writing(to) as stream:
-        staging = StagingWriter(stream)
+        staging = StagingWriter(stream.write)
         staging.write(file.header_record)
         for records, is_unknown in _judged(file, known):
             if chosen := list(compress(records, (not each for each in is_unknown))):
@@ -160,7 +160,7 @@ def write_without_unknown(
     unknown = (row for records, is_unknown in _judged(file, known) for row in compress(records, is_unknown))
     rows, following = 0, next(unknown, None)
     with bucket.writing(to) as stream:
-        staging = StagingWriter(stream)
+        staging = StagingWriter(stream.write)
         staging.write(whole.header_record)
         for piece in whole.pieces():
             kept = []

@@ -17,7 +17,7 @@ from common.storage.background import written_behind
 from common.storage.bucket import Bucket
 from common.storage.writer import ObjectWriter
 from common.tables.check import Checked, Checker, Contract
-from common.tables.digest import DigestingWriter, Sink
+from common.tables.digest import DigestingWriter
 
 _SAMPLE_ROWS = 5
 _SAMPLE_BYTES = 64 * 1024
@@ -79,8 +79,8 @@ class FileBeginning:
 class StagingWriter(DigestingWriter):
     """Writes a staged file, and keeps its beginning: for the sample, and because it may be all of it."""
 
-    def __init__(self, file: Sink) -> None:
-        super().__init__(file)
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        super().__init__(write)
         self._beginning = FileBeginning()
 
     def write(self, content: bytes) -> int:
@@ -124,10 +124,11 @@ def stage(bucket: Bucket, path: str, blocks: Iterable[bytes], contract: Contract
     checker = Checker(contract)
     with contextlib.ExitStack() as streams:
         file = _NewObject(bucket, path, streams)
-        staging = StagingWriter(file)
-        with written_behind(staging.write) as write:
+        with written_behind(file.write) as write:
+            # Digested here: to upload takes longer than to check, and would wait for it.
+            staging = StagingWriter(write)
             for block in blocks:
-                write(checker.feed(block))
+                staging.write(checker.feed(block))
                 progress("rows read", checker.rows)
         checked = checker.finish()
         file.finish()

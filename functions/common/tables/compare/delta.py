@@ -17,7 +17,7 @@ def write_delta(
     """Write the new and changed rows of the compared file, `after`, to a file of their own."""
     file = CheckedCsv(bucket, after, delimiter)
     with bucket.writing(to) as delta:
-        staging = StagingWriter(delta)
+        staging = StagingWriter(delta.write)
         for records in _chosen(file, comparison.is_sent):
             staging.write(records)
             progress("bytes written", staging.bytes)
