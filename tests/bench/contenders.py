@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Timed)
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """The time and memory of a program, from its start to its end."""
+    """The time of a program, from its start to its last output, and what it needed until its end."""
 
     wall_s: float
     cpu_s: float
