@@ -10,7 +10,7 @@ import msgspec
 from rich.text import Text
 
 from common import bridge_yaml
-from common.platform.errors import NoSuchJob, code_of, every_error
+from common.platform.errors import MalformedRequest, NotFound, code_of, every_error
 from common.runs import cursors
 from common.storage import inbox
 from common.storage.bucket import Bucket
@@ -23,6 +23,7 @@ _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
 _OUTDATED = "not replayed, because a newer delivery has landed"
 _KINDS = {code_of(kind): kind for kind in every_error()}
+_IDS = "`bridge deliveries --all` lists the ids."
 _COLOURS = {"waiting": "yellow", "delivered": "green", "dead": "red"}
 
 
@@ -82,13 +83,15 @@ def find(bucket: Bucket, identifier: str) -> tuple[str, ListedObject]:
         identifier: the id of a delivery or a unique part of it.
 
     Raises:
-        NoSuchJob: no delivery matches, or more than one.
+        NotFound: no delivery matches.
+        MalformedRequest: more than one matches.
     """
     matches = list(_matching(bucket, identifier))
     if len(matches) == 1:
         return matches[0]
-    message = f"{len(matches)} deliveries match {identifier}." if matches else f"No delivery matches {identifier}."
-    raise NoSuchJob(message, next_step="`bridge deliveries --all` lists the ids.")
+    if matches:
+        raise MalformedRequest(f"{len(matches)} deliveries match {identifier}.", next_step=_IDS)
+    raise NotFound(f"No delivery matches {identifier}.", next_step=_IDS)
 
 
 def content(bucket: Bucket, entry: ListedObject) -> Any:
@@ -104,11 +107,12 @@ def replay(bucket: Bucket, identifier: str, now: datetime) -> ReplayedDelivery:
     """Put a delivery into the inbox again.
 
     Raises:
-        NoSuchJob: there is no such delivery, or it is still waiting.
+        NotFound: there is no such delivery.
+        MalformedRequest: it is still waiting, or more than one matches.
     """
     folder, entry = find(bucket, identifier)
     if folder == "inbox":
-        raise NoSuchJob(
+        raise MalformedRequest(
             f"The delivery {identifier} is still waiting.",
             next_step="No action needed: it is delivered automatically.",
         )
@@ -146,7 +150,7 @@ def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime) -> 
     relay, _, name = identifier.rpartition("/")
     again = inbox.replay(bucket, folder, relay, name, now)
     if again is None:
-        raise NoSuchJob(f"The delivery {identifier} is gone.", next_step="`bridge deliveries --all` lists the ids.")
+        raise NotFound(f"The delivery {identifier} is gone.", next_step=_IDS)
     return ReplayedDelivery(identifier, f"{relay}/{again}", entry.metadata.get("reason", ""))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from common.platform.errors import BridgeError, NoSuchJob, code_of, every_error, meaning_of
+from common.platform.errors import BridgeError, NotFound, code_of, every_error, meaning_of
 from common.runs import receipts
 from common.runs.receipts import Receipt
 from common.storage.bucket import Bucket
@@ -23,7 +23,7 @@ SECTIONS = {
     "approval": ("awaiting_approval", "not_approved"),
     "bridgeyaml": ("bridge_file_invalid", "columns_changed", "too_few_rows", "shrunk", "too_many_skipped"),
     "changes": ("keys_not_unique",),
-    "commands": ("no_such_job",),
+    "commands": ("no_such_job", "not_found"),
     "environment": ("setting_missing",),
     "export": ("block_not_found", "view_too_big", "view_not_supported"),
     "how-the-guarantees-hold": (
@@ -123,7 +123,7 @@ Explained = CodeExplanation | OutcomeExplanation | RunExplanation
 
 
 def of_word(word: str) -> CodeExplanation | OutcomeExplanation:
-    """Explain an error code or an outcome. Raises NoSuchJob if it is neither."""
+    """Explain an error code or an outcome. Raises NotFound if it is neither."""
     codes = {code_of(kind): kind for kind in every_error()}
     name = word.strip().lower().replace("-", "_")
     if name in codes:
@@ -134,14 +134,14 @@ def of_word(word: str) -> CodeExplanation | OutcomeExplanation:
         return OutcomeExplanation(name, _OUTCOMES[name], next_step, f"{_DOCUMENT}receipts")
     alike = difflib.get_close_matches(name, [*codes, *_OUTCOMES], 1)
     known = "`bridge errors` lists the error codes, and `bridge runs` the ids of runs."
-    raise NoSuchJob(
+    raise NotFound(
         f"{word} is no error code, no outcome and no id of a run.",
         next_step=f"Did you mean {alike[0]}? {known}" if alike else known,
     )
 
 
 def of_run(bucket: Bucket, run: str) -> RunExplanation:
-    """Explain a run of any day. Raises NoSuchJob if there is none with this id."""
+    """Explain a run of any day. Raises NotFound if there is none with this id."""
     begun = open_runs.find(bucket, run)
     if begun is None:
         return of_receipt(receipts.find(bucket, run))

@@ -277,7 +277,7 @@ def test_a_delivery_that_waits_is_not_replayed(world: World) -> None:
     result = run_deployed("deliveries", "replay", waiting, clock=world.clock)
 
     assert (result.status, result.output) == (1, "")
-    assert result.errors.splitlines()[:2] == ["error: no_such_job", f"The delivery {waiting} is still waiting."]
+    assert result.errors.splitlines()[:2] == ["error: malformed_request", f"The delivery {waiting} is still waiting."]
     assert world.objects("inbox/") == [f"inbox/{waiting}"]
 
 
@@ -288,7 +288,7 @@ def test_a_part_of_two_ids_is_an_error(world: World) -> None:
     for command in ("show", "replay"):
         result = run_deployed("deliveries", command, "sales/2026")
         assert (result.status, result.output) == (1, "")
-        assert result.errors.splitlines()[:2] == ["error: no_such_job", "2 deliveries match sales/2026."]
+        assert result.errors.splitlines()[:2] == ["error: malformed_request", "2 deliveries match sales/2026."]
 
     assert world.objects("inbox/") == [f"inbox/{identifier}" for identifier in arrived]
 
@@ -308,7 +308,7 @@ def test_an_unknown_id_is_an_error(world: World) -> None:
 
     assert (result.status, result.output) == (1, "")
     assert result.errors.splitlines() == [
-        "error: no_such_job",
+        "error: not_found",
         "No delivery matches nothing.",
         "→ `bridge deliveries --all` lists the ids.",
     ]

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from common.platform.errors import NoSuchJob
+from common.platform.errors import NotFound
 from common.runs import settling
 from common.runs.leases import LIFETIME_S, Journal
 from tests.support.kills import AT_EVERY_WRITE, ProcessCall, Processes, StopPoint, When
@@ -75,5 +75,5 @@ def test_an_export_cannot_be_settled_by_hand(world: World, processes: Processes)
     flight = world.bucket.read_json(path, Journal)
     assert flight is not None
 
-    with pytest.raises(NoSuchJob, match="is an export"):
+    with pytest.raises(NotFound, match="is an export"):
         settling.settle_by_hand(world.bucket, world.clock, flight.value.receipt.run, "not landed")

@@ -293,9 +293,9 @@ def test_a_malformed_request_is_answered_400_and_starts_nothing(world: World, bo
 
 def test_every_error_before_acceptance_is_tested_here() -> None:
     elsewhere = {
-        "MalformedRequest", "NoSuchJob", "ConfigurationOccupied", "TooManySkipped", "TooManyDeleted",
-        "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted", "LandingUnknown",
-        "LandingUnconfirmed", "BodyTooSlow", "DiskFull",
+        "MalformedRequest", "NoSuchJob", "NotFound", "ConfigurationOccupied", "TooManySkipped",
+        "TooManyDeleted", "BridgeFileInvalid", "SettingMissing", "StorageRefused", "LeaseLost", "RunInterrupted",
+        "LandingUnknown", "LandingUnconfirmed", "BodyTooSlow", "DiskFull",
         "Internal", "ImportFailed", "TokenRefused", "BodyTooLong", "DeliveryNotUsable", "StorageBusy", "OutOfTime",
         "BlockNotFound", "ViewTooBig", "ViewNotSupported", "PigmentRefused",
         "CursorUnfit", "WindowIgnored", "KeysNotUnique", "AwaitingApproval", "NotApproved", "NotEqual",

@@ -16,7 +16,7 @@ import msgspec
 from common import bridge_yaml
 from common.flows.leased import open_pigment, run_leased
 from common.flows.resend import job_of, staged_file
-from common.platform.errors import MalformedRequest, NoSuchJob, NotApproved
+from common.platform.errors import MalformedRequest, NotApproved, NotFound
 from common.runs import cursors, holds, receipts, settling
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End
@@ -37,8 +37,9 @@ def approve(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str) -> Rece
     """Land the file of a held run, and return the receipt of the run that did so; if the file has landed before, the
     receipt of the held run, which names that one.
 
-    Raises NoSuchJob if the run, its job or its file is not there, MalformedRequest if the run is not held or something
-    newer has landed, ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused.
+    Raises NotFound if the run or its file is not there, NoSuchJob if its job is not, MalformedRequest if the run is not
+    held or something newer has landed, ConfigurationOccupied if another run has the lease, StorageBusy or
+    StorageRefused.
     """
     bucket = instance.bucket
     held = receipts.find(bucket, run_id)
@@ -135,9 +136,9 @@ def _again(held: Receipt) -> str:
 
 
 def _expect_base(bucket: Bucket, held: Receipt, hold: Hold) -> None:
-    """Raise NoSuchJob if the file with which the job's next run compares is not there."""
+    """Raise NotFound if the file with which the job's next run compares is not there."""
     if not bucket.exists(hold.landed.staged):
-        raise NoSuchJob(f"The file {hold.landed.staged} of run {hold.run} is no longer stored.", next_step=_again(held))
+        raise NotFound(f"The file {hold.landed.staged} of run {hold.run} is no longer stored.", next_step=_again(held))
 
 
 def _begin(instance: Instance, job: bridge_yaml.AnyImport, held: Receipt) -> Run:

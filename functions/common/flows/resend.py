@@ -11,7 +11,7 @@ import msgspec
 
 from common import bridge_yaml
 from common.flows.leased import open_pigment, run_leased
-from common.platform.errors import MalformedRequest, NoSuchJob
+from common.platform.errors import MalformedRequest, NoSuchJob, NotFound
 from common.runs import cursors, receipts
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, Landed, LandedInPart, end_of
@@ -38,8 +38,8 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         may_double: whether the file may be sent to a target that is not repeatable, where its rows are then twice if
             they have landed before.
 
-    Raises NoSuchJob if the run, its job or its file is not there, MalformedRequest if its file may not be sent,
-    ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused.
+    Raises NotFound if the run or its file is not there, NoSuchJob if its job is not, MalformedRequest if its file may
+    not be sent, ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused.
     """
     bucket = instance.bucket
     earlier = receipts.find(bucket, run_id)
@@ -79,12 +79,12 @@ def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> bridge_yaml.AnyImpor
 
 
 def staged_file(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
-    """Return the file of an earlier run. Raises NoSuchJob if the file has been deleted, or if the run staged none."""
+    """Return the file of an earlier run. Raises NotFound if the file has been deleted, or if the run staged none."""
     path = paths.staged(earlier.job, earlier.run)
     found = bucket.find(path)
     if earlier.sha256 is None or found is None or earlier.outcome == "nothing_new":
         kept = "Staged files are deleted after retention_days.staged. Run the job, or replay its delivery."
-        raise NoSuchJob(f"Run {earlier.run} has sent no file that is still in the bucket.", next_step=kept)
+        raise NotFound(f"Run {earlier.run} has sent no file that is still in the bucket.", next_step=kept)
     file = CheckedCsv(bucket, path, delimiter)
     rows = sum(len(split(piece)) for piece in file.pieces())
     return Staged(path, earlier.sha256, found.size_bytes, Checked(file.header, rows, []), Sample(file.header, []))

@@ -56,7 +56,7 @@ def settle_by_reading(instance: Instance, bridge: bridge_yaml.Bridge, run_id: st
     """Settle an open run as the next run of its job would, and return its final receipt: Pigment says how its import
     ended, or its block shows whether the rows are there.
 
-    Raises LandingUnknown, with what was found, if a person has to decide; NoSuchJob if the run is not open,
+    Raises LandingUnknown, with what was found, if a person has to decide; NotFound if the run is not open,
     ConfigurationOccupied if it is in progress or Pigment is still importing, StorageBusy or StorageRefused.
     """
     journal = open_journal(instance.bucket, run_id)

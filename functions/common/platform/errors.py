@@ -4,6 +4,7 @@
     ├── MalformedRequest           400  the call itself
     ├── TokenRefused               401
     ├── NoSuchJob                  404
+    ├── NotFound                   404
     ├── BodyTooSlow                408
     ├── ConfigurationOccupied      409  one run per configuration
     ├── BodyTooLong                413
@@ -187,6 +188,13 @@ class NoSuchJob(BridgeError):
 
     status = 404
     next_step = "Check the name in bridge.yaml. After a change, run Terraform, which copies the file into the bucket."
+
+
+class NotFound(BridgeError):
+    """There is no such run, delivery or bridge, or not any more."""
+
+    status = 404
+    next_step = "`bridge runs` lists the ids of runs, and `bridge deliveries --all` those of deliveries."
 
 
 class BodyTooSlow(BridgeError):

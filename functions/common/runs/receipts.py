@@ -19,7 +19,7 @@ import msgspec
 
 from common.looker.calls import LookerCalls
 from common.platform.clock import stamp
-from common.platform.errors import ErrorReport, NoSuchJob
+from common.platform.errors import ErrorReport, NotFound
 from common.platform.text import shorten
 from common.storage import paths
 from common.storage.bucket import Bucket
@@ -240,12 +240,12 @@ def read(bucket: Bucket, job: str, run: str) -> Receipt | None:
 
 
 def find(bucket: Bucket, run: str) -> Receipt:
-    """Return the receipt of a run of any job. Raises NoSuchJob if there is none."""
+    """Return the receipt of a run of any job. Raises NotFound if there is none."""
     for folder in bucket.folders(paths.receipts()):
         found = read(bucket, folder.rstrip("/").rpartition("/")[2], run)
         if found is not None:
             return found
-    raise NoSuchJob(f"There is no receipt of a run {run}.", next_step="`bridge runs` shows the ids of runs.")
+    raise NotFound(f"There is no receipt of a run {run}.", next_step="`bridge runs` shows the ids of runs.")
 
 
 def newest(bucket: Bucket, job: str, count: int) -> list[Receipt]:

@@ -23,7 +23,7 @@ from common.platform.errors import (
     ConfigurationOccupied,
     LandingUnconfirmed,
     LandingUnknown,
-    NoSuchJob,
+    NotFound,
     RunInterrupted,
     TooManyDeleted,
 )
@@ -92,7 +92,7 @@ def settle(run: Run, bridge: bridge_yaml.Bridge, lease: Lease, pigment: PigmentC
 def settle_by_hand(
     bucket: Bucket, clock: Clock, run_id: str, verdict: Literal["landed", "not landed"], by: str = "a person"
 ) -> Receipt:
-    """Settle a run by a person's decision. Raises NoSuchJob if it is not open, ConfigurationOccupied if in progress.
+    """Settle a run by a person's decision. Raises NotFound if it is not open, ConfigurationOccupied if in progress.
 
     Args:
         by: who it was, for the receipt.
@@ -240,7 +240,7 @@ def _unconfirmed(
 
 
 def open_journal(bucket: Bucket, run_id: str) -> Journal:
-    """Return the journal that a run left open. Raises NoSuchJob if there is none, or if it is an export's."""
+    """Return the journal that a run left open. Raises NotFound if there is none, or if it is an export's."""
     _, stored = _find_journal(bucket, run_id)
     return stored.value
 
@@ -252,9 +252,9 @@ def _find_journal(bucket: Bucket, run_id: str) -> tuple[str, Dated[Journal]]:
             continue
         if stored.value.receipt.kind == "export":
             next_step = f"Run `bridge export {stored.value.receipt.job}`: that run settles this one."
-            raise NoSuchJob(f"Run {run_id} is an export, whose object shows how it ended.", next_step=next_step)
+            raise NotFound(f"Run {run_id} is an export, whose object shows how it ended.", next_step=next_step)
         return path, stored
-    raise NoSuchJob(f"Run {run_id} is not open.", next_step="`bridge runs` shows which runs are open.")
+    raise NotFound(f"Run {run_id} is not open.", next_step="`bridge runs` shows which runs are open.")
 
 
 def metadata_of(receipt: Receipt) -> dict[str, str]:

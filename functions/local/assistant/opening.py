@@ -18,7 +18,7 @@ def is_deployed() -> bool:
 def opened(bridge: ConfiguredBridge, **how: Any) -> Iterator[Instance]:
     """Open the bridge, and restore the environment at the end: a local bridge has other addresses each time.
 
-    Raises NoSuchJob if there is no bridge in the folder.
+    Raises NotFound if there is no bridge in the folder.
     """
     before = dict(os.environ)
     try:

@@ -18,7 +18,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from common import bridge_yaml
-from common.platform.errors import BridgeError, NoSuchJob
+from common.platform.errors import BridgeError, NotFound
 from common.runs import receipts
 from local import bridge_file, explanations
 from local.assistant import answers
@@ -72,7 +72,7 @@ class BridgeTools:
     def explain_run(self, run: RunId) -> ToolAnswer:
         """Tell what one run read, sent, landed and skipped, how it ended and why, and what to do next."""
         if not receipts.RUN_ID.fullmatch(run):
-            raise NoSuchJob(f"{run} is no id of a run.", next_step="The tool `runs` lists the ids of runs.")
+            raise NotFound(f"{run} is no id of a run.", next_step="The tool `runs` lists the ids of runs.")
         with looking_at(self._bridge) as here:
             return _fields(explanations.of_run(here.bucket, run))
 

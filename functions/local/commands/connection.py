@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from common.platform import log
-from common.platform.errors import NoSuchJob
+from common.platform.errors import NotFound
 
 _ENV_FILE = Path(".env")
 
@@ -70,7 +70,7 @@ class SelectedBridge:
             next_step = (
                 "Run a job, or name the folder of a local bridge with --state; BRIDGE_BUCKET names a deployed one."
             )
-            raise NoSuchJob(f"There is no bridge in the folder {self.state}.", next_step=next_step)
+            raise NotFound(f"There is no bridge in the folder {self.state}.", next_step=next_step)
         from local import bridge_file, state_folder  # noqa: PLC0415  # a deployed bridge needs no storage server
 
         # All faults of bridge.yaml come before those of secrets, which a person may not have yet.

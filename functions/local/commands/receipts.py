@@ -52,7 +52,7 @@ def runs(
 
 
 def _show_run(bucket: Bucket, run: str, as_json: bool, files: Path | None) -> None:
-    """Raise NoSuchJob if there is no run with this id."""
+    """Raise NotFound if there is no run with this id."""
     begun = open_runs_of.find(bucket, run)
     stored = receipts.read(bucket, begun.receipt.job, run) if begun else receipts.find(bucket, run)
     if stored is not None:
