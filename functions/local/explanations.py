@@ -16,29 +16,34 @@ from common.storage.bucket import Bucket
 from local import next_steps, open_runs
 from local.open_runs import OpenRun
 
-_DOCUMENT = "functions/README.md#"
-_DEFAULT_SECTION = "errors"
+_ERRORS, _RECEIPTS = "functions/docs/errors.md", "functions/docs/receipts.md"
 SECTIONS = {
-    "a-bridge-on-this-machine": ("disk_full", "secret_unreadable"),
-    "approval": ("awaiting_approval", "not_approved"),
-    "bridgeyaml": ("bridge_file_invalid", "columns_changed", "too_few_rows", "shrunk", "too_many_skipped"),
-    "changes": ("keys_not_unique",),
-    "commands": ("no_such_job", "not_found"),
-    "environment": ("setting_missing",),
-    "export": ("block_not_found", "view_too_big", "view_not_supported"),
-    "how-the-guarantees-hold": (
+    "functions/docs/commands.md#a-bridge-on-this-machine": ("disk_full", "secret_unreadable"),
+    "functions/docs/pull.md#approval": ("awaiting_approval", "not_approved"),
+    "functions/docs/bridge-yaml.md": (
+        "bridge_file_invalid",
+        "columns_changed",
+        "too_few_rows",
+        "shrunk",
+        "too_many_skipped",
+    ),
+    "functions/docs/pull.md#changes": ("keys_not_unique",),
+    "functions/docs/commands.md": ("no_such_job", "not_found"),
+    "functions/README.md#environment": ("setting_missing",),
+    "functions/docs/export.md": ("block_not_found", "view_too_big", "view_not_supported"),
+    "functions/README.md#how-the-guarantees-hold": (
         *("configuration_occupied", "landing_unknown", "landing_unconfirmed", "lease_lost", "run_interrupted"),
     ),
-    "incremental": ("cursor_unfit", "window_ignored"),
-    "known-items": ("unknown_items",),
-    "pull": ("too_many_deleted",),
-    "relay": ("body_too_long", "body_too_slow", "delivery_not_usable", "token_refused"),
-    "unexpected-vendor-behaviour": (
+    "functions/docs/pull.md#incremental": ("cursor_unfit", "window_ignored"),
+    "functions/docs/pull.md#known-items": ("unknown_items",),
+    "functions/docs/pull.md": ("too_many_deleted",),
+    "functions/docs/relay.md": ("body_too_long", "body_too_slow", "delivery_not_usable", "token_refused"),
+    "functions/README.md#unexpected-vendor-behaviour": (
         *("cannot_stream", "truncated_at_limit", "looker_login_refused", "look_not_found", "query_failed"),
     ),
-    "verify": ("not_equal",),
+    "functions/docs/verify.md": ("not_equal",),
 }
-"The sections of functions/README.md that say more than the table of errors, with the codes that they are about."
+"The pages and sections that say more than the table of errors, with the codes that they are about."
 _SECTION_OF = {code: section for section, codes in SECTIONS.items() for code in codes}
 
 _OUTCOMES = {
@@ -131,7 +136,7 @@ def of_word(word: str) -> CodeExplanation | OutcomeExplanation:
     if name in _OUTCOMES:
         which = f"`bridge runs` shows the ids of runs, and `bridge explain RUN` what to do about one that is {name}."
         next_step = _NEXT_STEPS.get(name, which)
-        return OutcomeExplanation(name, _OUTCOMES[name], next_step, f"{_DOCUMENT}receipts")
+        return OutcomeExplanation(name, _OUTCOMES[name], next_step, _RECEIPTS)
     alike = difflib.get_close_matches(name, [*codes, *_OUTCOMES], 1)
     known = "`bridge errors` lists the error codes, and `bridge runs` the ids of runs."
     raise NotFound(
@@ -176,7 +181,7 @@ def _of_open_run(begun: OpenRun) -> RunExplanation:
 def _explanation(receipt: Receipt, outcome: str, code: str | None, ending: list[str], next_step: str) -> RunExplanation:
     warnings = [f"Warning: {each}" for each in receipt.warnings]
     story = list(dict.fromkeys([*_story(receipt), *ending, *warnings]))
-    where = _documentation(code) if code else f"{_DOCUMENT}receipts"
+    where = _documentation(code) if code else _RECEIPTS
     return RunExplanation(receipt.run, receipt.job, outcome, code, story, _filled(next_step, receipt), where)
 
 
@@ -251,7 +256,7 @@ def _filled(next_step: str, receipt: Receipt) -> str:
 
 
 def _documentation(code: str) -> str:
-    return f"{_DOCUMENT}{_SECTION_OF.get(code, _DEFAULT_SECTION)}"
+    return _SECTION_OF.get(code, _ERRORS)
 
 
 def _ending(explained: Explained) -> str:

@@ -17,7 +17,7 @@ from local.open_runs import OpenState
 from local.sandbox.wire import Response
 from tests.support import documents
 from tests.support.command_line import run, run_deployed
-from tests.support.documents import FUNCTIONS
+from tests.support.documents import REFERENCE, ROOT
 from tests.support.read_back import fill_list, read_back
 from tests.support.settling import expire_leases
 from tests.support.world import PULL_RUN, PUSH, ROWS, STORAGE_WRITES, World, delivery
@@ -46,8 +46,8 @@ def test_each_code_and_each_outcome_has_a_meaning_a_next_step_and_a_place_in_the
     told = explanations.of_word(word)
 
     document, _, anchor = told.documentation.partition("#")
-    assert document == "functions/README.md"
-    assert anchor in documents.anchors(FUNCTIONS)
+    assert ROOT / document in REFERENCE
+    assert not anchor or anchor in documents.anchors(ROOT / document)
     assert all(text and text == " ".join(text.split()) for text in (told.meaning, told.next_step))
 
 
@@ -201,7 +201,7 @@ def test_the_name_of_the_job_stands_in_the_commands_too(world: World) -> None:
     world.add_pull("flights", load={"changes": {"key": ["Flights Carrier"]}}, target={"repeatable": True})
     told = explained(world.run_pull("flights").receipt["run"])
 
-    assert (told["code"], told["documentation"]) == ("keys_not_unique", "functions/README.md#changes")
+    assert (told["code"], told["documentation"]) == ("keys_not_unique", "functions/docs/pull.md#changes")
     assert told["next_step"].startswith("`bridge pull flights --preview` shows some of them.")
 
 
@@ -252,7 +252,7 @@ def test_a_held_run_names_the_commands_that_decide(world: World) -> None:
 
     told = explained(run_id)
 
-    assert (told["outcome"], told["documentation"]) == ("held", "functions/README.md#approval")
+    assert (told["outcome"], told["documentation"]) == ("held", "functions/docs/pull.md#approval")
     assert f"`bridge approve {run_id}`" in told["next_step"]
 
 

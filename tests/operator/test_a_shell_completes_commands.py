@@ -1,4 +1,4 @@
-"""`bridge --install-completion` lets a shell complete commands and options, as functions/README.md shows it."""
+"""`bridge --install-completion` lets a shell complete commands and options, as functions/docs/commands.md shows it."""
 
 import os
 import shutil

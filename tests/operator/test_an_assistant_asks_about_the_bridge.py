@@ -20,7 +20,7 @@ from common.storage import paths
 from local.sandbox.wire import Response
 from tests.support import documents
 from tests.support.command_line import BRIDGE, run, run_deployed
-from tests.support.documents import FUNCTIONS
+from tests.support.documents import COMMANDS
 from tests.support.settling import expire_leases
 from tests.support.sites import NoSite
 from tests.support.world import HEADER, LOOKER_SECRET, PIGMENT_KEY, PULL_RUN, PUSH, ROWS, Servers, World, delivery
@@ -155,7 +155,7 @@ def test_one_run_is_explained_with_the_commands_to_copy(world: World, assistant:
 def test_a_code_is_explained(world: World, assistant: Assistant) -> None:
     assert world.objects("receipts/") == []
 
-    assert assistant.ask("explain_code", code="shrunk")["documentation"] == "functions/README.md#bridgeyaml"
+    assert assistant.ask("explain_code", code="shrunk")["documentation"] == "functions/docs/bridge-yaml.md"
 
 
 def test_what_waits_and_what_is_dead_is_told_with_its_reason_and_without_its_content(
@@ -320,7 +320,7 @@ def test_bad_input_is_a_clear_error(
 
 
 def test_the_snippet_of_the_documents_starts_it_on_a_bridge_of_this_machine(world: World, tmp_path: Path) -> None:
-    text = documents.section(FUNCTIONS, "Assistants").split("```json\n")[1].split("```")[0]
+    text = documents.section(COMMANDS, "Assistants").split("```json\n")[1].split("```")[0]
     (snippet,) = json.loads(text)["mcpServers"].values()
     (world.folder / "bridge.yaml").write_text(yaml.safe_dump(world.raw))
     credentials = json.dumps({"client_id": "bridge", "client_secret": LOOKER_SECRET})

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "functions" / "README.md"
+PAGE = Path(__file__).parents[2] / "functions/docs/export.md"
 
 
 def documented_options() -> dict[str, object]:
     """Return the keyword arguments of the call in the document; `str` is the type."""
-    (call,) = re.findall(r"pandas\.read_csv\((?:[^()]|\n)*\)", README.read_text())
+    (call,) = re.findall(r"pandas\.read_csv\((?:[^()]|\n)*\)", PAGE.read_text())
     node = ast.parse(call, mode="eval").body
     assert isinstance(node, ast.Call)
     return {

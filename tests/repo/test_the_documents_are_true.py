@@ -21,7 +21,21 @@ from common.runs.receipts import Outcome, Receipt
 from local import bridge_file
 from local.cli import command_line
 from tests.support import documents
-from tests.support.documents import CHANGELOG, DOCUMENTS, FUNCTIONS, INFRA, README, ROOT, TESTS, section, text
+from tests.support.documents import (
+    CHANGELOG,
+    COMMANDS,
+    DOCUMENTS,
+    ERRORS,
+    FUNCTIONS,
+    INFRA,
+    README,
+    RECEIPTS,
+    REFERENCE,
+    ROOT,
+    TESTS,
+    section,
+    text,
+)
 
 MOST_BYTES = 8 * 1024
 MAKEFILE = text(ROOT / "Makefile")
@@ -81,7 +95,7 @@ def test_generated_tables_equal_the_code(document: Path) -> None:
 
 def test_each_error_takes_one_line_of_the_table() -> None:
     """Python 3.13 and later take the indentation out of docstrings, earlier ones do not."""
-    lines = documents.generated(FUNCTIONS)["errors"].splitlines()
+    lines = documents.generated(ERRORS)["errors"].splitlines()
 
     assert len(lines) == 2 + len(list(every_error()))
     assert all(line.startswith("| ") and line.endswith(" |") for line in lines if set(line) != {"|", "-"})
@@ -120,7 +134,7 @@ def test_each_bridge_command_exists_with_its_options(document: Path) -> None:
 
 
 def test_each_bridge_command_is_documented() -> None:
-    told = {named_command(arguments) for arguments in documents.commands(FUNCTIONS, "bridge")}
+    told = {named_command(arguments) for arguments in documents.commands(COMMANDS, "bridge")}
 
     assert set(bridge_commands()) == told - {()}
 
@@ -180,7 +194,7 @@ def test_the_smallest_bridge_yaml_decodes_without_a_warning() -> None:
 
 
 def test_all_examples_together_decode_without_a_warning() -> None:
-    assert decoded(documents.examples(FUNCTIONS)).warnings == ()
+    assert decoded(documents.examples(*REFERENCE)).warnings == ()
     assert decoded(documents.examples(*DOCUMENTS)).warnings == ()
 
 
@@ -190,7 +204,7 @@ def decoded(sections: dict[str, Any]) -> Any:
 
 def test_each_outcome_and_each_field_of_a_receipt_is_explained() -> None:
     outcomes = set(Outcome.__args__)  # type: ignore[attr-defined]
-    explained = first_column(FUNCTIONS, "Receipts")
+    explained = first_column(RECEIPTS, "Receipts")
 
     assert sorted(explained) == sorted([*outcomes, *(field.name for field in msgspec.structs.fields(Receipt))])
 

@@ -1,4 +1,4 @@
-"""The recording in functions/README.md shows what its commands print: from a CSV file to rows in Pigment."""
+"""The recording in functions/docs/commands.md shows what its commands print: from a CSV file to rows in Pigment."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import recording
 from tests.support.command_line import run_in
-from tests.support.documents import FUNCTIONS, commands
+from tests.support.documents import COMMANDS, commands
 
 pytestmark = pytest.mark.long
 
@@ -32,6 +32,6 @@ def test_it_contains_no_key() -> None:
 
 
 def test_the_section_before_it_has_the_same_commands() -> None:
-    section = [" ".join(arguments) for arguments in commands(FUNCTIONS, "bridge")]
+    section = [" ".join(arguments) for arguments in commands(COMMANDS, "bridge")]
 
     assert {recording.SANDBOX, *recording.COMMANDS} <= {*section}

@@ -22,13 +22,17 @@ from local.cli import app
 from local.fault_names import MEANINGS
 
 ROOT = Path(__file__).parents[2]
-README, FUNCTIONS, INFRA, TESTS, CHANGELOG, CONTRIBUTING = DOCUMENTS = tuple(
+README, FUNCTIONS, INFRA, TESTS, CHANGELOG, CONTRIBUTING = (
     ROOT / name
     for name in (
         *("README.md", "functions/README.md", "infra/README.md", "tests/README.md"),
         *("CHANGELOG.md", "CONTRIBUTING.md"),
     )
 )
+PAGES = ROOT / "functions/docs"
+COMMANDS, ERRORS, RECEIPTS = (PAGES / f"{name}.md" for name in ("commands", "errors", "receipts"))
+REFERENCE = (FUNCTIONS, *sorted(PAGES.glob("*.md")))
+DOCUMENTS = (README, *REFERENCE, INFRA, TESTS, CHANGELOG, CONTRIBUTING)
 
 _GENERATED = re.compile(r"(?<=<!-- generated: )(\S+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 _CODE_BLOCK = re.compile(r"^(?: {4}[^\n]*\n)+|^```.*?^```\n", re.MULTILINE | re.DOTALL)

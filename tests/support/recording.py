@@ -1,4 +1,4 @@
-"""The recording in functions/README.md: a sandbox over a file of one's own, then `bridge init`, `check` and `pull`.
+"""The recording in functions/docs/commands.md: a sandbox over a file of one's own, then `bridge init`, `check`, `pull`.
 
 `python -m tests.support.recording` plays it again and updates the document.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from local.sandbox.secrets import values_of
 from tests.support.command_line import BRIDGE
-from tests.support.documents import FUNCTIONS, text
+from tests.support.documents import COMMANDS as PAGE
+from tests.support.documents import text
 
 FILE = """Order ID,Day,Region,Postcode,Amount
 1001,2026-01-02,North,01234,1250.50
@@ -29,7 +30,7 @@ SANDBOX = "sandbox --look 12=sales.csv"
 COMMANDS = ("check", "pull sales --preview", "pull sales", "runs")
 WIDTH = "110"
 
-_BLOCK = re.compile(r"(### A recording\n.*?```text\n)(.*?)(```\n)", re.DOTALL)
+_BLOCK = re.compile(r"(## A recording\n.*?```text\n)(.*?)(```\n)", re.DOTALL)
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 CommandRunner = Callable[[Path, Sequence[str]], str]
@@ -38,7 +39,7 @@ CommandRunner = Callable[[Path, Sequence[str]], str]
 
 def recorded() -> str:
     """Return the recording in the document."""
-    found = _BLOCK.search(text(FUNCTIONS))
+    found = _BLOCK.search(text(PAGE))
     assert found
     return found[2]
 
@@ -150,4 +151,4 @@ def _run_process(folder: Path, arguments: Sequence[str]) -> str:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         recording = play(Path(temporary), _run_process)
-    FUNCTIONS.write_text(_BLOCK.sub(lambda found: f"{found[1]}{recording}{found[3]}", text(FUNCTIONS)), "utf-8")
+    PAGE.write_text(_BLOCK.sub(lambda found: f"{found[1]}{recording}{found[3]}", text(PAGE)), "utf-8")

@@ -37,7 +37,7 @@ def verify(
     """
     if job.verify is None:
         raise MalformedRequest(
-            f"{job.name} has no `verify` in bridge.yaml.", next_step="Add it: see functions/README.md."
+            f"{job.name} has no `verify` in bridge.yaml.", next_step="Add it: see functions/docs/verify.md."
         )
     run = Run(instance, job.name, job.kind, deadline=deadline)
     landed, run.receipt = _last_landing(instance, job)

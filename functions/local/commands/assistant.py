@@ -25,6 +25,6 @@ def mcp(bridge: ConfiguredBridge) -> None:
 
     if sys.stdin.isatty():
         terminal.say(
-            "An assistant starts this command: see functions/README.md#assistants. Ctrl-C ends it.", errors=True
+            "An assistant starts this command: see functions/docs/commands.md#assistants. Ctrl-C ends it.", errors=True
         )
     server.run(bridge)

@@ -48,7 +48,7 @@ def reconcile(
         here, jobs = instance.current, instance.current.config()
         pulls = [pull for pull in jobs.pulls.values() if pull.verify] if every else [jobs.find(bridge_yaml.Pull, job)]
         if not pulls:
-            raise NoSuchJob("No pull in bridge.yaml has `verify`.", next_step="Add it: see functions/README.md.")
+            raise NoSuchJob("No pull in bridge.yaml has `verify`.", next_step="Add it: see functions/docs/verify.md.")
         found = []
         for pull in pulls:
             with run_display.shown(pull.name, "waiting for Looker"):
