@@ -30,6 +30,8 @@ class PullCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     "For an incremental pull: load up to here."
     windows: int | None = None
     "For an incremental pull: load at most this many windows in this call."
+    restart: bool = False
+    "With `from`: load all windows again, also those that an interrupted load of the same range has landed."
 
 
 @functions_framework.http  # type: ignore[untyped-decorator]
@@ -51,9 +53,12 @@ def act(call: PullCall, headers: Headers) -> Receipt:
 
 
 def _requested(call: PullCall) -> RequestedRange | None:
-    if call.from_ is None and call.to is None and call.windows is None:
+    if call.from_ is None and call.to is None and call.windows is None and not call.restart:
         return None
-    return RequestedRange(_position("from", call.from_), _position("to", call.to), call.windows)
+    begin, end = _position("from", call.from_), _position("to", call.to)
+    if call.restart and begin is None:
+        raise MalformedRequest("`restart` is for a range that begins at `from`.", next_step="Send `from`, too.")
+    return RequestedRange(begin, end, call.windows, call.restart)
 
 
 def _position(name: str, value: str | int | None) -> bridge_yaml.Position | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from common import bridge_yaml
 from common.loads import positions
 from common.platform.errors import ConfigurationOccupied
 from common.runs.receipts import Progress, Receipt
@@ -51,6 +52,8 @@ def load(
     while True:
         began_s = time.monotonic()
         receipt = function(msgspec.structs.replace(call, windows=window_count))
+        # The following calls continue what this one has begun.
+        call = msgspec.structs.replace(call, restart=False)
         if isinstance(receipt.progress, Progress):
             progress = receipt.progress
             rows += progress.rows.read or 0
@@ -79,6 +82,14 @@ def preview(function: PullFunction, call: PullCall) -> Iterator[Receipt]:
         if receipt.error or not isinstance(progress, Progress) or progress.done:
             return
         begin, end = progress.reached, progress.until
+
+
+def is_continued(call: PullCall, since: str) -> bool:
+    """Whether a range that was to be loaded again begins later than at its `from`."""
+    if call.from_ is None:
+        return False
+    begin, first = bridge_yaml.parse_position(call.from_), positions.parse_value(since)
+    return isinstance(begin, int) == isinstance(first, int) and begin < first  # type: ignore[operator]  # of one kind
 
 
 def completed_share(progress: Progress, since: str) -> float:

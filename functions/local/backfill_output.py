@@ -14,8 +14,8 @@ from local.deployed_function import PullFunction, deployed
 from looker_pull import PullCall
 
 
-def call(job: str, begin: str, end: str) -> PullCall:
-    return PullCall(job, from_=begin or None, to=end or None)
+def call(job: str, begin: str, end: str, *, restarts: bool) -> PullCall:
+    return PullCall(job, from_=begin or None, to=end or None, restart=restarts)
 
 
 def pull_function(url: str) -> PullFunction:
@@ -36,7 +36,7 @@ def load(function: PullFunction, call: PullCall, as_json: bool) -> bool:
     )
     progress_console = terminal.console(errors=True)
     with Progress(*columns, console=progress_console, disable=not progress_console.is_terminal) as bar:
-        last = _show_progress(steps, bar, bar.add_task(call.job, total=1.0, position=""))
+        last = _show_progress(call, steps, bar, bar.add_task(call.job, total=1.0, position=""))
     console = terminal.console()
     if isinstance(last, Receipt):
         output.print_form_of(last)
@@ -75,13 +75,19 @@ def _print_json_lines(steps: Iterator[BackfillStep | Receipt]) -> bool:
     return isinstance(step, BackfillStep)
 
 
-def _show_progress(steps: Iterator[BackfillStep | Receipt], bar: Progress, task: TaskID) -> BackfillStep | Receipt:
+def _show_progress(
+    call: PullCall, steps: Iterator[BackfillStep | Receipt], bar: Progress, task: TaskID
+) -> BackfillStep | Receipt:
     """Update the bar for each call, or print a line without a terminal. Return the last step."""
     since = ""
     for step in steps:
         if isinstance(step, Receipt):
             return step
-        since = since or (step.receipt.window or [step.progress.reached])[0]
+        if not since:
+            since = (step.receipt.window or [step.progress.reached])[0]
+            if backfill.is_continued(call, since):
+                continued = f"An interrupted backfill of this range continues at {since}."
+                bar.console.print(f"{continued} --restart loads all of it again.", highlight=False)
         position = f"up to {step.progress.reached}, {step.rows:,} rows"
         bar.update(task, completed=backfill.completed_share(step.progress, since), position=position)
         if not bar.console.is_terminal:

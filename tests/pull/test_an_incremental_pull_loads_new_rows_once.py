@@ -451,6 +451,88 @@ def test_another_cursor_is_refused_for_an_append(world: World, change: dict[str,
     assert trips.landed() == told(JANUARY)
 
 
+@pytest.mark.parametrize("load", ["full", {"changes": {"key": ["Trips Id"]}}], ids=["full", "changes"])
+def test_an_append_that_was_not_incremental_is_refused(world: World, load: Any) -> None:
+    trips = Trips(world, repeatable=False)
+    trips.put(JANUARY)
+    world.raw["pulls"]["trips"]["load"] = load
+    world.save_jobs()
+    assert world.run_pull("trips").receipt["outcome"] == "landed"
+    trips.change(repeatable=False, cursor="trips.updated")
+    world.clock.advance(60)
+
+    answer = world.run_pull("trips")
+
+    assert answer.code == "cursor_unfit"
+    assert "has landed rows, and the load was not incremental until now" in answer.error["message"]
+    assert trips.landed() == told(JANUARY)
+
+
+def test_a_repeatable_target_that_was_not_incremental_starts_from_its_start(world: World) -> None:
+    trips = Trips(world, repeatable=True)
+    trips.put(JANUARY)
+    world.raw["pulls"]["trips"]["load"] = "full"
+    world.save_jobs()
+    world.run_pull("trips")
+    trips.change(cursor="trips.updated")
+    world.clock.advance(60)
+
+    answer = world.run_pull("trips")
+
+    assert answer.receipt["outcome"] in ("landed", "nothing_new")
+    assert "begins again from its start: the load was not incremental until now." in str(world.receipts("trips"))
+    assert trips.landed() == told(JANUARY)
+
+
+def put_days_of_zone(trips: Trips, rows: list[Trip], zone: str) -> None:
+    """Give Looker the rows with a date of a time, which is a day in the time zone of the query."""
+    trips.put(rows)
+    types = {"id": "BIGINT", "updated": "TIMESTAMP", "day": "DATE", "note": "VARCHAR"}
+    file = trips.world.folder / "trips.csv"
+    explore = trips.world.looker.explore("nyc", "trips", file, types=types, label="Trips")
+    explore.dimension("updated_date", f"timezone('{zone}', timezone('UTC', updated))::DATE")
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_date_means_other_rows_in_another_time_zone(world: World, zone: str, *, repeatable: bool) -> None:
+    job: dict[str, Any] = {"start": "2026-02-20", "window": "1 week"}
+    rows = [Trip(number, datetime(2026, 2, 27) + timedelta(hours=3 * number)) for number in range(40)]  # noqa: DTZ001
+    earlier = rows[:18]
+    trips = Trips(world, repeatable=repeatable, cursor="trips.day", **job)
+    put_days_of_zone(trips, earlier, "UTC")
+    trips.change(repeatable=repeatable, cursor="trips.updated_date", **job)
+    assert world.run_pull("trips").status == 200
+    landed = trips.landed()
+
+    trips.change(repeatable=repeatable, cursor="trips.updated_date", query_timezone=zone, **job)
+    put_days_of_zone(trips, rows, zone)
+    world.clock.advance(4 * 86400)
+    answer = world.run_pull("trips")
+
+    if repeatable:
+        assert trips.landed() == told(rows)
+    else:
+        assert answer.code == "cursor_unfit"
+        assert "its time zone was UTC" in answer.error["message"]
+        assert trips.landed() == landed
+
+
+def test_an_append_with_another_configuration_is_not_told_to_load_rows_again(world: World) -> None:
+    trips = Trips(world, repeatable=False)
+    trips.put(JANUARY)
+    world.run_pull("trips")
+    world.clock.advance(60)
+    elsewhere = Trips(world, repeatable=False, name="elsewhere", cursor="elsewhere.updated")
+    world.raw["pulls"]["trips"]["target"]["configuration"] = elsewhere.configuration
+    world.save_jobs()
+
+    world.run_pull("trips")
+
+    (warning,) = next(each["warnings"] for each in world.receipts("trips") if each["warnings"])
+    assert warning.endswith("They are not sent again: add a job of another name for that.")
+
+
 def test_another_configuration_gets_a_warning_about_missing_rows(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])

@@ -38,6 +38,8 @@ class RequestedRange(msgspec.Struct, frozen=True):
     end: bridge_yaml.Position | None = None
     most_windows: int | None = None
     "In one call."
+    restarts: bool = False
+    "Load all of the range, also what an interrupted load of the same range has landed again."
 
 
 class _CursorQuery(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class IncrementalLoad(Loader):
         self._progress: Progress | None = None
         self._windows = 0
         self._keeps_all = False
+        self._restarts = False
 
     def progress(self) -> Progress | None:
         return self._progress
@@ -81,7 +84,9 @@ class IncrementalLoad(Loader):
             WindowIgnored: rows came from outside the window.
             MalformedRequest: the requested range is of another type, or would load rows into an append again.
         """
-        overlap = self._load.overlap if self._query is None and self._requested.begin is None else None
+        is_first = self._query is None
+        overlap = self._load.overlap if is_first and self._requested.begin is None else None
+        self._restarts = self._requested.restarts and is_first
         query = self._query = self._query or self._find_query(run)
         if not preview:
             self._keep_file(run, previous)
@@ -155,21 +160,34 @@ class IncrementalLoad(Loader):
         """Return where the next window begins; None at the very start."""
         if self._requested.begin is not None:
             return self._reached_again(previous, column, self._requested.begin, preview=preview)
-        if previous is None or previous.value is None or previous.column is None:
+        return self._reached_by(run, previous, column) if previous else None
+
+    def _reached_by(self, run: Run, previous: LastLanding, column: CursorColumn) -> CursorPosition | None:
+        """Return where the last landing ended, on this cursor; None if the load begins again from its start."""
+        before = previous.column
+        if before is None:
+            self._expect_restart(run, previous, "the load was not incremental until now")
+            return None
+        if previous.value is None:
+            # Only a range that a person asked for has landed.
             return None
         if previous.configuration not in (None, self._job.target.configuration):
-            landed = f"Rows before {previous.value} landed through another configuration, {previous.configuration}"
-            run.warn(f"{landed}. They are not sent again: run `bridge backfill {self._job.name} --from …` for that.")
-        before = previous.column
+            self._warn_of_configuration(run, previous)
         value = positions.parse(previous.value, msgspec.structs.replace(column, time_zone=before.time_zone))
         if before.field != column.field or value is None:
             self._expect_restart(run, previous, f"its cursor was {before.field} and is now {column.field}")
             return None
         if before.time_zone == column.time_zone:
             return value
-        if positions.depends_on_zone(column.grain) and not self._job.target.repeatable:
+        if column.grain != "number" and not self._job.target.repeatable:
             self._expect_restart(run, previous, f"its time zone was {before.time_zone}")
         return value.in_zone(positions.zone_named(column.time_zone))
+
+    def _warn_of_configuration(self, run: Run, previous: LastLanding) -> None:
+        name = self._job.name
+        landed = f"Rows before {previous.value} landed through another configuration, {previous.configuration}"
+        way = f"run `bridge backfill {name} --from …`" if self._job.target.repeatable else "add a job of another name"
+        run.warn(f"{landed}. They are not sent again: {way} for that.")
 
     def _expect_restart(self, run: Run, previous: LastLanding, why: str) -> None:
         """Refuse to begin again from the start unless the target is repeatable."""
@@ -177,8 +195,8 @@ class IncrementalLoad(Loader):
             run.warn(f"The load begins again from its start: {why}.")
             return
         next_step = "Restore the earlier bridge.yaml, or make a new job that starts where these rows end."
-        reached = f"This load has reached {previous.value}, and {why}"
-        raise CursorUnfit(f"{reached}: an append cannot continue from there.", next_step=next_step)
+        reached = f"This load has reached {previous.value}" if previous.value else f"Run {previous.run} has landed rows"
+        raise CursorUnfit(f"{reached}, and {why}: an append cannot continue from there.", next_step=next_step)
 
     def _reached_again(
         self, previous: LastLanding | None, column: CursorColumn, begin: bridge_yaml.Position, *, preview: bool
@@ -188,18 +206,32 @@ class IncrementalLoad(Loader):
             again = f"`from` loads rows again, and the target of {self._job.name} is not repeatable."
             raise MalformedRequest(again, next_step="Leave `from` out: the load then continues from its cursor.")
         first = self._requested_position("from", begin, column)
-        backfill = None if preview else self._continued(previous, first)
+        backfill = None if preview else self._continued(previous, column, first)
         return (backfill and positions.parse(backfill.value, column)) or first
 
-    def _continued(self, previous: LastLanding | None, first: CursorPosition) -> Backfill | None:
-        """Return how far earlier calls have loaded the same range again."""
-        backfill = previous.backfill if previous else None
-        return backfill if backfill is not None and backfill.begin == str(first) else None
+    def _continued(self, previous: LastLanding | None, column: CursorColumn, first: CursorPosition) -> Backfill | None:
+        """Return how far earlier calls have loaded the same range again, through the same configuration."""
+        backfill = self._open_backfill(previous, column)
+        if backfill is None or self._restarts:
+            return None
+        is_here = backfill.configuration in (None, self._job.target.configuration)
+        return backfill if is_here and (backfill.begin, backfill.to) == (str(first), self._asked_end(column)) else None
+
+    def _open_backfill(self, previous: LastLanding | None, column: CursorColumn) -> Backfill | None:
+        """Return the range whose loading was interrupted; none if its positions are of another cursor."""
+        before = previous.column if previous else None
+        if previous is None or before is None or (before.field, before.time_zone) != (column.field, column.time_zone):
+            return None
+        return previous.backfill
+
+    def _asked_end(self, column: CursorColumn) -> str | None:
+        end = self._requested.end
+        return None if end is None else str(self._requested_position("to", end, column))
 
     def _rows_before(self, previous: LastLanding | None, column: CursorColumn) -> int:
         if self._requested.begin is None:
             return 0
-        backfill = self._continued(previous, self._requested_position("from", self._requested.begin, column))
+        backfill = self._continued(previous, column, self._requested_position("from", self._requested.begin, column))
         return backfill.rows if backfill else 0
 
     def _end(self, run: Run, previous: LastLanding | None, reading: _CursorQuery) -> CursorPosition:
@@ -326,9 +358,11 @@ class IncrementalLoad(Loader):
             landed, landed_at=landed_at, column=column, kept=self._kept(previous, landed.rows)
         )
         if self._requested.begin is None:
-            backfill = previous.backfill if previous else None
+            backfill = self._open_backfill(previous, column)
             return msgspec.structs.replace(landed, value=str(window.end), backfill=backfill)
         begin = self._requested_position("from", self._requested.begin, column)
         rows = self._rows_before(previous, column) + landed.rows
-        backfill = Backfill(str(begin), str(end), str(window.end), rows) if window.end < end else None
+        asked, configuration = self._asked_end(column), self._job.target.configuration
+        rest = Backfill(str(begin), str(end), str(window.end), rows, asked, configuration)
+        backfill = rest if window.end < end else None
         return msgspec.structs.replace(landed, value=previous.value if previous else None, backfill=backfill)

@@ -154,8 +154,7 @@ class Moment(msgspec.Struct, frozen=True):
         return self._at(self.wall + (end.wall - self.wall) / 2).shown_once()
 
     def in_zone(self, zone: ZoneInfo) -> Self:
-        if not depends_on_zone(self.grain):
-            return msgspec.structs.replace(self, zone=zone)
+        # Also of a date: Looker shows the day of a time in the query's time zone.
         local = self.wall.replace(tzinfo=self.zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
         return msgspec.structs.replace(self, wall=_floor(local, self.grain), zone=zone).shown_once()
 

@@ -34,6 +34,10 @@ class Backfill(msgspec.Struct, frozen=True):
     value: str
     rows: int = 0
     "How many rows of the range have landed again."
+    to: str | None = None
+    "The end that was asked for; None for that of the cursor, which moves."
+    configuration: str | None = None
+    "The import configuration; None in an object of an earlier version."
 
 
 class LastLanding(msgspec.Struct, frozen=True):

@@ -41,6 +41,14 @@ def backfill(
         typer.Option("--from", help="Load again from this day, time or number. Without it, continue at the cursor."),
     ] = "",
     end: Annotated[str, typer.Option("--to", help="Load up to this day, time or number. Without it, load all.")] = "",
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="With --from: load all windows again, also those that an interrupted backfill of the same range has "
+            "landed.",
+        ),
+    ] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Read and check every window and show its number of rows. Send nothing.")
     ] = False,
@@ -55,11 +63,12 @@ def backfill(
 ) -> None:
     """Load all windows of an incremental pull, one after the other.
 
-    It can be stopped at any time. Started again, it continues after the last window that landed.
+    It can be stopped at any time. Started again, it continues after the last window that landed; with --from, if it
+    has the same --from and --to.
     """
     from local import backfill_output  # noqa: PLC0415  # progress bars that no other command needs
 
-    call = backfill_output.call(job, begin, end)
+    call = backfill_output.call(job, begin, end, restarts=restart)
     with contextlib.nullcontext() if function else bridge.open_to_run():
         pull_function = backfill_output.pull_function(function)
         run = backfill_output.preview if preview else backfill_output.load

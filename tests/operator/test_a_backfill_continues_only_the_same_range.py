@@ -1,0 +1,96 @@
+"""An interrupted `bridge backfill --from` is continued by the same command, and by no other."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local.sandbox.pigment import BlockColumn
+from tests.support.command_line import run_deployed
+from tests.support.trips import Trip, Trips, told
+from tests.support.world import World
+
+ROWS = [Trip(number, datetime(2025, 10, 5) + timedelta(days=14 * number), "old") for number in range(10)]  # noqa: DTZ001
+RESTATED = [Trip(row.id, row.updated, "new") for row in ROWS]
+JOB: dict[str, Any] = {"cursor": "trips.updated", "start": "2025-10-01", "window": "1 month"}
+FROM = ("--from", "2025-10-01")
+
+
+@pytest.fixture
+def trips(world: World) -> Trips:
+    """All rows have landed, and a backfill of them has ended after two windows."""
+    trips = Trips(world, repeatable=True, **JOB)
+    trips.put(ROWS)
+    assert run_deployed("backfill", "trips", clock=world.clock).status == 0
+    stopped = world.run_pull("trips", from_=FROM[1], windows=2)
+    assert stopped.receipt["progress"]["reached"] == "2025-12-01 00:00:00"
+    world.clock.advance(10 * 86400)
+    return trips
+
+
+def backfill(world: World, *arguments: str) -> str:
+    done = run_deployed("backfill", "trips", *arguments, clock=world.clock)
+    assert done.status == 0, done.errors
+    return done.errors + done.output
+
+
+def test_the_same_range_is_continued_and_the_command_says_so(world: World, trips: Trips) -> None:
+    trips.put(RESTATED)
+
+    said = backfill(world, *FROM)
+
+    assert "An interrupted backfill of this range continues at 2025-12-01 00:00:00. --restart loads all of it" in said
+    assert trips.landed() == told(ROWS[:5] + RESTATED[5:])
+
+
+def test_a_restart_loads_all_of_the_range(world: World, trips: Trips) -> None:
+    trips.put(RESTATED)
+
+    said = backfill(world, *FROM, "--restart")
+
+    assert "continues" not in said
+    assert trips.landed() == told(RESTATED)
+
+
+def test_a_shorter_range_is_loaded_from_its_beginning(world: World, trips: Trips) -> None:
+    trips.put(RESTATED)
+
+    said = backfill(world, *FROM, "--to", "2025-11-01")
+
+    assert "continues" not in said
+    assert trips.landed() == told(RESTATED[:2] + ROWS[2:])
+
+
+def test_another_configuration_gets_all_rows(world: World, trips: Trips) -> None:
+    block = world.pigment.block(world.pigment.application("Planning"), "new list")
+    columns: list[BlockColumn | str] = [BlockColumn("Trips Id"), "Trips Note"]
+    trips.configuration = world.pigment.configuration(block, columns, unique=["Trips Id"])
+    trips.change(repeatable=True, **JOB)
+    (warning,) = world.run_pull("trips").receipt["warnings"]
+    assert warning.endswith("run `bridge backfill trips --from …` for that.")
+
+    said = backfill(world, *FROM)
+
+    assert "continues" not in said
+    assert trips.landed() == told(ROWS)
+
+
+@pytest.mark.parametrize("runs_between", [0, 1])
+def test_in_another_time_zone_it_begins_again(world: World, trips: Trips, runs_between: int) -> None:
+    trips.put(RESTATED)
+    trips.change(repeatable=True, query_timezone="America/New_York", **JOB)
+    for _ in range(runs_between):
+        world.run_pull("trips")
+
+    said = backfill(world, *FROM)
+
+    assert "continues" not in said
+    assert trips.landed() == told(RESTATED)
+
+
+@pytest.mark.usefixtures("trips")
+def test_a_restart_needs_a_range(world: World) -> None:
+    done = run_deployed("backfill", "trips", "--restart", clock=world.clock)
+
+    assert done.status == 1
+    assert done.errors.startswith("error: malformed_request\n`restart` is for a range that begins at `from`.")
