@@ -8,6 +8,8 @@ take the lease → settle what an earlier run left → read the delivery into a 
 import contextlib
 from collections.abc import Iterator
 
+import msgspec
+
 from common import bridge_yaml
 from common.flows.leased import Tenure, open_pigment, run_in
 from common.flows.turns import Turn
@@ -72,7 +74,7 @@ def land_delivery(
         landed = cursors.of(staged, run.id, previous, tick=delivery.name)
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
-            return NothingNew(landed if relay.keep == "latest" else None)
+            return NothingNew(_passed(previous, landed) if relay.keep == "latest" else None)
         with _discarding_unsent(run, lease, staged):
             staged, landed = known.expect_known(run, pigment, relay, staged, landed)
         approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
@@ -115,6 +117,14 @@ def _is_replaced(
         if each.name < landed and deadline.allows(0):
             inbox.close(bucket, relay.name, each.name, "delivered", {"outcome": REPLACED, "by": landed})
     return True
+
+
+def _passed(previous: LastLanding | None, empty: LastLanding) -> LastLanding:
+    """Return the cursor after a delivery without rows: later ones are compared with the rows that landed before it."""
+    if previous is None:
+        return empty
+    rows_of = previous.run_with_rows
+    return msgspec.structs.replace(previous, run=empty.run, previous=previous.run, earlier=rows_of, tick=empty.tick)
 
 
 def _stage(run: Run, relay: bridge_yaml.Relay, delivery: WaitingDelivery, previous: LastLanding | None) -> Staged:
