@@ -101,7 +101,7 @@ locals {
       filter   = "${local._run_ended} AND (jsonPayload.rows.skipped>0 OR jsonPayload.rows.held>0)"
       labels   = { job = "job" }
       happened = "Pigment skipped rows of the job $${log.extracted_label.job}, or the bridge held them back. The `skips` in its receipt, under ${local._job_receipts}, name the column, the reason and the number of rows."
-      action   = "Add the missing items in Pigment or fix the rows in Looker, then run the job again. If the rows may be skipped, raise guards.max_skipped."
+      action   = "Add the missing items in Pigment or fix the rows in Looker. If the target is repeatable, run the job again then; otherwise the skipped rows are not sent again, and have to be entered in Pigment. If the rows may be skipped, raise guards.max_skipped."
       commands = ["${local._bridge_command} runs $${log.extracted_label.job} --json"]
     }
     run_failed = {

@@ -1,8 +1,8 @@
 """Webhook deliveries as `bridge deliveries` lists, shows and replays them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +10,15 @@ import msgspec
 from rich.text import Text
 
 from common import bridge_yaml
-from common.platform.errors import MalformedRequest, NotFound, code_of, every_error
+from common.platform.errors import (
+    MalformedRequest,
+    NotEqual,
+    NotFound,
+    TooManyDeleted,
+    TooManySkipped,
+    code_of,
+    every_error,
+)
 from common.runs import cursors
 from common.storage import inbox
 from common.storage.bucket import Bucket
@@ -22,6 +30,11 @@ from local.listing import ListedColumn, ListedItem
 _STATES = {"inbox": "waiting", "delivered": "delivered", "dead": "dead"}
 "By the first part of an object's path."
 _OUTDATED = "not replayed, because a newer delivery has landed"
+_LANDED_IN_PART = (
+    "not replayed, because rows of it have landed, and would be doubled: `bridge deliveries replay ID --yes`"
+)
+_LANDED = ("landed", "landed_with_skips")
+_CODES_IN_PART = {code_of(kind) for kind in (TooManySkipped, TooManyDeleted, NotEqual)}
 _KINDS = {code_of(kind): kind for kind in every_error()}
 _IDS = "`bridge deliveries --all` lists the ids."
 _COLOURS = {"waiting": "yellow", "delivered": "green", "dead": "red"}
@@ -103,12 +116,18 @@ def content(bucket: Bucket, entry: ListedObject) -> Any:
         return body[:2000].decode("utf-8", "replace")
 
 
-def replay(bucket: Bucket, identifier: str, now: datetime) -> ReplayedDelivery:
+def replay(
+    bucket: Bucket, bridge: Callable[[], bridge_yaml.Bridge], identifier: str, now: datetime, *, may_double: bool
+) -> ReplayedDelivery:
     """Put a delivery into the inbox again.
+
+    Args:
+        bridge: reads bridge.yaml.
+        may_double: whether rows that have landed may land again in a target that is not repeatable.
 
     Raises:
         NotFound: there is no such delivery.
-        MalformedRequest: it is still waiting, or more than one matches.
+        MalformedRequest: it is still waiting, more than one matches, or its rows would be doubled.
     """
     folder, entry = find(bucket, identifier)
     if folder == "inbox":
@@ -116,39 +135,58 @@ def replay(bucket: Bucket, identifier: str, now: datetime) -> ReplayedDelivery:
             f"The delivery {identifier} is still waiting.",
             next_step="No action needed: it is delivered automatically.",
         )
-    return _replay(bucket, folder, entry, now)
+    relay = entry.name.split("/")[1]
+    if not may_double and _would_double(bridge(), relay, entry):
+        cause = f"The target of {relay} is not repeatable: rows of {identifier} that have landed would be doubled."
+        raise MalformedRequest(cause, next_step="Look at the block in Pigment. To import them again, add --yes.")
+    return _replay(bucket, folder, entry, now, _landed(bucket, relay))
 
 
 def replay_dead(bucket: Bucket, bridge: bridge_yaml.Bridge, relay: str, now: datetime) -> list[ReplayedDelivery]:
     """Put the dead deliveries of a relay, or of all, into the inbox again, in the order in which they arrived.
 
-    Those that were replayed before are left out: if such a copy has died as well, it is dead itself. With
-    `keep: latest`, those are left there that are older than the last landing, which they would replace.
+    Those that were replayed before are left out: if such a copy has died as well, it is dead itself. Two kinds are left
+    there: with `keep: latest`, those that are older than the last landing, which they would replace; and those of which
+    rows have landed in a target that is not repeatable.
     """
-    dead = sorted(inbox.to_replay(bucket, now, relay), key=lambda entry: entry.name.rpartition("/")[2])
-    newest = {name: _kept(bucket, bridge, name) for name in {entry.name.split("/")[1] for entry in dead}}
+    dead = sorted(inbox.to_replay(bucket, relay), key=lambda entry: entry.name.rpartition("/")[2])
+    newest = {name: _landed(bucket, name) for name in {entry.name.split("/")[1] for entry in dead}}
     replayed = []
-    for number, entry in enumerate(dead):
+    for entry in dead:
         _, name, arrival = entry.name.split("/")
-        if arrival < newest[name]:
+        if _keeps_latest(bridge, name) and arrival < (newest[name] or ""):
             replayed.append(ReplayedDelivery(f"{name}/{arrival}", "", _OUTDATED))
+        elif _would_double(bridge, name, entry):
+            replayed.append(ReplayedDelivery(f"{name}/{arrival}", "", _LANDED_IN_PART))
         else:
-            replayed.append(_replay(bucket, "dead", entry, now + timedelta(microseconds=number)))
+            replayed.append(_replay(bucket, "dead", entry, now, newest[name]))
+            # The next one follows it, even if it lands at once.
+            newest[name] = replayed[-1].new_id.rpartition("/")[2]
     return replayed
 
 
-def _kept(bucket: Bucket, bridge: bridge_yaml.Bridge, relay: str) -> str:
-    """Return the delivery that a relay with `keep: latest` landed last; empty if there is none."""
+def _keeps_latest(bridge: bridge_yaml.Bridge, relay: str) -> bool:
     found = bridge.relays.get(relay)
-    if not isinstance(found, bridge_yaml.Relay) or found.keep != "latest":
-        return ""
-    return cursors.newest_delivery(cursors.read(bucket, relay)) or ""
+    return isinstance(found, bridge_yaml.Relay) and found.keep == "latest"
 
 
-def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime) -> ReplayedDelivery:
+def _landed(bucket: Bucket, relay: str) -> str | None:
+    """Return the delivery that a relay landed last."""
+    return cursors.newest_delivery(cursors.read(bucket, relay))
+
+
+def _would_double(bridge: bridge_yaml.Bridge, relay: str, entry: ListedObject) -> bool:
+    """Whether rows of a closed delivery have landed, and would land once more."""
+    found = bridge.relays.get(relay)
+    if not isinstance(found, bridge_yaml.Relay) or found.target.repeatable:
+        return False
+    return entry.metadata.get("outcome") in _LANDED or entry.metadata.get("code") in _CODES_IN_PART
+
+
+def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime, landed: str | None) -> ReplayedDelivery:
     identifier = entry.name.partition("/")[2]
     relay, _, name = identifier.rpartition("/")
-    again = inbox.replay(bucket, folder, relay, name, now)
+    again = inbox.replay(bucket, folder, relay, name, now, landed)
     if again is None:
         raise NotFound(f"The delivery {identifier} is gone.", next_step=_IDS)
     return ReplayedDelivery(identifier, f"{relay}/{again}", entry.metadata.get("reason", ""))

@@ -64,7 +64,10 @@ _OUTCOMES = {
 }
 "The outcomes of receipts, and the states of runs that have none yet."
 _NEXT_STEPS = {
-    "landed_with_skips": "Add the missing items in Pigment or fix the values at their source, then run the job again.",
+    "landed_with_skips": (
+        "Add the missing items in Pigment or fix the values at their source. Then run the job again, if its target is "
+        "repeatable."
+    ),
     "importing": "No action needed: the next run of the job asks Pigment how the import ended.",
     "occupied": "No action needed, unless no run of the job lands afterwards: `bridge runs JOB` shows them.",
     "running": "Wait until it has ended.",

@@ -128,9 +128,9 @@ def test_a_replayed_delivery_lands_again_even_if_it_has_landed(world: World) -> 
     with served(world) as bridge:
         post(bridge, delivery(("1", "10")), "a")
         (first,) = wait_until(world, "delivered", 1)
-        output_of(world, "deliveries", "replay", first["id"])
+        output_of(world, "deliveries", "replay", first["id"], "--yes")
         wait_until(world, "delivered", 2)
-        output_of(world, "deliveries", "replay", first["id"])
+        output_of(world, "deliveries", "replay", first["id"], "--yes")
         wait_until(world, "delivered", 3)
 
     assert len(world.imports) == 3
@@ -181,7 +181,7 @@ def test_nothing_is_replayed_over_a_newer_delivery_of_which_only_the_latest_coun
 
 
 def test_the_last_landing_is_replayed_if_it_is_dead_although_only_the_latest_counts(world: World) -> None:
-    world.add_relay("sales", keep="latest")
+    world.add_relay("sales", keep="latest", target={"repeatable": True})
     report = {"blockType": "List", "summary": {"insertedCount": 1, "skippedCount": 1}}
     state = Response.of_json({"importStatus": "Completed", "detailedReport": report})
     world.pigment_server.fault(STATUS, refuse=state)

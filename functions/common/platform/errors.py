@@ -297,7 +297,10 @@ class KeysNotUnique(Refused):
 class TooManySkipped(Refused):
     """Pigment skipped more rows than guards.max_skipped allows; the other rows have landed."""
 
-    next_step = "The receipt lists reasons and columns. Add the missing items in Pigment or fix the values; run again."
+    next_step = (
+        "The receipt lists reasons and columns. Add the missing items in Pigment or fix the values. If the target is "
+        "repeatable, run again then; otherwise the skipped rows are not sent again, and have to be entered in Pigment."
+    )
 
 
 class TooManyDeleted(Refused):

@@ -66,19 +66,21 @@ _ABOUT_SKIPS = {
     ),
 }
 "What to do, by the reason that Pigment gives (OpenAPI, `SkippedData.reason`)."
+_ABOUT_OTHERS = "Add the missing items in Pigment or fix the values."
 
 
-def expect_few_skips(skipped: int, max_skipped: int, reasons: Iterable[str] = ()) -> None:
+def expect_few_skips(skipped: int, max_skipped: int, reasons: Iterable[str] = (), then: str = "") -> None:
     """Raise TooManySkipped if Pigment skipped more rows than the job allows.
 
     Args:
         reasons: why, in Pigment's words. They decide what there is to do.
+        then: what follows.
     """
     if skipped > max_skipped:
-        known = dict.fromkeys(_ABOUT_SKIPS[reason] for reason in reasons if reason in _ABOUT_SKIPS)
-        what_to_do = f"The receipt lists reasons and columns. {' '.join(known)} Then run again." if known else None
+        known = dict.fromkeys(_ABOUT_SKIPS[reason] for reason in reasons if reason in _ABOUT_SKIPS) or [_ABOUT_OTHERS]
         cause = f"Pigment skipped {skipped:,} rows, guards.max_skipped allows {max_skipped:,}."
-        raise TooManySkipped(cause, next_step=what_to_do)
+        next_step = " ".join(["The receipt lists reasons and columns.", *known, then])
+        raise TooManySkipped(cause, next_step=next_step.rstrip())
 
 
 def expect_few_deletions(deleted: int, max_deleted: int | None) -> None:

@@ -26,11 +26,21 @@ def judge(state: ImportState, journal: Journal) -> Landed | LandedInPart | Faile
     warnings = tuple(_warnings(state, report, rows, uncounted))
     try:
         guards.expect_few_deletions(rows.deleted or 0, journal.max_deleted)
-        guards.expect_few_skips(rows.skipped or 0, journal.max_skipped, (skip.reason for skip in skips))
+        reasons = (skip.reason for skip in skips)
+        guards.expect_few_skips(rows.skipped or 0, journal.max_skipped, reasons, _what_follows(journal))
     except (TooManyDeleted, TooManySkipped) as error:
         return LandedInPart(error, rows, skips, warnings)
     # At a repeatable target an uncounted row may have been there already; Pigment does not say how it counts those.
     return Landed(rows, skips, warnings, missing=0 if journal.repeatable else uncounted)
+
+
+def _what_follows(journal: Journal) -> str:
+    """Return how the skipped rows land, once the reason for it is gone."""
+    if not journal.repeatable:
+        return "No run sends the skipped rows again, because the others would land twice: enter them in Pigment."
+    if journal.delivery is not None:
+        return f"Then import it again: `bridge deliveries replay {journal.receipt.job}/{journal.delivery}`."
+    return "Then run again."
 
 
 def _skip(rows: SkippedRows, samples: int) -> Skip:

@@ -26,6 +26,7 @@ import msgspec
 from common.storage import claims, paths
 from common.storage.bucket import Bucket
 from common.storage.claims import PLAN, REPLAY_OF, Arrival, Claim
+from common.storage.client import answered_at
 from common.storage.objects import Described, ListedObject, Stale
 
 ROW_LIMIT = "row-limit"
@@ -40,6 +41,7 @@ _PAGE_SIZE = 100
 _REPLAYS_SHOW_FOR = timedelta(hours=1)
 _FIRST_STEP = timedelta(seconds=1)
 _LEAST_STEP = timedelta(milliseconds=1)
+_NEXT = timedelta(microseconds=1)
 
 
 class WaitingDelivery(msgspec.Struct, frozen=True):
@@ -241,10 +243,15 @@ def is_closed(bucket: Bucket, relay: str, name: str) -> bool:
     return claims.is_stored(bucket, relay, name, ("delivered", "dead"))
 
 
-def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> str | None:
-    """Copy a closed delivery into the inbox, to land it again; return its new name, or None if there is no delivery."""
+def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime, landed: str | None = None) -> str | None:
+    """Copy a closed delivery into the inbox, to land it again; return its new name, or None if there is no delivery.
+
+    Args:
+        now: the time on this machine, of which only the fraction of a second counts.
+        landed: the delivery that landed last.
+    """
     # It gets a new name, because the name of a closed delivery counts as closed.
-    again = claims.name_at(now, name.rpartition("-")[2])
+    again = claims.name_at(_after_all(bucket, relay, now, landed), name.rpartition("-")[2])
     closed = paths.delivery(place, relay, name)
     if place == "dead" and bucket.exists(closed):
         # After a kill between the two, there is no copy; the person sees no new id, and repeats the command.
@@ -253,18 +260,30 @@ def replay(bucket: Bucket, place: str, relay: str, name: str, now: datetime) -> 
     return again if bucket.copy_with(closed, paths.delivery("inbox", relay, again), copied) else None
 
 
-def to_replay(bucket: Bucket, now: datetime, relay: str = "") -> Iterator[ListedObject]:
+def _after_all(bucket: Bucket, relay: str, now: datetime, landed: str | None) -> datetime:
+    """Return a time after those in the names of a relay's deliveries, by the clock of Cloud Storage.
+
+    With `keep: latest`, a name from a slow clock would count as replaced, and after one from a fast clock, those of the
+    deliveries that follow.
+    """
+    waiting = newest(bucket, relay)
+    times = [claims.arrival_of(name) for name in (waiting.name if waiting else None, landed) if name]
+    stored_at = answered_at().replace(microsecond=now.microsecond)
+    return max([stored_at, *(time + _NEXT for time in times if time)])
+
+
+def to_replay(bucket: Bucket, relay: str = "") -> Iterator[ListedObject]:
     """Yield the dead deliveries that were not replayed, the oldest of each relay first."""
-    return (entry for entry in every(bucket, "dead", relay) if not _is_replayed(bucket, entry, now))
+    return (entry for entry in every(bucket, "dead", relay) if not _is_replayed(bucket, entry))
 
 
-def _is_replayed(bucket: Bucket, dead: ListedObject, now: datetime) -> bool:
+def _is_replayed(bucket: Bucket, dead: ListedObject) -> bool:
     relay, again = dead.name.split("/")[1], dead.metadata.get(REPLAYED_AS)
     if not again:
         return False
     replayed_at = claims.arrival_of(again)
     # A copy that has landed is deleted one day. Until then, it shows whether a kill prevented the replay.
-    is_old = replayed_at is not None and now - replayed_at > _REPLAYS_SHOW_FOR
+    is_old = replayed_at is not None and answered_at() - replayed_at > _REPLAYS_SHOW_FOR
     return is_old or claims.is_stored(bucket, relay, again)
 
 

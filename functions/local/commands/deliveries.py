@@ -67,14 +67,18 @@ def replay_deliveries(
         bool, typer.Option("--all", help="Replay every dead delivery, except those replayed before.")
     ] = False,
     relay: Annotated[str, typer.Option(help="With --all: the name of a relay, to replay only its deliveries.")] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With ids: also where rows that have landed before are doubled.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put delivered or dead deliveries into the inbox again and print their new ids.
 
-    A replayed delivery is landed again even if it has landed before. `--all` takes what is dead, the oldest first, and
-    asks nothing; of a relay with `keep: latest`, only what is newer than its last landing.
+    A replayed delivery is landed again even if it has landed before; if its target is not repeatable, only with --yes.
+    `--all` takes what is dead, the oldest first, and asks nothing: what would be doubled stays dead, and of a relay
+    with `keep: latest`, what is older than its last landing.
     """
-    if bool(identifiers) == all_ or (relay and not all_):
+    if bool(identifiers) == all_ or (relay and not all_) or (yes and all_):
         raise typer.BadParameter("Give ids, or --all, which --relay can limit to one relay.")
     from local import deliveries  # noqa: PLC0415
 
@@ -84,7 +88,10 @@ def replay_deliveries(
         if all_:
             replayed = deliveries.replay_dead(bucket, current.config(), relay, now)
         else:
-            replayed = [deliveries.replay(bucket, identifier, current.clock.now()) for identifier in identifiers or []]
+            replayed = [
+                deliveries.replay(bucket, current.config, identifier, current.clock.now(), may_double=yes)
+                for identifier in identifiers or []
+            ]
         if as_json:
             terminal.print_json(replayed)
         elif all_:
