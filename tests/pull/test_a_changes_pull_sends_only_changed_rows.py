@@ -279,6 +279,22 @@ def test_another_configuration_receives_every_row(prepared: World) -> None:
     assert in_pigment(prepared) == sorted(ROWS)
 
 
+def test_a_run_that_fails_for_its_configuration_leaves_the_baseline(prepared: World) -> None:
+    target = prepared.raw["pulls"]["flights"]["target"]
+    right = target["configuration"]
+    target["configuration"] = "00000000-0000-4000-8000-000000000001"
+    prepared.save_jobs()
+    assert prepared.run_pull("flights").code == "import_configuration_not_found"
+    target["configuration"] = right
+    prepared.save_jobs()
+    prepared.put_flights(LATER)
+
+    answer = prepared.run_pull("flights")
+
+    assert answer.body["rows"]["sent"] == 2
+    assert answer.body["warnings"] == []
+
+
 def test_without_the_baseline_a_repeatable_target_receives_every_row(prepared: World) -> None:
     prepared.bucket.delete(cursor(prepared))
 

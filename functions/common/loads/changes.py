@@ -41,9 +41,11 @@ class ChangesLoad(Loader):
         job, bucket = self._job, run.instance.bucket
         base = self._base(run, previous)
         if not preview:
-            # The base of a held run stays: this run may fail before it has read everything.
+            # What landed last stays, even if it is no base for this run, which may fail: with its configuration, for
+            # example. So does the base of a held run.
             held = holds.read(bucket, job.name) if job.guards.approve else None
-            _sweep(bucket, job.name, {base, held.landed.staged if held else None}, run.id)
+            kept = [landed.staged for landed in (previous, held.landed if held else None) if landed]
+            _sweep(bucket, job.name, kept, run.id)
         path = paths.staged(job.name, run.receipt.run)
         whole_path = f"{path}.whole" if preview else paths.base(job.name, run.receipt.run)
         samples, rows_before = _SAMPLES if preview else 0, previous.rows if previous else None
@@ -123,7 +125,7 @@ class ChangesLoad(Loader):
         return None
 
 
-def _sweep(bucket: Bucket, job: str, kept: Collection[str | None], run: str) -> None:
+def _sweep(bucket: Bucket, job: str, kept: Collection[str], run: str) -> None:
     """Delete what earlier runs have left: files that did not land, and earlier bases."""
     for path in bucket.names(paths.bases(job)):
         # The file of a later run, which took over while this one was stopped, is that run's base.
