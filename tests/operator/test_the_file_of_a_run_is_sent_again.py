@@ -83,6 +83,68 @@ def test_an_append_needs_a_yes(world: World) -> None:
     assert len(world.landed_rows()) == 2 * len(ROWS)
 
 
+def test_what_a_guard_refused_needs_a_yes(keyed: World) -> None:
+    target = keyed.raw["pulls"]["flights"]["target"]
+    keyed.add_pull("flights", guards={"max_shrink": "20%"}, target=target)
+    keyed.run_pull("flights")
+    keyed.clock.advance(60)
+    keyed.put_flights(ROWS[:1])
+    refused = keyed.run_pull("flights").receipt
+    keyed.clock.advance(60)
+
+    assert "was refused (shrunk), and not sent" in refusal(refused["run"])
+    assert keyed.run_pull("flights").code == "shrunk"
+    keyed.clock.advance(60)
+    again = resend(refused["run"], "--yes")
+
+    assert again.outcome == "landed"
+    assert again.warnings == [f"A person sent the file of run {refused['run']}, which was refused (shrunk)."]
+
+
+def test_a_held_file_that_was_superseded_needs_a_yes(keyed: World) -> None:
+    target = keyed.raw["pulls"]["flights"]["target"]
+    keyed.add_pull("flights", guards={"approve": {"max_changed": "10%"}}, target=target)
+    keyed.run_pull("flights")
+    keyed.clock.advance(60)
+    keyed.put_flights(ROWS[:1])
+    held = keyed.run_pull("flights").receipt["run"]
+    keyed.clock.advance(60)
+    keyed.put_flights(ROWS)
+    keyed.run_pull("flights")
+
+    assert "was refused (not_approved), and not sent" in refusal(held)
+
+
+SCHEDULED = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
+
+
+def test_a_repeated_call_finds_that_its_rows_have_landed(world: World) -> None:
+    """Cloud Scheduler repeats a call that failed."""
+    world.pigment_server.fault(PUSH, refuse=Response(502))
+    unknown = world.run_pull("flights", headers=SCHEDULED).receipt
+    assert unknown["call"] == SCHEDULED["X-CloudScheduler-ScheduleTime"]
+    assert run_deployed("settle", unknown["run"], "--not-landed", clock=world.clock).status == 0
+    world.clock.advance(60)
+    resend(unknown["run"], "--yes")
+    world.clock.advance(240)
+
+    again = world.run_pull("flights", headers=SCHEDULED)
+
+    assert (again.status, again.receipt["outcome"]) == (200, "landed")
+    assert len(world.landed_rows()) == len(ROWS)
+
+
+def test_an_older_file_does_not_answer_for_the_call_that_landed_later(world: World) -> None:
+    first = world.run_pull("flights", headers={"X-CloudScheduler-ScheduleTime": "2026-03-01T05:15:00Z"}).receipt
+    world.clock.advance(60)
+    world.run_pull("flights", headers=SCHEDULED)
+    resend(first["run"], "--yes")
+
+    world.run_pull("flights", headers=SCHEDULED)
+
+    assert len(world.landed_rows()) == 3 * len(ROWS)
+
+
 def test_an_incremental_load_continues_where_it_was(world: World) -> None:
     trips = Trips(world, repeatable=True)
     trips.put([JANUARY, FEBRUARY])

@@ -62,7 +62,7 @@ def pull(
         deadline: the end of the time budget, if it is not that of a call that begins now.
         due_at: the time in the name of a file for Pigment's connector; that of the clock without one.
     """
-    run = _begin(instance, job, deadline or instance.deadline(), due_at)
+    run = _begin(instance, job, call_id, deadline or instance.deadline(), due_at)
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
     run.count_calls(looker.calls)
     try:
@@ -85,9 +85,12 @@ def _secrets_of(bridge: bridge_yaml.Bridge) -> tuple[str, str]:
     return bridge.looker.credentials, bridge.pigment.import_key
 
 
-def _begin(instance: Instance, job: bridge_yaml.Pull, deadline: Deadline, due_at: datetime | None) -> Run:
+def _begin(
+    instance: Instance, job: bridge_yaml.Pull, call_id: str | None, deadline: Deadline, due_at: datetime | None
+) -> Run:
     run = Run(instance, job.name, job.kind, job.time_zone, deadline, due_at)
     run.note_target(job)
+    run.note_call(call_id)
     return run
 
 
@@ -119,7 +122,7 @@ def _pull_windows(
         receipt = msgspec.structs.replace(receipt, progress=progress)
         if not load.may_go_on() or not run.deadline.allows(longest_s * _SPARE + FOR_LANDING_S):
             break
-        run = _begin(run.instance, job, run.deadline, run.due_at)
+        run = _begin(run.instance, job, call_id, run.deadline, run.due_at)
         run.count_calls(looker.calls)
         try:
             receipt = _pull_once(run, bridge, job, load, pigment, call_id)

@@ -31,12 +31,12 @@ from common.tables.staging import Sample, Staged
 _RUN_THE_JOB = "Run the job: it reads and sends these rows itself."
 
 
-def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_double: bool) -> Receipt:
+def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, is_confirmed: bool) -> Receipt:
     """Send the file of a run again, and return the receipt of the new run.
 
     Args:
-        may_double: whether the file may be sent to a target that is not repeatable, where its rows are then twice if
-            they have landed before.
+        is_confirmed: whether a person wants it all the same: of a file that was refused, or in a target that is not
+            repeatable, where its rows are then twice if they have landed before.
 
     Raises NotFound if the run or its file is not there, NoSuchJob if its job is not, MalformedRequest if its file may
     not be sent, ConfigurationOccupied if another run has the lease, StorageBusy or StorageRefused.
@@ -46,15 +46,14 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
     job = job_of(bridge, earlier)
     if earlier.outcome == "held":
         raise MalformedRequest(f"Run {run_id} awaits approval.", next_step=f"`bridge approve {run_id}` sends its file.")
-    if not (job.target.repeatable or may_double):
-        cause = f"The target of {job.name} is not repeatable: rows of run {run_id} that have landed would be doubled."
-        raise MalformedRequest(cause, next_step="Look at the block in Pigment. To send them all the same, add --yes.")
+    if not is_confirmed:
+        _expect_harmless(job, earlier)
     staged = staged_file(bucket, earlier, job.target.delimiter)
     _expect_no_gap(job, earlier, cursors.read(bucket, job.name))
     run = Run(instance, job.name, job.kind, job.time_zone if isinstance(job, bridge_yaml.Pull) else "UTC")
     run.note_target(job)
     run.note_file(staged)
-    run.warn(f"This run sent the file of run {run_id} once more.")
+    run.warn(_warning_about(earlier))
 
     def work(lease: Lease, known_cursors: KnownCursors, _: Receipt | None) -> End:
         previous = known_cursors.read(job.name)
@@ -62,11 +61,28 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, may_d
         _expect_no_gap(job, receipts.read(bucket, job.name, run_id) or earlier, previous)
         if previous is not None and previous.run > earlier.run:
             run.warn(f"Run {previous.run} had landed later: its rows may have been replaced by these.")
-        landed = _landed(job, staged, run.id, previous)
+        landed = _landed(job, staged, run.id, earlier, previous)
         return land_and_verify(run, bridge, job, lease, pigment, staged, landed)
 
     with open_pigment(run, bridge) as pigment:
         return run_leased(run, bridge, job.target.configuration, journal_of(run, job), pigment, work)
+
+
+def _expect_harmless(job: bridge_yaml.AnyImport, earlier: Receipt) -> None:
+    """Raise MalformedRequest if a file was refused, or if its rows can land twice."""
+    if earlier.outcome == "refused" and earlier.error:
+        cause = f"The file of run {earlier.run} was refused ({earlier.error.code}), and not sent."
+        next_step = "Run the job: it reads its source again. To send this file although it was refused, add --yes."
+        raise MalformedRequest(cause, next_step=next_step)
+    if not job.target.repeatable:
+        cause = f"The target of {job.name} is not repeatable: rows of run {earlier.run} that landed would be doubled."
+        raise MalformedRequest(cause, next_step="Look at the block in Pigment. To send them all the same, add --yes.")
+
+
+def _warning_about(earlier: Receipt) -> str:
+    if earlier.outcome == "refused" and earlier.error:
+        return f"A person sent the file of run {earlier.run}, which was refused ({earlier.error.code})."
+    return f"This run sent the file of run {earlier.run} once more."
 
 
 def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> bridge_yaml.AnyImport:
@@ -101,10 +117,15 @@ def _expect_no_gap(job: bridge_yaml.AnyImport, earlier: Receipt, previous: LastL
             raise MalformedRequest(f"{last}; run {earlier.run} is not it.", next_step=_RUN_THE_JOB)
 
 
-def _landed(job: bridge_yaml.AnyImport, staged: Staged, run_id: str, previous: LastLanding | None) -> LastLanding:
+def _landed(
+    job: bridge_yaml.AnyImport, staged: Staged, run_id: str, earlier: Receipt, previous: LastLanding | None
+) -> LastLanding:
     """Return the cursor once the file has landed again. Only a file with all rows is compared with the next one."""
     if previous is not None and isinstance(job, bridge_yaml.Pull) and job.load != "full":
         return msgspec.structs.replace(previous, run=run_id, previous=previous.run)
-    tick = previous.tick if previous and isinstance(job, bridge_yaml.Relay) else None
+    tick = previous.tick if previous else None
+    if isinstance(job, bridge_yaml.Pull) and (previous is None or previous.run < earlier.run):
+        # The call that the earlier run did not answer: Cloud Scheduler repeats it, and its rows would land twice.
+        tick = earlier.call
     landed = cursors.of(staged, run_id, previous, tick=tick)
     return msgspec.structs.replace(landed, configuration=job.target.configuration)

@@ -21,6 +21,7 @@ from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.runs.settling import open_journal, settle
 from common.runs.verification import verify_landing
+from common.storage import paths
 
 _LEAST_S = 30.0
 "With less time left, a sweep leaves a block to the next one."
@@ -29,8 +30,8 @@ _LEAST_S = 30.0
 def verify(
     instance: Instance, bridge: bridge_yaml.Bridge, job: bridge_yaml.AnyImport, deadline: Deadline | None = None
 ) -> Receipt:
-    """Read the job's block back and return the receipt of its last landing, with the verdict. The receipt in the bucket
-    is replaced only if it had no verdict yet.
+    """Read the job's block back, compare it with what was sent last, and return the receipt of the run that sent it,
+    with the verdict. The receipt in the bucket is replaced only if it had no verdict yet.
 
     Raises MalformedRequest if the job has no `verify` or has landed nothing, ConfigurationOccupied if another run has
     the lease or is not settled, StorageBusy or StorageRefused.
@@ -83,7 +84,8 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
             return
         try:
             found = _find_landing(instance, job)
-            if found and not found[1].is_complete:
+            # What was sent since then has its verdict, and this block is no longer that of the landing.
+            if found and not found[1].is_complete and not _find_unequal(instance, job):
                 verify(instance, bridge, job, deadline)
         except ConfigurationOccupied:
             continue
@@ -99,8 +101,22 @@ def _find_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastL
     return (landed, receipt) if landed and receipt and receipt.is_final else None
 
 
+def _find_unequal(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt] | None:
+    """Return what a run has sent since the last landing, and its receipt, if its rows landed only in part and the next
+    run sends them again.
+    """
+    bucket = instance.bucket
+    stored, landed = bucket.read_json(paths.unequal(job.name), LastLanding), cursors.read(bucket, job.name)
+    if stored is None or stored.value.previous != (landed.run if landed else None):
+        return None
+    unequal = stored.value
+    receipt = receipts.read(bucket, job.name, unequal.run) if bucket.exists(unequal.staged) else None
+    return (unequal, receipt) if receipt else None
+
+
 def _last_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt]:
-    found = _find_landing(instance, job)
+    """Return what was sent last, and the receipt of the run that sent it. Raises MalformedRequest if nothing was."""
+    found = _find_unequal(instance, job) or _find_landing(instance, job)
     if found is None:
         cause = f"{job.name} has not landed anything that its block can be compared with."
         raise MalformedRequest(cause, next_step="Run the job first.")

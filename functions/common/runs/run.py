@@ -29,6 +29,7 @@ _NOT_LOGGED = {
     "started_at",
     "skips",
     "sha256",
+    "call",
     "window",
     "cursor",
     "error",
@@ -98,6 +99,10 @@ class Run:
     def note_target(self, job: bridge_yaml.AnyImport) -> None:
         """Note where the rows go, and whether they are to be read back."""
         self._replace(configuration=job.target.configuration, verified="not_yet" if job.verify else None)
+
+    def note_call(self, call: str | None) -> None:
+        """Note which call this run answers, of those that can be repeated."""
+        self._replace(call=call)
 
     def note_object(self, name: str) -> None:
         self._replace(object=name)

@@ -47,7 +47,7 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.runs.verification import FoundRows
-from common.storage import inbox
+from common.storage import inbox, paths
 from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
 from common.storage.objects import Dated
@@ -122,6 +122,10 @@ def finish(
     Repeated, it does what is left to do.
     """
     landed = landing_after(end, journal, stamp(clock.now()))
+    if landed is None and journal.landed is not None and isinstance(end, LandedInPart):
+        # The cursor stays where it is, but what was sent last is this. After a kill before it is written, the block is
+        # compared with the landing before, until the next run.
+        bucket.write_json(paths.unequal(receipt.job), journal.landed, over=None)
     if landed is not None:
         known = read.cursors if read else KnownCursors(bucket)
         known.move(receipt.job, landed)

@@ -49,6 +49,11 @@ def held(job: str) -> str:
     return f"{HELD}{job}.json"
 
 
+def unequal(job: str) -> str:
+    """What a job's last run has sent, if it landed only in part and the next run sends it again."""
+    return f"staged/_unequal/{job}.json"
+
+
 def known(list_id: str, name: str) -> str:
     """The items of a list in Pigment, by the name of one of their properties, for all jobs."""
     return f"staged/_known/{list_id}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.arrow"

@@ -125,7 +125,11 @@ def resend(
     bridge: ConfiguredBridge,
     run: Annotated[str, typer.Argument(help="The id of a run that has sent, or was to send, a file to Pigment.")],
     yes: Annotated[
-        bool, typer.Option("--yes", help="Send it to a target that is not repeatable too, where rows may be doubled.")
+        bool,
+        typer.Option(
+            "--yes",
+            help="Send it although a guard refused it, or the target is not repeatable, where rows may be doubled.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -136,7 +140,7 @@ def resend(
     from common.flows import resend as resend_flow  # noqa: PLC0415
 
     with bridge.open_to_run() as files, run_display.shown(run, "waiting for Pigment"):
-        receipt = resend_flow.resend(instance.current, instance.current.config(), run, may_double=yes)
+        receipt = resend_flow.resend(instance.current, instance.current.config(), run, is_confirmed=yes)
     _print_and_exit(receipt, as_json, files)
 
 
