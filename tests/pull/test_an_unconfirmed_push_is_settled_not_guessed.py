@@ -7,7 +7,7 @@ import pytest
 from common.runs import settling
 from common.runs.leases import Journal
 from local.sandbox.wire import Response
-from tests.support.world import PUSH, ROWS, STATUS, World
+from tests.support.world import HEADER, PUSH, ROWS, STATUS, World
 
 LOST = {
     "reset after Pigment accepted": {"reset_after": True},
@@ -31,6 +31,33 @@ def test_an_append_is_not_sent_again_but_left_to_a_person(world: World, how: dic
     assert first.receipt["run"] in second.error["message"]
     assert first.error["message"] in second.error["message"]
     assert len(world.imports) == 1
+
+
+def test_a_target_that_is_repeatable_since_then_is_sent_the_rows_again(world: World) -> None:
+    """As the next step of the error says."""
+    world.pigment_server.fault(PUSH, refuse=Response(502))
+    unknown = world.run_pull("flights")
+    assert "set target.repeatable: true and run the job again" in unknown.error["next_step"]
+    world.add_pull("flights", target={"repeatable": True})
+
+    again = world.run_pull("flights")
+
+    assert (again.status, again.receipt["outcome"]) == (200, "landed")
+    assert len(world.landed_rows()) == len(ROWS)
+    assert world.receipts()[0]["outcome"] == "failed"
+
+
+def test_a_repeatable_target_of_another_configuration_leaves_it_to_a_person(world: World) -> None:
+    world.pigment_server.fault(PUSH, refuse=Response(502))
+    unknown = world.run_pull("flights").receipt
+    block = world.pigment.block(world.pigment.application("Planning"), "elsewhere")
+    other = world.pigment.configuration(block, HEADER)
+    world.add_pull("flights", target={"configuration": other, "repeatable": True})
+
+    world.run_pull("flights")
+
+    assert world.receipts()[0]["run"] == unknown["run"]
+    assert world.receipts()[0]["outcome"] == "unknown"
 
 
 def test_a_run_settled_as_landed_lets_the_next_run_land(world: World) -> None:

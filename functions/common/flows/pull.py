@@ -158,7 +158,11 @@ def _pull_once(
             return NothingNew()
         deleted = _still_deleted(previous, batch, target.configuration)
         landed = msgspec.structs.replace(
-            batch.landed, tick=call_id, configuration=target.configuration, deleted=deleted
+            batch.landed,
+            tick=call_id,
+            configuration=target.configuration,
+            deleted=deleted,
+            delimiter=target.delimiter,
         )
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)

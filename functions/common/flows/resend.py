@@ -128,4 +128,5 @@ def _landed(
         # The call that the earlier run did not answer: Cloud Scheduler repeats it, and its rows would land twice.
         tick = earlier.call
     landed = cursors.of(staged, run_id, previous, tick=tick)
-    return msgspec.structs.replace(landed, configuration=job.target.configuration)
+    target = job.target
+    return msgspec.structs.replace(landed, configuration=target.configuration, delimiter=target.delimiter)

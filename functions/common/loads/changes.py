@@ -120,6 +120,8 @@ class ChangesLoad(Loader):
             return f"Run {previous.run} deleted {previous.deleted:,} rows in Pigment"
         if not bucket.exists(previous.staged):
             return f"The file that run {previous.run} landed is missing"
+        if not previous.has_delimiter(self._job.target.delimiter):
+            return f"The delimiter has changed since run {previous.run}"
         if previous.configuration not in (None, self._job.target.configuration):
             return f"Run {previous.run} landed through another configuration, {previous.configuration}"
         return None

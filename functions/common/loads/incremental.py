@@ -115,7 +115,9 @@ class IncrementalLoad(Loader):
         if previous is None or previous.value is None or previous.column is None:
             kept_files.forget(bucket, job.name)
             self._keeps_all = True
-        elif previous.configuration not in (None, job.target.configuration):
+        elif previous.configuration not in (None, job.target.configuration) or not previous.has_delimiter(
+            job.target.delimiter
+        ):
             kept_files.forget(bucket, job.name)
         else:
             self._keeps_all = kept_files.keep(bucket, job.name, previous, job.target.delimiter)

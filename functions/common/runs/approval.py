@@ -94,10 +94,13 @@ def _measure(
         run.warn("guards.approve compared nothing, because the load was incremental until now.")
         return ChangeSize(0, 0, 0)
     fewer, bucket = max(previous.rows - landed.rows, 0), run.instance.bucket
-    if counts is None and limits.max_changed is not None and bucket.exists(previous.staged):
-        rows, delimiter = previous.rows + landed.rows, job.target.delimiter
+    delimiter = job.target.delimiter
+    is_readable = previous.has_delimiter(delimiter)
+    if counts is None and limits.max_changed is not None and is_readable and bucket.exists(previous.staged):
+        rows = previous.rows + landed.rows
         kept = compare.count_kept(bucket, previous.staged, staged.path, delimiter, rows, run.instance.progress)
         return ChangeSize(previous.rows, previous.rows - kept, fewer)
     if counts is not None or limits.max_changed is not None:
-        run.warn(f"guards.approve compared only the numbers of rows: there is no file of run {previous.run}.")
+        why = "there is no file of" if is_readable else "the delimiter has changed since"
+        run.warn(f"guards.approve compared only the numbers of rows: {why} run {previous.run}.")
     return ChangeSize(previous.rows, fewer, fewer)

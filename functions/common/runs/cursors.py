@@ -67,8 +67,14 @@ class LastLanding(msgspec.Struct, frozen=True):
     "How many rows Pigment deleted, if that was more than the job allowed."
     imported: ImportTime | None = None
     "How long Pigment took to import the rows that landed last, if that is known."
+    delimiter: str | None = None
+    "What separates the columns of the file; None in an object of an earlier version, and of an export."
     types: dict[str, list[str]] = {}
     "By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."
+
+    def has_delimiter(self, delimiter: str) -> bool:
+        """Whether the file can be read, and compared, with this delimiter."""
+        return self.delimiter in (None, delimiter)
 
     @property
     def run_with_rows(self) -> str:

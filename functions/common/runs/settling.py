@@ -225,7 +225,7 @@ def _cause(earlier: Receipt) -> str:
 def _unconfirmed(
     run: Run, bridge: bridge_yaml.Bridge, journal: Journal, cause: str
 ) -> Landed | Unconfirmed | ToBeSentAgain:
-    if journal.repeatable:
+    if _may_be_repeated(bridge, journal):
         next_step = f"No action needed: run {run.id} sends the rows again, which is safe."
         return ToBeSentAgain(LandingUnknown(cause, next_step=next_step))
     match verification.find_rows(run, bridge, journal):
@@ -241,6 +241,14 @@ def _unconfirmed(
         case FoundRows(_, words):
             cause = f"{cause} {words}"
     return Unconfirmed(landing.unknown(cause, journal.receipt.run))
+
+
+def _may_be_repeated(bridge: bridge_yaml.Bridge, journal: Journal) -> bool:
+    """Whether sending the rows again is harmless, as bridge.yaml said when the run began, or says now."""
+    job = bridge.job(journal.receipt.job)
+    if journal.repeatable or not isinstance(job, bridge_yaml.AnyImport):
+        return journal.repeatable
+    return job.target.repeatable and job.target.configuration == journal.receipt.configuration
 
 
 def open_journal(bucket: Bucket, run_id: str) -> Journal:

@@ -121,7 +121,7 @@ def _expected(run: Run, job: bridge_yaml.AnyImport, landed: LastLanding) -> list
     bucket, names = run.instance.bucket, [landed.staged]
     if _is_incremental(job):
         names = kept_files.all_landed(bucket, job.name, landed)
-    return [SentFile(name, job.target.delimiter) for name in names]
+    return [SentFile(name, landed.delimiter or job.target.delimiter) for name in names]
 
 
 def _is_incremental(job: bridge_yaml.AnyImport) -> bool:
