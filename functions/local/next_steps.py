@@ -13,6 +13,7 @@ import msgspec
 
 from common.platform import errors
 from common.platform.errors import BridgeError, ErrorReport
+from common.platform.secrets import LOOKER_CREDENTIALS
 from common.runs.receipts import Receipt
 
 OF_THE_CLOUD = re.compile(
@@ -91,7 +92,11 @@ def _secret_step(cause: str) -> str:
     if names := dict.fromkeys(_NAMED_SECRET.findall(cause)):
         return f"Add {' and '.join(f'`{name}=…`' for name in names)} to .env."
     faulty = _FAULTY_SECRET.search(cause)
-    return f"Correct the line `{faulty[1]}=…` in .env: the key alone, on one line." if faulty else ""
+    if faulty is None:
+        return ""
+    if "Looker credentials" in cause:
+        return f"Correct the line in .env: `{faulty[1]}={LOOKER_CREDENTIALS}`."
+    return f"Correct the line `{faulty[1]}=…` in .env: the key alone, on one line (of Looker: {LOOKER_CREDENTIALS})."
 
 
 def place_of_new_key(secret: str) -> str:

@@ -115,7 +115,8 @@ def test_errors_exit_with_1_and_say_what_is_wrong(world: World, trips: Trips) ->
     not_a_function = run_deployed("backfill", "trips", "--function", world.looker_server.url)
 
     assert unknown_job.errors.startswith("error: no_such_job\n")
-    assert json.loads(full_load.output)["error"]["code"] == "malformed_request"
+    assert full_load.errors.startswith("error: malformed_request\nOnly an incremental pull can load a range")
+    assert world.receipts("flights") == world.receipts("trips") == []
     assert unreachable.errors.startswith("error: malformed_request\nThe function cannot be reached: ")
     assert "The address answered 404, but not in the format of the function." in not_a_function.errors
     assert {each.status for each in (unknown_job, full_load, unreachable, not_a_function)} == {1}

@@ -90,6 +90,18 @@ def test_a_faulty_line_of_the_env_file_is_named(world: World) -> None:
     assert "Correct the line `pigment-import-key=…` in .env" in output
 
 
+@pytest.mark.parametrize("value", ["the-client-secret-alone", "abc:def", '{"clientId": "a"}', "two words"])
+def test_a_faulty_line_of_looker_shows_what_it_should_be(world: World, value: str) -> None:
+    write_files(world)
+    lines = (world.folder / ".env").read_text().splitlines()
+    lines = [f"looker-api={value}" if line.startswith("looker-api=") else line for line in lines]
+    (world.folder / ".env").write_text("\n".join(lines))
+
+    output = " ".join(run(world, "pull", "flights").output.split())
+
+    assert '{"client_id": "…", "client_secret": "…"}' in output
+
+
 def test_the_file_is_checked_before_secrets_are_looked_for(world: World) -> None:
     write_files(world)
     (world.folder / ".env").unlink()
@@ -112,7 +124,8 @@ def test_a_command_is_never_told_to_send_a_request(world: World) -> None:
 
     result = run(world, "backfill", "flights")
 
-    assert "for incremental pulls" in result.output + result.errors
+    assert "Only an incremental pull can load a range" in result.errors
+    assert "`bridge pull flights`" in result.errors
     assert "POST" not in result.output + result.errors
 
 

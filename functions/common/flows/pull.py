@@ -61,7 +61,11 @@ def pull(
         requested: for an incremental load, the range to load again, or the limit for this call.
         deadline: the end of the time budget, if it is not that of a call that begins now.
         due_at: the time in the name of a file for Pigment's connector; that of the clock without one.
+
+    Raises MalformedRequest, and begins no run, if the job cannot load such a range.
     """
+    if requested is not None:
+        _expect_fitting(job, requested, preview=preview)
     run = _begin(instance, job, call_id, deadline or instance.deadline(), due_at)
     looker = LookerClient(bridge.looker, instance.secrets, run.keep_back(0.2, FOR_LANDING_S), instance.chance)
     run.count_calls(looker.calls)
@@ -81,6 +85,16 @@ def pull(
         usage.record(instance, job.name, run.id, looker.calls.total, run.deadline)
 
 
+def _expect_fitting(job: bridge_yaml.Pull, requested: RequestedRange, *, preview: bool) -> None:
+    """Raise MalformedRequest if the job is not loaded in ranges, or if rows would land in an append again."""
+    if not isinstance(job.load, bridge_yaml.Incremental):
+        cause = f"Only an incremental pull can load a range, or in windows; {job.name} always reads all rows."
+        raise MalformedRequest(cause, next_step=f"Run it without a range: `bridge pull {job.name}`.")
+    if requested.begin is not None and not (job.target.repeatable or preview):
+        cause = f"`from` loads rows again, and the target of {job.name} is not repeatable."
+        raise MalformedRequest(cause, next_step="Leave `from` out: the load then continues from its cursor.")
+
+
 def _secrets_of(bridge: bridge_yaml.Bridge) -> tuple[str, str]:
     return bridge.looker.credentials, bridge.pigment.import_key
 
@@ -97,8 +111,6 @@ def _begin(
 def _loader(job: bridge_yaml.Pull, looker: LookerClient, requested: RequestedRange | None) -> Loader:
     if isinstance(job.load, bridge_yaml.Incremental):
         return IncrementalLoad(job, job.load, looker, requested)
-    if requested is not None:
-        raise MalformedRequest(f"`from`, `to` and `windows` are for incremental pulls; {job.name} is not one.")
     if isinstance(job.load, bridge_yaml.Changes):
         return ChangesLoad(job, job.load, looker)
     return FullLoad(job, looker)

@@ -82,7 +82,7 @@ class IncrementalLoad(Loader):
         Raises:
             CursorUnfit: rows cannot be loaded in windows over this cursor.
             WindowIgnored: rows came from outside the window.
-            MalformedRequest: the requested range is of another type, or would load rows into an append again.
+            MalformedRequest: the requested range is of another type.
         """
         is_first = self._query is None
         overlap = self._load.overlap if is_first and self._requested.begin is None else None
@@ -204,9 +204,6 @@ class IncrementalLoad(Loader):
         self, previous: LastLanding | None, column: CursorColumn, begin: bridge_yaml.Position, *, preview: bool
     ) -> CursorPosition:
         """Return how far loading the requested range again has come."""
-        if not (self._job.target.repeatable or preview):
-            again = f"`from` loads rows again, and the target of {self._job.name} is not repeatable."
-            raise MalformedRequest(again, next_step="Leave `from` out: the load then continues from its cursor.")
         first = self._requested_position("from", begin, column)
         backfill = None if preview else self._continued(previous, column, first)
         return (backfill and positions.parse(backfill.value, column)) or first

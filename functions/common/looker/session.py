@@ -13,7 +13,7 @@ from common.looker.calls import CallCounter
 from common.platform import http, keys
 from common.platform.clock import Deadline
 from common.platform.errors import LookerLoginRefused, SecretUnreadable
-from common.platform.secrets import Secret, Secrets
+from common.platform.secrets import LOOKER_CREDENTIALS, Secret, Secrets
 
 _RENEW_BEFORE_EXPIRY_S = 60
 _LONGEST_LOGIN_S = 60
@@ -127,7 +127,7 @@ class LookerSession:
             return _form_of(secret.reveal())
         except ValueError as fault:
             self._secrets.forget(self._secret_name)
-            next_step = 'Add a version with this JSON: {"client_id": "…", "client_secret": "…"}.'
+            next_step = f"Add a version with this JSON: {LOOKER_CREDENTIALS}."
             raise SecretUnreadable(f"The secret {self._secret_name} {fault}.", next_step=next_step) from None
 
 

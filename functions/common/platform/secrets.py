@@ -18,6 +18,9 @@ from common.platform.causes import cause_of
 from common.platform.clock import Clock, Deadline, SystemClock
 from common.platform.errors import SIGN_IN, SecretUnreadable
 
+LOOKER_CREDENTIALS = '{"client_id": "…", "client_secret": "…"}'
+"What Looker's secret contains."
+
 _REREAD_EVERY_S = 5.0
 _READ_WITHIN_S = 20.0
 "For all requests of one reading, with the repetitions that Google's client makes."
@@ -57,7 +60,8 @@ class _Unusable(SecretUnreadable):
 
     def __init__(self, name: str, fault: str) -> None:
         command = f"`gcloud secrets versions add {name.rpartition('/')[2]} --data-file=-`"
-        next_step = f"Run {command}, paste the key alone as plain text, press Enter and Ctrl-D."
+        key = f"the key alone as plain text (of Looker: {LOOKER_CREDENTIALS})"
+        next_step = f"Run {command}, paste {key}, press Enter and Ctrl-D."
         super().__init__(f"The secret {name} {fault}.", next_step=next_step)
 
 
