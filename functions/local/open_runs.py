@@ -46,7 +46,7 @@ def every(bucket: Bucket, job: str = "") -> Iterator[OpenRun]:
             yield _described(stored)
     for hold, receipt in holds.every(bucket):
         if job in ("", hold.job):
-            yield OpenRun(receipt, "held", f"{hold.error.message} {hold.error.next_step}")
+            yield OpenRun(receipt, "held", f"{hold.error.message} {next_steps.of(hold.error)}")
 
 
 def find(bucket: Bucket, run: str) -> OpenRun | None:

@@ -8,9 +8,11 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from common.platform.errors import ErrorReport
 from common.status.markup import LABELS
 from common.status.record import JobRecord
 from common.status.standing import Standing, ago, local_time, sentence_of, standing_of, zone_of
+from local import next_steps
 
 
 class StandingJob(msgspec.Struct, frozen=True):
@@ -38,7 +40,16 @@ class StandingJob(msgspec.Struct, frozen=True):
 
 
 def standing_jobs(jobs: Mapping[str, JobRecord], now: datetime) -> list[StandingJob]:
-    return [StandingJob(name, job, standing_of(job, now)) for name, job in jobs.items()]
+    return [StandingJob(name, job, _fitted(standing_of(job, now))) for name, job in jobs.items()]
+
+
+def _fitted(standing: Standing) -> Standing:
+    """Return how a job stands with the next step for the person who started the command."""
+    run = standing.run
+    if run is None or not (run.code and standing.next_step):
+        return standing
+    report = ErrorReport(run.code, standing.reason, standing.next_step)
+    return msgspec.structs.replace(standing, next_step=next_steps.of(report))
 
 
 def sentence(jobs: list[StandingJob], now: datetime, unread: Sequence[str]) -> str:

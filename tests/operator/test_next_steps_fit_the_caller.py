@@ -119,6 +119,18 @@ def test_the_file_is_checked_before_secrets_are_looked_for(world: World) -> None
     assert not (world.folder / "home").exists()
 
 
+def test_the_status_has_the_next_steps_of_this_machine(world: World) -> None:
+    write_files(world)
+    text = (world.folder / ".env").read_text()
+    (world.folder / ".env").write_text(re.sub(r'("client_secret": *")[^"]*', r"\1another-secret", text))
+    run(world, "pull", "flights")
+
+    shown = " ".join(run(world, "status").output.split())
+
+    assert "write it into .env" in shown
+    assert not next_steps.OF_THE_CLOUD.search(shown)
+
+
 def test_a_command_is_never_told_to_send_a_request(world: World) -> None:
     write_files(world)
 

@@ -471,6 +471,17 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
         ([past_run("failed", code="pigment_busy")], {}, "failed"),
         ([past_run("failed", code="pigment_busy", hours_ago=5)], {}, "failed"),
         ([past_run("unknown", code="landing_unknown")], {}, "unknown"),
+        ([past_run("failed", code="landing_unknown", read=3)], {}, "failed"),
+        (
+            [
+                past_run("failed", code="landing_unknown"),
+                past_run("unknown", code="landing_unknown", hours_ago=2, read=3),
+            ],
+            {},
+            "unknown",
+        ),
+        ([past_run("failed", code="landing_unknown"), past_run(hours_ago=2, read=3)], {}, "landed"),
+        ([past_run("failed", code="landing_unknown")], {}, "failed"),
         ([past_run("refused", code="too_few_rows")], {}, "failed"),
         ([past_run("held", code="awaiting_approval")], {}, "held"),
         ([past_run("failed", code="not_equal", cause="3 rows differ.")], {}, "not_equal"),

@@ -53,6 +53,12 @@ class PastRun(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.outcome in ENDED_WELL and not self.code
 
     @property
+    def was_kept_out(self) -> bool:
+        """Whether it changed nothing, because another run had the configuration, or is not settled."""
+        waited = self.outcome == "failed" and self.code == "landing_unknown" and self.read is None
+        return waited or self.outcome == "occupied"
+
+    @property
     def may_change(self) -> bool:
         """Whether its receipt can still be replaced: an import may end, a block be read, and a person decide."""
         return self.progress < _FINAL
@@ -108,10 +114,10 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def decided_runs(self) -> list[PastRun]:
         """The runs from which follows how the job stands. Of one that a person approved, another landed the file; one
-        that was kept out by another changed nothing, and that one says how it went.
+        that was kept out by another changed nothing, and that one says how it went, once a person has settled it too.
         """
         runs = [each for each in self.runs if each.outcome != "approved"]
-        return [each for each in runs if each.outcome != "occupied"] or runs
+        return [each for each in runs if not each.was_kept_out] or runs
 
     @property
     def last_good_at(self) -> str:
