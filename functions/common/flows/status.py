@@ -84,10 +84,20 @@ class RelativeLinks:
 def note(instance: Instance, bridge: bridge_yaml.Bridge, ended: Sequence[Receipt]) -> None:
     """Show runs on the pages. It raises nothing, and soon gives up: the runs have ended and have their receipts."""
     shown = [each for each in ended if each.outcome != "previewed"]
-    if not shown:
-        return
+    if shown:
+        _note(instance, bridge, lambda record: record.with_receipts(shown), {each.job for each in shown})
+
+
+def note_comparison(instance: Instance, bridge: bridge_yaml.Bridge, receipt: Receipt) -> None:
+    """Show the verdict of a comparison that a person asked for, although the run has had one before. As `note`, it
+    raises nothing.
+    """
+    _note(instance, bridge, lambda record: record.with_comparison(receipt), {receipt.job})
+
+
+def _note(instance: Instance, bridge: bridge_yaml.Bridge, merge: Merge, jobs: set[str]) -> None:
     try:
-        _update(instance, bridge, lambda record: record.with_receipts(shown), {each.job for each in shown})
+        _update(instance, bridge, merge, jobs)
     except Exception as error:  # noqa: BLE001  # the outcome of the runs stays
         failure = as_bridge_error(error)
         log.warning("status page not written", code=failure.code, cause=failure.cause)

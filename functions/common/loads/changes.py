@@ -116,14 +116,22 @@ class ChangesLoad(Loader):
         """Return why the last landing cannot be compared with, if it cannot."""
         if previous.column is not None:
             return "The load was incremental until now"
-        if previous.deleted:
-            return f"Run {previous.run} deleted {previous.deleted:,} rows in Pigment"
+        if changed := self._change_of_block(previous):
+            return changed
         if not bucket.exists(previous.staged):
             return f"The file that run {previous.run} landed is missing"
         if not previous.has_delimiter(self._job.target.delimiter):
             return f"The delimiter has changed since run {previous.run}"
         if previous.configuration not in (None, self._job.target.configuration):
             return f"Run {previous.run} landed through another configuration, {previous.configuration}"
+        return None
+
+    def _change_of_block(self, previous: LastLanding) -> str | None:
+        """Return why the block no longer has what has landed, if that is known."""
+        if previous.deleted:
+            return f"Run {previous.run} deleted {previous.deleted:,} rows in Pigment"
+        if previous.differs and self._job.target.repeatable:
+            return f"The block was found to differ from what had landed by run {previous.run}"
         return None
 
 

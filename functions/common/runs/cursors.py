@@ -69,6 +69,8 @@ class LastLanding(msgspec.Struct, frozen=True):
     "How long Pigment took to import the rows that landed last, if that is known."
     delimiter: str | None = None
     "What separates the columns of the file; None in an object of an earlier version, and of an export."
+    differs: bool = False
+    "Whether a later comparison has found that the block does not have what was sent."
     types: dict[str, list[str]] = {}
     "By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."
 
@@ -120,6 +122,17 @@ def move(bucket: Bucket, job: str, landed: LastLanding) -> None:
         bucket.write_json(paths.cursor(job), landed, over=before.generation if before else 0)
     except Stale:
         raise LeaseLost(f"Another run moved the cursor of {job} at the same moment.") from None
+
+
+def note_comparison(bucket: Bucket, job: str, run: str, *, differs: bool) -> None:
+    """Note whether the block still has what landed, unless a later run has landed since."""
+    there = bucket.read_json(paths.cursor(job), LastLanding)
+    if there is None or there.value.run != run or there.value.differs == differs:
+        return
+    with contextlib.suppress(Stale):
+        bucket.write_json(
+            paths.cursor(job), msgspec.structs.replace(there.value, differs=differs), over=there.generation
+        )
 
 
 class KnownCursors:

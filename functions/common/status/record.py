@@ -143,6 +143,11 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         landing = max((*landings, *filter(None, [self.landing])), key=_second_of, default=None)
         return msgspec.structs.replace(self, runs=newest, landing=landing)
 
+    def with_comparison(self, run: PastRun) -> "JobRecord":
+        """Return the record with a run whose block was compared once more, whatever it said before."""
+        runs = [each for each in self.runs if each.run != run.run]
+        return msgspec.structs.replace(self, runs=runs).with_runs([run])
+
     def with_cursor(self, cursor: LastLanding | None) -> "JobRecord":
         """Return the record with a landing whose receipt may have been deleted since."""
         if (
@@ -181,6 +186,14 @@ class StatusRecord(msgspec.Struct, frozen=True):
             # An earlier job of the same name may have been of another kind.
             if job is not None and receipt.kind == job.kind and receipt.outcome != "previewed":
                 jobs[receipt.job] = jobs[receipt.job].with_runs([past_run(receipt)])
+        return msgspec.structs.replace(self, jobs=jobs)
+
+    def with_comparison(self, receipt: Receipt) -> "StatusRecord":
+        """Return the record with the verdict of a later comparison."""
+        job = self.jobs.get(receipt.job)
+        if job is None or receipt.kind != job.kind:
+            return self
+        jobs = {**self.jobs, receipt.job: job.with_comparison(past_run(receipt))}
         return msgspec.structs.replace(self, jobs=jobs)
 
 

@@ -20,11 +20,13 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compare a job's block in Pigment with what was sent last, and print that receipt. Exits with 0 if it is equal."""
+    from common.flows import status as status_flow  # noqa: PLC0415
     from common.flows import verify as verify_flow  # noqa: PLC0415
 
     with bridge.open_to_run() as files, run_display.shown(job, "waiting for Pigment"):
         here, jobs = instance.current, instance.current.config()
         receipt = verify_flow.verify(here, jobs, _landing_job(jobs, job))
+        status_flow.note_comparison(here, jobs, receipt)
     output.print_receipt(receipt, as_json, files)
     raise typer.Exit(0 if receipt.verified == "equal" else 1)
 
