@@ -59,7 +59,8 @@ class DeliverySummary(msgspec.Struct, frozen=True):
         if state == "waiting" and relay in blocked:
             details["waits-because"] = blocked[relay]
         if kind := _KINDS.get(details.get("code", "")):
-            details["next-step"] = next_steps.fitting(kind, details.get("reason", ""), kind.next_step)
+            fitting = next_steps.fitting(kind, details.get("reason", ""), kind.next_step)
+            details["next-step"] = next_steps.of_dead_delivery(fitting, identifier) if state == "dead" else fitting
         return cls(identifier, state, details.pop("received-at", ""), entry.size_bytes, details)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import msgspec
 
 from common.platform.errors import BridgeError, NotFound, code_of, every_error, meaning_of
-from common.runs import receipts
+from common.runs import receipts, settling
+from common.runs.ends import end_of
 from common.runs.receipts import Receipt
 from common.storage.bucket import Bucket
 from local import next_steps, open_runs
@@ -166,6 +167,8 @@ def of_receipt(receipt: Receipt) -> RunExplanation:
         next_step = _MEND_VERIFY
     if receipt.error is not None:
         code, next_step = receipt.error.code, next_steps.of(receipt.error)
+    if receipt.kind == "relay" and receipt.call and settling.place_after(end_of(receipt)) == "dead":
+        next_step = next_steps.of_dead_delivery(next_step, f"{receipt.job}/{receipt.call}")
     ending = [_OUTCOMES[receipt.outcome], *([receipt.error.message] if receipt.error else [])]
     return _explanation(receipt, receipt.outcome, code, ending, next_step)
 

@@ -99,6 +99,13 @@ def _secret_step(cause: str) -> str:
     return f"Correct the line `{faulty[1]}=…` in .env: the key alone, on one line (of Looker: {LOOKER_CREDENTIALS})."
 
 
+def of_dead_delivery(next_step: str, delivery: str) -> str:
+    """Return a next step with the command that runs a delivery again, which only a job of a schedule does by itself."""
+    if "bridge deliveries replay" in next_step:
+        return next_step
+    return f"{next_step} A dead delivery runs again by `bridge deliveries replay {delivery}`."
+
+
 def place_of_new_key(secret: str) -> str:
     """Return where a new key goes, as a part of a sentence that tells to create one."""
     if is_local():

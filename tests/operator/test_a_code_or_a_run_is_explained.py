@@ -289,3 +289,26 @@ def test_no_value_of_a_row_is_told_although_its_receipt_has_some(world: World) -
 
     assert "Zebra" in json.dumps(receipt)
     assert "Zebra" not in json.dumps(explained(receipt["run"]))
+
+
+def test_a_dead_delivery_is_explained_with_the_command_that_runs_it_again(world: World) -> None:
+    world.add_relay("sales", guards={"min_rows": 2})
+    world.post_delivery("sales", delivery(("1", "5")))
+    world.run_deliver()
+    (dead,) = world.objects("dead/")
+    command = f"`bridge deliveries replay {dead.removeprefix('dead/')}`"
+    (receipt,) = world.receipts("sales")
+
+    assert command in shown(receipt["run"])
+    (listed,) = json.loads(run_deployed("deliveries", "--json").output)
+    assert command in listed["details"]["next-step"]
+
+
+def test_a_delivery_that_waits_is_not_told_to_be_replayed(world: World) -> None:
+    world.add_relay("sales")
+    world.pigment_server.fault(PUSH, refuse=Response(401))
+    world.post_delivery("sales", delivery(("1", "5")))
+    world.run_deliver()
+    (receipt,) = world.receipts("sales")
+
+    assert "replay" not in shown(receipt["run"])

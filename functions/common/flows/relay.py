@@ -51,6 +51,7 @@ def land_delivery(
     delivery = turn.delivery
     run = Run(instance, relay.name, relay.kind, deadline=deadline, due_at=claims.arrival_of(delivery.name))
     run.note_target(relay)
+    run.note_call(delivery.name)
     # Each file is pushed over a connection of its own. One that was used before can be closed by Pigment at that
     # moment, and would leave open whether the file was accepted.
     pigment = open_pigment(run, bridge)

@@ -164,7 +164,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=False):
     sha256: str | None = None
     configuration: str | None = None
     call: str | None = None
-    "Of a pull: the time of Cloud Scheduler, or the delivery, that called it; the same if the call is repeated."
+    "The time of Cloud Scheduler, or the delivery, that called for it; the same if the call is repeated."
     import_id: str | None = None
     object: str | None = None
     "The object of an export: `gs://bucket/name`."
