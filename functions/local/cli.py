@@ -6,12 +6,12 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from common.platform.errors import BridgeError
-from local import next_steps, terminal
+from local import next_steps, own_files, terminal
 from local.commands import (
     assistant,
     checks,
@@ -89,8 +89,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         command_line()(arguments, prog_name="bridge")
     except BridgeError as error:
-        terminal.say_in_words(f"error: {error.code}\n{error.cause}\n→ {next_steps.of(error)}", errors=True)
-        sys.exit(1)
+        _exit(error)
+    except OSError as error:
+        _exit(own_files.refusal(error))
     except Exception:  # noqa: BLE001  # a fault of the bridge itself, for a report to its developers
+        _exit(None)
+
+
+def _exit(error: BridgeError | None) -> NoReturn:
+    """Say what is wrong, and end. Without an error of the bridge, show the trace of what is being handled."""
+    if error is None:
         terminal.say(traceback.format_exc().rstrip(), errors=True)
-        sys.exit(1)
+    else:
+        next_steps.tell(error)
+    sys.exit(1)

@@ -15,6 +15,7 @@ from common.platform import errors
 from common.platform.errors import BridgeError, ErrorReport
 from common.platform.secrets import LOOKER_CREDENTIALS
 from common.runs.receipts import Receipt
+from local import terminal
 
 OF_THE_CLOUD = re.compile(
     r"[Tt]erraform|gcloud|Secret Manager|service account|versions? (of|to) the secret|the function|attempt deadline"
@@ -68,6 +69,11 @@ def of(error: BridgeError | ErrorReport) -> str:
     if isinstance(error, ErrorReport):
         return fitting(error.kind, error.message, error.next_step)
     return fitting(type(error), error.cause, error.next_step)
+
+
+def tell(error: BridgeError) -> None:
+    """Say on standard error what went wrong, and what to do."""
+    terminal.say_in_words(f"error: {error.code}\n{error.cause}\n→ {of(error)}", errors=True)
 
 
 def fitting(kind: type[BridgeError], cause: str, next_step: str) -> str:

@@ -1,6 +1,7 @@
 """The files that a person's bridge reads, bridge.yaml and .env, as commands write them: whole, or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -59,6 +60,25 @@ def env_lines(values: Mapping[str, str]) -> str:
         is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         lines.append(f"{name}='{value}'\n" if is_quoted else f"{name}={value}\n")
     return "".join(lines)
+
+
+_REFUSALS = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR),
+        *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ELOOP),
+    }
+)
+"What a person can change about a path. Other errors are faults of the bridge."
+
+
+def refusal(error: OSError) -> OurFault | None:
+    """Return the error for a path that cannot be used as a command needs it; None if it is another error."""
+    if error.filename is None or error.errno not in _REFUSALS:
+        return None
+    return OurFault(
+        f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}.",
+        next_step="Make room or get rights there, or use another folder: --state names that of the bridge.",
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> OurFault:

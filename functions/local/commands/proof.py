@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from common import bridge_yaml
-from common.platform.errors import MalformedRequest, NoSuchJob
+from common.platform.errors import BridgeError, MalformedRequest, NoSuchJob
 from common.runs import instance
-from local import output, run_display, terminal
+from local import next_steps, output, run_display, terminal
 from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
+
+_NOT_COMPARED = 2
 
 
 @with_bridge
@@ -42,6 +44,16 @@ def reconcile(
 
     Sends nothing. Exits with 0 if all are equal, with 1 if one differs, and with 2 if one could not be compared.
     """
+    try:
+        exit_code = _reconcile(bridge, job, as_json=as_json, every=every)
+    except BridgeError as error:
+        # 1 says that a block differs.
+        next_steps.tell(error)
+        exit_code = _NOT_COMPARED
+    raise typer.Exit(exit_code)
+
+
+def _reconcile(bridge: ConfiguredBridge, job: str, *, as_json: bool, every: bool) -> int:
     from local import reconciliation  # noqa: PLC0415  # DuckDB and Arrow
 
     if bool(job) == every:
@@ -62,7 +74,7 @@ def reconcile(
         for each in found:
             if rows := reconciliation.rows_table(each):
                 terminal.console().print(f"\n{each.job}", rows)
-    raise typer.Exit(reconciliation.exit_code(found))
+    return reconciliation.exit_code(found)
 
 
 def _landing_job(jobs: bridge_yaml.Bridge, name: str) -> bridge_yaml.AnyImport:

@@ -70,7 +70,7 @@ def _started(access: VendorAccess | None) -> Iterator[SandboxVendors]:
                 f"Another sandbox uses the folder {FOLDER}.", next_step="Stop it, or start in another folder."
             ) from None
         except OSError as error:
-            if access is None:
+            if access is None or error.filename is not None:
                 raise
             ports = f"{access.looker_port} or {access.pigment_port}"
             raise OurFault(

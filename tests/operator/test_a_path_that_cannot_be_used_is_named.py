@@ -1,0 +1,45 @@
+"""A folder or a file that a command cannot use is named, without a traceback."""
+
+import errno
+import subprocess
+
+import pytest
+
+from local import own_files
+from tests.support.command_line import BRIDGE, local_environment
+from tests.support.served import write_files
+from tests.support.world import World
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", [("status",), ("runs",), ("pull", "flights"), ("check",), ("deliveries",)])
+@pytest.mark.parametrize("state", ["bridge.yaml", "bridge.yaml/below", "/dev/null/below"])
+def test_a_file_in_the_place_of_the_folder(world: World, command: tuple[str, ...], state: str) -> None:
+    write_files(world)
+
+    done = subprocess.run(
+        [BRIDGE, *command, "--state", state],
+        cwd=world.folder,
+        env=local_environment(world),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "→ " in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_the_message_says_what_cannot_be_used_and_why(number: int) -> None:
+    refusal = own_files.refusal(OSError(number, "Some Reason", ".bridge"))
+
+    assert refusal is not None
+    assert refusal.cause == ".bridge cannot be used: Some Reason."
+
+
+@pytest.mark.parametrize("error", [OSError("no path"), FileNotFoundError(errno.ENOENT, "No such file", "lost.txt")])
+def test_other_errors_are_not_explained_away(error: OSError) -> None:
+    assert own_files.refusal(error) is None
