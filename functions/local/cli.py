@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import io
 import platform
 import sys
 import traceback
@@ -86,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: those of the process if omitted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without UTF-8 has no arrow. In JSON, what takes its place means the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command_line()(arguments, prog_name="bridge")
     except BridgeError as error:

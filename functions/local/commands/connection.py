@@ -12,8 +12,10 @@ from typing import Annotated
 
 import typer
 
+from common import bridge_yaml
 from common.platform import log
-from common.platform.errors import NotFound
+from common.platform.errors import BridgeFileInvalid, NotFound
+from common.runs import instance
 
 _ENV_FILE = Path(".env")
 
@@ -102,6 +104,20 @@ class ConfiguredBridge(SelectedBridge):
 
         with self.open(install=self.config, needs_secrets=True) as files, stopping.between_runs():
             yield files
+
+    def known_jobs(self, files: Path | None) -> bridge_yaml.Bridge:
+        """Return the jobs of the open bridge: those of the bridge.yaml on this machine, which the next run of a local
+        bridge reads; those that it has read, if there is no such file, or if it has faults.
+
+        Args:
+            files: the folder of a local bridge; None for a deployed one.
+        """
+        from local import bridge_file  # noqa: PLC0415  # a deployed bridge has its file in the bucket
+
+        if files is not None and self.config.exists():
+            with contextlib.suppress(BridgeFileInvalid):
+                return bridge_file.load(self.config)
+        return instance.current.config()
 
 
 def with_bridge(command: Callable[..., None]) -> Callable[..., None]:

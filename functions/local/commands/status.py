@@ -11,7 +11,7 @@ from common.platform.clock import Deadline
 from common.runs import instance
 from common.storage import paths
 from local import state_folder, status_table, terminal
-from local.commands.connection import SelectedBridge, with_bridge
+from local.commands.connection import ConfiguredBridge, with_bridge
 from local.commands.options import Json
 
 _AT_MOST_S = 120.0
@@ -19,14 +19,14 @@ _AT_MOST_S = 120.0
 
 @with_bridge
 def status(
-    bridge: SelectedBridge,
+    bridge: ConfiguredBridge,
     opens: Annotated[bool, typer.Option("--open", help="Open the status page in a browser.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show for each job whether its rows are up to date, when they last landed, and what to do if they are not."""
     with bridge.open(create=False) as files:
         here = instance.current
-        jobs = here.config()
+        jobs = bridge.known_jobs(files)
         now = here.clock.now()
         known = catch_up(here, jobs, Deadline.after(here.clock, _AT_MOST_S))
         standing = status_table.standing_jobs({name: known[name] for name in sorted(known)}, now)
