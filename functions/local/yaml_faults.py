@@ -15,6 +15,11 @@ _CRON = re.compile(r"[0-9*,/-]+(?: +[0-9A-Z*,/-]+){4}(?=\s*(?:[,}\]#]|$))")
 _PLACEHOLDER_FIRST = re.compile(r"\{\w+\}$")
 _PATH = re.compile(r"(?:\{\w+\}|[^\s,{}\[\]])+")
 _TO_THE_END = re.compile(r".*?(?=\s+#|\s*$)")
+_SPACES = "[\u00a0\u2000-\u200b\u202f\u205f\u3000]"
+_OTHER_SPACE = re.compile(rf"\s*(?:- +)?(?:[\w-]+:)?{_SPACES}")
+"Before a key, or after its colon."
+_UNFINISHED_KEY = re.compile(r"(?P<before> *(?:- +)?)(?P<key>[A-Za-z_][\w-]*)(?::(?P<rest>[^\s:/].*))? *")
+_MISSED_IN_THE_LINE_BEFORE = ("mapping values are not allowed", "could not find expected ':'")
 _NOT_AT_THE_BEGINNING = "*&!%@`"
 "A plain value cannot begin with these, although * begins a schedule."
 _ADVICE = (
@@ -47,11 +52,16 @@ def explain(text: str, error: yaml.MarkedYAMLError) -> YamlFault:
     lines = text.splitlines()
     for mark in (error.context_mark, error.problem_mark):
         if mark is not None and mark.line < len(lines):
-            found = _tabs(lines, mark.line) or _plain_value(lines, mark.line, mark.column)
+            found = _tabs(lines, mark.line) or _other_spaces(lines, mark.line)
+            found = found or _plain_value(lines, mark.line, mark.column)
             if found is not None:
                 return found
     problem = error.problem_mark or error.context_mark
     words = " ".join(str(error.problem).split())
+    if problem is not None and any(part in words for part in _MISSED_IN_THE_LINE_BEFORE):
+        found = _unfinished_key(lines, problem.line)
+        if found is not None:
+            return found
     advice = next((advice for part, advice in _ADVICE if part in f"{error.context} {words}"), _OTHERWISE)
     return fault_at(problem, f"is not YAML: {words}; write {advice}")
 
@@ -88,6 +98,35 @@ def _without_tabs(lines: Sequence[str]) -> list[str]:
             repaired.append(line)
         before = repaired[-1] if line.strip() else before
     return repaired
+
+
+def _other_spaces(lines: Sequence[str], number: int) -> YamlFault | None:
+    """Explain spaces that look like others, as web pages and editors for text have them."""
+    odd = next((index for index, line in enumerate(lines[: number + 1]) if _OTHER_SPACE.match(line)), None)
+    if odd is None:
+        return None
+    words = f"line {odd + 1}, column 1: has a no-break space, which is none in YAML; write it with plain spaces"
+    repaired = "\n".join(re.sub(_SPACES, " ", line) if _OTHER_SPACE.match(line) else line for line in lines)
+    return YamlFault(odd + 1, 1, words, repaired, is_guess=True)
+
+
+def _unfinished_key(lines: Sequence[str], number: int) -> YamlFault | None:
+    """Explain a key without its colon, or without the space after it, which YAML finds in the line that follows."""
+    before = next((index for index in range(number - 1, -1, -1) if lines[index].strip()), None)
+    found = _UNFINISHED_KEY.fullmatch(lines[before]) if before is not None else None
+    if before is None or found is None:
+        return None
+    key, rest = found["key"], found["rest"] or ""
+    what = f"no space after the colon; write `{key}: …`" if rest else f"no colon; write `{key}:`"
+    repaired = f"{found['before']}{key}:{' ' * bool(rest)}{rest}"
+    column = len(found["before"]) + 1
+    return YamlFault(
+        before + 1,
+        column,
+        f"line {before + 1}, column {column}: has {what}",
+        "\n".join([*lines[:before], repaired, *lines[before + 1 :]]),
+        is_guess=True,
+    )
 
 
 def _plain_value(lines: Sequence[str], number: int, column: int) -> YamlFault | None:

@@ -95,6 +95,10 @@ def test_the_file_that_these_tests_change_is_valid() -> None:
             "\timport_key",
             "line 5, column 1: is indented with a tab; write spaces, two for each level",
         ),
+        ("schedule: ", "schedule:", "line 8, column 5: has no space after the colon; write `schedule: …`"),
+        ("  flights:", "  flights", "line 7, column 3: has no colon; write `flights:`"),
+        ("    schedule", "  \u00a0\u00a0schedule", "line 8, column 1: has a no-break space, which is none in YAML"),
+        ("schedule: ", "schedule:\u00a0", "line 8, column 1: has a no-break space, which is none in YAML"),
         # one finding, whatever follows from it
         ("    source:", "    sourse:", "line 9, pulls.flights.sourse: is not a known key; write source"),
         ("  credentials:", "  credential:", "line 3, looker.credential: is not a known key; write credentials"),
