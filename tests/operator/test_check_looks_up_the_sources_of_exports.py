@@ -170,3 +170,20 @@ def test_a_probe_in_the_bucket_of_an_export_is_deleted_again(world: World, margi
     assert seen["exports.revenue.bucket"].colour == "green"
     assert list(world.bucket.beside("analytics").names("")) == []
     assert missing["exports.revenue.bucket"].colour == "red"
+
+
+def test_another_block_than_the_import_fills_is_yellow(world: World) -> None:
+    world.pigment.key(["Export", "Modeling metadata"], EXPORT_KEY)
+    world.pigment.key(["Import", "Modeling metadata"], PIGMENT_KEY)
+    planning = world.pigment.application("Planning")
+    filled, other = (world.pigment.block(planning, name) for name in ("Filled", "Other"))
+    target = {"configuration": world.pigment.configuration(filled, ["Id"], unique=["Id"]), "repeatable": True}
+    subject = "pulls.flights.verify.source.list"
+
+    for block, colours in ((filled, ["green"]), (other, ["yellow", "green"])):
+        world.add_pull("flights", target=target, verify={"source": {"list": block}, "key": ["Id"]})
+        found = [each for each in findings_of(world) if each.subject == subject]
+        assert [each.colour for each in found] == colours
+
+    assert found[0].what == "The import fills another block than this list: Filled in Planning."
+    assert filled in found[0].next_step

@@ -99,56 +99,71 @@ def _refused_next_step(scope: str, secret: str, *, is_old: bool) -> str:
 
 
 def _configuration_findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
-    targets = list(_targets(bridge))
-    if not targets:
+    jobs = [job for job in bridge.jobs() if isinstance(job, bridge_yaml.AnyImport)]
+    if not jobs:
         return
     with open_client(bridge.pigment, instance, bridge.pigment.import_key) as pigment:
-        lookup = _look_up({target.configuration for _, target in targets}, Catalogue(pigment))
-    for subject, target in targets:
-        yield _configuration_finding(subject, target, lookup)
+        lookup = _look_up({job.target.configuration for job in jobs}, Catalogue(pigment))
+    for job in jobs:
+        yield _configuration_finding(f"{job.kind}s.{job.name}.target.configuration", job.target, lookup)
+        if other := _read_back_elsewhere(job, lookup.found.get(job.target.configuration)):
+            yield other
 
 
-def _targets(bridge: bridge_yaml.Bridge) -> Iterator[tuple[str, bridge_yaml.Target]]:
-    for name, pull in bridge.pulls.items():
-        yield f"pulls.{name}.target.configuration", pull.target
-    for name, relay in bridge.relays.items():
-        if isinstance(relay, bridge_yaml.Relay):
-            yield f"relays.{name}.target.configuration", relay.target
+class _FoundConfiguration(msgspec.Struct, frozen=True):
+    name: str
+    block_id: str
+    block: str
+    "Its name, and that of its application."
 
 
 class _ConfigurationLookup(msgspec.Struct, frozen=True):
     """The result of looking up import configurations in Pigment."""
 
-    descriptions: dict[str, str]
-    "The name and the block of each configuration that was found, by its id."
+    found: dict[str, _FoundConfiguration]
+    "By id."
     obstacle: str
     "Why not every block could be read; empty if all could."
 
 
 def _look_up(ids: set[str], catalogue: Catalogue) -> _ConfigurationLookup:
     """Read the configurations of one block after another, as Pigment cannot look one up by its id."""
-    descriptions: dict[str, str] = {}
+    found: dict[str, _FoundConfiguration] = {}
     blocks = catalogue.blocks()
     try:
         for application, block in itertools.islice(blocks, MAX_BLOCKS):
             for each in catalogue.in_block(application, block, "/importConfigurations"):
                 if each.id.lower() in ids:
-                    descriptions[each.id.lower()] = f"{each.name}, of the block {block.name} in {application.name}"
-            if descriptions.keys() == ids:
-                return _ConfigurationLookup(descriptions, "")
+                    of_block = f"{block.name} in {application.name}"
+                    found[each.id.lower()] = _FoundConfiguration(each.name, block.id.lower(), of_block)
+            if found.keys() == ids:
+                return _ConfigurationLookup(found, "")
         is_complete = next(blocks, None) is None
     except PigmentKeyRefused:
-        return _ConfigurationLookup(descriptions, f"the key lacks the scope {SCOPE}")
+        return _ConfigurationLookup(found, f"the key lacks the scope {SCOPE}")
     except BridgeError as error:
-        return _ConfigurationLookup(descriptions, error.cause.rstrip("."))
+        return _ConfigurationLookup(found, error.cause.rstrip("."))
     obstacle = "" if is_complete else f"the first {MAX_BLOCKS} blocks do not contain it, and no others were read"
-    return _ConfigurationLookup(descriptions, obstacle)
+    return _ConfigurationLookup(found, obstacle)
+
+
+def _read_back_elsewhere(job: bridge_yaml.AnyImport, configuration: _FoundConfiguration | None) -> Finding | None:
+    """Return a finding if another list or metric is read back than the one that the import fills."""
+    source = job.verify.source if job.verify else None
+    if configuration is None or not isinstance(source, bridge_yaml.ListSource | bridge_yaml.MetricSource):
+        return None
+    kind, block_id = ("list", source.list) if isinstance(source, bridge_yaml.ListSource) else ("metric", source.metric)
+    if block_id == configuration.block_id:
+        return None
+    what = f"The import fills another block than this {kind}: {configuration.block}."
+    next_step = f"Write {configuration.block_id}, unless Pigment derives this {kind} from that block."
+    return yellow(f"{job.kind}s.{job.name}.verify.source.{kind}", what, next_step)
 
 
 def _configuration_finding(subject: str, target: bridge_yaml.Target, lookup: _ConfigurationLookup) -> Finding:
-    description = lookup.descriptions.get(target.configuration)
-    if description:
-        return green(subject, f"The id belongs to {description}.")
+    found = lookup.found.get(target.configuration)
+    if found:
+        return green(subject, f"The id belongs to {found.name}, of the block {found.block}.")
     if lookup.obstacle:
         return yellow(
             subject,
