@@ -176,6 +176,7 @@ def test_a_file_that_cannot_be_read_whole_is_refused() -> None:
     assert "2 columns, and other lines have 1 column" in refusal(b"a,b\n1,2\n3,4\n5\n")
     assert "1 column, and other lines have 2 columns" in refusal(b"A title\na,b\n1,2\n3,4\n")
     assert "its first line is empty" in refusal(b"")
+    assert "end with CR and LF, others with LF alone" in refusal(b"id,name,amount\r\n1,a,7\r\n2,b,8\r\n3,c,7\n")
     assert "not utf-8 encoded" in refusal(b"a,b\n1,caf\xe9\n")
     assert "caf" not in refusal(b"a,b\n1,caf\xe9\n")
     assert "not a zip file" in refusal(b"a,b\n", "bad.csv.zip")

@@ -1,5 +1,6 @@
 """CSV files as Looks in the sandboxed Looker, each with a list in the sandboxed Pigment that accepts its columns."""
 
+import itertools
 import re
 import zipfile
 from collections import Counter
@@ -27,6 +28,8 @@ _IDS = UUID("7d5d3c0e-8f2b-4b0e-9c1a-5a1d3f6e2b94")
 "Ids of import configurations follow from it, so that a bridge.yaml works with the next sandbox too."
 _ROWS_OF_AN_EXPLORE = 500
 "The limit that Looker saves with a Look unless its author changes it. The bridge reads all rows."
+_ADVICE = ("The search space used was", "Possible fixes")
+"How lines of DuckDB's errors begin after which only its own options follow."
 _SUFFIXES = (".csv", ".csv.gz", ".csv.zip")
 
 
@@ -125,10 +128,11 @@ def _put(file: LookFile, vendors: SandboxVendors, others: Sequence[SandboxLook])
         explore = vendors.looker.explore(MODEL, view_of(job), file.path, label=title)
         names_of_columns.expect_read(file.path, explore.columns())
     except (duckdb.Error, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise MalformedRequest(
-            f"{file.path} cannot be read as CSV: {_reason(error)}",
-            next_step="Save it as CSV in UTF-8, with the names of the columns in its first line.",
-        ) from None
+        cause, next_step = _reason(error), "Save it as CSV in UTF-8, with the names of the columns in its first line."
+        if isinstance(error, duckdb.Error) and _has_two_kinds_of_line_ends(file.path):
+            cause = "some of its lines end with CR and LF, others with LF alone."
+            next_step = "Save it again, with one kind of line ends."
+        raise MalformedRequest(f"{file.path} cannot be read as CSV: {cause}", next_step=next_step) from None
     fields = [field for field in explore.fields.values() if not field.measure]
     names = [field.name for field in fields]
     vendors.looker.look(file.look, title, MODEL, view_of(job), names, limit=str(_ROWS_OF_AN_EXPLORE))
@@ -142,7 +146,14 @@ def _put(file: LookFile, vendors: SandboxVendors, others: Sequence[SandboxLook])
 def _reason(error: Exception) -> str:
     """Return DuckDB's words without its advice on its own options, and without the cells that it quotes."""
     first_paragraph = str(error).partition("\n\n")[0].splitlines()
-    return "; ".join(line for line in first_paragraph if not line.startswith("Original Line")) or type(error).__name__
+    words = itertools.takewhile(lambda line: not line.startswith(_ADVICE), first_paragraph)
+    return "; ".join(line for line in words if not line.startswith("Original Line")) or type(error).__name__
+
+
+def _has_two_kinds_of_line_ends(path: Path) -> bool:
+    content = path.read_bytes()
+    with_cr = content.count(b"\r\n")
+    return 0 < with_cr < content.count(b"\n")
 
 
 def view_of(job: str) -> str:
