@@ -94,3 +94,20 @@ def test_a_restart_needs_a_range(world: World) -> None:
 
     assert done.status == 1
     assert done.errors.startswith("error: malformed_request\n`restart` is for a range that begins at `from`.")
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_after_a_backfill_in_another_time_zone_the_load_continues_where_it_was(world: World, zone: str) -> None:
+    job: dict[str, Any] = {"start": "2026-02-01", "window": "1 week"}
+    trips = Trips(world, repeatable=True, **job)
+    rows = [Trip(number, datetime(2026, 2, 20) + timedelta(hours=number)) for number in range(24 * 12)]  # noqa: DTZ001
+    trips.put([row for row in rows if row.updated < world.clock.now().replace(tzinfo=None)])
+    world.run_pull("trips")
+    world.clock.advance(3 * 86400)
+    trips.change(repeatable=True, cursor="trips.updated", query_timezone=zone, **job)
+    trips.put(rows)
+
+    backfill(world, "--from", "2026-02-22", "--to", "2026-02-24")
+    world.run_pull("trips")
+
+    assert trips.landed() == told(rows)

@@ -175,15 +175,12 @@ class IncrementalLoad(Loader):
             return None
         if previous.configuration not in (None, self._job.target.configuration):
             self._warn_of_configuration(run, previous)
-        value = positions.parse(previous.value, msgspec.structs.replace(column, time_zone=before.time_zone))
-        if before.field != column.field or value is None:
+        reached = _position_on(column, previous)
+        if reached is None:
             self._expect_restart(run, previous, f"its cursor was {before.field} and is now {column.field}")
-            return None
-        if before.time_zone == column.time_zone:
-            return value
-        if column.grain != "number" and not self._job.target.repeatable:
+        elif before.time_zone != column.time_zone and column.grain != "number" and not self._job.target.repeatable:
             self._expect_restart(run, previous, f"its time zone was {before.time_zone}")
-        return value.in_zone(positions.zone_named(column.time_zone))
+        return reached
 
     def _warn_of_configuration(self, run: Run, previous: LastLanding) -> None:
         name = self._job.name
@@ -237,12 +234,12 @@ class IncrementalLoad(Loader):
         """Return where this call stops. Rows that appear during the call are left to the next one."""
         if self._horizon is None:
             self._horizon = self._find_horizon(run, reading)
-        end = self._requested.end
-        if end is None and self._requested.begin is not None and previous and previous.value:
-            end = positions.parse_value(previous.value)
-        if end is None:
-            return self._horizon
-        return min(self._requested_position("to", end, reading.column).shown_once(), self._horizon)
+        end = None
+        if self._requested.end is not None:
+            end = self._requested_position("to", self._requested.end, reading.column)
+        elif self._requested.begin is not None and previous:
+            end = _position_on(reading.column, previous)
+        return min(end.shown_once(), self._horizon) if end else self._horizon
 
     def _requested_position(self, name: str, value: bridge_yaml.Position, column: CursorColumn) -> CursorPosition:
         position = positions.position(value, column)
@@ -364,4 +361,17 @@ class IncrementalLoad(Loader):
         asked, configuration = self._asked_end(column), self._job.target.configuration
         rest = Backfill(str(begin), str(end), str(window.end), rows, asked, configuration)
         backfill = rest if window.end < end else None
-        return msgspec.structs.replace(landed, value=previous.value if previous else None, backfill=backfill)
+        # In another time zone, or on another cursor, its text would mean another moment.
+        value = _position_on(column, previous) if previous else None
+        return msgspec.structs.replace(landed, value=None if value is None else str(value), backfill=backfill)
+
+
+def _position_on(column: CursorColumn, previous: LastLanding) -> CursorPosition | None:
+    """Return where a landing ended, in the time zone of this cursor; None if that was on another cursor."""
+    before = previous.column
+    if previous.value is None or before is None or before.field != column.field:
+        return None
+    value = positions.parse(previous.value, msgspec.structs.replace(column, time_zone=before.time_zone))
+    if value is None or before.time_zone == column.time_zone:
+        return value
+    return value.in_zone(positions.zone_named(column.time_zone))
