@@ -53,7 +53,7 @@ _HERE: Mapping[type[BridgeError], str] = {
     errors.LookerLoginRefused: "Create a new API key for the bridge's Looker user, write it into .env, and run again.",
     errors.StreamCut: "Run again. If it happens every time, look for a proxy between this machine and the vendor.",
     errors.PigmentKeyRefused: (
-        f"{errors.PigmentKeyRefused.reasons} Create a new key, without dashes in it, and write it into .env."
+        f"{errors.PigmentKeyRefused.reasons} Create a new key in Pigment and write it into .env."
     ),
     errors.OutOfTime: "Set BRIDGE_DEADLINE_S in the environment to more seconds, or load in windows.",
 }

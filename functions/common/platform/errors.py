@@ -493,10 +493,10 @@ class AnswerNotUnderstood(VendorRefused):
 class PigmentKeyRefused(VendorRefused):
     """Pigment answered 401 to the key."""
 
+    scopes = ": Import for pulls and relays, Export for exports"
     reasons = (
         "There are five possible reasons. The key is not complete. It has expired; it does not work on the expiry day "
-        "itself. It lacks the scope: Import for pulls and relays, Export for exports. Its allow list does not contain "
-        "this address. Its owner was deactivated."
+        f"itself. It lacks the scope{scopes}. Its allow list does not contain this address. Its owner was deactivated."
     )
     next_step = f"{reasons} Add a new key as a new version of the secret."
 

@@ -91,11 +91,8 @@ def _requires_key(settings: bridge_yaml.PigmentSettings, unknown_path: str) -> b
 
 def _refused_next_step(scope: str, secret: str, *, is_old: bool) -> str:
     old = "The key has the old format, a UUID with dashes, which Pigment no longer creates. " if is_old else ""
-    return (
-        f"{old}There are four possible causes: the key has expired (it no longer works on its expiry day), it lacks "
-        f"the scope {scope}, its allow list does not contain the address it is used from, or its owner was "
-        f"deactivated. Create a new key in Pigment and {next_steps.place_of_new_key(secret)}."
-    )
+    reasons = PigmentKeyRefused.reasons.replace(PigmentKeyRefused.scopes, f" {scope}")
+    return f"{old}{reasons} Create a new key in Pigment and {next_steps.place_of_new_key(secret)}."
 
 
 def _configuration_findings(bridge: bridge_yaml.Bridge, instance: Instance) -> Iterator[Finding]:
