@@ -52,9 +52,9 @@ def load(
     while True:
         began_s = time.monotonic()
         receipt = function(msgspec.structs.replace(call, windows=window_count))
-        # The following calls continue what this one has begun.
-        call = msgspec.structs.replace(call, restart=False)
         if isinstance(receipt.progress, Progress):
+            # The following calls continue what this one has begun.
+            call = msgspec.structs.replace(call, restart=False)
             progress = receipt.progress
             rows += progress.rows.read or 0
             yield BackfillStep(receipt, progress, rows)
@@ -62,6 +62,8 @@ def load(
                 return
             window_count = _next_window_count(time.monotonic() - began_s, progress.windows)
             waits_left = _MAX_WAITS
+        elif receipt.outcome == "importing":
+            call = msgspec.structs.replace(call, restart=False)
         wait_s = _wait_s(receipt)
         if wait_s is None or not waits_left:
             yield receipt

@@ -20,7 +20,7 @@ from common.platform.errors import (
     every_error,
 )
 from common.runs import cursors
-from common.storage import inbox
+from common.storage import inbox, paths
 from common.storage.bucket import Bucket
 from common.storage.claims import PLACES, PLAN
 from common.storage.objects import ListedObject
@@ -137,7 +137,7 @@ def replay(
             next_step="No action needed: it is delivered automatically.",
         )
     relay = entry.name.split("/")[1]
-    if not may_double and _would_double(bridge(), relay, entry):
+    if not may_double and _would_double(bucket, bridge(), relay, entry):
         cause = f"The target of {relay} is not repeatable: rows of {identifier} that have landed would be doubled."
         raise MalformedRequest(cause, next_step="Look at the block in Pigment. To import them again, add --yes.")
     return _replay(bucket, folder, entry, now, _landed(bucket, relay))
@@ -157,7 +157,7 @@ def replay_dead(bucket: Bucket, bridge: bridge_yaml.Bridge, relay: str, now: dat
         _, name, arrival = entry.name.split("/")
         if _keeps_latest(bridge, name) and arrival < (newest[name] or ""):
             replayed.append(ReplayedDelivery(f"{name}/{arrival}", "", _OUTDATED))
-        elif _would_double(bridge, name, entry):
+        elif _would_double(bucket, bridge, name, entry):
             replayed.append(ReplayedDelivery(f"{name}/{arrival}", "", _LANDED_IN_PART))
         else:
             replayed.append(_replay(bucket, "dead", entry, now, newest[name]))
@@ -176,12 +176,18 @@ def _landed(bucket: Bucket, relay: str) -> str | None:
     return cursors.newest_delivery(cursors.read(bucket, relay))
 
 
-def _would_double(bridge: bridge_yaml.Bridge, relay: str, entry: ListedObject) -> bool:
-    """Whether rows of a closed delivery have landed, and would land once more."""
+def _would_double(bucket: Bucket, bridge: bridge_yaml.Bridge, relay: str, entry: ListedObject) -> bool:
+    """Whether rows of a closed delivery, or of a copy of it, have landed or will, and would land once more."""
     found = bridge.relays.get(relay)
     if not isinstance(found, bridge_yaml.Relay) or found.target.repeatable:
         return False
-    return entry.metadata.get("outcome") in _LANDED or entry.metadata.get("code") in _CODES_IN_PART
+    if entry.metadata.get("outcome") in _LANDED or entry.metadata.get("code") in _CODES_IN_PART:
+        return True
+    copy = bucket.find(paths.delivery("dead", relay, entry.metadata.get(inbox.REPLAYED_AS) or entry.name))
+    if copy is not None and copy.metadata.get("code") not in _CODES_IN_PART:
+        # The copy was refused as well, and nothing of it has landed.
+        return False
+    return inbox.is_replayed(bucket, entry)
 
 
 def _replay(bucket: Bucket, folder: str, entry: ListedObject, now: datetime, landed: str | None) -> ReplayedDelivery:

@@ -4,11 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import Headers
 
+import looker_pull
+from local import backfill as local_backfill
 from local.sandbox.pigment import BlockColumn
+from local.sandbox.wire import Response
+from looker_pull import PullCall
 from tests.support.command_line import run_deployed
 from tests.support.trips import Trip, Trips, told
-from tests.support.world import World
+from tests.support.world import PUSH, World
 
 ROWS = [Trip(number, datetime(2025, 10, 5) + timedelta(days=14 * number), "old") for number in range(10)]  # noqa: DTZ001
 RESTATED = [Trip(row.id, row.updated, "new") for row in ROWS]
@@ -111,3 +116,48 @@ def test_after_a_backfill_in_another_time_zone_the_load_continues_where_it_was(w
     world.run_pull("trips")
 
     assert trips.landed() == told(rows)
+
+
+def test_a_restart_that_has_to_wait_is_one_all_the_same(world: World, trips: Trips) -> None:
+    trips.put(RESTATED)
+    busy = Response(429, headers={"Retry-After": "400"})
+    world.pigment_server.fault(PUSH, times=2, refuse=busy)
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        world.clock.advance(seconds)
+
+    call = PullCall("trips", from_=FROM[1], restart=True)
+    steps = list(local_backfill.load(lambda each: looker_pull.act(each, Headers()), call, wait))
+
+    assert isinstance(steps[-1], local_backfill.BackfillStep)
+    assert trips.landed() == told(RESTATED)
+
+
+def test_an_append_is_not_loaded_from_its_start_after_a_range(world: World) -> None:
+    trips = Trips(world, repeatable=True, **JOB)
+    trips.put(ROWS)
+    backfill(world, *FROM)
+    before = trips.landed()
+    trips.change(repeatable=False, **JOB)
+
+    answer = world.run_pull("trips")
+
+    assert answer.code == "cursor_unfit"
+    assert "only a range was loaded until now" in answer.error["message"]
+    assert trips.landed() == before
+
+
+def test_a_range_of_several_windows_is_compared_with_all_of_them(world: World) -> None:
+    trips = Trips(world, repeatable=True, **JOB)
+    trips.put(ROWS)
+    (block,) = (block.id for block in world.pigment.blocks() if block.name == "trips")
+    world.raw["pulls"]["trips"]["verify"] = {"source": {"list": block}, "key": ["Trips Id"]}
+    world.save_jobs()
+
+    backfill(world, *FROM, "--to", "2026-02-15")
+
+    verdicts = [receipt["verified"] for receipt in world.receipts("trips")]
+    assert "equal" in verdicts
+    assert "differs" not in verdicts

@@ -6,7 +6,7 @@ import pytest
 
 from local.sandbox.pigment import RowEdit
 from tests.support.command_line import CommandResult, run_deployed
-from tests.support.world import HEADER, ROWS, World
+from tests.support.world import HEADER, PUSH, ROWS, World
 
 KEY = ["Flights Day", "Flights Carrier"]
 OTHER = RowEdit({"Flights Carrier": "DL"}, {"Flights Delay": "70"})
@@ -99,3 +99,41 @@ def test_a_comparison_that_has_become_possible_is_shown(world: World, block: str
     assert command(world, "verify").status == 0
 
     assert "Equal" in status(world)
+
+
+def test_a_run_that_finds_the_difference_itself_is_mended_by_the_next(world: World, block: str) -> None:
+    world.pigment.edit(block, OTHER)
+    world.put_flights([["2013-01-01", "UA", "EWR", "99"], *ROWS[1:]])
+    assert world.run_pull("flights").code == "not_equal"
+    world.clock.advance(60)
+    command(world, "verify")
+
+    mended = world.run_pull("flights").receipt
+
+    assert (mended["rows"]["sent"], mended["verified"]) == (len(ROWS), "equal")
+
+
+@pytest.mark.parametrize("how", ["lost", "skipped"])
+def test_rows_that_may_have_landed_are_replaced_if_looker_has_the_old_ones_again(world: World, how: str) -> None:
+    block = world.pigment.block(world.pigment.application("Planning"), "Keyed flights")
+    configuration = world.pigment.configuration(block, HEADER, unique=KEY)
+    target = {"configuration": configuration, "repeatable": True}
+    world.add_pull("flights", load={"changes": {"key": KEY}}, target=target)
+    world.run_pull("flights")
+    world.clock.advance(60)
+    if how == "lost":
+        world.pigment_server.fault(PUSH, times=-1, reset_after=True)
+    else:
+        world.pigment.skip_next(configuration, 1)
+    world.put_flights([["2013-01-01", "UA", "EWR", "99"], *ROWS[1:], ["2013-01-04", "XX", "MDW", "5"]])
+    assert world.run_pull("flights").receipt["error"] is not None
+    world.pigment_server.heal()
+    world.clock.advance(600)
+    world.put_flights(ROWS)
+
+    again = world.run_pull("flights").receipt
+
+    assert (again["outcome"], again["rows"]["sent"]) == ("landed", len(ROWS))
+    assert "may have landed, or only in part" in again["warnings"][0]
+    delays = {row["Flights Delay"] for row in world.pigment.rows(configuration)}
+    assert "99" not in map(str, delays)

@@ -90,3 +90,54 @@ def test_a_pull_into_an_append_is_not_told_to_run_again(world: World) -> None:
     assert answer.code == "too_many_skipped"
     assert "No run sends the skipped rows again" in answer.error["next_step"]
     assert "un again" not in answer.error["next_step"]
+
+
+def die_once(world: World) -> str:
+    """Let a guard refuse a delivery into an append, allow it then, and return its id."""
+    world.add_relay("sales", guards={"min_rows": 9})
+    world.post_delivery("sales", delivery(*ROWS))
+    world.run_deliver()
+    world.add_relay("sales")
+    world.clock.advance(60)
+    (path,) = world.objects("dead/")
+    return path.removeprefix("dead/")
+
+
+@pytest.mark.parametrize("imported_between", [True, False])
+def test_a_second_replay_of_the_same_delivery_needs_a_yes(world: World, *, imported_between: bool) -> None:
+    identifier = die_once(world)
+    assert run_deployed("deliveries", "replay", identifier, clock=world.clock).status == 0
+    if imported_between:
+        world.run_deliver()
+        world.clock.advance(7200)
+
+    again = run_deployed("deliveries", "replay", identifier, clock=world.clock)
+
+    assert (again.status, again.output) == (1, "")
+    assert len(landed(world)) == len(ROWS)
+    assert run_deployed("deliveries", "replay", identifier, "--yes", clock=world.clock).status == 0
+    assert len(landed(world)) == 2 * len(ROWS)
+
+
+@pytest.mark.parametrize("which", ["--all", "id"])
+def test_what_was_resent_is_not_replayed(world: World, which: str) -> None:
+    identifier = die_once(world)
+    (receipt,) = world.receipts("sales")
+    assert run_deployed("resend", receipt["run"], "--yes", clock=world.clock).status == 0
+
+    done = run_deployed("deliveries", "replay", identifier if which == "id" else which, clock=world.clock)
+
+    assert done.status == (1 if which == "id" else 0)
+    assert len(landed(world)) == len(ROWS)
+
+
+def test_a_copy_that_was_refused_as_well_needs_none(world: World) -> None:
+    identifier = die_once(world)
+    world.add_relay("sales", guards={"min_rows": 9})
+    run_deployed("deliveries", "replay", identifier, clock=world.clock)
+    world.run_deliver()
+    world.add_relay("sales")
+    world.clock.advance(60)
+
+    assert run_deployed("deliveries", "replay", identifier, clock=world.clock).status == 0
+    assert len(landed(world)) == len(ROWS)

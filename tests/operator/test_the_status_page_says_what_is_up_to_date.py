@@ -49,6 +49,11 @@ def past_run(outcome: Outcome = "landed", *, hours_ago: float = 1, **fields: Any
     return PastRun(receipts.run_id(started, 0.5), started.isoformat(), outcome, **{"landed": landed, **fields})
 
 
+def kept_out_by(hours_ago: float) -> str:
+    """The cause of a run that found another one of that time open."""
+    return f"Run {past_run(hours_ago=hours_ago).run} of flights is not settled."
+
+
 def landed_now(world: World, job: str = "flights-0", chance: float = 0.5) -> Receipt:
     run = receipts.run_id(world.clock.now(), chance)
     return Receipt(run, job, "pull", "2026-03-01T06:15:00.000Z", "landed", receipts.Rows(read=7, sent=7))
@@ -474,13 +479,14 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
         ([past_run("failed", code="landing_unknown", read=3)], {}, "failed"),
         (
             [
-                past_run("failed", code="landing_unknown"),
+                past_run("failed", code="landing_unknown", cause=kept_out_by(2)),
                 past_run("unknown", code="landing_unknown", hours_ago=2, read=3),
             ],
             {},
             "unknown",
         ),
-        ([past_run("failed", code="landing_unknown"), past_run(hours_ago=2, read=3)], {}, "landed"),
+        ([past_run("failed", code="landing_unknown", cause=kept_out_by(2)), past_run(hours_ago=2)], {}, "landed"),
+        ([past_run("failed", code="landing_unknown", cause=kept_out_by(3)), past_run(hours_ago=2)], {}, "failed"),
         ([past_run("failed", code="landing_unknown")], {}, "failed"),
         ([past_run("refused", code="too_few_rows")], {}, "failed"),
         ([past_run("held", code="awaiting_approval")], {}, "held"),

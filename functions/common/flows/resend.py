@@ -21,7 +21,7 @@ from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
 from common.runs.verification import land_and_verify
-from common.storage import paths
+from common.storage import inbox, paths
 from common.storage.bucket import Bucket
 from common.tables.check import Checked
 from common.tables.compare.file import CheckedCsv
@@ -65,7 +65,11 @@ def resend(instance: Instance, bridge: bridge_yaml.Bridge, run_id: str, *, is_co
         return land_and_verify(run, bridge, job, lease, pigment, staged, landed)
 
     with open_pigment(run, bridge) as pigment:
-        return run_leased(run, bridge, job.target.configuration, journal_of(run, job), pigment, work)
+        receipt = run_leased(run, bridge, job.target.configuration, journal_of(run, job), pigment, work)
+    if isinstance(job, bridge_yaml.Relay) and earlier.call and isinstance(end_of(receipt), Landed | LandedInPart):
+        # After a kill before this, a person who replays the delivery as well is not warned.
+        inbox.note_resent(bucket, job.name, earlier.call, receipt.run)
+    return receipt
 
 
 def _expect_harmless(job: bridge_yaml.AnyImport, earlier: Receipt) -> None:

@@ -11,9 +11,9 @@ from common.flows.leased import open_pigment
 from common.platform.clock import Deadline
 from common.platform.errors import ConfigurationOccupied, ErrorReport, MalformedRequest, NotEqual, as_bridge_error
 from common.platform.log import log
-from common.runs import cursors, leases, receipts
+from common.runs import cursors, leases, receipts, unfinished
 from common.runs.cursors import LastLanding
-from common.runs.ends import End, Landed, LandedInPart
+from common.runs.ends import End, Landed, LandedInPart, end_of
 from common.runs.instance import Instance
 from common.runs.landing import journal_of
 from common.runs.leases import Lease
@@ -21,7 +21,6 @@ from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.runs.settling import open_journal, settle
 from common.runs.verification import verify_landing
-from common.storage import paths
 
 _LEAST_S = 30.0
 "With less time left, a sweep leaves a block to the next one."
@@ -88,7 +87,7 @@ def verify_pending(instance: Instance, bridge: bridge_yaml.Bridge, deadline: Dea
         try:
             found = _find_landing(instance, job)
             # What was sent since then has its verdict, and this block is no longer that of the landing.
-            if found and not found[1].is_complete and not _find_unequal(instance, job):
+            if found and not found[1].is_complete and not _find_in_part(instance, job):
                 verify(instance, bridge, job, deadline)
         except ConfigurationOccupied:
             continue
@@ -104,22 +103,20 @@ def _find_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastL
     return (landed, receipt) if landed and receipt and receipt.is_final else None
 
 
-def _find_unequal(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt] | None:
+def _find_in_part(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt] | None:
     """Return what a run has sent since the last landing, and its receipt, if its rows landed only in part and the next
     run sends them again.
     """
     bucket = instance.bucket
-    stored, landed = bucket.read_json(paths.unequal(job.name), LastLanding), cursors.read(bucket, job.name)
-    if stored is None or stored.value.previous != (landed.run if landed else None):
-        return None
-    unequal = stored.value
-    receipt = receipts.read(bucket, job.name, unequal.run) if bucket.exists(unequal.staged) else None
-    return (unequal, receipt) if receipt else None
+    sent = unfinished.since(bucket, job.name, cursors.read(bucket, job.name))
+    receipt = receipts.read(bucket, job.name, sent.run) if sent and bucket.exists(sent.staged) else None
+    has_landed_in_part = receipt is not None and isinstance(end_of(receipt), LandedInPart)
+    return (sent, receipt) if sent and receipt and has_landed_in_part else None
 
 
 def _last_landing(instance: Instance, job: bridge_yaml.AnyImport) -> tuple[LastLanding, Receipt]:
     """Return what was sent last, and the receipt of the run that sent it. Raises MalformedRequest if nothing was."""
-    found = _find_unequal(instance, job) or _find_landing(instance, job)
+    found = _find_in_part(instance, job) or _find_landing(instance, job)
     if found is None:
         cause = f"{job.name} has not landed anything that its block can be compared with."
         raise MalformedRequest(cause, next_step="Run the job first.")

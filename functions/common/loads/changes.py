@@ -16,7 +16,7 @@ from common.loads import sources
 from common.loads.load import FOR_LANDING_S, Batch, Loader
 from common.looker.client import LookerClient
 from common.platform.errors import StorageRefused
-from common.runs import cursors, guards, holds
+from common.runs import cursors, guards, holds, unfinished
 from common.runs.cursors import LastLanding
 from common.runs.run import Run
 from common.storage import paths
@@ -116,7 +116,7 @@ class ChangesLoad(Loader):
         """Return why the last landing cannot be compared with, if it cannot."""
         if previous.column is not None:
             return "The load was incremental until now"
-        if changed := self._change_of_block(previous):
+        if changed := self._change_of_block(bucket, previous):
             return changed
         if not bucket.exists(previous.staged):
             return f"The file that run {previous.run} landed is missing"
@@ -126,13 +126,17 @@ class ChangesLoad(Loader):
             return f"Run {previous.run} landed through another configuration, {previous.configuration}"
         return None
 
-    def _change_of_block(self, previous: LastLanding) -> str | None:
-        """Return why the block no longer has what has landed, if that is known."""
+    def _change_of_block(self, bucket: Bucket, previous: LastLanding) -> str | None:
+        """Return why the block may not have what has landed, if that is known."""
         if previous.deleted:
             return f"Run {previous.run} deleted {previous.deleted:,} rows in Pigment"
-        if previous.differs and self._job.target.repeatable:
+        if not self._job.target.repeatable:
+            return None
+        if previous.differs:
             return f"The block was found to differ from what had landed by run {previous.run}"
-        return None
+        # Its rows may be in the block, and Looker may have others by now that are equal to those before it.
+        sent = unfinished.since(bucket, self._job.name, previous)
+        return f"Run {sent.run} may have landed, or only in part" if sent else None
 
 
 def _sweep(bucket: Bucket, job: str, kept: Collection[str], run: str) -> None:

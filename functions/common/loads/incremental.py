@@ -112,7 +112,7 @@ class IncrementalLoad(Loader):
         job, bucket = self._job, run.instance.bucket
         if job.verify is None:
             return
-        if previous is None or previous.value is None or previous.column is None:
+        if previous is None or previous.column is None:
             kept_files.forget(bucket, job.name)
             self._keeps_all = True
         elif previous.configuration not in (None, job.target.configuration) or not previous.has_delimiter(
@@ -171,7 +171,7 @@ class IncrementalLoad(Loader):
             self._expect_restart(run, previous, "the load was not incremental until now")
             return None
         if previous.value is None:
-            # Only a range that a person asked for has landed.
+            self._expect_restart(run, previous, "only a range was loaded until now")
             return None
         if previous.configuration not in (None, self._job.target.configuration):
             self._warn_of_configuration(run, previous)
@@ -210,7 +210,8 @@ class IncrementalLoad(Loader):
         backfill = self._open_backfill(previous, column)
         if backfill is None or self._restarts:
             return None
-        is_here = backfill.configuration in (None, self._job.target.configuration)
+        # An earlier version did not store the end and the configuration of a range: that one begins again.
+        is_here = backfill.configuration == self._job.target.configuration
         return backfill if is_here and (backfill.begin, backfill.to) == (str(first), self._asked_end(column)) else None
 
     def _open_backfill(self, previous: LastLanding | None, column: CursorColumn) -> Backfill | None:

@@ -27,7 +27,7 @@ from common.platform.errors import (
     RunInterrupted,
     TooManyDeleted,
 )
-from common.runs import landing, leases, publication, receipts, verification
+from common.runs import landing, leases, publication, receipts, unfinished, verification
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import (
     End,
@@ -47,7 +47,7 @@ from common.runs.leases import Journal, Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run, save
 from common.runs.verification import FoundRows
-from common.storage import inbox, paths
+from common.storage import inbox
 from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
 from common.storage.objects import Dated
@@ -122,10 +122,9 @@ def finish(
     Repeated, it does what is left to do.
     """
     landed = landing_after(end, journal, stamp(clock.now()))
-    if landed is None and journal.landed is not None and isinstance(end, LandedInPart):
-        # The cursor stays where it is, but what was sent last is this. After a kill before it is written, the block is
-        # compared with the landing before, until the next run.
-        bucket.write_json(paths.unequal(receipt.job), journal.landed, over=None)
+    if landed is None and journal.landed is not None and isinstance(end, LandedInPart | ToBeSentAgain):
+        # After a kill before it is written, whoever finds the journal comes here again.
+        unfinished.note(bucket, receipt.job, journal.landed)
     if landed is not None:
         known = read.cursors if read else KnownCursors(bucket)
         known.move(receipt.job, landed)
@@ -244,11 +243,11 @@ def _unconfirmed(
 
 
 def _may_be_repeated(bridge: bridge_yaml.Bridge, journal: Journal) -> bool:
-    """Whether sending the rows again is harmless, as bridge.yaml said when the run began, or says now."""
+    """Whether sending the rows again is harmless, as bridge.yaml says now or, without the job, when the run began."""
     job = bridge.job(journal.receipt.job)
-    if journal.repeatable or not isinstance(job, bridge_yaml.AnyImport):
-        return journal.repeatable
-    return job.target.repeatable and job.target.configuration == journal.receipt.configuration
+    if isinstance(job, bridge_yaml.AnyImport) and job.target.configuration == journal.receipt.configuration:
+        return job.target.repeatable
+    return journal.repeatable
 
 
 def open_journal(bucket: Bucket, run_id: str) -> Journal:

@@ -52,11 +52,11 @@ class PastRun(msgspec.Struct, frozen=True, omit_defaults=True):
     def has_ended_well(self) -> bool:
         return self.outcome in ENDED_WELL and not self.code
 
-    @property
-    def was_kept_out(self) -> bool:
-        """Whether it changed nothing, because another run had the configuration, or is not settled."""
-        waited = self.outcome == "failed" and self.code == "landing_unknown" and self.read is None
-        return waited or self.outcome == "occupied"
+    def was_kept_out(self, runs: Iterable["PastRun"]) -> bool:
+        """Whether it changed nothing, because another run had the configuration, or one of these is not settled."""
+        if self.outcome == "failed" and self.code == "landing_unknown" and self.read is None:
+            return any(each.run in self.cause for each in runs if each is not self)
+        return self.outcome == "occupied"
 
     @property
     def may_change(self) -> bool:
@@ -114,10 +114,10 @@ class JobRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def decided_runs(self) -> list[PastRun]:
         """The runs from which follows how the job stands. Of one that a person approved, another landed the file; one
-        that was kept out by another changed nothing, and that one says how it went, once a person has settled it too.
+        that was kept out by another changed nothing, and that one says how it went, also once a person has settled it.
         """
         runs = [each for each in self.runs if each.outcome != "approved"]
-        return [each for each in runs if not each.was_kept_out] or runs
+        return [each for each in runs if not each.was_kept_out(runs)] or runs
 
     @property
     def last_good_at(self) -> str:

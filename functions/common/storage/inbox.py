@@ -33,7 +33,9 @@ ROW_LIMIT = "row-limit"
 WIDTH = "width"
 WARNINGS = "warnings"
 REPLAYED_AS = "replayed-as"
-"Metadata of a delivery: of rows alone, limit and width of the query; what its receipt is to say; the last copy."
+RESENT_BY = "resent-by"
+"""Metadata of a delivery: of rows alone, limit and width of the query; what its receipt is to say; its last copy; the
+run that sent its file again."""
 
 MOST_COUNTED = 1000
 "One call lists so many names."
@@ -274,11 +276,21 @@ def _after_all(bucket: Bucket, relay: str, now: datetime, landed: str | None) ->
 
 def to_replay(bucket: Bucket, relay: str = "") -> Iterator[ListedObject]:
     """Yield the dead deliveries that were not replayed, the oldest of each relay first."""
-    return (entry for entry in every(bucket, "dead", relay) if not _is_replayed(bucket, entry))
+    return (entry for entry in every(bucket, "dead", relay) if not is_replayed(bucket, entry))
 
 
-def _is_replayed(bucket: Bucket, dead: ListedObject) -> bool:
+def note_resent(bucket: Bucket, relay: str, name: str, run: str) -> None:
+    """Note that a run has sent the file of a dead delivery again."""
+    dead = paths.delivery("dead", relay, name)
+    if bucket.exists(dead):
+        bucket.add_metadata(dead, {RESENT_BY: run})
+
+
+def is_replayed(bucket: Bucket, dead: ListedObject) -> bool:
+    """Whether a copy of a dead delivery waits, has landed or has died, or its file was sent again."""
     relay, again = dead.name.split("/")[1], dead.metadata.get(REPLAYED_AS)
+    if dead.metadata.get(RESENT_BY):
+        return True
     if not again:
         return False
     replayed_at = claims.arrival_of(again)

@@ -49,9 +49,9 @@ def held(job: str) -> str:
     return f"{HELD}{job}.json"
 
 
-def unequal(job: str) -> str:
-    """What a job's last run has sent, if it landed only in part and the next run sends it again."""
-    return f"staged/_unequal/{job}.json"
+def unfinished(job: str) -> str:
+    """What a job's last run has sent, if it is not known to have landed completely and the next run sends it again."""
+    return f"staged/_unfinished/{job}.json"
 
 
 def known(list_id: str, name: str) -> str:
