@@ -14,7 +14,7 @@ from common.notify.changes import ToldState, about_to_tell, event_to_tell, state
 from common.notify.messages import JobNews, message
 from common.status.standing import StandingName
 from common.storage import paths
-from local.sandbox.wire import Response, Server
+from local.sandbox.wire import Request, Response, Server
 from tests.support.chat_services import ChatServices, faults
 from tests.support.command_line import run
 from tests.support.served import write_files
@@ -361,3 +361,40 @@ def test_whatever_fails_no_state_is_told_more_than_twice_in_a_row(sweeps: list[t
 
     for first, second, third in zip(heard, heard[1:], heard[2:], strict=False):
         assert not first == second == third
+
+
+class EchoingService(ChatServices):
+    """It answers with the message that it has created, as Google Chat does."""
+
+    def answer(self, request: Request) -> Response:
+        known = len(self.messages)
+        answered = super().answer(request)
+        return answered if len(self.messages) == known else Response.of_json({"message": self.messages[-1]})
+
+
+@pytest.mark.parametrize("job", ["daily-delivery", "flights"])
+@pytest.mark.parametrize("format_", ["chat", "json"])
+def test_an_answer_that_repeats_the_message_is_no_refusal(world: World, job: str, format_: str) -> None:
+    services = EchoingService()
+    with Server(services) as server:
+        chat = Chat(world, server, services)
+        world.raw["pulls"][job] = world.raw["pulls"].pop("flights")
+        chat.set_up(format_)
+        chat.fail_pulls()
+        world.run_pull(job)
+        for _ in range(3):
+            world.run_deliver()
+
+    assert len(services.messages) == 1
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_a_gateway_may_have_passed_on_is_not_told_at_every_sweep(chat: Chat, status: int) -> None:
+    chat.fail_pulls()
+    chat.pull()
+    chat.server.fault(".*", times=-1, answer_instead=Response(status, b"gateway"))
+
+    for _ in range(6):
+        chat.world.run_deliver()
+
+    assert 1 <= len(chat.services.messages) <= 2

@@ -21,7 +21,9 @@ from common.status.record import JobRecord, PastRun, StatusRecord, Waiting
 from common.status.standing import StandingName, sentence_of, standing_of
 from common.storage import paths
 from local.sandbox.wire import Response
+from tests.support.command_line import run_deployed
 from tests.support.read_back import fill_list, read_back
+from tests.support.trips import Trip, Trips
 from tests.support.world import CONFIGURATION, PUSH, World, delivery
 
 DAY_S = 24 * 3600.0
@@ -118,6 +120,20 @@ def test_a_failed_run_shows_why_and_what_to_do(world: World) -> None:
     for words in (error["message"][:40], error["next_step"][:40]):
         assert words in index(world)
         assert words in page(world, "flights")
+
+
+def test_a_load_with_windows_left_is_not_up_to_date(world: World) -> None:
+    trips = Trips(world, repeatable=True, start="2025-01-01")
+    trips.put([Trip(month, datetime(2025, month, 5)) for month in range(1, 13)])  # noqa: DTZ001
+    world.raw["pulls"] = {"trips": world.raw["pulls"]["trips"]}
+    world.save_jobs()
+
+    receipt = world.run_pull("trips", windows=1).receipt
+
+    (shown,) = json.loads(run_deployed("status", "--json", clock=world.clock).output)
+    assert receipt["progress"]["done"] is False
+    assert (shown["verdict"], shown["up_to_date"]) == ("waiting", False)
+    assert shown["reason"].startswith(f"It has loaded up to {receipt['progress']['reached']} of ")
 
 
 def test_a_preview_is_not_a_run(world: World) -> None:
@@ -507,6 +523,18 @@ def test_fifty_jobs_with_thirty_runs_are_at_most_100_kilobytes() -> None:
             "not_equal",
         ),
         ([past_run("nothing_new"), past_run("failed", code="too_many_skipped", hours_ago=2)], {}, "failed"),
+        (
+            [
+                past_run("nothing_new"),
+                past_run("failed", code="looker_login_refused", hours_ago=2),
+                past_run("failed", code="too_many_skipped", hours_ago=3),
+                past_run(hours_ago=4, verified="equal"),
+            ],
+            {},
+            "failed",
+        ),
+        ([past_run(left="up to 2025-02-01 of 2026-03-01")], {}, "waiting"),
+        ([past_run(), past_run(hours_ago=2, left="up to 2025-02-01 of 2026-03-01")], {}, "landed"),
         ([past_run(), past_run("failed", code="not_equal", hours_ago=2)], {}, "landed"),
     ],
 )

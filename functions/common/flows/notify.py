@@ -32,7 +32,7 @@ from common.storage.bucket import Bucket
 from common.storage.objects import Stale
 
 _TIMEOUT_S = 5.0
-_LEGACY_FAILURE = "delivery failed"
+_LEGACY_FAILURES = ("webhook message delivery failed", "delivery failed")
 'Microsoft\'s older connectors answer 200 with such a text (Create incoming webhooks, "Rate limiting").'
 _BEFORE_A_CONNECTION = (
     exceptions.ConnectTimeout,
@@ -130,8 +130,11 @@ def _send(instance: Instance, channel: _Channel, body: object, deadline: Deadlin
     except (requests.RequestException, LocationValueError) as error:
         cause = f"It could not be reached, or did not answer: {cause_of(error)}."
         raise _Undelivered(cause, is_certain=_was_never_connected(error)) from None
-    if not accepted(answer) or _LEGACY_FAILURE in answer.text.lower():
-        raise _Undelivered(f"It answered {answer.status_code}.", is_certain=True)
+    # At its beginning: other services answer with the message, which may name a job so.
+    if not accepted(answer) or answer.text.strip().lower().startswith(_LEGACY_FAILURES):
+        # A gateway that gives up does not know whether the service behind it has the message.
+        is_certain = answer.status_code not in (requests.codes.bad_gateway, requests.codes.gateway_timeout)
+        raise _Undelivered(f"It answered {answer.status_code}.", is_certain=is_certain)
 
 
 def _was_never_connected(error: Exception) -> bool:

@@ -179,6 +179,8 @@ def _pull_once(
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)
         staged, landed = known.expect_known(run, pigment, job, batch.staged, landed)
+        if job.load == "full":
+            known.expect_enough_left(job, batch.staged, staged, previous)
         approval.expect_small_change(run, job, previous, staged, landed)
         if load.may_go_on():
             # A block is read back once for all windows of a call.
@@ -213,15 +215,16 @@ def _answered_before(
     if job.guards.approve and (held := holds.answer_to(run.instance.bucket, job.name, call_id)):
         return held
     if is_answered(job, previous, call_id):
-        return receipts.read(run.instance.bucket, job.name, previous.run) or _receipt_of(previous, job)
+        answered = previous.run_that_answered(call_id) or previous.run
+        return receipts.read(run.instance.bucket, job.name, answered) or _receipt_of(previous, job)
     if call_id is None and settled is not None and settled.run == previous.run and _doubles(job):
         return settled.warned(_SETTLED)
     return None
 
 
 def is_answered(job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None) -> bool:
-    """Whether the last landing answered this call, and landing again would double its rows."""
-    return previous is not None and call_id is not None and previous.tick == call_id and _doubles(job)
+    """Whether a landing has answered this call, and landing again would double its rows."""
+    return previous is not None and previous.run_that_answered(call_id) is not None and _doubles(job)
 
 
 def _doubles(job: bridge_yaml.Pull) -> bool:

@@ -78,7 +78,9 @@ def land_delivery(
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(_passed(previous, landed) if relay.keep == "latest" else None)
         with _discarding_unsent(run, lease, staged):
-            staged, landed = known.expect_known(run, pigment, relay, staged, landed)
+            left, landed = known.expect_known(run, pigment, relay, staged, landed)
+            known.expect_enough_left(relay, staged, left, previous)
+            staged = left
         approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
         with _discarding_unsent(run, lease, staged):
             return land_and_verify(run, bridge, relay, lease, pigment, staged, landed)

@@ -8,10 +8,12 @@ from common import bridge_yaml
 from common.flows.pull import is_answered, pull
 from common.flows.turns import delete_closed_copy
 from common.platform.clock import Deadline
+from common.platform.errors import DeliveryNotUsable, code_of
 from common.runs import cursors, settling
 from common.runs.instance import Instance
 from common.runs.receipts import Receipt
 from common.storage import claims, inbox
+from common.storage.bucket import Bucket
 from common.storage.inbox import WaitingDelivery
 
 
@@ -30,7 +32,9 @@ def pull_for_signals(
     if delete_closed_copy(bucket, oldest):
         return None
     # In this order: a signal that comes between the two is not closed by this pull, and counts for those during it.
-    signals = list(inbox.waiting(bucket, relay.name))
+    signals = [each for each in inbox.waiting(bucket, relay.name) if _is_signal(bucket, relay, each)]
+    if not signals and not claims.is_of_signal(oldest.metadata):
+        return None
     claims.forget_signals(bucket, relay.name)
     # After a kill while the signals are closed, the newest is still there: the next pull is the same call.
     call_id = f"delivery {signals[-1].name}" if signals else None
@@ -41,6 +45,18 @@ def pull_for_signals(
     for signal in signals if place else ():
         inbox.close(bucket, relay.name, signal.name, place, settling.metadata_of(receipt))
     return receipt
+
+
+def _is_signal(bucket: Bucket, relay: bridge_yaml.Signal, delivery: WaitingDelivery) -> bool:
+    """Whether a delivery arrived as a signal. One that arrived before the relay was one has rows that nothing lands: it
+    becomes dead, with the reason.
+    """
+    if claims.is_of_signal(delivery.metadata):
+        return True
+    reason = f"It has rows, and the relay {relay.name} no longer lands rows: it starts the pull {relay.start}."
+    told = {"outcome": "failed", "code": code_of(DeliveryNotUsable), "reason": reason}
+    inbox.close(bucket, relay.name, delivery.name, "dead", told, delivery)
+    return False
 
 
 def _place_of_signals(receipt: Receipt, *, has_landed: bool) -> Literal["delivered", "dead", ""]:

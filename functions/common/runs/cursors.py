@@ -1,6 +1,7 @@
 """The cursor of a job: its last landing. It moves only after a landing, under a generation precondition."""
 
 import contextlib
+import itertools
 
 import msgspec
 
@@ -11,6 +12,9 @@ from common.storage import claims, paths
 from common.storage.bucket import Bucket
 from common.storage.objects import Stale, Stored
 from common.tables.staging import CheckedFile
+
+_MOST_ANSWERED = 50
+"Cloud Scheduler and Pub/Sub repeat a call within minutes."
 
 
 class CursorColumn(msgspec.Struct, frozen=True):
@@ -56,6 +60,8 @@ class LastLanding(msgspec.Struct, frozen=True):
     backfill: Backfill | None = None
     tick: str | None = None
     "The call that the run answered: a time of Cloud Scheduler, or a delivery."
+    answered: dict[str, str] = {}
+    "The runs that landed before it, by the calls that they answered; the newest first."
     configuration: str | None = None
     previous: str | msgspec.UnsetType | None = msgspec.UNSET
     "The run of the landing that this one follows; unset in an object of an earlier version."
@@ -73,6 +79,12 @@ class LastLanding(msgspec.Struct, frozen=True):
     "Whether a later comparison has found that the block does not have what was sent."
     types: dict[str, list[str]] = {}
     "By column of an export as Parquet, the forms that all its cells have had; later runs keep the type."
+
+    def run_that_answered(self, call: str | None) -> str | None:
+        """Return the run that landed for a call; None for another call, or one without an id."""
+        if call is None:
+            return None
+        return self.run if call == self.tick else self.answered.get(call)
 
     def has_delimiter(self, delimiter: str) -> bool:
         """Whether the file can be read, and compared, with this delimiter."""
@@ -94,7 +106,15 @@ def of(file: CheckedFile, run: str, previous: LastLanding | None, *, tick: str |
     earlier = previous.run_with_rows if previous and not checked.rows else ""
     imported = previous.imported if previous else None
     landed = LastLanding(run, "", checked.rows, file.sha256, checked.header, file.path, tick=tick, previous=before)
-    return msgspec.structs.replace(landed, earlier=earlier, imported=imported)
+    return msgspec.structs.replace(landed, earlier=earlier, imported=imported, answered=_answered(previous))
+
+
+def _answered(previous: LastLanding | None) -> dict[str, str]:
+    """Return the calls that a landing and those before it have answered: a call can be repeated after a later one."""
+    if previous is None:
+        return {}
+    last = {previous.tick: previous.run} if previous.tick else {}
+    return dict(itertools.islice({**last, **previous.answered}.items(), _MOST_ANSWERED))
 
 
 def read(bucket: Bucket, job: str) -> LastLanding | None:

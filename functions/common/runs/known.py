@@ -17,6 +17,7 @@ from common import bridge_yaml
 from common.pigment.client import PigmentClient
 from common.platform.errors import ColumnsChanged, UnknownItems
 from common.platform.text import listed
+from common.runs import guards
 from common.runs.cursors import LastLanding
 from common.runs.receipts import ItemCheck, Skip, UnknownItem
 from common.runs.run import Run
@@ -119,6 +120,15 @@ def expect_known(
     run.note_held_back(held, [Skip(HELD_BACK, header, rows) for header, rows in counts.items()])
     run.warn(f"{held:,} rows were held back. {cause}")
     return sent, msgspec.structs.replace(landed, rows=base.checked.rows, sha256=base.sha256)
+
+
+def expect_enough_left(job: bridge_yaml.AnyImport, read: Staged, left: Staged, previous: LastLanding | None) -> None:
+    """Raise TooFewRows or Shrunk if too few rows are left of a file, which is all that the block then has."""
+    rows, writer = left.checked.rows, "Without the rows that are held back, Looker"
+    if rows == read.checked.rows:
+        return
+    guards.expect_rows(rows, job.guards.min_rows, writer)
+    guards.expect_no_shrinking(rows, previous.rows if previous else None, job.guards.max_shrink, writer)
 
 
 def _hold_back(

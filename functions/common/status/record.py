@@ -13,7 +13,7 @@ from common.looker.licence import LicenceUse, limits_of
 from common.platform.clock import stamp
 from common.platform.text import shorten
 from common.runs.cursors import LastLanding
-from common.runs.receipts import BlockVerdict, Outcome, Receipt
+from common.runs.receipts import BlockVerdict, Outcome, Progress, Receipt
 
 MOST_RUNS = 30
 "How many runs of a job are kept."
@@ -47,6 +47,8 @@ class PastRun(msgspec.Struct, frozen=True, omit_defaults=True):
     cause: str = ""
     next_step: str = ""
     warnings: int = 0
+    left: str = ""
+    "How far a load of several windows has come, if windows are left: `up to 2026-02-01 of 2026-03-01`."
 
     @property
     def has_ended_well(self) -> bool:
@@ -224,7 +226,14 @@ def past_run(receipt: Receipt) -> PastRun:
         cause=shorten(error.message if error else receipt.why_not_compared, _LONGEST_WORDS_BYTES),
         next_step=shorten(error.next_step, _LONGEST_WORDS_BYTES) if error else "",
         warnings=len(receipt.warnings),
+        left=_left(receipt.progress),
     )
+
+
+def _left(progress: Progress | msgspec.UnsetType) -> str:
+    if progress is msgspec.UNSET or progress.done:
+        return ""
+    return f"up to {progress.reached} of {progress.until}"
 
 
 def _landed_rows(receipt: Receipt) -> int | None:

@@ -125,7 +125,8 @@ def _failed(job: JobRecord) -> PastRun | None:
     """
     newest = next(iter(job.decided_runs), None)
     if newest is not None and newest.outcome == "nothing_new" and not newest.code:
-        sent = next((run for run in job.decided_runs if run.outcome != "nothing_new"), None)
+        # A run that failed before it sent anything does not change that either.
+        sent = next((run for run in job.decided_runs if run.landed is not None or run.code in _IN_PART), None)
         return sent if sent is not None and sent.code in _IN_PART else None
     return newest if newest and not newest.has_ended_well and newest.outcome not in _LEAVES_OPEN else None
 
@@ -143,6 +144,8 @@ def _after_failure(newest: PastRun) -> Standing:
 
 def _after_success(job: JobRecord, newest: PastRun) -> Standing:
     """Return the standing by the last run that moved rows: a run without new rows changes nothing."""
+    if newest.left:
+        return Standing("waiting", f"It has loaded {newest.left}. The next run continues.", run=newest)
     landed = next((run for run in job.runs if run.landed is not None), newest)
     if landed.skipped or landed.held:
         parts = [(landed.skipped, "skipped by Pigment"), (landed.held, "held back")]

@@ -10,7 +10,7 @@ waits or has landed. What is dead or was replaced does not count, nor does a sig
 import contextlib
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -86,6 +86,11 @@ def arrival_of(name: str) -> datetime | None:
         return datetime.strptime(name.partition("-")[0], _ARRIVAL).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def is_of_signal(metadata: Mapping[str, str]) -> bool:
+    """Whether a delivery arrived as a signal, by its metadata."""
+    return metadata.get(PLAN) == _NO_PLAN
 
 
 def is_stored(bucket: Bucket, relay: str, name: str, places: Iterable[str] = PLACES) -> bool:
