@@ -29,6 +29,7 @@ from common.runs.judgement import judge
 from common.runs.leases import Journal, Lease
 from common.runs.run import Run
 from common.storage import paths
+from common.storage.bucket import Bucket
 from common.storage.objects import Stale
 from common.tables.staging import Staged, read_back
 
@@ -137,8 +138,8 @@ def _send(run: Run, pigment: PigmentClient, target: Target, staged: Staged, hand
 
 def _copy(run: Run, target: Target, staged: Staged, handover: _JournaledHandover) -> None:
     """Copy the file to where Pigment reads it. Raises ConfigurationOccupied if a later run's file is there."""
-    path = paths.filled(target.path, run.due_at, run.id)
     connector = run.instance.bucket.beside(target.bucket)
+    path = _newest_name(run, target, connector)
     found = connector.find(path)
     # In this order: once another run has the lease, either the renewal fails, or its file has another generation.
     handover.renew()
@@ -148,3 +149,32 @@ def _copy(run: Run, target: Target, staged: Staged, handover: _JournaledHandover
         next_step = "Only one job may write this name: give each target.path in bridge.yaml a name of its own."
         cause = f"Another writer replaced gs://{target.bucket}/{path} during this run; nothing was sent."
         raise ConfigurationOccupied(cause, next_step=next_step) from None
+
+
+def _newest_name(run: Run, target: Target, connector: Bucket) -> str:
+    """Return the name of the file for Pigment, which imports the newest: that of the time for which the run is due, or
+    that of now if a file with a later name is there. Raises ConfigurationOccupied if that one is newer still.
+    """
+    path = paths.filled(target.path, run.due_at, run.id)
+    newer = _name_after(path, target, connector)
+    if newer is None:
+        return path
+    path = paths.filled(target.path, run.started_at.astimezone(run.due_at.tzinfo), run.id)
+    run.warn(
+        f"The file is named for now, because gs://{target.bucket}/{newer} has a later name than the run is due for."
+    )
+    newer = _name_after(path, target, connector)
+    if newer is not None:
+        cause = f"Pigment would import gs://{target.bucket}/{newer}, whose name is later than that of this run's file."
+        raise ConfigurationOccupied(f"{cause} Nothing was sent.", next_step="Delete that object, then run again.")
+    return path
+
+
+def _name_after(path: str, target: Target, connector: Bucket) -> str | None:
+    """Return the last name of the same form that sorts after this one."""
+    prefix = target.path.partition("{")[0]
+    if prefix == target.path:
+        return None
+    form = paths.form_of(target.path)
+    names = (name for name in connector.names(prefix, since=path) if name > path and form.fullmatch(name))
+    return max(names, default=None)

@@ -1,6 +1,7 @@
 """The path of every object that the bridge writes to its bucket, and names with placeholders."""
 
 import hashlib
+import re
 from datetime import datetime
 
 CONFIG = "config/bridge.json"
@@ -118,3 +119,9 @@ def filled(template: str, moment: datetime, run: str) -> str:
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
     return template
+
+
+def form_of(template: str) -> re.Pattern[str]:
+    """Return what matches the names of a template."""
+    signs = {"{date}": r"\d{4}-\d\d-\d\d", "{time}": r"\d{6}", "{run}": r"\d{8}T\d{6}-[0-9a-f]{8}"}
+    return re.compile("".join(signs.get(part, re.escape(part)) for part in re.split(r"(\{\w+\})", template)))
