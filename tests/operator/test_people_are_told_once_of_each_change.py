@@ -14,11 +14,13 @@ from common.notify.changes import ToldState, about_to_tell, event_to_tell, state
 from common.notify.messages import JobNews, message
 from common.status.standing import StandingName
 from common.storage import paths
+from local.sandbox.pigment import RowEdit
 from local.sandbox.wire import Request, Response, Server
 from tests.support.chat_services import ChatServices, faults
 from tests.support.command_line import run
+from tests.support.read_back import AA, fill_list
 from tests.support.served import write_files
-from tests.support.world import PUSH, World
+from tests.support.world import CONFIGURATION, EXPORTS, PUSH, World
 
 HOUR_S = 3600.0
 ALL = get_args(NotifyEvent)
@@ -398,3 +400,20 @@ def test_what_a_gateway_may_have_passed_on_is_not_told_at_every_sweep(chat: Chat
         chat.world.run_deliver()
 
     assert 1 <= len(chat.services.messages) <= 2
+
+
+def test_a_block_that_cannot_be_compared_has_not_recovered(chat: Chat) -> None:
+    world = chat.world
+    fill_list(world)
+    chat.set_up()
+    world.pigment.edit_after_next(CONFIGURATION, RowEdit(AA))
+    chat.pull()
+    assert chat.news() == [("flights", "not_equal")]
+    world.pigment_server.fault(EXPORTS, times=-1, refuse=Response(403, b"{}"))
+
+    chat.pull()
+
+    assert chat.news() == []
+    world.pigment_server.heal()
+    chat.pull()
+    assert chat.news() == [("flights", "recovered")]

@@ -11,7 +11,7 @@ from common.runs.receipts import Receipt
 from local.sandbox.wire import Response
 from tests.support.command_line import run_deployed
 from tests.support.trips import Trip, Trips, told
-from tests.support.world import CONFIGURATION, HEADER, PUSH, ROWS, World, delivery
+from tests.support.world import CONFIGURATION, EXPORTS, HEADER, PUSH, ROWS, World, delivery
 
 KEY = ["Flights Day", "Flights Carrier"]
 JANUARY, FEBRUARY = (Trip(month, datetime(2026, month, 2)) for month in (1, 2))  # noqa: DTZ001  # as Looker sends it
@@ -113,6 +113,27 @@ def test_a_held_file_that_was_superseded_needs_a_yes(keyed: World) -> None:
     keyed.run_pull("flights")
 
     assert "was refused (not_approved), and not sent" in refusal(held)
+
+
+def test_a_file_with_another_delimiter_is_not_sent(keyed: World) -> None:
+    run = keyed.run_pull("flights").receipt["run"]
+    keyed.raw["pulls"]["flights"]["target"]["delimiter"] = ";"
+    keyed.save_jobs()
+
+    assert "has another delimiter than target.delimiter says now" in refusal(run)
+
+
+def test_a_file_that_no_guard_has_judged_is_not_there(keyed: World) -> None:
+    carriers = keyed.pigment.block(keyed.pigment.application("Planning"), "Carriers", "DimensionList", {"Code": "text"})
+    target = keyed.raw["pulls"]["flights"]["target"]
+    known = {"columns": {"Flights Carrier": {"list": carriers, "property": "Code"}}}
+    keyed.add_pull("flights", target=target, known=known)
+    keyed.pigment_server.fault(EXPORTS, times=-1, refuse=Response(503))
+
+    failed = keyed.run_pull("flights")
+
+    assert failed.code == "pigment_busy"
+    assert "has sent no file that is still in the bucket" in refusal(failed.receipt["run"])
 
 
 SCHEDULED = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}

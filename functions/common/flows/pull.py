@@ -25,7 +25,7 @@ from common.runs import approval, cursors, guards, holds, known, receipts, stopp
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, Failed, NothingNew, Previewed
 from common.runs.instance import Instance
-from common.runs.landing import journal_of, land
+from common.runs.landing import discarding_unsent, journal_of, land
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt, Rows
 from common.runs.run import Run
@@ -178,7 +178,9 @@ def _pull_once(
         )
         if batch.staged.checked.rows == 0:
             return NothingNew(landed if batch.moves_without_rows else None)
-        staged, landed = known.expect_known(run, pigment, job, batch.staged, landed)
+        # What no guard has judged is not kept, and cannot be sent again.
+        with discarding_unsent(run, lease, batch.staged):
+            staged, landed = known.expect_known(run, pigment, job, batch.staged, landed)
         if job.load == "full":
             known.expect_enough_left(job, batch.staged, staged, previous)
         approval.expect_small_change(run, job, previous, staged, landed)

@@ -5,9 +5,6 @@ take the lease → settle what an earlier run left → read the delivery into a 
 → close the delivery → release the lease
 """
 
-import contextlib
-from collections.abc import Iterator
-
 import msgspec
 
 from common import bridge_yaml
@@ -17,12 +14,12 @@ from common.looker import webhook
 from common.looker.client import CAPS
 from common.looker.webhook.stored import open_delivery
 from common.platform.clock import Deadline
-from common.platform.errors import BridgeError, StorageRefused
+from common.platform.errors import StorageRefused
 from common.runs import approval, cursors, guards, known
 from common.runs.cursors import KnownCursors, LastLanding
 from common.runs.ends import End, NothingNew
 from common.runs.instance import Instance
-from common.runs.landing import journal_of
+from common.runs.landing import discarding_unsent, journal_of
 from common.runs.leases import Lease
 from common.runs.receipts import Receipt
 from common.runs.run import Run
@@ -77,29 +74,17 @@ def land_delivery(
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(_passed(previous, landed) if relay.keep == "latest" else None)
-        with _discarding_unsent(run, lease, staged):
+        with discarding_unsent(run, lease, staged):
             left, landed = known.expect_known(run, pigment, relay, staged, landed)
             known.expect_enough_left(relay, staged, left, previous)
             staged = left
         approval.expect_small_change(run, relay, previous, staged, landed, delivery.name)
-        with _discarding_unsent(run, lease, staged):
+        with discarding_unsent(run, lease, staged):
             return land_and_verify(run, bridge, relay, lease, pigment, staged, landed)
 
     journal = journal_of(run, relay, delivery.name)
     with pigment:
         return run_in(tenure, run, bridge, journal, pigment, work, delivery)
-
-
-@contextlib.contextmanager
-def _discarding_unsent(run: Run, lease: Lease, staged: Staged) -> Iterator[None]:
-    """Delete a file of which Pigment accepted nothing: the next attempt stages the delivery again."""
-    try:
-        yield
-    except BridgeError as error:
-        if lease.journal.step == "reading" and not error.concerns_content:
-            with contextlib.suppress(BridgeError):
-                run.instance.bucket.delete(staged.path)
-        raise
 
 
 def _is_replaced(

@@ -28,6 +28,7 @@ from common.tables.compare.file import CheckedCsv
 from common.tables.records import split
 from common.tables.staging import Sample, Staged
 
+_DELIMITERS = ",;"
 _RUN_THE_JOB = "Run the job: it reads and sends these rows itself."
 
 
@@ -99,13 +100,18 @@ def job_of(bridge: bridge_yaml.Bridge, earlier: Receipt) -> bridge_yaml.AnyImpor
 
 
 def staged_file(bucket: Bucket, earlier: Receipt, delimiter: str) -> Staged:
-    """Return the file of an earlier run. Raises NotFound if the file has been deleted, or if the run staged none."""
+    """Return the file of an earlier run. Raises NotFound if the file has been deleted, or if the run staged none,
+    MalformedRequest if it has another delimiter than the job now.
+    """
     path = paths.staged(earlier.job, earlier.run)
     found = bucket.find(path)
     if earlier.sha256 is None or found is None or earlier.outcome == "nothing_new":
         kept = "Staged files are deleted after retention_days.staged. Run the job, or replay its delivery."
         raise NotFound(f"Run {earlier.run} has sent no file that is still in the bucket.", next_step=kept)
     file = CheckedCsv(bucket, path, delimiter)
+    if len(file.header) == 1 and any(other in file.header[0] for other in _DELIMITERS if other != delimiter):
+        cause = f"The file of run {earlier.run} has another delimiter than target.delimiter says now."
+        raise MalformedRequest(cause, next_step=_RUN_THE_JOB)
     rows = sum(len(split(piece)) for piece in file.pieces())
     return Staged(path, earlier.sha256, found.size_bytes, Checked(file.header, rows, []), Sample(file.header, []))
 

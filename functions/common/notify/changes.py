@@ -44,11 +44,18 @@ class ToldState(msgspec.Struct, frozen=True):
 
 def event_to_tell(before: ToldState, standing: StandingName, events: tuple[NotifyEvent, ...]) -> NotifyEvent | None:
     """Return what to tell of a job; None if there is nothing to tell, or people know it."""
-    now = _EVENTS.get(standing)
+    now = _state_of(standing, before)
     if now is None or not _is_news(before, now):
         return None
     event: NotifyEvent = "recovered" if now == "good" else now
     return event if event in events else None
+
+
+def _state_of(standing: StandingName, before: ToldState) -> Told | None:
+    # A block that was not equal and cannot be compared now has not recovered.
+    if standing == "not_compared" and before.known == "not_equal":
+        return None
+    return _EVENTS.get(standing)
 
 
 def _is_news(before: ToldState, now: Told) -> bool:
@@ -62,7 +69,7 @@ def state_after(before: ToldState, standing: StandingName, events: tuple[NotifyE
     """Return the state of a job of which there is nothing to tell: what people do not want to be told, they do not
     know, so that no recovery from it is news.
     """
-    now = _EVENTS.get(standing)
+    now = _state_of(standing, before)
     return ToldState(now) if now == "good" or now in events else before
 
 

@@ -12,7 +12,8 @@ write it, and breaks the request off. Only a process that is stopped between tha
 than the lease lasts, can still send its file; the next run finds the step `pushing`.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -22,7 +23,7 @@ from common.pigment import imports
 from common.pigment.client import PigmentClient
 from common.pigment.imports import UploadBody
 from common.pigment.pace import ImportPace
-from common.platform.errors import ConfigurationOccupied, LandingUnknown
+from common.platform.errors import BridgeError, ConfigurationOccupied, LandingUnknown
 from common.runs.cursors import LastLanding
 from common.runs.ends import Failed, Landed, LandedInPart, StillImporting
 from common.runs.judgement import judge
@@ -39,6 +40,18 @@ def journal_of(run: Run, job: bridge_yaml.AnyImport, delivery: str | None = None
     guards = job.guards
     limits = guards.max_skipped, job.max_deleted, guards.samples
     return Journal("reading", run.receipt, job.target.repeatable, *limits, delivery=delivery)
+
+
+@contextlib.contextmanager
+def discarding_unsent(run: Run, lease: Lease, staged: Staged) -> Iterator[None]:
+    """Delete a file of which Pigment accepted nothing, unless its content is at fault: the next run stages it anew."""
+    try:
+        yield
+    except BridgeError as error:
+        if lease.journal.step == "reading" and not error.concerns_content:
+            with contextlib.suppress(BridgeError):
+                run.instance.bucket.delete(staged.path)
+        raise
 
 
 def land(
