@@ -9,7 +9,7 @@ T1 = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:15:00Z"}
 T2 = {"X-CloudScheduler-ScheduleTime": "2026-03-01T06:16:00Z"}
 
 
-@pytest.mark.parametrize("between", [1, 3, 40])
+@pytest.mark.parametrize("between", [1, 8])
 def test_a_scheduled_call_that_is_repeated_after_others(world: World, between: int) -> None:
     first = world.run_pull("flights", headers=T1).receipt
     for number in range(between):
