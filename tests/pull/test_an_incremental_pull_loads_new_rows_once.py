@@ -518,27 +518,15 @@ def test_a_date_means_other_rows_in_another_time_zone(world: World, zone: str, *
         assert trips.landed() == landed
 
 
-def test_an_append_with_another_configuration_is_not_told_to_load_rows_again(world: World) -> None:
-    trips = Trips(world, repeatable=False)
-    trips.put(JANUARY)
-    world.run_pull("trips")
-    world.clock.advance(60)
-    elsewhere = Trips(world, repeatable=False, name="elsewhere", cursor="elsewhere.updated")
-    world.raw["pulls"]["trips"]["target"]["configuration"] = elsewhere.configuration
-    world.save_jobs()
-
-    world.run_pull("trips")
-
-    (warning,) = next(each["warnings"] for each in world.receipts("trips") if each["warnings"])
-    assert warning.endswith("They are not sent again: add a job of another name for that.")
-
-
-def test_another_configuration_gets_a_warning_about_missing_rows(world: World) -> None:
-    trips = Trips(world, repeatable=True)
+@pytest.mark.parametrize(
+    ("repeatable", "way"), [(True, "run `bridge backfill trips --from …`"), (False, "add a job of another name")]
+)
+def test_another_configuration_gets_a_warning_about_missing_rows(world: World, way: str, *, repeatable: bool) -> None:
+    trips = Trips(world, repeatable=repeatable)
     trips.put([*JANUARY, *FEBRUARY, *MARCH])
     world.run_pull("trips")
     world.clock.advance(60)
-    elsewhere = Trips(world, repeatable=True, name="elsewhere", cursor="elsewhere.updated")
+    elsewhere = Trips(world, repeatable=repeatable, name="elsewhere", cursor="elsewhere.updated")
     world.raw["pulls"]["trips"]["target"]["configuration"] = elsewhere.configuration
     world.save_jobs()
 
@@ -546,7 +534,7 @@ def test_another_configuration_gets_a_warning_about_missing_rows(world: World) -
 
     (warning,) = next(each["warnings"] for each in world.receipts("trips") if each["warnings"])
     assert "Rows before 2026-03-01 06:15:00 landed through another configuration" in warning
-    assert "bridge backfill trips --from" in warning
+    assert warning.endswith(f"They are not sent again: {way} for that.")
 
 
 def test_another_time_zone_continues_from_the_same_moment(world: World) -> None:
