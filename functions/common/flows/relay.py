@@ -70,7 +70,8 @@ def land_delivery(
             # A person has deleted it since it was listed.
             return None
         landed = cursors.of(staged, run.id, previous, tick=delivery.name)
-        landed = msgspec.structs.replace(landed, delimiter=relay.target.delimiter)
+        # What has become of earlier deliveries is in the bucket by their names.
+        landed = msgspec.structs.replace(landed, delimiter=relay.target.delimiter, answered={})
         if staged.checked.rows == 0:
             # It is the newest all the same: with `latest`, the cursor says that no older one may land after it.
             return NothingNew(_passed(previous, landed) if relay.keep == "latest" else None)
