@@ -1,12 +1,11 @@
 """A folder or a file that a command cannot use is named, without a traceback."""
 
 import errno
-import subprocess
 
 import pytest
 
 from local import own_files
-from tests.support.command_line import BRIDGE, local_environment
+from tests.support.command_line import run_process
 from tests.support.served import write_files
 from tests.support.world import World
 
@@ -17,19 +16,11 @@ from tests.support.world import World
 def test_a_file_in_the_place_of_the_folder(world: World, command: tuple[str, ...], state: str) -> None:
     write_files(world)
 
-    done = subprocess.run(
-        [BRIDGE, *command, "--state", state],
-        cwd=world.folder,
-        env=local_environment(world),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    result = run_process(world, *command, state=state)
 
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr + done.stdout
-    assert "→ " in done.stderr + done.stdout
+    assert result.status == 1
+    assert "Traceback" not in result.errors + result.output
+    assert "→ " in result.errors + result.output
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])

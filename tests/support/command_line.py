@@ -59,14 +59,6 @@ def run_at_terminal(world: World, typed: str, *arguments: str) -> tuple[int, str
     return status, re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _read_to_end(controller: int) -> bytes:
-    """Return what a terminal shows up to a zero byte."""
-    shown = b""
-    while not shown.endswith(b"\0"):
-        shown += os.read(controller, 65536)
-    return shown
-
-
 def run_deployed(*arguments: str, clock: Clock | None = None) -> CommandResult:
     """Run a command in this process on the world's own bucket, as an operator of a deployed bridge does."""
     return _run_here(arguments, os.environ, "", clock)
@@ -77,10 +69,10 @@ def run_deployed_at_terminal(*arguments: str, clock: Clock | None = None) -> str
     return _run_at_terminal(arguments, os.environ, "", clock)[1]
 
 
-def run_process(world: World, *arguments: str) -> CommandResult:
-    """Do the same as `run` in a separate process."""
+def run_process(world: World, *arguments: str, state: str = "home") -> CommandResult:
+    """Do the same as `run` in a separate process, on the local bridge in the folder `state`."""
     done = subprocess.run(
-        [BRIDGE, *arguments, "--state", "home"],
+        [BRIDGE, *arguments, "--state", state],
         cwd=world.folder,
         env=local_environment(world),
         capture_output=True,

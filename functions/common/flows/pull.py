@@ -216,17 +216,16 @@ def _answered_before(
         return None
     if job.guards.approve and (held := holds.answer_to(run.instance.bucket, job.name, call_id)):
         return held
-    if is_answered(job, previous, call_id):
-        answered = previous.run_that_answered(call_id) or previous.run
+    if (answered := run_that_answered(job, previous, call_id)) is not None:
         return receipts.read(run.instance.bucket, job.name, answered) or _receipt_of(previous, job)
     if call_id is None and settled is not None and settled.run == previous.run and _doubles(job):
         return settled.warned(_SETTLED)
     return None
 
 
-def is_answered(job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None) -> bool:
-    """Whether a landing has answered this call, and landing again would double its rows."""
-    return previous is not None and previous.run_that_answered(call_id) is not None and _doubles(job)
+def run_that_answered(job: bridge_yaml.Pull, previous: LastLanding | None, call_id: str | None) -> str | None:
+    """Return the run that landed for this call, if landing again would double its rows."""
+    return previous.run_that_answered(call_id) if previous is not None and _doubles(job) else None
 
 
 def _doubles(job: bridge_yaml.Pull) -> bool:

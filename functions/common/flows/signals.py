@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from common import bridge_yaml
-from common.flows.pull import is_answered, pull
+from common.flows.pull import pull, run_that_answered
 from common.flows.turns import delete_closed_copy
 from common.platform.clock import Deadline
 from common.platform.errors import DeliveryNotUsable, code_of
@@ -41,7 +41,8 @@ def pull_for_signals(
     job = bridge.pulls[relay.start]
     arrived_at = claims.arrival_of(signals[-1].name) if signals else None
     receipt = pull(instance, bridge, job, call_id=call_id, deadline=deadline, due_at=arrived_at)
-    place = _place_of_signals(receipt, has_landed=is_answered(job, cursors.read(bucket, job.name), call_id))
+    answered = run_that_answered(job, cursors.read(bucket, job.name), call_id)
+    place = _place_of_signals(receipt, has_landed=answered is not None)
     for signal in signals if place else ():
         inbox.close(bucket, relay.name, signal.name, place, settling.metadata_of(receipt))
     return receipt

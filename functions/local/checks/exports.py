@@ -66,8 +66,14 @@ def _sources(bridge: bridge_yaml.Bridge) -> Iterator[_ExportedObject]:
 
 
 def _object(path: str, source: bridge_yaml.ExportSource, command: str) -> _ExportedObject:
+    kind, identifier = kind_and_id(source)
+    return _ExportedObject(f"{path}.{kind}", command, kind, identifier)
+
+
+def kind_and_id(source: bridge_yaml.ExportSource) -> tuple[str, str]:
+    """Return the key of a source, which is the kind of what it names, and the id of that."""
     kind = type(source).__name__.removesuffix("Source").lower()
-    return _ExportedObject(f"{path}.{kind}", command, kind, getattr(source, kind))
+    return kind, getattr(source, kind)
 
 
 def _of_import(path: str, job: bridge_yaml.AnyImport, command: str) -> Iterator[_ExportedObject]:

@@ -149,7 +149,7 @@ def _read_back_elsewhere(job: bridge_yaml.AnyImport, configuration: _FoundConfig
     source = job.verify.source if job.verify else None
     if configuration is None or not isinstance(source, bridge_yaml.ListSource | bridge_yaml.MetricSource):
         return None
-    kind, block_id = ("list", source.list) if isinstance(source, bridge_yaml.ListSource) else ("metric", source.metric)
+    kind, block_id = exports.kind_and_id(source)
     if block_id == configuration.block_id:
         return None
     what = f"The import fills another block than this {kind}: {configuration.block}."
